@@ -1,0 +1,88 @@
+// Package bed names everything a test bed consists of: its mode, directories
+// and addresses. It starts nothing and holds no state of its own; the parts
+// (cluster, forge, dns, edge) read it, and proc runs what they describe.
+package bed
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Mode says how much of the test bed runs.
+type Mode string
+
+const (
+	// Full is a single-node cluster with forge, DNS server and edge, all inside
+	// a network namespace of its own. Needs root.
+	Full Mode = "full"
+	// ControlPlane is etcd and the API server alone, on loopback ports, for tests
+	// that need no node. Needs no root.
+	ControlPlane Mode = "control-plane"
+	// Kubeconfig uses the cluster of the current kubectl context and starts nothing.
+	Kubeconfig Mode = "kubeconfig"
+)
+
+// The addresses of the full test bed. They exist only inside its network
+// namespace and on its veth pair, whose host end is HostIP. Each server has an
+// address of its own, so that all keep their usual ports and a NetworkPolicy
+// can tell them apart.
+const (
+	HostIP  = "10.203.77.1" // the host's end of the veth pair
+	NodeIP  = "10.203.77.2" // kubelet, kube-apiserver:6443
+	ForgeIP = "10.203.77.3" // Gitea: http :3000
+	DNSIP   = "10.203.77.4" // BIND: 53 tcp and udp
+	EdgeIP  = "10.203.77.5" // Caddy: 80, 443; admin over mTLS :2021
+	Prefix  = 24
+
+	PodCIDR     = "10.244.0.0/24"
+	ServiceCIDR = "10.96.0.0/16"
+	APIService  = "10.96.0.1"
+	ClusterDNS  = "10.96.0.10"
+
+	NodeName = "flywheel"
+	Zone     = "prim.sh" // the zone BIND holds; real documents name hosts in it
+)
+
+// Bed is one test bed: where it keeps its state and which network namespace it
+// runs in.
+type Bed struct {
+	Mode  Mode
+	State string // absolute; everything this bed writes at run time
+	Cache string // absolute; built binaries and images, shared by all beds
+	Repo  string // absolute; the checkout
+	Netns string // name of the network namespace; empty in control-plane mode
+}
+
+// New resolves the directories for mode. FLYWHEEL_STATE and FLYWHEEL_CACHE
+// override the XDG defaults.
+func New(mode Mode, repo string) (*Bed, error) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return nil, fmt.Errorf("home directory: %w", err)
+	}
+	dir := func(variable, xdg, fallback string) string {
+		if d := os.Getenv(variable); d != "" {
+			return d
+		}
+		if d := os.Getenv(xdg); d != "" {
+			return filepath.Join(d, "flywheel")
+		}
+		return filepath.Join(home, fallback, "flywheel")
+	}
+	b := &Bed{
+		Mode:  mode,
+		State: filepath.Join(dir("FLYWHEEL_STATE", "XDG_STATE_HOME", ".local/state"), string(mode)),
+		Cache: dir("FLYWHEEL_CACHE", "XDG_CACHE_HOME", ".cache"),
+		Repo:  repo,
+	}
+	if mode == Full {
+		b.Netns = "flywheel"
+	}
+	return b, nil
+}
+
+// Path joins elements below the state directory.
+func (b *Bed) Path(elem ...string) string {
+	return filepath.Join(append([]string{b.State}, elem...)...)
+}
