@@ -1,0 +1,156 @@
+import type { FacilitatorClient } from "@x402/core/server";
+import { type Context, type Handler, Hono, type MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { HTTPException } from "hono/http-exception";
+import type { z } from "zod";
+import { type Config, ConfigError, type Env, readConfig } from "./config.ts";
+import { fail, ServiceError, unexpected } from "./envelope.ts";
+import { type Cashier, cashier, facilitatorFor } from "./payment.ts";
+
+const MAX_BODY_BYTES = 1024 * 1024;
+
+/** What a call costs: an amount in US dollars, or nothing. There is no default. */
+export type Price = "free" | `$${number}`;
+
+/** What a handler gets: input that was checked, and the request it came in. */
+export interface Input<Body> {
+  /** The body as the route's schema parsed it; undefined where it has none. */
+  body: Body;
+  /** Path parameters by name. */
+  params: Readonly<Record<string, string>>;
+  /** Query parameters; the first value of each. */
+  query: Readonly<Record<string, string>>;
+  /** The request itself, for headers and raw bytes. */
+  request: Request;
+}
+
+/** One route: what it answers, for how much, and what it accepts. */
+export interface Route<Schema extends z.ZodType = z.ZodType> {
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** A path in Hono's syntax: `/v1/items/:id`. */
+  path: string;
+  price: Price;
+  /** What a caller gets for it; part of the payment terms. */
+  description?: string;
+  /** The shape of the JSON body. Without it the body is left unread. */
+  body?: Schema;
+  /** The status of a success; 200 unless given. */
+  status?: 200 | 201 | 202;
+  /** Returns what is answered as JSON, or a Response of its own making. */
+  handler: (input: Input<z.output<Schema>>) => unknown;
+}
+
+/** What an app is built with in place of the process's environment. */
+export interface BuildOptions {
+  env?: Env;
+  /** Verifies and settles payments instead of the one that the environment names. */
+  facilitator?: FacilitatorClient;
+}
+
+/** A service: declared once, built into an app as often as needed. */
+export interface Service {
+  readonly name: string;
+  /** Adds a route. */
+  route<Schema extends z.ZodType = z.ZodUndefined>(route: Route<Schema>): Service;
+  /**
+   * Builds the Hono app. Only now is the environment read, so that a test may
+   * import a service first and choose its settings afterwards. (Neither `app`
+   * nor `fetch`: Bun serves a default export that has one, and `serve` does too.)
+   */
+  build(options?: BuildOptions): Hono;
+}
+
+/** Declares a service; `version` is what its health check reports. */
+export function createService(about: { name: string; version: string }): Service {
+  const routes: Route[] = [];
+  const service: Service = {
+    name: about.name,
+    route(route) {
+      checkPrice(route);
+      routes.push(route as unknown as Route);
+      return service;
+    },
+    build(options = {}) {
+      const config = readConfig(options.env ?? process.env);
+      const charge = till(config, options.facilitator);
+      const app = new Hono();
+      app.notFound((c) => fail(c, 404, "not_found", `No route ${c.req.method} ${c.req.path}.`));
+      app.onError((error, c) => {
+        if (error instanceof ServiceError) return fail(c, error.status, error.code, error.message);
+        if (error instanceof HTTPException) {
+          return fail(c, error.status, "request_error", error.message);
+        }
+        console.error(error);
+        return unexpected(c);
+      });
+      app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: refuseLargeBody }));
+      app.get("/", (c) =>
+        c.json({
+          service: about.name,
+          status: "ok",
+          version: about.version,
+          network: config.network,
+        }),
+      );
+      for (const route of routes) {
+        const steps = [...charge(route), answer(route)] as [Handler];
+        app.on(route.method, route.path, ...steps);
+      }
+      return app;
+    },
+  };
+  return service;
+}
+
+/** Refuses anything that is neither free nor an amount above nothing, types or no types. */
+function checkPrice({ method, path, price }: Pick<Route, "method" | "path" | "price">): void {
+  const amount = /^\$(\d+(?:\.\d{1,6})?)$/.exec(String(price))?.[1];
+  if (price !== "free" && !(Number(amount) > 0)) {
+    throw new ConfigError(`${method} ${path}: price must be "free" or dollars such as "$0.01"`);
+  }
+}
+
+/** The payment step of each route: none for a free one. The cashier is made for the first priced one. */
+function till(config: Config, facilitator?: FacilitatorClient): (r: Route) => MiddlewareHandler[] {
+  let cash: Cashier | undefined;
+  return ({ method, path, price, description }) => {
+    if (price === "free") return [];
+    if (config.payTo === undefined) {
+      throw new ConfigError(`${method} ${path} has a price: set X402_PAY_TO to the wallet it pays`);
+    }
+    cash ??= cashier(config.network, config.payTo, facilitator ?? facilitatorFor(config));
+    return [cash({ price, description: description ?? "" })];
+  };
+}
+
+/** The last step of a route: check the input, call the handler, answer. */
+function answer(route: Route): Handler {
+  return async (c) => {
+    const result = await route.handler({
+      body: route.body ? await readBody(c.req.raw, route.body) : undefined,
+      params: c.req.param(),
+      query: c.req.query(),
+      request: c.req.raw,
+    });
+    return result instanceof Response ? result : c.json(result ?? null, route.status ?? 200);
+  };
+}
+
+async function readBody<S extends z.ZodType>(request: Request, schema: S): Promise<z.output<S>> {
+  const text = await request.text();
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new ServiceError(400, "invalid_request", "The body must be JSON.");
+  }
+  const parsed = schema.safeParse(json);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((i) => `${i.path.join(".") || "body"}: ${i.message}`);
+    throw new ServiceError(400, "validation_error", problems.join("; "));
+  }
+  return parsed.data;
+}
+
+const refuseLargeBody = (c: Context) =>
+  fail(c, 413, "payload_too_large", `The body must be at most ${MAX_BODY_BYTES} bytes.`);
