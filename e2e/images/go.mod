@@ -1,0 +1,3 @@
+module flywheel.prim.sh/e2e/images
+
+go 1.25.0
