@@ -1,0 +1,118 @@
+//! Caddy 2 through its remote admin API: mutual TLS, and routes in a list that
+//! carries the id [`ROUTE_LIST`].
+
+use async_trait::async_trait;
+use reqwest::{Certificate, Client, Identity, StatusCode, Url};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+
+use super::http;
+use crate::{
+    api::{conditions::Reason, factory::EdgeSpec},
+    ports::{
+        edge::{ClientIdentity, Edge},
+        error::{Class, PortError},
+    },
+};
+
+/// `@id` of the subroute in Caddy's configuration whose routes are Flywheel's.
+pub const ROUTE_LIST: &str = "flywheel-routes";
+
+/// One Caddy.
+pub struct Caddy {
+    client: Client,
+    server: String,
+    list: Url,
+}
+
+impl Caddy {
+    /// A client for the edge of `spec`, showing `identity`.
+    pub fn new(spec: &EdgeSpec, identity: &ClientIdentity) -> Result<Self, PortError> {
+        let admin: Url = spec.admin_url.parse().map_err(|e| PortError::invalid("spec.deploy.edge.adminUrl", e))?;
+        let roots = Certificate::from_pem_bundle(spec.admin_ca_bundle.as_bytes())
+            .map_err(|_| PortError::invalid("spec.deploy.edge.adminCaBundle", "is not a list of PEM certificates"))?;
+        let bad_identity = || {
+            PortError::new(
+                Class::Invalid,
+                Reason::SecretInvalid,
+                "the edge's client certificate can't be used: tls.crt and tls.key must be a PEM certificate and its key",
+            )
+        };
+        let pem = format!("{}\n{}", identity.key.expose_secret(), identity.certificate);
+        let identity = Identity::from_pem(pem.as_bytes()).map_err(|_| bad_identity())?;
+        let mut builder = http::client().tls_certs_only(roots).identity(identity);
+        // The address and the name in the certificate may differ: connect to the
+        // one, ask for the other.
+        let mut url = admin.clone();
+        if let Some(name) = &spec.admin_server_name {
+            let address = admin
+                .socket_addrs(|| None)
+                .ok()
+                .and_then(|a| a.first().copied())
+                .ok_or_else(|| PortError::invalid("spec.deploy.edge.adminUrl", "must name an IP address when adminServerName is given"))?;
+            builder = builder.resolve(name, address);
+            url.set_host(Some(name)).map_err(|e| PortError::invalid("spec.deploy.edge.adminServerName", e))?;
+        }
+        let client = builder.build().map_err(|_| bad_identity())?;
+        let list = url
+            .join(&format!("id/{ROUTE_LIST}"))
+            .map_err(|e| PortError::invalid("spec.deploy.edge.adminUrl", e))?;
+        Ok(Self { client, server: format!("the edge's admin API at {}", spec.admin_url.trim_end_matches('/')), list })
+    }
+}
+
+#[async_trait]
+impl Edge for Caddy {
+    async fn hosts(&self) -> Result<Vec<String>, PortError> {
+        let response = self.client.get(self.list.clone()).send().await.map_err(|e| http::no_answer(&self.server, e))?;
+        let status = response.status();
+        let missing = || {
+            PortError::new(
+                Class::Invalid,
+                Reason::RouteListMissing,
+                format!("{} has nothing with @id {ROUTE_LIST}: give the configuration a subroute of that id", self.server),
+            )
+        };
+        match status {
+            _ if status.is_success() => {}
+            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => {
+                return Err(PortError::new(
+                    Class::Denied,
+                    Reason::PermissionMissing,
+                    format!("{} refused the client certificate: allow its public key in admin.remote.access_control", self.server),
+                ));
+            }
+            StatusCode::NOT_FOUND => return Err(missing()),
+            // Caddy 2.6 answers 500 for an id it does not know.
+            StatusCode::INTERNAL_SERVER_ERROR => {
+                let said = response.text().await.unwrap_or_default();
+                return Err(if said.contains("unknown object ID") { missing() } else { unexpected(&self.server, status) });
+            }
+            _ => return Err(http::common_failure(&self.server, &response).unwrap_or_else(|| unexpected(&self.server, status))),
+        }
+        let list: RouteList = response.json().await.map_err(|e| missing().because(e.without_url()))?;
+        Ok(list.routes.into_iter().flat_map(|r| r.matches).flat_map(|m| m.host).collect())
+    }
+}
+
+fn unexpected(server: &str, status: StatusCode) -> PortError {
+    PortError::new(Class::Bug, Reason::UnexpectedAnswer, format!("{server} answered {status}; is it a Caddy 2.6 or later?"))
+}
+
+#[derive(Deserialize)]
+struct RouteList {
+    #[serde(default)]
+    routes: Vec<Route>,
+}
+
+#[derive(Deserialize)]
+struct Route {
+    #[serde(default, rename = "match")]
+    matches: Vec<Match>,
+}
+
+#[derive(Deserialize)]
+struct Match {
+    #[serde(default)]
+    host: Vec<String>,
+}

@@ -1,0 +1,79 @@
+//! What all HTTP adapters share: time-outs, and the meaning of failures that do
+//! not depend on the server.
+
+use std::{error::Error, time::Duration};
+
+use reqwest::{Client, ClientBuilder, Response, StatusCode, header::RETRY_AFTER, redirect};
+
+use crate::{
+    api::conditions::Reason,
+    ports::error::{Class, PortError},
+};
+
+/// Longest wait for a connection.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for a whole answer.
+pub const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A client builder with our time-outs. No redirect is followed: a credential
+/// sent to one server must not reach another.
+pub fn client() -> ClientBuilder {
+    Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TIMEOUT)
+        .redirect(redirect::Policy::none())
+        .user_agent(concat!("flywheel/", env!("CARGO_PKG_VERSION")))
+        .no_proxy()
+}
+
+/// A request that got no answer.
+pub fn no_answer(server: &str, error: reqwest::Error) -> PortError {
+    // The URL goes: it is in the spec already, and may carry a query.
+    let error = error.without_url();
+    if is_certificate_problem(&error) {
+        return PortError::new(
+            Class::Invalid,
+            Reason::CertificateRejected,
+            format!("{server}: the TLS handshake failed: check the CA bundle, the server name and the client certificate"),
+        )
+        .because(error);
+    }
+    PortError::unreachable(server).because(error)
+}
+
+fn is_certificate_problem(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>()
+            && io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+        {
+            return true;
+        }
+        if cause.is::<rustls::Error>() {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
+}
+
+/// An answer whose status means the same whichever server sent it; `None` where
+/// the caller knows better.
+pub fn common_failure(server: &str, response: &Response) -> Option<PortError> {
+    let status = response.status();
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        let wait = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok()).unwrap_or(60);
+        return Some(PortError::new(
+            Class::RateLimited(Duration::from_secs(wait)),
+            Reason::RateLimited,
+            format!("{server} asks to wait {wait} s"),
+        ));
+    }
+    status.is_server_error().then(|| {
+        PortError::new(
+            Class::Transient,
+            Reason::ServerError,
+            format!("{server} answered {status}: look at its log (tried again by itself)"),
+        )
+    })
+}

@@ -1,0 +1,140 @@
+//! AgentPR: one change of the factory repository, from file manifest to merge.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{primitive::NextAction, references::FactoryReference};
+
+/// One proposed change of the factory repository.
+#[derive(CustomResource, Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[kube(
+    group = "flywheel.prim.sh",
+    version = "v1alpha1",
+    kind = "AgentPR",
+    plural = "agentprs",
+    shortname = "apr",
+    category = "flywheel",
+    namespaced,
+    status = "AgentPRStatus",
+    doc = "One proposed change of the factory repository, from file manifest to merge.",
+    printcolumn = r#"{"name":"Primitive","type":"string","jsonPath":".spec.primitive"}"#,
+    printcolumn = r#"{"name":"PR","type":"integer","jsonPath":".status.number"}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type=='Ready')].message"}"#
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self == oldSelf").message("a change can't be edited: make another AgentPR"),
+    validation = Rule::new("has(self.files) != has(self.manifestRef)").message("exactly one of files and manifestRef is required")
+)]
+pub struct AgentPRSpec {
+    /// The Factory whose repository is changed.
+    pub factory_ref: FactoryReference,
+    /// Id of the primitive whose package is changed.
+    #[schemars(length(max = 40), regex(pattern = "^[a-z]([a-z0-9-]*[a-z0-9])?$"))]
+    pub primitive: String,
+    /// The change itself, up to 200 KiB in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
+    pub files: Option<Vec<File>>,
+    /// The change by reference, for what is larger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest_ref: Option<ManifestReference>,
+    /// Title of the pull request and of the squashed commit.
+    #[schemars(length(min = 1, max = 200))]
+    pub title: String,
+    /// Description of the pull request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16384))]
+    pub body: Option<String>,
+}
+
+/// One file of a change. No content means that the file is removed.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+pub struct File {
+    /// Path from the repository's root.
+    #[schemars(length(min = 1, max = 255), regex(pattern = "^[A-Za-z0-9_.@-]+(/[A-Za-z0-9_.@-]+)*$"))]
+    #[x_kube(validation = Rule::new("self.split('/').all(part, part != '.' && part != '..')").message("path must not have . or .. in it"))]
+    pub path: String,
+    /// The file's text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 204800))]
+    pub content: Option<String>,
+}
+
+/// An immutable ConfigMap that holds a file manifest, named by its digest.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+pub struct ManifestReference {
+    /// Name of the ConfigMap, in the object's own namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Its content's digest: `sha256:` and 64 hexadecimal digits.
+    #[schemars(length(max = 71), regex(pattern = "^sha256:[0-9a-f]{64}$"))]
+    pub digest: String,
+}
+
+/// How far a change has come.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentPRStatus {
+    /// Generation of the spec that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Hash of the file manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest_hash: Option<String>,
+    /// What the change is, derived from the base tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
+    /// The branch, `agent/<primitive>-<creation time>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// What was gated, and what may be merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Revision>,
+    /// Number of the pull request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<i64>,
+    /// Address of the pull request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Commit on the base branch that the merge made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge_sha: Option<String>,
+    /// What may be done now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_action: Option<NextAction>,
+    /// `Ready` (merged), and `Reconciling` or `Stalled` while true.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// What a change is.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum Intent {
+    /// The base tree has no such package.
+    NewPrimitive,
+    /// The base tree has the package.
+    Change,
+    /// The package goes.
+    Removal,
+}
+
+/// Exactly which trees a verdict is about.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+pub struct Revision {
+    /// Commit of the base branch.
+    #[schemars(length(max = 64), regex(pattern = "^([0-9a-f]{40}|[0-9a-f]{64})$"))]
+    pub base: String,
+    /// Head commit of the change's branch.
+    #[schemars(length(max = 64), regex(pattern = "^([0-9a-f]{40}|[0-9a-f]{64})$"))]
+    pub head: String,
+    /// Tree that a merge of both would have.
+    #[schemars(length(max = 64), regex(pattern = "^([0-9a-f]{40}|[0-9a-f]{64})$"))]
+    pub tree: String,
+}

@@ -1,0 +1,233 @@
+//! Factory: one repository, its policy, and where its primitives run.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{primitive::Stage, references::SecretReference};
+
+/// One factory repository and everything its primitives share: the forge that
+/// holds it, the policy its changes are merged by, where its primitives run and
+/// the zone they are named in.
+#[derive(CustomResource, Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[kube(
+    group = "flywheel.prim.sh",
+    version = "v1alpha1",
+    kind = "Factory",
+    plural = "factories",
+    shortname = "fac",
+    category = "flywheel",
+    namespaced,
+    status = "FactoryStatus",
+    doc = "One factory repository and everything its primitives share: forge, policy, where they run, and their DNS zone.",
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason"}"#,
+    printcolumn = r#"{"name":"Repository","type":"string","jsonPath":".status.repository"}"#,
+    printcolumn = r#"{"name":"Zone","type":"string","jsonPath":".spec.dns.zone"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type=='Ready')].message"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct FactorySpec {
+    /// The repository that is the truth for every primitive's code.
+    #[x_kube(validation = Rule::new("self.forge == oldSelf.forge && self.owner == oldSelf.owner && self.name == oldSelf.name").message("forge, owner and name can't change: make a Factory of its own for another repository"))]
+    pub repository: RepositorySpec,
+    /// The zone primitives are named in, and who may write it.
+    #[x_kube(validation = Rule::new("self.zone == oldSelf.zone").message("the zone can't change: every primitive's name is in it"))]
+    pub dns: DnsSpec,
+    /// Where primitives run and how they are reached.
+    pub deploy: DeploySpec,
+    /// What may be merged, and how much at a time.
+    #[serde(default)]
+    pub policy: PolicySpec,
+}
+
+/// A repository on a forge.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RepositorySpec {
+    /// The forge's kind.
+    pub forge: ForgeKind,
+    /// The forge's base URL as the controller reaches it, without a path to the
+    /// repository: `https://git.example.org`.
+    #[schemars(length(max = 2048), regex(pattern = "^https?://[^/@?#]+(/[^?#]*)?$"))]
+    pub url: String,
+    /// User or organisation that owns the repository.
+    #[schemars(length(max = 100), regex(pattern = "^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$"))]
+    pub owner: String,
+    /// The repository's name.
+    #[schemars(length(max = 100), regex(pattern = "^[A-Za-z0-9_.-]+$"))]
+    pub name: String,
+    /// The branch that is the truth.
+    #[serde(default = "main_branch")]
+    #[schemars(length(min = 1, max = 244))]
+    pub base_branch: String,
+    /// Secret with the keys `token` (the bot account's) and `webhookSecret` (what
+    /// the forge signs its deliveries with).
+    pub credentials: SecretReference,
+}
+
+/// Forges with an adapter.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum ForgeKind {
+    /// Gitea 1.22 or later, or a Forgejo that speaks the same API.
+    Gitea,
+}
+
+/// A DNS zone and the provider that changes it.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.provider != 'Rfc2136' || has(self.rfc2136)").message("rfc2136 is required with provider Rfc2136"))]
+pub struct DnsSpec {
+    /// The zone, without a trailing dot. A primitive's name is `<id>.<zone>`.
+    #[schemars(length(max = 200), regex(pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$"))]
+    pub zone: String,
+    /// How records are changed.
+    #[serde(default)]
+    pub provider: DnsProvider,
+    /// Settings of provider Rfc2136.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rfc2136: Option<Rfc2136Spec>,
+    /// Time to live of the records, in seconds.
+    #[serde(default = "record_ttl")]
+    #[schemars(range(min = 1, max = 86400))]
+    pub ttl_seconds: i32,
+}
+
+/// DNS providers with an adapter.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum DnsProvider {
+    /// Dynamic updates (RFC 2136) signed with TSIG (RFC 8945).
+    #[default]
+    Rfc2136,
+}
+
+/// A DNS server that takes dynamic updates.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Rfc2136Spec {
+    /// Address of the zone's primary server: `IP:port`.
+    #[schemars(length(max = 64))]
+    pub server: String,
+    /// Secret with the keys `keyName`, `algorithm` (hmac-sha256, hmac-sha384 or
+    /// hmac-sha512) and `secret` (base64), as BIND's tsig-keygen prints them.
+    pub credentials: SecretReference,
+}
+
+/// Where primitives run and how they are reached.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeploySpec {
+    /// Namespace of the workloads.
+    #[serde(default = "run_namespace")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: String,
+    /// The proxy that ends TLS and routes by host name.
+    pub edge: EdgeSpec,
+    /// RuntimeClass of pods that run agents' code, such as `gvisor`; the
+    /// cluster's default where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub runtime_class: Option<String>,
+    /// Image that runs primitives and gates: Bun and the kit's dependencies.
+    #[schemars(length(min = 1, max = 512))]
+    pub image: String,
+    /// Environment of every primitive, such as the payment network and `payTo`.
+    /// Never a secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+}
+
+/// A Caddy that takes routes through its remote admin API.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EdgeSpec {
+    /// Base URL of the remote admin API: `https://IP:port`.
+    #[schemars(length(max = 2048), regex(pattern = "^https://[^/@?#]+/?$"))]
+    pub admin_url: String,
+    /// Name in the admin API's certificate, where it differs from the URL's host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub admin_server_name: Option<String>,
+    /// PEM certificates that sign the admin API's certificate.
+    #[schemars(length(min = 1, max = 65536))]
+    pub admin_ca_bundle: String,
+    /// Secret of type `kubernetes.io/tls`: the client certificate the admin API
+    /// lets in.
+    pub credentials: SecretReference,
+    /// Address that the primitives' A or AAAA records name.
+    #[schemars(length(min = 2, max = 45))]
+    pub address: String,
+    /// PEM certificates that sign the primitives' own certificates, for probes;
+    /// the public roots where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 65536))]
+    pub ca_bundle: Option<String>,
+}
+
+/// What may be merged, and how much at a time.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PolicySpec {
+    /// Stage of a Primitive that names none.
+    pub default_stage: Stage,
+    /// Commit status that the base branch must require; the gates set it.
+    #[schemars(length(min = 1, max = 255))]
+    pub required_check: String,
+    /// Pull requests of this Factory open at a time.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_open_pull_requests: i32,
+    /// Gate Jobs of this Factory running at a time.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_running_gates: i32,
+}
+
+impl Default for PolicySpec {
+    fn default() -> Self {
+        Self {
+            default_stage: Stage::Testing,
+            required_check: "flywheel/gate".into(),
+            max_open_pull_requests: 20,
+            max_running_gates: 2,
+        }
+    }
+}
+
+/// What the controller saw of a Factory.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FactoryStatus {
+    /// Generation of the spec that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The repository as `owner/name`, once it was reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// The account the token belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Newest commit of the base branch that was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_sha: Option<String>,
+    /// `Ready`, `Reconciling` or `Stalled` while true, and one per part:
+    /// `CredentialsReady`, `ForgeReady`, `BranchProtected`, `WebhookReady`,
+    /// `DnsReady`, `EdgeReady`.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+fn main_branch() -> String {
+    "main".into()
+}
+
+fn record_ttl() -> i32 {
+    60
+}
+
+fn run_namespace() -> String {
+    "flywheel-run".into()
+}

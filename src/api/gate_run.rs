@@ -1,0 +1,137 @@
+//! GateRun: one run of one gate layer, and its verdict.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    agent_pr::{ManifestReference, Revision},
+    references::FactoryReference,
+};
+
+/// One run of one gate layer over one target.
+#[derive(CustomResource, Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[kube(
+    group = "flywheel.prim.sh",
+    version = "v1alpha1",
+    kind = "GateRun",
+    shortname = "gate",
+    category = "flywheel",
+    namespaced,
+    status = "GateRunStatus",
+    doc = "One run of one gate layer over one target, and its verdict.",
+    printcolumn = r#"{"name":"Layer","type":"string","jsonPath":".spec.layer"}"#,
+    printcolumn = r#"{"name":"Verdict","type":"string","jsonPath":".status.verdict"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type=='Ready')].message"}"#
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self == oldSelf").message("a run can't be edited: make another GateRun"))]
+pub struct GateRunSpec {
+    /// The Factory whose policy and image are used.
+    pub factory_ref: FactoryReference,
+    /// Which gate.
+    pub layer: Layer,
+    /// What is tested.
+    pub target: Target,
+    /// The run ends as Error after this many seconds.
+    #[serde(default = "run_timeout")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub timeout_seconds: i32,
+}
+
+/// Gate layers.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum Layer {
+    /// 1: lint, types, five checks, generated files fresh, secret scan.
+    Unit,
+    /// 2: deterministic HTTP tests.
+    Contract,
+    /// 3: an agent reads llms.txt and uses the service.
+    Canary,
+    /// 4: the same on a fresh, isolated machine.
+    CleanRoom,
+}
+
+/// What a gate tests: exactly one of its fields.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.agentPR), has(self.manifestRef), has(self.url)].filter(x, x).size() == 1").message("exactly one of agentPR, manifestRef and url is required"))]
+pub struct Target {
+    /// A change, at exactly these trees.
+    #[serde(rename = "agentPR", default, skip_serializing_if = "Option::is_none")]
+    pub agent_pr: Option<AgentPRTarget>,
+    /// A file manifest that no branch has yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest_ref: Option<ManifestReference>,
+    /// A running service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048), regex(pattern = "^https?://"))]
+    pub url: Option<String>,
+}
+
+/// An AgentPR at exactly these trees.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+pub struct AgentPRTarget {
+    /// Name of the AgentPR, in the object's own namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// The trees.
+    pub revision: Revision,
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum Verdict {
+    /// Everything required was shown.
+    Passed,
+    /// Something required was refuted.
+    Failed,
+    /// Nothing was refuted, and something required could not be tried.
+    Blocked,
+    /// The run itself broke: crash, eviction, time-out.
+    Error,
+}
+
+/// What a run did.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GateRunStatus {
+    /// Generation of the spec that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// What it came to; absent while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// One line per step or test.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub results: Vec<StepResult>,
+    /// Name of the Job, in the gates' namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// `Ready` (a verdict is there), and `Reconciling` or `Stalled` while true.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// One step's result.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StepResult {
+    /// The step's or test's name.
+    pub name: String,
+    /// What it came to.
+    pub verdict: Verdict,
+    /// How long it took, in milliseconds.
+    pub milliseconds: i64,
+    /// Why, where it did not pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+fn run_timeout() -> i32 {
+    300
+}

@@ -1,0 +1,25 @@
+//! What users declare and what Flywheel reports: the custom resources of group
+//! `flywheel.prim.sh`, their conditions and the parsed names they use.
+//! No logic and no I/O live here; what a shape can't say is decided in `decide`.
+//! Read `factory.rs` next, then `conditions.rs`.
+
+pub mod agent_pr;
+pub mod conditions;
+pub mod factory;
+pub mod gate_run;
+pub mod names;
+pub mod primitive;
+pub mod references;
+
+/// The API group of every Flywheel resource.
+pub const GROUP: &str = "flywheel.prim.sh";
+/// The only served version.
+pub const VERSION: &str = "v1alpha1";
+
+/// Annotation on a Secret: comma-separated `<namespace>/<factory>` names that
+/// may use it. A Secret in another namespace than the Factory must carry it, so
+/// that nobody can point a Factory of theirs at somebody else's credentials.
+pub const ALLOWED_FACTORIES_ANNOTATION: &str = "flywheel.prim.sh/allowed-factories";
+
+/// Server-side-apply field manager of the controller, and its Events' reporter.
+pub const FIELD_MANAGER: &str = "flywheel-controller";

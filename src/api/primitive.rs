@@ -1,0 +1,194 @@
+//! Primitive: one declared HTTP service.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::references::FactoryReference;
+
+/// One HTTP service, declared by its `prim.yaml` document.
+#[derive(CustomResource, Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[kube(
+    group = "flywheel.prim.sh",
+    version = "v1alpha1",
+    kind = "Primitive",
+    shortname = "prim",
+    category = "flywheel",
+    namespaced,
+    status = "PrimitiveStatus",
+    doc = "One HTTP service, declared by its prim.yaml document.",
+    validation = Rule::new("self.metadata.name == self.spec.document.id").message("metadata.name must be the document's id"),
+    printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase"}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason"}"#,
+    printcolumn = r#"{"name":"URL","type":"string","jsonPath":".status.url"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type=='Ready')].message"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct PrimitiveSpec {
+    /// The Factory that builds and runs it.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("factoryRef can't change"))]
+    pub factory_ref: FactoryReference,
+    /// The `prim.yaml` document; unknown keys are kept.
+    pub document: Document,
+    /// How far the service may go; the Factory's default where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// Set to hold every further step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Pause>,
+    /// What deleting this object does to the service.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// A `prim.yaml` document. Only `id` is looked at here; reading the rest is
+/// `prim`'s work.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+pub struct Document {
+    /// The primitive's id.
+    pub id: String,
+    /// Everything else, as it was given.
+    #[serde(flatten)]
+    pub rest: BTreeMap<String, Value>,
+}
+
+/// Written by hand: a derived schema would drop unknown keys, or forbid CEL to
+/// see `id`.
+impl JsonSchema for Document {
+    fn schema_name() -> Cow<'static, str> {
+        "Document".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The prim.yaml document; unknown keys are kept.",
+            "type": "object",
+            "required": ["id"],
+            "properties": {
+                "id": {
+                    "description": "The primitive's id: its directory under packages/, its host name's first label and this object's name.",
+                    "type": "string",
+                    "maxLength": 40,
+                    "pattern": "^[a-z]([a-z0-9-]*[a-z0-9])?$"
+                }
+            },
+            "x-kubernetes-preserve-unknown-fields": true,
+            "x-kubernetes-validations": [{
+                "rule": "!(self.id in ['www','api','ns','ns1','ns2','mx','edge','gateway','flywheel'])",
+                "message": "this id is reserved"
+            }]
+        })
+    }
+}
+
+/// How far a primitive may go.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+pub enum Stage {
+    /// Merged, not deployed.
+    Building,
+    /// Deployed and contract-tested.
+    #[default]
+    Testing,
+    /// In use.
+    Live,
+}
+
+/// A hold, with its reason.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+pub struct Pause {
+    /// Why, for whoever finds it waiting.
+    #[schemars(length(min = 1, max = 1024))]
+    pub reason: String,
+}
+
+/// What deleting a Primitive does to its service.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum DeletionPolicy {
+    /// Leaves repository, workload and name as they are.
+    #[default]
+    Retain,
+    /// Opens a removal pull request and takes down what was made.
+    Delete,
+}
+
+/// How far a primitive has come.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum Phase {
+    /// Declared, nothing merged.
+    #[default]
+    Phantom,
+    /// Layer 1 passed and merged.
+    Building,
+    /// The merged commit is deployed and passed layer 2.
+    Testing,
+    /// Layers 1 to 3 passed, and name, TLS and HTTP answer from outside.
+    Live,
+    /// Was live; a later gate or probe is red.
+    Degraded,
+}
+
+/// What the controller did for a Primitive and saw of it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PrimitiveStatus {
+    /// Generation of the spec that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// How far it has come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// Where it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Commit of the base branch that is deployed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Git tree of the package that is deployed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<String>,
+    /// Hash of the document that was last proposed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposed_hash: Option<String>,
+    /// Everything made for it outside this object.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<Effect>,
+    /// What may be done now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_action: Option<NextAction>,
+    /// `Ready`, and `Reconciling` or `Stalled` while true.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// Something made for an object in the world outside it.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Effect {
+    /// What it is: `Branch`, `PullRequest`, `Deployment`, `DnsRecord`, …
+    pub kind: String,
+    /// Its name where it lives.
+    pub name: String,
+    /// When it was made.
+    pub since: Time,
+}
+
+/// What an agent may do now, without reading prose.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NextAction {
+    /// One word: `Wait`, `Edit`, `Approve`, …
+    pub verb: String,
+    /// Where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Seconds after which asking again is worth it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<i64>,
+}

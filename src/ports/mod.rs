@@ -1,0 +1,31 @@
+//! The outside world as traits with plain types in and out: what Flywheel needs
+//! of a forge, a DNS server, an edge and a clock, and nothing of how one speaks.
+//! Nothing here names a protocol library or Kubernetes; `adapters` does.
+//! Read `error.rs` first: how a failure says who must act.
+
+pub mod clock;
+pub mod dns;
+pub mod edge;
+pub mod error;
+pub mod forge;
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use crate::api::factory::{DnsSpec, EdgeSpec, RepositorySpec};
+use dns::{Dns, TsigKey};
+use edge::{ClientIdentity, Edge};
+use error::PortError;
+use forge::Forge;
+
+/// Makes clients from a Factory's spec and its credentials. Making one does no
+/// I/O; an error is about the settings themselves.
+pub trait Connect: Send + Sync {
+    /// A client for one repository, acting as `token`'s account.
+    fn forge(&self, spec: &RepositorySpec, token: &SecretString) -> Result<Arc<dyn Forge>, PortError>;
+    /// A client for one zone.
+    fn dns(&self, spec: &DnsSpec, key: &TsigKey) -> Result<Arc<dyn Dns>, PortError>;
+    /// A client for one edge.
+    fn edge(&self, spec: &EdgeSpec, identity: &ClientIdentity) -> Result<Arc<dyn Edge>, PortError>;
+}
