@@ -181,3 +181,15 @@ func TestMistakesAreReported(t *testing.T) {
 		}
 	}
 }
+
+func TestHistoryKeepsTheLastImports(t *testing.T) {
+	h := history{}
+	for _, ref := range []string{"a", "b", "c", "b"} {
+		if old := h.add("runtime", ref); len(old) > 0 {
+			t.Errorf("%s: removed %v too early", ref, old)
+		}
+	}
+	if old := h.add("runtime", "d"); len(old) != 1 || old[0] != "a" {
+		t.Errorf("removed %v, want a", old)
+	}
+}
