@@ -163,8 +163,9 @@ func TestOnlyTheClientsCertificateIsLetIn(t *testing.T) {
 	}
 
 	admin := newAdmin(t, b)
+	call(t, admin, http.MethodGet, "/id/"+RoutesID, nil, "", http.StatusOK)
 	call(t, admin, http.MethodGet, "/id/"+RoutesID+"/routes", nil, "", http.StatusOK)
-	for _, path := range []string{"/config/", "/config/admin", "/id/" + RoutesID, "/pki/ca/local", "/stop", "/load"} {
+	for _, path := range []string{"/config/", "/config/admin", "/pki/ca/local", "/stop", "/load"} {
 		call(t, admin, http.MethodGet, path, nil, "", http.StatusForbidden)
 	}
 	call(t, admin, http.MethodPost, "/stop", nil, "", http.StatusForbidden)

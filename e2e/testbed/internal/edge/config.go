@@ -35,9 +35,9 @@ func baseConfig(clientCert []byte, routes []any) object {
 				"access_control": []any{object{
 					"public_keys": []any{base64.StdEncoding.EncodeToString(clientCert)},
 					// Caddy looks at a path by id twice: as it came, and as the place
-					// that it stands for. So this reaches nothing but the routes.
+					// that it stands for. So this reaches nothing but the routes' object.
 					"permissions": []any{object{
-						"paths":   []any{"/id/", RoutesPath, "/reverse_proxy/upstreams"},
+						"paths":   []any{"/id/", objectPath, "/reverse_proxy/upstreams"},
 						"methods": []any{"GET", "POST", "PUT", "PATCH", "DELETE"},
 					}},
 				}},

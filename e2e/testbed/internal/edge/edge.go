@@ -9,9 +9,10 @@
 // The server's certificates are for AdminName and for the address, so either
 // works as the server name (SNI; with the address there is none). Without a
 // client certificate, or with another one, the handshake fails. Other paths than
-// the route list's answer 403.
+// those below answer 403.
 //
-// The list is the object RoutesID. One entry of it:
+// The list is what the object RoutesID, a subroute, has as its "routes". One entry
+// of it:
 //
 //	{"@id": "route-<factory>-<prim>",
 //	 "match": [{"host": ["<id>.prim.sh"]}],
@@ -21,6 +22,7 @@
 //
 // The calls, all with Content-Type application/json:
 //
+//	GET    /id/flywheel-routes          the object with the list in it
 //	GET    /id/flywheel-routes/routes   the list
 //	PATCH  /id/flywheel-routes/routes   replaces the list
 //	POST   /id/flywheel-routes/routes   appends an entry
@@ -78,7 +80,9 @@ const (
 	// RoutesID is the "@id" of the object whose "routes" are the controller's.
 	RoutesID = "flywheel-routes"
 	// RoutesPath is where the list is in the configuration.
-	RoutesPath = "/config/apps/http/servers/flywheel/routes/0/handle/0/routes"
+	RoutesPath = objectPath + "/routes"
+
+	objectPath = "/config/apps/http/servers/flywheel/routes/0/handle/0"
 )
 
 // Files of the part below the bed's state directory, all PEM.

@@ -17,20 +17,20 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/secretfile"
 )
 
-// These tests need the full bed's network namespace and Gitea's binary, whose
-// path FLYWHEEL_GITEA holds. They leave the forge running and whole.
+// These tests need the full bed's network namespace. They leave the forge
+// running and whole.
 
 func setup(t *testing.T) (*bed.Bed, func(*testing.T) string) {
 	t.Helper()
-	binary := os.Getenv("FLYWHEEL_GITEA")
-	if binary == "" {
-		t.Fatal("FLYWHEEL_GITEA must name the binary built from e2e/forge")
-	}
 	repo, err := filepath.Abs("../../../..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	b, err := bed.New(bed.Full, repo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary, err := Build(context.Background(), b)
 	if err != nil {
 		t.Fatal(err)
 	}
