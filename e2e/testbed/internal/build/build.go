@@ -110,7 +110,8 @@ func (bin Binary) args(dir string) []string {
 	if bin.Install != "" {
 		args = []string{"install"}
 	}
-	args = append(args, "-v", "-trimpath")
+	// The state of the checkout is no part of what is built.
+	args = append(args, "-v", "-trimpath", "-buildvcs=false")
 	if bin.Tags != "" {
 		args = append(args, "-tags", bin.Tags)
 	}

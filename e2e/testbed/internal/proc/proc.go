@@ -30,8 +30,10 @@ const (
 	partVariable = "FLYWHEEL_PART"
 )
 
+// SearchPath is the PATH of the bed's processes.
+const SearchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 const (
-	searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	// A process that already runs has no start-up to wait for; longer than this
 	// without an answer means that it hangs.
 	answersWithin = 10 * time.Second
@@ -209,7 +211,7 @@ func enter(b *bed.Bed, host bool, account *user.User, argv []string) []string {
 }
 
 func environment(b *bed.Bed, part, home string, extra []string) []string {
-	env := []string{"PATH=" + searchPath, "HOME=" + home, bedVariable + "=" + b.State, partVariable + "=" + part}
+	env := []string{"PATH=" + SearchPath, "HOME=" + home, bedVariable + "=" + b.State, partVariable + "=" + part}
 	return append(env, extra...)
 }
 

@@ -37,17 +37,26 @@ func Stop(b *bed.Bed, name string) error {
 // End ends the given processes and waits until they are gone: SIGTERM, and
 // SIGKILL for those that are left after five seconds.
 func End(pids []int) error {
+	starts := runningOf(pids)
+	signal(starts, syscall.SIGTERM)
+	if awaitGone(starts, stopsWithin) {
+		return nil
+	}
+	signal(starts, syscall.SIGKILL)
+	return gone(starts)
+}
+
+func runningOf(pids []int) map[int]uint64 {
 	starts := make(map[int]uint64, len(pids))
 	for _, pid := range pids {
 		if s, err := readStat(pid); err == nil && s.running() {
 			starts[pid] = s.start
 		}
 	}
-	signal(starts, syscall.SIGTERM)
-	if awaitGone(starts, stopsWithin) {
-		return nil
-	}
-	signal(starts, syscall.SIGKILL)
+	return starts
+}
+
+func gone(starts map[int]uint64) error {
 	if awaitGone(starts, stopsWithin) {
 		return nil
 	}
@@ -84,4 +93,11 @@ func awaitGone(starts map[int]uint64, within time.Duration) bool {
 		}
 		time.Sleep(pollInterval)
 	}
+}
+
+// Kill ends the given processes at once and waits until they are gone.
+func Kill(pids []int) error {
+	starts := runningOf(pids)
+	signal(starts, syscall.SIGKILL)
+	return gone(starts)
 }

@@ -1,0 +1,187 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"flywheel.prim.sh/e2e/testbed/internal/bed"
+	"flywheel.prim.sh/e2e/testbed/internal/image"
+	"flywheel.prim.sh/e2e/testbed/internal/kube"
+	"flywheel.prim.sh/e2e/testbed/internal/netns"
+	"flywheel.prim.sh/e2e/testbed/internal/proc"
+	"flywheel.prim.sh/e2e/testbed/internal/step"
+)
+
+const (
+	nodeReadyWithin = 60 * time.Second
+	dnsWithin       = 60 * time.Second
+	pollInterval    = 100 * time.Millisecond
+)
+
+// Network makes the bed's network namespace and cgroups. When the namespace had
+// to be made while something of an earlier one still runs, that is ended: it
+// could reach nothing any more.
+func Network(ctx context.Context, b *bed.Bed) (note string, err error) {
+	if err := noteHost(b); err != nil {
+		return "", err
+	}
+	note, created, err := netns.Ensure(ctx, b)
+	if err != nil {
+		return "", err
+	}
+	if created {
+		ended, err := EndProcesses(b)
+		if err != nil {
+			return "", err
+		}
+		if ended > 0 {
+			note = fmt.Sprintf("created; ended %d processes of the one that was lost", ended)
+		}
+	}
+	return note, ensureCgroups()
+}
+
+// ControlPlane starts etcd and the API server.
+func (c *Cluster) ControlPlane(ctx context.Context) error {
+	return c.run(ctx, c.etcd(), c.apiServer())
+}
+
+// Node starts everything else and waits for a Ready node. The API server runs.
+func (c *Cluster) Node(ctx context.Context) error {
+	if err := c.run(ctx, c.containerd()); err != nil {
+		return err
+	}
+	if err := step.Run("pause image", func() (string, error) {
+		images, err := image.Ensure(ctx, c.bed, nil, image.Pause)
+		if err != nil {
+			return "", err
+		}
+		return image.Import(ctx, c.bed, Socket(c.bed), images)
+	}); err != nil {
+		return err
+	}
+	if err := step.Run("base objects", func() (string, error) { return c.apply(ctx, "objects.yaml") }); err != nil {
+		return err
+	}
+	if err := c.run(ctx, c.controllerManager(), c.scheduler(), c.proxy(), c.kubelet(), c.netpol(), c.volumes()); err != nil {
+		return err
+	}
+	return step.Run("node", func() (string, error) { return "Ready", c.nodeReady(ctx) })
+}
+
+// DNS runs CoreDNS and waits until the cluster's names resolve.
+func (c *Cluster) DNS(ctx context.Context) (note string, err error) {
+	if note, err = c.apply(ctx, "coredns.yaml"); err != nil {
+		return "", err
+	}
+	return note, wait(ctx, dnsWithin, c.resolves)
+}
+
+// run starts each process as a step of its own.
+func (c *Cluster) run(ctx context.Context, specs ...proc.Spec) error {
+	for _, s := range specs {
+		if err := step.Run(s.Name, func() (string, error) {
+			started, err := proc.Ensure(ctx, c.bed, s)
+			if started {
+				return "started", err
+			}
+			return "running", err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply states the objects of an embedded file.
+func (c *Cluster) apply(ctx context.Context, file string) (note string, err error) {
+	client, err := c.Client()
+	if err != nil {
+		return "", err
+	}
+	text, err := c.render(file)
+	if err != nil {
+		return "", err
+	}
+	objects, err := documents(text)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", file, err)
+	}
+	for _, object := range objects {
+		if err := client.Apply(ctx, object.path, object.body); err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("%d objects", len(objects)), nil
+}
+
+func (c *Cluster) nodeReady(ctx context.Context) error {
+	client, err := c.Client()
+	if err != nil {
+		return err
+	}
+	return wait(ctx, nodeReadyWithin, func(ctx context.Context) error { return nodeReady(ctx, client) })
+}
+
+// nodeReady is nil when the node takes pods. A taint outlives the condition for
+// a moment.
+func nodeReady(ctx context.Context, client *kube.Client) error {
+	var node struct {
+		Spec struct {
+			Taints []struct {
+				Key string `json:"key"`
+			} `json:"taints"`
+		} `json:"spec"`
+		Status struct {
+			Conditions []struct{ Type, Status, Message string } `json:"conditions"`
+		} `json:"status"`
+	}
+	if err := client.Get(ctx, "/api/v1/nodes/"+bed.NodeName, &node); err != nil {
+		return err
+	}
+	for _, taint := range node.Spec.Taints {
+		return fmt.Errorf("the node has the taint %s", taint.Key)
+	}
+	for _, condition := range node.Status.Conditions {
+		if condition.Type != "Ready" {
+			continue
+		}
+		if condition.Status == "True" {
+			return nil
+		}
+		return errors.New(condition.Message)
+	}
+	return errors.New("the node tells no condition yet")
+}
+
+// wait polls until check answers nil, and otherwise returns its last answer.
+func wait(ctx context.Context, within time.Duration, check func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for {
+		err := check(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not within %s: %w", within, err)
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
+// Ready maps the cluster's processes onto what tells that they serve.
+func (c *Cluster) Ready() map[string]func(context.Context) error {
+	specs := []proc.Spec{c.etcd(), c.apiServer()}
+	if c.bed.Mode == bed.Full {
+		specs = append(specs, c.containerd(), c.controllerManager(), c.scheduler(), c.proxy(), c.kubelet(), c.netpol(), c.volumes())
+	}
+	ready := make(map[string]func(context.Context) error, len(specs))
+	for _, s := range specs {
+		ready[s.Name] = s.Ready
+	}
+	return ready
+}

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"context"
+
+	"flywheel.prim.sh/e2e/testbed/internal/bed"
+	"flywheel.prim.sh/e2e/testbed/internal/cluster"
+	"flywheel.prim.sh/e2e/testbed/internal/dns"
+	"flywheel.prim.sh/e2e/testbed/internal/edge"
+	"flywheel.prim.sh/e2e/testbed/internal/forge"
+	"flywheel.prim.sh/e2e/testbed/internal/step"
+)
+
+// parts brings up what stands beside the cluster.
+func parts(ctx context.Context, b *bed.Bed, c *cluster.Cluster, p programs) error {
+	for _, part := range []struct {
+		title  string
+		ensure func() (string, error)
+	}{
+		// BIND before CoreDNS, which asks it for the zone.
+		{"dns", func() (string, error) { return dns.Ensure(ctx, b) }},
+		{"cluster dns", func() (string, error) { return c.DNS(ctx) }},
+		{"forge", func() (string, error) { return forge.Ensure(ctx, b, p.forge) }},
+		{"edge", func() (string, error) { return edge.Ensure(ctx, b) }},
+	} {
+		if err := step.Run(part.title, part.ensure); err != nil {
+			return err
+		}
+	}
+	return nil
+}

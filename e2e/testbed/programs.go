@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"flywheel.prim.sh/e2e/testbed/internal/bed"
+	"flywheel.prim.sh/e2e/testbed/internal/build"
+	"flywheel.prim.sh/e2e/testbed/internal/bun"
+	"flywheel.prim.sh/e2e/testbed/internal/cluster"
+	"flywheel.prim.sh/e2e/testbed/internal/forge"
+	"flywheel.prim.sh/e2e/testbed/internal/step"
+)
+
+// Programs beside the cluster's own. Each is pinned: a module proxy may not
+// list the newest versions, but serves what is asked for exactly.
+var (
+	helmBinary = build.Binary{
+		Name: "helm", Install: "helm.sh/helm/v3/cmd/helm@v3.19.0", Ldflags: "-s -w", About: "about 2 min",
+	}
+	// Without C, for it goes into the images.
+	gitleaksBinary = build.Binary{
+		Name: "gitleaks", Install: "github.com/zricethezav/gitleaks/v8@v8.30.1", Ldflags: "-s -w", About: "about 1 min",
+	}
+)
+
+// programs are the paths of everything that was built.
+type programs struct {
+	cluster  cluster.Binaries
+	helm     string
+	gitleaks string
+	forge    string
+	bun      string // directory with bun and bunx
+}
+
+// ensurePrograms builds what the bed's mode needs, as far as it is not cached.
+func ensurePrograms(ctx context.Context, b *bed.Bed) (programs, error) {
+	var p programs
+	err := step.Run("programs", func() (string, error) {
+		begin := time.Now()
+		if err := p.ensure(ctx, b); err != nil {
+			return "", err
+		}
+		if time.Since(begin) > 5*time.Second {
+			return "built", nil
+		}
+		return "cached", nil
+	})
+	return p, err
+}
+
+func (p *programs) ensure(ctx context.Context, b *bed.Bed) (err error) {
+	if p.cluster, err = cluster.Build(ctx, b); err != nil || b.Mode != bed.Full {
+		return err
+	}
+	for _, w := range []struct {
+		binary build.Binary
+		path   *string
+	}{{helmBinary, &p.helm}, {gitleaksBinary, &p.gitleaks}} {
+		if *w.path, err = build.Ensure(ctx, b, w.binary); err != nil {
+			return err
+		}
+	}
+	if p.forge, err = forge.Build(ctx, b); err != nil {
+		return err
+	}
+	p.bun, err = bun.Ensure(ctx, b)
+	return err
+}
+
+// binDir holds links to the tools for people, to be put on the PATH.
+func binDir(b *bed.Bed) string { return b.Path("bin") }
+
+// link makes the links in binDir.
+func link(b *bed.Bed, p programs) error {
+	links := map[string]string{"kubectl": p.cluster.Cluster}
+	if b.Mode == bed.Full {
+		links["helm"] = p.helm
+		links["gitleaks"] = p.gitleaks
+		links["bun"] = filepath.Join(p.bun, "bun")
+		links["bunx"] = filepath.Join(p.bun, "bunx")
+	}
+	if err := os.MkdirAll(binDir(b), 0o755); err != nil {
+		return err
+	}
+	for name, target := range links {
+		path := filepath.Join(binDir(b), name)
+		if now, err := os.Readlink(path); err == nil && now == target {
+			continue
+		}
+		temporary := path + ".new"
+		_ = os.Remove(temporary) // left by a run that was killed, or not there
+		if err := os.Symlink(target, temporary); err != nil {
+			return fmt.Errorf("link %s: %w", name, err)
+		}
+		if err := os.Rename(temporary, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func buildAll(ctx context.Context, b *bed.Bed, _ []string) error {
+	_, err := ensurePrograms(ctx, b)
+	return err
+}

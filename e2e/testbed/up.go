@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"flywheel.prim.sh/e2e/testbed/internal/bed"
+	"flywheel.prim.sh/e2e/testbed/internal/cluster"
+	"flywheel.prim.sh/e2e/testbed/internal/kube"
+	"flywheel.prim.sh/e2e/testbed/internal/step"
+	"flywheel.prim.sh/e2e/testbed/internal/tools"
+	"flywheel.prim.sh/e2e/testbed/internal/volumes"
+)
+
+func up(ctx context.Context, b *bed.Bed, _ []string) error {
+	if err := os.MkdirAll(b.State, 0o755); err != nil {
+		return err
+	}
+	begin := time.Now()
+	fmt.Printf("%s test bed\n", b.Mode)
+	start := map[bed.Mode]func(context.Context, *bed.Bed) error{
+		bed.Full: upFull, bed.ControlPlane: upControlPlane, bed.Kubeconfig: upKubeconfig,
+	}[b.Mode]
+	if err := start(ctx, b); err != nil {
+		return err
+	}
+	fmt.Printf("up after %.1f s\n", time.Since(begin).Seconds())
+	return nil
+}
+
+func upFull(ctx context.Context, b *bed.Bed) error {
+	if os.Geteuid() != 0 {
+		return errors.New("the full test bed makes a network namespace and runs containers: run it as root, or use CLUSTER=control-plane")
+	}
+	if err := step.Run("tools", func() (string, error) { return tools.Ensure(ctx) }); err != nil {
+		return err
+	}
+	p, err := ensurePrograms(ctx, b)
+	if err != nil {
+		return err
+	}
+	if err := step.Run("network", func() (string, error) { return cluster.Network(ctx, b) }); err != nil {
+		return err
+	}
+	c, err := controlPlane(ctx, b, p)
+	if err != nil {
+		return err
+	}
+	if err := c.Node(ctx); err != nil {
+		return err
+	}
+	return parts(ctx, b, c, p)
+}
+
+func upControlPlane(ctx context.Context, b *bed.Bed) error {
+	p, err := ensurePrograms(ctx, b)
+	if err != nil {
+		return err
+	}
+	_, err = controlPlane(ctx, b, p)
+	return err
+}
+
+// controlPlane brings up what both modes have.
+func controlPlane(ctx context.Context, b *bed.Bed, p programs) (*cluster.Cluster, error) {
+	c, err := cluster.New(b, p.cluster)
+	if err != nil {
+		return nil, err
+	}
+	if err := link(b, p); err != nil {
+		return nil, err
+	}
+	if err := step.Run("keys", c.Credentials); err != nil {
+		return nil, err
+	}
+	if err := step.Run("configuration", c.WriteConfig); err != nil {
+		return nil, err
+	}
+	return c, c.ControlPlane(ctx)
+}
+
+func down(ctx context.Context, b *bed.Bed, _ []string) error {
+	if b.Mode == bed.Kubeconfig {
+		fmt.Println("nothing was started in this mode")
+		return nil
+	}
+	if b.Mode == bed.Full && os.Geteuid() != 0 {
+		return errors.New("the full test bed belongs to root: run this as root")
+	}
+	return step.Run("down", func() (string, error) { return "clean", cluster.Down(ctx, b) })
+}
+
+// runVolumes is the process that provisions local volumes.
+func runVolumes(ctx context.Context, args []string) error {
+	var access kube.Access
+	var dir, health string
+	flags := flag.NewFlagSet("volumes", flag.ContinueOnError)
+	flags.StringVar(&access.Server, "server", "", "URL of the API server")
+	flags.StringVar(&access.CA, "ca", "", "file with the certificate of its authority")
+	flags.StringVar(&access.Cert, "cert", "", "file with the client's certificate")
+	flags.StringVar(&access.Key, "key", "", "file with the client's key")
+	flags.StringVar(&dir, "dir", "", "directory for the volumes")
+	flags.StringVar(&health, "health", "", "address that answers /healthz")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	client, err := kube.New(access)
+	if err != nil {
+		return err
+	}
+	return volumes.Run(ctx, volumes.Config{Client: client, Dir: dir, Health: health})
+}
+
+const lockPoll = 100 * time.Millisecond
+
+// withLock lets one command at a time change a bed.
+func withLock(f func(context.Context, *bed.Bed, []string) error) func(context.Context, *bed.Bed, []string) error {
+	return func(ctx context.Context, b *bed.Bed, args []string) error {
+		if err := os.MkdirAll(filepath.Dir(b.State), 0o755); err != nil {
+			return err
+		}
+		// Beside the state directory, which `down` empties.
+		lock, err := os.OpenFile(b.State+".lock", os.O_CREATE|os.O_RDWR, 0o644)
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
+		for said := false; ; said = true {
+			err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+			if err == nil {
+				return f(ctx, b, args)
+			}
+			if !errors.Is(err, syscall.EWOULDBLOCK) {
+				return fmt.Errorf("lock %s: %w", lock.Name(), err)
+			}
+			if !said {
+				fmt.Println("waiting for another testbed command")
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(lockPoll):
+			}
+		}
+	}
+}
