@@ -65,7 +65,8 @@ func (c *Cluster) Node(ctx context.Context) error {
 	if err := step.Run("base objects", func() (string, error) { return c.apply(ctx, "objects.yaml") }); err != nil {
 		return err
 	}
-	if err := c.run(ctx, c.controllerManager(), c.scheduler(), c.proxy(), c.kubelet(), c.netpol(), c.volumes()); err != nil {
+	// kube-proxy waits for the node's object, which the kubelet makes.
+	if err := c.run(ctx, c.controllerManager(), c.scheduler(), c.kubelet(), c.proxy(), c.netpol(), c.volumes()); err != nil {
 		return err
 	}
 	return step.Run("node", func() (string, error) { return "Ready", c.nodeReady(ctx) })

@@ -9,7 +9,7 @@ import (
 )
 
 // titleWidth aligns the durations; titles are short nouns ("api server").
-const titleWidth = 22
+const titleWidth = 24
 
 var (
 	mu       sync.Mutex
