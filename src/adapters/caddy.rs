@@ -45,18 +45,15 @@ impl Caddy {
         // one, ask for the other.
         let mut url = admin.clone();
         if let Some(name) = &spec.admin_server_name {
-            let address = admin
-                .socket_addrs(|| None)
-                .ok()
-                .and_then(|a| a.first().copied())
-                .ok_or_else(|| PortError::invalid("spec.deploy.edge.adminUrl", "must name an IP address when adminServerName is given"))?;
+            let address =
+                admin.socket_addrs(|| None).ok().and_then(|a| a.first().copied()).ok_or_else(|| {
+                    PortError::invalid("spec.deploy.edge.adminUrl", "must name an IP address when adminServerName is given")
+                })?;
             builder = builder.resolve(name, address);
             url.set_host(Some(name)).map_err(|e| PortError::invalid("spec.deploy.edge.adminServerName", e))?;
         }
         let client = builder.build().map_err(|_| bad_identity())?;
-        let list = url
-            .join(&format!("id/{ROUTE_LIST}"))
-            .map_err(|e| PortError::invalid("spec.deploy.edge.adminUrl", e))?;
+        let list = url.join(&format!("id/{ROUTE_LIST}")).map_err(|e| PortError::invalid("spec.deploy.edge.adminUrl", e))?;
         Ok(Self { client, server: format!("the edge's admin API at {}", spec.admin_url.trim_end_matches('/')), list })
     }
 }

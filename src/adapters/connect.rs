@@ -12,7 +12,7 @@ use crate::{
         dns::{Dns, TsigKey},
         edge::{ClientIdentity, Edge},
         error::PortError,
-        forge::Forge,
+        forge::{Forge, ForgeAdmin},
     },
 };
 
@@ -22,6 +22,12 @@ pub struct RealServers;
 
 impl Connect for RealServers {
     fn forge(&self, spec: &RepositorySpec, token: &SecretString) -> Result<Arc<dyn Forge>, PortError> {
+        match spec.forge {
+            ForgeKind::Gitea => Ok(Arc::new(Gitea::new(spec, token)?)),
+        }
+    }
+
+    fn forge_admin(&self, spec: &RepositorySpec, token: &SecretString) -> Result<Arc<dyn ForgeAdmin>, PortError> {
         match spec.forge {
             ForgeKind::Gitea => Ok(Arc::new(Gitea::new(spec, token)?)),
         }

@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Labels a page; Gitea's own limit.
+/// Items a page; Gitea's own limit.
 const PAGE: usize = 50;
 
 /// One repository on a Gitea.
@@ -35,9 +35,7 @@ impl Gitea {
     /// A client for the repository of `spec`, with `token`.
     pub fn new(spec: &RepositorySpec, token: &SecretString) -> Result<Self, PortError> {
         let base = spec.url.trim_end_matches('/');
-        let api = format!("{base}/api/v1/")
-            .parse()
-            .map_err(|e: url::ParseError| PortError::invalid("spec.repository.url", e))?;
+        let api = format!("{base}/api/v1/").parse().map_err(|e: url::ParseError| PortError::invalid("spec.repository.url", e))?;
         let client = http::client()
             .build()
             .map_err(|e| PortError::new(Class::Bug, Reason::InternalError, "no HTTP client could be made").because(e))?;
@@ -62,14 +60,14 @@ impl Gitea {
         self.client.request(method, url).header(header::AUTHORIZATION, value)
     }
 
-    fn in_repo(&self, method: Method, segments: &[&str]) -> RequestBuilder {
+    pub(super) fn in_repo(&self, method: Method, segments: &[&str]) -> RequestBuilder {
         let mut path = vec!["repos", &self.repo.owner, &self.repo.name];
         path.extend(segments);
         self.request(method, &path)
     }
 
     /// Sends; `not_found` is what a 404 means for this request.
-    async fn send(&self, request: RequestBuilder, not_found: impl FnOnce() -> PortError) -> Result<Response, PortError> {
+    pub(super) async fn send(&self, request: RequestBuilder, not_found: impl FnOnce() -> PortError) -> Result<Response, PortError> {
         let response = request.send().await.map_err(|e| http::no_answer(&self.server, e))?;
         if response.status().is_success() {
             return Ok(response);
@@ -100,7 +98,7 @@ impl Gitea {
         })
     }
 
-    async fn json<T: DeserializeOwned>(&self, response: Response) -> Result<T, PortError> {
+    pub(super) async fn json<T: DeserializeOwned>(&self, response: Response) -> Result<T, PortError> {
         response.json().await.map_err(|e| {
             if e.is_decode() {
                 PortError::new(
@@ -115,7 +113,31 @@ impl Gitea {
         })
     }
 
-    fn no_repository(&self) -> PortError {
+    /// A whole list, page by page.
+    pub(super) async fn pages<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<Vec<T>, PortError> {
+        let mut all = Vec::new();
+        for page in 1.. {
+            let request = self.in_repo(Method::GET, segments).query(&[("limit", PAGE), ("page", page)]);
+            let response = self.send(request, || self.no_repository()).await?;
+            let items: Vec<T> = self.json(response).await?;
+            let last = items.len() < PAGE;
+            all.extend(items);
+            if last {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    pub(super) fn no_branch(&self, name: &Branch) -> PortError {
+        PortError::new(
+            Class::Invalid,
+            Reason::BranchNotFound,
+            format!("{} has no branch {name} in {}: push a first commit, or correct baseBranch", self.server, self.repo),
+        )
+    }
+
+    pub(super) fn no_repository(&self) -> PortError {
         PortError::new(
             Class::Invalid,
             Reason::RepositoryNotFound,
@@ -138,17 +160,11 @@ impl Forge for Gitea {
     }
 
     async fn branch(&self, name: &Branch) -> Result<BranchState, PortError> {
-        let missing = || {
-            PortError::new(
-                Class::Invalid,
-                Reason::BranchNotFound,
-                format!("{} has no branch {name} in {}: push a first commit, or correct baseBranch", self.server, self.repo),
-            )
-        };
-        let response = self.send(self.in_repo(Method::GET, &["branches", name.as_str()]), missing).await?;
+        let response = self.send(self.in_repo(Method::GET, &["branches", name.as_str()]), || self.no_branch(name)).await?;
         let body: BranchBody = self.json(response).await?;
         let head = body.commit.id.parse().map_err(|e| {
-            PortError::new(Class::Bug, Reason::UnexpectedAnswer, format!("{} named an impossible commit", self.server)).because(Box::new(e) as Box<_>)
+            PortError::new(Class::Bug, Reason::UnexpectedAnswer, format!("{} named an impossible commit", self.server))
+                .because(Box::new(e) as Box<_>)
         })?;
         let checks = if body.enable_status_check { body.status_check_contexts.unwrap_or_default() } else { Vec::new() };
         Ok(BranchState {
@@ -159,18 +175,8 @@ impl Forge for Gitea {
     }
 
     async fn labels(&self) -> Result<Vec<String>, PortError> {
-        let mut names = Vec::new();
-        for page in 1.. {
-            let request = self.in_repo(Method::GET, &["labels"]).query(&[("limit", PAGE), ("page", page)]);
-            let response = self.send(request, || self.no_repository()).await?;
-            let labels: Vec<Named> = self.json(response).await?;
-            let last = labels.len() < PAGE;
-            names.extend(labels.into_iter().map(|l| l.name));
-            if last {
-                break;
-            }
-        }
-        Ok(names)
+        let labels: Vec<Named> = self.pages(&["labels"]).await?;
+        Ok(labels.into_iter().map(|l| l.name).collect())
     }
 
     async fn create_label(&self, label: &Label) -> Result<(), PortError> {

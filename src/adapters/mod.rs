@@ -7,5 +7,6 @@ pub mod caddy;
 pub mod clock;
 pub mod connect;
 pub mod gitea;
+mod gitea_admin;
 pub mod http;
 pub mod rfc2136;

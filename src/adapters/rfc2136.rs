@@ -87,12 +87,17 @@ impl Rfc2136 {
     }
 
     fn server_error(&self) -> PortError {
-        PortError::new(Class::Transient, Reason::ServerError, format!("{} failed (SERVFAIL): look at its log (tried again by itself)", self.server))
+        PortError::new(
+            Class::Transient,
+            Reason::ServerError,
+            format!("{} failed (SERVFAIL): look at its log (tried again by itself)", self.server),
+        )
     }
 
     /// Signs and sends an update, and checks the answer's own signature.
     async fn update(&self, mut message: Message) -> Result<(), PortError> {
-        let bug = |e: hickory_proto::ProtoError| PortError::new(Class::Bug, Reason::InternalError, "an update could not be signed").because(e);
+        let bug =
+            |e: hickory_proto::ProtoError| PortError::new(Class::Bug, Reason::InternalError, "an update could not be signed").because(e);
         let now = u64::try_from(SystemClock.now().as_second()).unwrap_or_default();
         let verifier = message.finalize(&self.signer, now).map_err(bug)?;
         let answer = self.exchange(&message.to_vec().map_err(bug)?).await?;
@@ -113,7 +118,10 @@ impl Rfc2136 {
                     Some(_) => PortError::new(
                         Class::Denied,
                         Reason::KeyRejected,
-                        format!("{} does not know the TSIG key {key}, or its secret differs: compare keyName, algorithm and secret with the server's", self.server),
+                        format!(
+                            "{} does not know the TSIG key {key}, or its secret differs: compare keyName, algorithm and secret with the server's",
+                            self.server
+                        ),
                     ),
                     None => self.not_served(),
                 });
@@ -123,7 +131,10 @@ impl Rfc2136 {
                 return Err(PortError::new(
                     Class::Denied,
                     Reason::UpdateRefused,
-                    format!("{} knows the key {key} but refuses its updates of {}: grant them in the zone's update-policy", self.server, self.zone),
+                    format!(
+                        "{} knows the key {key} but refuses its updates of {}: grant them in the zone's update-policy",
+                        self.server, self.zone
+                    ),
                 ));
             }
             ResponseCode::ServFail => return Err(self.server_error()),
@@ -150,7 +161,8 @@ impl Dns for Rfc2136 {
         message.metadata.op_code = OpCode::Query;
         message.metadata.recursion_desired = false;
         message.add_query(Query::query(self.zone.clone(), RecordType::SOA));
-        let request = message.to_vec().map_err(|e| PortError::new(Class::Bug, Reason::InternalError, "a query could not be encoded").because(e))?;
+        let request =
+            message.to_vec().map_err(|e| PortError::new(Class::Bug, Reason::InternalError, "a query could not be encoded").because(e))?;
         let reply = self.understand(&self.exchange(&request).await?)?;
         match reply.response_code {
             ResponseCode::NoError if reply.metadata.authoritative => {}

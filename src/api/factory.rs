@@ -187,12 +187,7 @@ pub struct PolicySpec {
 
 impl Default for PolicySpec {
     fn default() -> Self {
-        Self {
-            default_stage: Stage::Testing,
-            required_check: "flywheel/gate".into(),
-            max_open_pull_requests: 20,
-            max_running_gates: 2,
-        }
+        Self { default_stage: Stage::Testing, required_check: "flywheel/gate".into(), max_open_pull_requests: 20, max_running_gates: 2 }
     }
 }
 

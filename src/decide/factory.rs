@@ -184,9 +184,17 @@ fn forge(seen: &Seen) -> Finding {
         ));
     }
     if !forge.repository.squash_merge {
-        return Finding::bad(kind, Class::Invalid, Reason::MergeUnavailable, format!("repository {repo} does not allow squash merges: allow them in its settings"));
+        return Finding::bad(
+            kind,
+            Class::Invalid,
+            Reason::MergeUnavailable,
+            format!("repository {repo} does not allow squash merges: allow them in its settings"),
+        );
     }
-    Finding::good(kind, format!("account {} may push branches to {repo} and merge into {}", forge.account, seen.spec.repository.base_branch))
+    Finding::good(
+        kind,
+        format!("account {} may push branches to {repo} and merge into {}", forge.account, seen.spec.repository.base_branch),
+    )
 }
 
 fn protection(seen: &Seen) -> Finding {
@@ -285,7 +293,9 @@ fn awaiting() -> Statement {
 
 fn actions(seen: &Seen) -> Vec<Action> {
     match &seen.forge {
-        Part::Seen(forge) if forge.repository.may_push && !forge.repository.archived && !forge.labels.iter().any(|l| l == PULL_REQUEST_LABEL) => {
+        Part::Seen(forge)
+            if forge.repository.may_push && !forge.repository.archived && !forge.labels.iter().any(|l| l == PULL_REQUEST_LABEL) =>
+        {
             vec![Action::CreateLabel(Label {
                 name: PULL_REQUEST_LABEL.into(),
                 color: "1d76db".into(),

@@ -63,10 +63,7 @@ pub fn severity(class: Class) -> Severity {
 /// `Reconciling` or `Stalled`.
 pub fn not_ready(stalled: bool, reason: Reason, message: &str) -> [Statement; 2] {
     let kind = if stalled { ConditionType::Stalled } else { ConditionType::Reconciling };
-    [
-        Statement::new(ConditionType::Ready, Truth::False, reason, message),
-        Statement::new(kind, Truth::True, reason, message),
-    ]
+    [Statement::new(ConditionType::Ready, Truth::False, reason, message), Statement::new(kind, Truth::True, reason, message)]
 }
 
 /// [`not_ready`] for an error.

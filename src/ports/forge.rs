@@ -61,3 +61,39 @@ pub struct Label {
     /// What it is for.
     pub description: String,
 }
+
+/// One repository, used as an administrator: what `doctor` looks at and the
+/// controller's own token may not see.
+#[async_trait]
+pub trait ForgeAdmin: Send + Sync {
+    /// The repository's webhooks.
+    async fn webhooks(&self) -> Result<Vec<Webhook>, PortError>;
+    /// The protection rule that holds for `branch`.
+    async fn rule(&self, branch: &Branch) -> Result<Option<Rule>, PortError>;
+}
+
+/// A webhook's settings. Its secret can't be read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// Where it delivers to.
+    pub url: String,
+    /// It is switched on.
+    pub active: bool,
+    /// What it delivers.
+    pub events: Vec<String>,
+}
+
+/// A protection rule as its administrator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name or pattern.
+    pub name: String,
+    /// Somebody may push to the branch directly.
+    pub direct_push: bool,
+    /// Commit status contexts a pull request needs.
+    pub required_checks: Vec<String>,
+    /// A pull request that lacks the branch's newest commit can't be merged.
+    pub blocks_outdated: bool,
+    /// Who alone may merge; nothing where everybody with write access may.
+    pub merge_whitelist: Option<Vec<String>>,
+}

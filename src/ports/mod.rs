@@ -17,13 +17,15 @@ use crate::api::factory::{DnsSpec, EdgeSpec, RepositorySpec};
 use dns::{Dns, TsigKey};
 use edge::{ClientIdentity, Edge};
 use error::PortError;
-use forge::Forge;
+use forge::{Forge, ForgeAdmin};
 
 /// Makes clients from a Factory's spec and its credentials. Making one does no
 /// I/O; an error is about the settings themselves.
 pub trait Connect: Send + Sync {
     /// A client for one repository, acting as `token`'s account.
     fn forge(&self, spec: &RepositorySpec, token: &SecretString) -> Result<Arc<dyn Forge>, PortError>;
+    /// A client for one repository, as the administrator whose token it is.
+    fn forge_admin(&self, spec: &RepositorySpec, token: &SecretString) -> Result<Arc<dyn ForgeAdmin>, PortError>;
     /// A client for one zone.
     fn dns(&self, spec: &DnsSpec, key: &TsigKey) -> Result<Arc<dyn Dns>, PortError>;
     /// A client for one edge.

@@ -41,7 +41,7 @@ const (
 	// WebhookIP is the fixed cluster address of the controller's webhook Service.
 	WebhookIP = "10.96.0.20"
 	// WebhookURL is where the forge delivers its events.
-	WebhookURL = "http://" + WebhookIP + ":9443/webhook/gitea"
+	WebhookURL = "http://" + WebhookIP + ":9443/webhook/flywheel/prim"
 )
 
 // Events are the webhook's: whatever may change what the controller should do

@@ -1,0 +1,55 @@
+//! The command line: which subcommand does what.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{config::ControllerConfig, controller, doctor, generate, probe, telemetry};
+
+/// Turns a declared HTTP service into a running one.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the controller.
+    Controller(ControllerConfig),
+    /// Looks at a Factory deeper than the controller may, and says what to do.
+    Doctor(doctor::DoctorConfig),
+    /// Writes the files that are generated from the code: CRDs and references.
+    Generate {
+        /// The checkout's root.
+        #[arg(long, default_value = ".")]
+        root: PathBuf,
+        /// Writes nothing; exits with 1 if a file is not as it would be written.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Tries connections from inside a pod.
+    #[command(subcommand)]
+    Probe(probe::ProbeCommand),
+}
+
+impl Cli {
+    /// Runs the subcommand.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Controller(config) => {
+                telemetry::install_logs(config.log_format);
+                runtime()?.block_on(controller::run(config))?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Doctor(config) => runtime()?.block_on(doctor::run(config)),
+            Command::Generate { root, check } => generate::run(&root, check),
+            Command::Probe(command) => probe::run(&command),
+        }
+    }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}

@@ -1,0 +1,45 @@
+//! Settings of the controller process, from flags or environment.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::{Args, ValueEnum};
+
+/// Settings of `flywheel controller`.
+#[derive(Args, Clone, Debug)]
+pub struct ControllerConfig {
+    /// Namespace of the custom resources.
+    #[arg(long, env = "FLYWHEEL_NAMESPACE", default_value = "flywheel")]
+    pub namespace: String,
+
+    /// Address of health checks (/livez, /readyz) and metrics (/metrics).
+    #[arg(long, env = "FLYWHEEL_HEALTH_LISTEN", default_value = "0.0.0.0:8080")]
+    pub health_listen: SocketAddr,
+
+    /// Address that the forge delivers webhooks to: /webhook/NAMESPACE/FACTORY.
+    #[arg(long, env = "FLYWHEEL_WEBHOOK_LISTEN", default_value = "0.0.0.0:9443")]
+    pub webhook_listen: SocketAddr,
+
+    /// Seconds between two looks at an object when nothing happens.
+    #[arg(long, env = "FLYWHEEL_RESYNC_SECONDS", default_value = "600", value_parser = clap::value_parser!(u64).range(1..))]
+    resync_seconds: u64,
+
+    /// Form of the log.
+    #[arg(long, env = "FLYWHEEL_LOG_FORMAT", value_enum, default_value = "json")]
+    pub log_format: LogFormat,
+}
+
+impl ControllerConfig {
+    /// Time between two looks at an object when nothing happens.
+    pub fn resync(&self) -> Duration {
+        Duration::from_secs(self.resync_seconds)
+    }
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}

@@ -1,0 +1,96 @@
+//! What every pass needs.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use kube::{
+    Client,
+    runtime::{
+        events::{Recorder, Reporter},
+        reflector::ObjectRef,
+    },
+};
+use tokio::sync::mpsc;
+
+use super::deliveries::Deliveries;
+use crate::{
+    adapters::{clock::SystemClock, connect::RealServers},
+    api::{FIELD_MANAGER, factory::Factory},
+    config::ControllerConfig,
+    decide::factory::Now,
+    ports::{Connect, clock::Clock},
+    telemetry::Metrics,
+};
+
+/// Shared by all passes of a process.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// The outside world.
+    pub connect: Arc<dyn Connect>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Webhook deliveries, and the secrets they are checked with.
+    pub deliveries: Deliveries,
+    /// The process's metrics.
+    pub metrics: Metrics,
+    /// Publishes Events; one for the process, so that repeats are counted up.
+    pub recorder: Recorder,
+    pokes: mpsc::Sender<ObjectRef<Factory>>,
+    resync: Duration,
+    ready: AtomicBool,
+}
+
+impl Context {
+    /// A context on real servers.
+    pub fn new(client: Client, config: &ControllerConfig, pokes: mpsc::Sender<ObjectRef<Factory>>) -> Self {
+        Self::with(client, pokes, config.resync())
+    }
+
+    fn with(client: Client, pokes: mpsc::Sender<ObjectRef<Factory>>, resync: Duration) -> Self {
+        Self {
+            recorder: Recorder::new(client.clone(), Reporter { controller: FIELD_MANAGER.into(), instance: None }),
+            client,
+            connect: Arc::new(RealServers),
+            clock: Arc::new(SystemClock),
+            deliveries: Deliveries::default(),
+            metrics: Metrics::default(),
+            pokes,
+            resync,
+            ready: AtomicBool::new(false),
+        }
+    }
+
+    /// A context for looking once, without a process around it.
+    pub fn for_one_look(client: Client) -> Self {
+        let (pokes, _) = mpsc::channel(1);
+        Self::with(client, pokes, Duration::from_secs(600))
+    }
+
+    /// The time of a pass that begins now.
+    pub fn now(&self) -> Now {
+        Now { at: self.clock.now(), resync: self.resync }
+    }
+
+    /// Asks for a pass over `factory`.
+    pub fn poke(&self, factory: ObjectRef<Factory>) {
+        if self.pokes.try_send(factory).is_err() {
+            tracing::warn!("too many pokes wait; the resync will serve this one");
+        }
+    }
+
+    /// Notes that the caches are filled.
+    pub fn set_ready(&self) {
+        self.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the caches are filled.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+}

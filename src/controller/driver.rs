@@ -1,0 +1,198 @@
+//! The one pass every kind goes through: observe → decide → apply → status.
+//! What differs between kinds is in [`Kind`]; everything else is here once.
+
+use std::{fmt::Debug, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::Condition};
+use kube::{
+    Resource, ResourceExt,
+    core::{DeserializeGuard, error_boundary::InvalidObject},
+    runtime::{
+        controller::Action as Requeue,
+        events::{Event, EventType},
+    },
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tracing::Instrument;
+
+use super::{apply, context::Context, status};
+use crate::{
+    api::conditions::{ConditionType, Reason, Statement},
+    decide::{Decision, audit, factory::Now, retry},
+    ports::error::{Class, PortError},
+    telemetry::{KindLabel, PassLabels, chain},
+};
+
+/// What a kind adds to the pass.
+#[async_trait]
+pub trait Kind:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+{
+    /// Everything a decision about it looks at.
+    type Seen: Send + Sync;
+    /// Its status.
+    type Status: StatusFields;
+
+    /// The kind's name, for logs and metrics.
+    const NAME: &'static str;
+
+    /// Looks at the object and the world, and changes nothing. What can't be
+    /// seen is part of what is seen; an error means that even that can't be told.
+    async fn observe(&self, cx: &Context, now: Now) -> Result<(Self::Seen, apply::Hands), PortError>;
+
+    /// Decides, without looking.
+    fn decide(seen: &Self::Seen, now: Now) -> Decision<Self::Status>;
+
+    /// The status it has.
+    fn status(&self) -> Option<&Self::Status>;
+}
+
+/// The fields every status has.
+pub trait StatusFields: Clone + Default + PartialEq + Serialize + Send + Sync {
+    /// The conditions.
+    fn conditions(&self) -> &[Condition];
+    /// Sets what the driver owns: conditions and observed generation.
+    fn set(&mut self, conditions: Vec<Condition>, generation: Option<i64>);
+}
+
+/// A pass that failed, for kube's `Controller`: the object has been told already.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// The world did not do as it should.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The stored object does not fit its schema; an older version wrote it.
+    #[error("the stored object does not fit its schema")]
+    Unreadable(#[source] Box<InvalidObject>),
+}
+
+impl PassError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Port(error) => error.class,
+            Self::Unreadable(_) => Class::Invalid,
+        }
+    }
+}
+
+/// One pass over one object.
+pub async fn pass<K: Kind>(object: Arc<DeserializeGuard<K>>, cx: Arc<Context>) -> Result<Requeue, PassError> {
+    let span = tracing::info_span!("pass", kind = K::NAME, namespace = object.namespace(), name = object.name_any());
+    let started = std::time::Instant::now();
+    let result = observed_pass(object, &cx).instrument(span).await;
+    let label = match &result {
+        Ok(_) => "ok",
+        Err(error) => error.class().as_str(),
+    };
+    cx.metrics.passes.get_or_create(&PassLabels { kind: K::NAME, result: label }).inc();
+    cx.metrics.pass_seconds.get_or_create(&KindLabel { kind: K::NAME }).observe(started.elapsed().as_secs_f64());
+    result
+}
+
+async fn observed_pass<K: Kind>(object: Arc<DeserializeGuard<K>>, cx: &Context) -> Result<Requeue, PassError> {
+    let now = cx.now();
+    let object = match &object.0 {
+        Ok(object) => object,
+        Err(invalid) => return Err(unreadable::<K>(invalid, cx).await),
+    };
+
+    // Observe.
+    let (seen, hands) = match K::observe(object, cx, now).await {
+        Ok(observed) => observed,
+        Err(error) => {
+            let kept = object.status().cloned().unwrap_or_default();
+            let statements = retry::not_ready_because(&error).to_vec();
+            write(object, kept, &statements, cx, now).await?;
+            return Err(error.into());
+        }
+    };
+
+    // Decide.
+    let mut decision = K::decide(&seen, now);
+    if let Err(violation) = audit::check(&decision) {
+        let error =
+            PortError::new(Class::Bug, Reason::InternalError, "a decision broke an invariant and was not applied; please report this")
+                .because(violation);
+        decision.actions.clear();
+        decision.statements = retry::not_ready_because(&error).to_vec();
+        write(object, decision.status, &decision.statements, cx, now).await?;
+        return Err(error.into());
+    }
+
+    // Apply, in order, up to the first failure; then say what came of it.
+    let failed = apply::all(&decision.actions, &hands, cx).await.err();
+    if let Some(error) = &failed {
+        decision.statements.retain(|s| !matches!(s.kind, ConditionType::Ready | ConditionType::Reconciling | ConditionType::Stalled));
+        decision.statements.extend(retry::not_ready_because(error));
+    }
+
+    // Status.
+    write(object, decision.status, &decision.statements, cx, now).await?;
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok(Requeue::requeue(decision.again)),
+    }
+}
+
+/// Writes the status where it changed, and publishes an Event where `Ready` did.
+async fn write<K: Kind>(object: &K, mut next: K::Status, statements: &[Statement], cx: &Context, now: Now) -> Result<(), PortError> {
+    let before = object.status();
+    let old = before.map(StatusFields::conditions).unwrap_or_default();
+    let generation = object.meta().generation;
+    next.set(status::conditions(statements, old, generation, now.at), generation);
+    if !status::changed(before, &next) {
+        return Ok(());
+    }
+    status::patch(object, &next, cx).await?;
+    cx.metrics.status_writes.get_or_create(&KindLabel { kind: K::NAME }).inc();
+    if let Some(ready) = status::turned(old, next.conditions()) {
+        announce(object, ready, cx).await;
+    }
+    Ok(())
+}
+
+/// An Event for a change of `Ready`. A failure to publish is no failure of the
+/// pass: the condition says the same.
+async fn announce<K: Kind>(object: &K, ready: &Condition, cx: &Context) {
+    let event = Event {
+        type_: if ready.status == "True" { EventType::Normal } else { EventType::Warning },
+        reason: ready.reason.clone(),
+        // The API takes 1 kB, which is MESSAGE_LIMIT.
+        note: Some(ready.message.clone()),
+        action: "Reconcile".into(),
+        secondary: None,
+    };
+    if let Err(error) = cx.recorder.publish(&event, &object.object_ref(&())).await {
+        tracing::warn!(error = chain(&error), "event not published");
+    }
+}
+
+/// Says on the object itself that it can't be read.
+async fn unreadable<K: Kind>(invalid: &InvalidObject, cx: &Context) -> PassError {
+    let error = PortError::new(
+        Class::Invalid,
+        Reason::Invalid,
+        format!("the stored object does not fit its schema: {}; apply it anew", invalid.error),
+    );
+    if let Err(failed) = status::patch_unreadable::<K>(&invalid.metadata, &error, cx).await {
+        tracing::warn!(error = chain(&failed), "status not written");
+    }
+    PassError::Unreadable(Box::new(invalid.clone()))
+}
+
+/// When to try again after a failed pass, by the one table.
+pub fn on_error<K: Kind>(object: Arc<DeserializeGuard<K>>, error: &PassError, cx: Arc<Context>) -> Requeue {
+    let failing_since = object.0.as_ref().ok().and_then(Kind::status).and_then(|s| {
+        s.conditions().iter().find(|c| c.type_ == ConditionType::Ready.as_str() && c.status == "False").map(|c| c.last_transition_time.0)
+    });
+    let wait: Duration = retry::delay(error.class(), failing_since, cx.now().at);
+    let severity = retry::severity(error.class());
+    let (kind, name, class, error) = (K::NAME, object.name_any(), error.class().as_str(), chain(error));
+    match severity {
+        retry::Severity::Quiet => tracing::debug!(kind, name, class, error, wait = wait.as_secs(), "pass failed"),
+        retry::Severity::Notable => tracing::warn!(kind, name, class, error, wait = wait.as_secs(), "pass failed"),
+        retry::Severity::Serious => tracing::error!(kind, name, class, error, wait = wait.as_secs(), "pass failed"),
+    }
+    Requeue::requeue(wait)
+}

@@ -1,0 +1,119 @@
+//! Merges a decision's statements into an object's status, and writes it once,
+//! and only where more than times changed.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    context::Context,
+    driver::{Kind, StatusFields},
+};
+use crate::{
+    api::{
+        FIELD_MANAGER,
+        conditions::{ConditionType, Reason, Statement},
+    },
+    decide::retry,
+    ports::error::{Class, PortError},
+};
+
+/// Longest wait for the API server. kube's client retries by itself for far
+/// longer; one object's pass must not hang that long.
+pub const API_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Statements as conditions, sorted by type, with the times of `old` kept where
+/// the status is the same.
+pub fn conditions(statements: &[Statement], old: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+    let now = Time(now);
+    let mut new: Vec<_> =
+        statements.iter().map(|s| s.to_condition(old.iter().find(|c| c.type_ == s.kind.as_str()), generation, &now)).collect();
+    new.sort_by(|a, b| a.type_.cmp(&b.type_));
+    new
+}
+
+/// Whether `next` says more than `before`, times aside. A transition time moves
+/// only together with its condition's status, so that the rest tells.
+pub fn changed<S: StatusFields>(before: Option<&S>, next: &S) -> bool {
+    let timeless = |status: &S| {
+        let mut status = serde_json::to_value(status).unwrap_or_default();
+        if let Some(Value::Array(conditions)) = status.get_mut("conditions") {
+            for condition in conditions.iter_mut().filter_map(Value::as_object_mut) {
+                condition.remove("lastTransitionTime");
+            }
+            conditions.sort_by(|a, b| a["type"].as_str().cmp(&b["type"].as_str()));
+        }
+        status
+    };
+    before.is_none_or(|before| timeless(before) != timeless(next))
+}
+
+/// The new `Ready` condition, if its status or reason is another than before.
+pub fn turned<'a>(old: &[Condition], new: &'a [Condition]) -> Option<&'a Condition> {
+    let ready = ConditionType::Ready.as_str();
+    let now = new.iter().find(|c| c.type_ == ready)?;
+    let same = old.iter().any(|c| c.type_ == ready && c.status == now.status && c.reason == now.reason);
+    (!same).then_some(now)
+}
+
+/// Applies the whole status: with server-side apply, what is not sent is removed.
+pub async fn patch<K: Kind>(object: &K, status: &K::Status, cx: &Context) -> Result<(), PortError> {
+    apply_status::<K>(object.meta(), status, cx).await
+}
+
+/// Says on an object that can't be read what is wrong with it.
+pub async fn patch_unreadable<K: Kind>(meta: &ObjectMeta, error: &PortError, cx: &Context) -> Result<(), PortError> {
+    let statements = retry::not_ready_because(error);
+    let conditions = conditions(&statements, &[], meta.generation, cx.now().at);
+    apply_status::<K>(meta, &json!({ "observedGeneration": meta.generation, "conditions": conditions }), cx).await
+}
+
+async fn apply_status<K: Kind>(meta: &ObjectMeta, status: &(impl Serialize + Sync), cx: &Context) -> Result<(), PortError> {
+    let (Some(name), Some(namespace)) = (&meta.name, &meta.namespace) else {
+        return Err(PortError::new(Class::Bug, Reason::InternalError, "an object without name or namespace"));
+    };
+    // The uid makes the write fail if the object was deleted and made anew.
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    let patch = Patch::Apply(json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        "metadata": { "name": name, "uid": meta.uid },
+        "status": status,
+    }));
+    // Untyped: the answer may be an object that this version can't read.
+    let api: Api<kube::core::PartialObjectMeta<K>> = Api::namespaced(cx.client.clone(), namespace);
+    let write = api.patch_status(name, &params, &patch);
+    match tokio::time::timeout(API_TIMEOUT, write).await {
+        Ok(Ok(_)) => Ok(()),
+        // Deleted meanwhile: nobody is left to tell.
+        Ok(Err(kube::Error::Api(answer))) if answer.is_not_found() => Ok(()),
+        Ok(Err(kube::Error::Api(answer))) if answer.is_conflict() => {
+            Err(PortError::new(Class::Conflict, Reason::Conflict, "the object was replaced while it was looked at"))
+        }
+        Ok(Err(error)) => Err(api_error(error)),
+        Err(_) => Err(PortError::unreachable("the API server")),
+    }
+}
+
+/// A failed call of the API server.
+pub fn api_error(error: kube::Error) -> PortError {
+    match &error {
+        kube::Error::Api(answer) if answer.is_forbidden() => {
+            PortError::new(Class::Denied, Reason::PermissionMissing, format!("the API server refused the controller: {}", answer.message))
+        }
+        kube::Error::Api(answer) if answer.is_invalid() => PortError::new(
+            Class::Bug,
+            Reason::InternalError,
+            format!("the API server refused what the controller wrote: {}", answer.message),
+        ),
+        _ => PortError::unreachable("the API server"),
+    }
+    .because(error)
+}

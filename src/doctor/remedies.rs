@@ -1,0 +1,46 @@
+//! What to do about each reason, for `doctor` and `docs/reasons.md`.
+
+use crate::api::conditions::Reason;
+
+/// What to do about `reason`, in general; the condition's message has the names.
+pub fn remedy(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Verified | Reason::Delivering => "Nothing: it is good.",
+        Reason::NotChecked => "Mend what it depends on first; the message names the condition.",
+        Reason::Invalid => "Correct the field that the message names, and apply the object again.",
+        Reason::SecretNotFound => "Create the Secret with the keys that `kubectl explain` of the field lists. It is looked for every 30 s.",
+        Reason::SecretInvalid => "Give the Secret's key a usable value.",
+        Reason::SecretNotAllowed => "Annotate the Secret with flywheel.prim.sh/allowed-factories: NAMESPACE/FACTORY.",
+        Reason::Unreachable => {
+            "Check that the server runs, that its address in the spec is right, and that a NetworkPolicy or firewall lets the controller reach it. It is tried again by itself."
+        }
+        Reason::ServerError => "Look at that server's log. It is tried again by itself.",
+        Reason::RateLimited => "Wait; or raise the server's limit for the bot account.",
+        Reason::Conflict => "Nothing: it is tried again at once.",
+        Reason::Waiting => "See the message for what it waits for.",
+        Reason::UnexpectedAnswer => "Check that the address in the spec is the server's API and that its version is supported.",
+        Reason::TokenRejected => "Make a new token for the bot account and put it into the credentials Secret under the key token.",
+        Reason::PermissionMissing => "Give the account the right that the message names.",
+        Reason::RepositoryNotFound => "Create the repository, or add the bot account to it, or correct spec.repository.",
+        Reason::BranchNotFound => "Push a first commit to the base branch, or correct spec.repository.baseBranch.",
+        Reason::MergeUnavailable => "Allow squash merges in the repository's settings, and unarchive it.",
+        Reason::Unprotected => {
+            "Add a protection rule for the base branch: no direct pushes, the Factory's required check, outdated branches blocked, merges for the bot account."
+        }
+        Reason::ProtectionIncomplete => "Change the base branch's protection rule as the message says.",
+        Reason::AwaitingDelivery => "Nothing yet; push a commit to see whether its delivery arrives.",
+        Reason::DeliveryMissed => {
+            "Check the repository's webhook: its URL, that it is active, its secret (webhookSecret), and that the forge may reach the controller's webhook port. `flywheel doctor --admin-token-file` looks at it."
+        }
+        Reason::ZoneNotServed => "Add the zone to the DNS server, or correct spec.dns.zone or spec.dns.rfc2136.server.",
+        Reason::KeyRejected => {
+            "Make keyName, algorithm and secret in the Secret the same as the DNS server's key, and keep both clocks right."
+        }
+        Reason::UpdateRefused => "Grant the key updates in the zone's update-policy: grant KEY zonesub ANY;",
+        Reason::CertificateRejected => {
+            "Make adminCaBundle the CA of the edge's admin certificate, adminServerName its name, and the client certificate one that the edge lets in."
+        }
+        Reason::RouteListMissing => "Give the edge's configuration a subroute with \"@id\": \"flywheel-routes\".",
+        Reason::InternalError => "Report it, with the controller's log.",
+    }
+}

@@ -1,0 +1,27 @@
+//! Flywheel turns a declared HTTP service into a running one: spec → code →
+//! branch → pull request → gates → merge → deployment → DNS → credentials.
+//!
+//! One object's path, in reading order:
+//!
+//! 1. [`api`]: what a user declares and what Flywheel reports back.
+//! 2. [`controller::driver`]: the one pass every kind goes through: observe →
+//!    decide → apply → status.
+//! 3. [`decide`]: pure decisions, one file per kind, and the invariants over
+//!    every decision.
+//! 4. [`ports`]: the outside world as traits; [`adapters`]: its real servers.
+//!
+//! `docs/architecture.md` says why, `tests/tidy.rs` keeps the layers apart.
+
+pub mod api;
+pub mod decide;
+pub mod ports;
+
+pub mod adapters;
+pub mod controller;
+
+pub mod cli;
+pub mod config;
+pub mod doctor;
+pub mod generate;
+pub mod probe;
+pub mod telemetry;

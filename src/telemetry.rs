@@ -1,0 +1,149 @@
+//! Logs, metrics, error chains, and the one TLS provider of the process.
+
+use std::error::Error;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::config::LogFormat;
+
+/// Installs ring as the process's TLS provider. First thing in `main` and in
+/// tests: with several providers in the graph, rustls would refuse to choose.
+pub fn install_crypto_provider() {
+    // An error means that one is installed already, and there is only this one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Starts logging to standard error; `RUST_LOG` overrides the level.
+pub fn install_logs(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube_runtime=warn"));
+    let logs = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => logs.json().flatten_event(true).init(),
+        LogFormat::Text => logs.init(),
+    }
+}
+
+/// An error and its causes in one line. kube's errors repeat their source's text
+/// at their own end; a cause that was said already is left out.
+pub fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        source = cause.source();
+    }
+    line
+}
+
+/// Labels of a pass: bounded sets both.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct PassLabels {
+    /// The object's kind.
+    pub kind: &'static str,
+    /// `ok`, or the class of the failure.
+    pub result: &'static str,
+}
+
+/// The kind of an object.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct KindLabel {
+    /// The object's kind.
+    pub kind: &'static str,
+}
+
+/// The name of an action.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ActionLabels {
+    /// The action.
+    pub action: &'static str,
+    /// `ok`, or the class of the failure.
+    pub result: &'static str,
+}
+
+/// What became of a webhook delivery.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct DeliveryLabel {
+    /// `accepted`, `bad_signature` or `unknown_factory`.
+    pub result: &'static str,
+}
+
+/// Every metric of the controller.
+pub struct Metrics {
+    registry: Registry,
+    /// Passes over objects, by kind and result.
+    pub passes: Family<PassLabels, Counter>,
+    /// How long a pass took, in seconds.
+    pub pass_seconds: Family<KindLabel, Histogram>,
+    /// Statuses written to the API server.
+    pub status_writes: Family<KindLabel, Counter>,
+    /// Effects on the outside world.
+    pub actions: Family<ActionLabels, Counter>,
+    /// Webhook deliveries that came in.
+    pub deliveries: Family<DeliveryLabel, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("flywheel");
+        let passes = Family::default();
+        let pass_seconds = Family::<KindLabel, Histogram>::new_with_constructor(|| Histogram::new(exponential_buckets(0.005, 2.0, 12)));
+        let status_writes = Family::default();
+        let actions = Family::default();
+        let deliveries = Family::default();
+        registry.register("passes", "Passes over objects, by kind and result", passes.clone());
+        registry.register_with_unit("pass_duration", "How long a pass took", Unit::Seconds, pass_seconds.clone());
+        registry.register("status_writes", "Statuses written to the API server, by kind", status_writes.clone());
+        registry.register("actions", "Effects on the outside world, by action and result", actions.clone());
+        registry.register("webhook_deliveries", "Webhook deliveries, by what became of them", deliveries.clone());
+        Self { registry, passes, pass_seconds, status_writes, actions, deliveries }
+    }
+}
+
+impl Metrics {
+    /// Everything in OpenMetrics text.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry)?;
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer: inner")]
+    struct Repeats(#[source] Inner);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("inner")]
+    struct Inner;
+
+    #[test]
+    fn a_cause_said_already_is_not_said_twice() {
+        assert_eq!(chain(&Repeats(Inner)), "outer: inner");
+    }
+
+    #[test]
+    fn metrics_encode_with_their_prefix_and_unit() {
+        let metrics = Metrics::default();
+        metrics.passes.get_or_create(&PassLabels { kind: "Factory", result: "ok" }).inc();
+        let text = metrics.encode().unwrap();
+        assert!(text.contains("flywheel_passes_total{kind=\"Factory\",result=\"ok\"} 1"), "{text}");
+        assert!(text.contains("flywheel_pass_duration_seconds"), "{text}");
+    }
+}
