@@ -1,6 +1,6 @@
 module flywheel.prim.sh/e2e/gvisor
 
-go 1.25.0
+go 1.24.0
 
 require (
 	github.com/containerd/containerd v1.6.36

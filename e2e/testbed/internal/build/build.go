@@ -37,6 +37,9 @@ type Binary struct {
 	// Tags and Ldflags are passed to the go command.
 	Tags    string
 	Ldflags string
+	// Go is the exact toolchain to build with ("go1.24.11"), for programs that
+	// reach into the runtime of one; empty means the installed one.
+	Go string
 	// CGO links against the machine's C library; without it the program is static.
 	CGO bool
 	// About says what to expect of a first build: "about 4 min".
@@ -50,6 +53,9 @@ func Ensure(ctx context.Context, b *bed.Bed, bin Binary) (path string, err error
 	goVersion, err := goVersion(ctx)
 	if err != nil {
 		return "", err
+	}
+	if bin.Go != "" {
+		goVersion = bin.Go
 	}
 	key, err := bin.key(b.Repo, goVersion)
 	if err != nil {
@@ -134,7 +140,14 @@ func (bin Binary) env(b *bed.Bed, dir string) []string {
 	}
 	// GOFLAGS and GOWORK of the user's would change what is built behind the key.
 	return append(os.Environ(), "CGO_ENABLED="+cgo, "GOCACHE="+filepath.Join(b.Cache, "go-build"),
-		"GOTOOLCHAIN=local", "GOFLAGS=", "GOWORK=off", "GOBIN="+dir)
+		"GOTOOLCHAIN="+bin.toolchain(), "GOFLAGS=", "GOWORK=off", "GOBIN="+dir)
+}
+
+func (bin Binary) toolchain() string {
+	if bin.Go != "" {
+		return bin.Go
+	}
+	return "local"
 }
 
 // build runs the go command into a directory beside dir and moves it there

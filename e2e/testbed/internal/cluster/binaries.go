@@ -23,7 +23,11 @@ var (
 			" -X " + versionPackage + ".gitMajor=1 -X " + versionPackage + ".gitMinor=35",
 	}
 	netpolBinary = build.Binary{Name: "netpol", Dir: "e2e/netpol", Ldflags: "-s -w", About: "about 1 min"}
-	runscBinary  = build.Binary{Name: "runsc", Dir: "e2e/gvisor", Package: "gvisor.dev/gvisor/runsc", Ldflags: "-s -w", About: "about 1 min"}
+	// gVisor reads a goroutine's number at a fixed place in the runtime's memory
+	// and knows it up to Go 1.25; with a newer one it ends at the first wait.
+	runscBinary = build.Binary{
+		Name: "runsc", Dir: "e2e/gvisor", Package: "gvisor.dev/gvisor/runsc", Ldflags: "-s -w", Go: "go1.24.11", About: "about 1 min",
+	}
 	// containerd finds a shim by this name on its search path.
 	shimBinary = build.Binary{Name: "containerd-shim-runsc-v1", Dir: "e2e/gvisor", Ldflags: "-s -w", About: "half a minute"}
 )
@@ -64,5 +68,6 @@ func Build(ctx context.Context, b *bed.Bed) (Binaries, error) {
 	return bins, nil
 }
 
-// shimDir is a directory to put on containerd's search path.
-func (b Binaries) shimDir() string { return filepath.Dir(b.Shim) }
+// shimPath is to be put on containerd's search path. The shim cleans up with
+// whatever runsc it finds there, not with the configured one.
+func (b Binaries) shimPath() string { return filepath.Dir(b.Shim) + ":" + filepath.Dir(b.Runsc) }

@@ -17,7 +17,7 @@ func (c *Cluster) containerd() proc.Spec {
 		Name: Containerd,
 		Argv: []string{"containerd", "--config", config, "--log-level", "warn"},
 		// containerd takes the shims of its runtimes from here.
-		Env:    []string{"PATH=" + c.bins.shimDir() + ":" + proc.SearchPath},
+		Env:    []string{"PATH=" + c.bins.shimPath() + ":" + proc.SearchPath},
 		Config: []string{config, c.file("runsc.toml"), c.file("cni.conflist")},
 	}
 	s.Ready = func(ctx context.Context) error {
