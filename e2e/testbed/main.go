@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
+	"flywheel.prim.sh/e2e/testbed/internal/install"
 )
 
 const usage = `usage: testbed COMMAND
@@ -20,6 +21,7 @@ const usage = `usage: testbed COMMAND
   down     end and remove everything
   env      print the shell's export lines for using the bed
   status   list the parts
+  factory  print the Factory of this bed's forge, zone and edge
   build    build every program, start nothing
 
 CLUSTER=full (the default), control-plane or kubeconfig chooses the bed.
@@ -34,6 +36,14 @@ var commands = map[string]func(context.Context, *bed.Bed, []string) error{
 	"env":    env,
 	"status": status,
 	"build":  buildAll,
+	"factory": func(_ context.Context, b *bed.Bed, _ []string) error {
+		factory, err := install.Factory(b)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Printf("%s\n", factory)
+		return err
+	},
 }
 
 func main() {

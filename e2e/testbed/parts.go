@@ -8,11 +8,19 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/dns"
 	"flywheel.prim.sh/e2e/testbed/internal/edge"
 	"flywheel.prim.sh/e2e/testbed/internal/forge"
+	"flywheel.prim.sh/e2e/testbed/internal/image"
+	"flywheel.prim.sh/e2e/testbed/internal/install"
 	"flywheel.prim.sh/e2e/testbed/internal/step"
 )
 
-// parts brings up what stands beside the cluster.
+// parts brings up what stands beside the cluster, and Flywheel in it.
 func parts(ctx context.Context, b *bed.Bed, c *cluster.Cluster, p programs) error {
+	client, err := c.Client()
+	if err != nil {
+		return err
+	}
+	var flywheel string
+	var images []image.Image
 	for _, part := range []struct {
 		title  string
 		ensure func() (string, error)
@@ -22,6 +30,20 @@ func parts(ctx context.Context, b *bed.Bed, c *cluster.Cluster, p programs) erro
 		{"cluster dns", func() (string, error) { return c.DNS(ctx) }},
 		{"forge", func() (string, error) { return forge.Ensure(ctx, b, p.forge) }},
 		{"edge", func() (string, error) { return edge.Ensure(ctx, b) }},
+		{"flywheel", func() (note string, err error) {
+			flywheel, err = install.Build(ctx, b)
+			return "compiled", err
+		}},
+		{"images", func() (note string, err error) {
+			images, err = image.EnsureAll(ctx, b, map[string]string{"flywheel": flywheel, "gitleaks": p.gitleaks})
+			if err != nil {
+				return "", err
+			}
+			return image.Import(ctx, b, cluster.Socket(b), images)
+		}},
+		{"release", func() (string, error) {
+			return install.Ensure(ctx, b, client, p.helm, cluster.KubeconfigPath(b), images)
+		}},
 	} {
 		if err := step.Run(part.title, part.ensure); err != nil {
 			return err
