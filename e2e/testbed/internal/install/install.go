@@ -150,7 +150,9 @@ func why(ctx context.Context, client *kube.Client) string {
 			Status   struct {
 				Phase             string
 				ContainerStatuses []struct {
-					State struct{ Waiting, Terminated *struct{ Reason, Message string } }
+					State struct {
+						Waiting, Terminated *struct{ Reason, Message string }
+					}
 				}
 			}
 		}

@@ -1,0 +1,97 @@
+# Two commands matter: `make demo` and `make test`. `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CACHE := $(or $(FLYWHEEL_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flywheel)
+export FLYWHEEL_CACHE := $(CACHE)
+# Outside the checkout, so that a fresh clone builds what changed only.
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+# For the programs that are built without the test bed.
+export GOCACHE ?= $(CACHE)/go-build
+
+FLYWHEEL := $(CARGO_TARGET_DIR)/debug/flywheel
+TESTBED := $(CACHE)/bin/testbed
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+# Loads what `make env` prints.
+ENV := set -a; eval "$$($(TESTBED) env)"; set +a
+
+##@ The two commands
+.PHONY: demo test
+demo: up ## apply a real object and watch it become ready
+	@$(ENV); e2e/scripts/demo.sh
+test: needs ## run every test, on a bare machine too, with a table of times
+	@e2e/scripts/stages.sh programs check test-fast test-kit test-control-plane test-bed test-e2e
+
+##@ The test bed
+.PHONY: up down env status programs
+up: $(TESTBED) ## start cluster, forge, DNS, edge and controller; mend what is broken
+	@$(TESTBED) up
+down: $(TESTBED) ## end and remove all of it
+	@$(TESTBED) down
+env: $(TESTBED) ## print export lines: eval "$(make env)"
+	@$(TESTBED) env
+status: $(TESTBED) ## list what runs
+	@$(TESTBED) status
+programs: $(TESTBED) ## build every program the test bed runs, start nothing
+	@$(TESTBED) build
+
+##@ Tests
+.PHONY: check test-fast test-kit test-control-plane test-bed test-e2e soak
+check: needs $(CARGO_DENY) ## formatting, lints, licences, sources, generated files
+	cargo fmt --check
+	@# clippy-driver around an ordinary build: our crate is linted, and the
+	@# dependencies are the ones the tests have built, not a second graph.
+	CLIPPY_ARGS="-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__" RUSTC_WORKSPACE_WRAPPER=clippy-driver cargo build --locked --all-targets --all-features
+	$(CARGO_DENY) --offline check bans licenses sources --hide-inclusion-graph
+	cargo run --locked --quiet -- generate --check
+	e2e/scripts/check-go.sh
+test-fast: ## what needs no server but its own: under a minute once built
+	cargo test --locked --lib --test it
+	cd e2e/testbed && go test -short ./...
+	cd e2e/images && go test ./...
+test-kit: $(TESTBED) ## the factory repository's kit, under Bun
+	@$(TESTBED) build >/dev/null && e2e/scripts/test-kit.sh
+test-control-plane: export CLUSTER := control-plane
+test-control-plane: $(TESTBED) ## what needs a real API server, and no node
+	@trap '$(TESTBED) down' EXIT; $(TESTBED) up && $(ENV) && cargo test --locked --features e2e --test e2e -- control_plane::
+test-bed: $(TESTBED) ## the test bed itself: three times up and down, every part killed and healed
+	cd e2e/testbed && go test -count=1 -timeout 20m -tags bed ./...
+test-e2e: $(TESTBED) ## everything together, on the whole test bed
+	@trap '$(TESTBED) down' EXIT; $(TESTBED) up && $(ENV) && cargo test --locked --features e2e --test e2e -- --test-threads 1 cluster::
+soak: $(TESTBED) ## what is too long for every run: SOAK_ROUNDS times up, kill something, heal, down
+	@e2e/scripts/soak.sh
+
+##@ Measurements
+.PHONY: bench-up bench-rest
+bench-up: $(TESTBED) ## seconds from nothing to up, again, and down; last line is JSON
+	@e2e/scripts/bench-up.sh
+bench-rest: up ## calls of API server and forge while nothing happens; last line is JSON
+	@$(ENV); e2e/scripts/bench-rest.sh
+
+##@ Files that are generated
+.PHONY: generate
+generate: up ## CRDs, references, rendered manifests
+	cargo run --locked --quiet -- generate
+	@$(ENV); manifests/render.sh
+
+.PHONY: needs help
+needs:
+	@e2e/scripts/needs.sh
+
+# go build decides itself whether anything is to be done.
+.PHONY: $(TESTBED)
+$(TESTBED): needs
+	@mkdir -p $(dir $@) && cd e2e/testbed && go build -o $@ .
+
+# In a directory of its own: its dependencies are nobody else's.
+$(CARGO_DENY):
+	@echo "building cargo-deny $(CARGO_DENY_VERSION) (about 4 min)"
+	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
+	CARGO_TARGET_DIR=$$tmp cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --quiet --root $(dir $(patsubst %/,%,$(dir $@)))
+
+help:
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

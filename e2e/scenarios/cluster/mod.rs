@@ -1,0 +1,8 @@
+//! The whole test bed: what the controller, the doctor and the policies do on
+//! real parts. One at a time: each leaves the bed as it found it.
+
+mod bed;
+mod contract;
+mod doctor;
+mod factory;
+mod network;

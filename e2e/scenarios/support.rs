@@ -1,0 +1,103 @@
+//! What all scenarios share: the client, the environment, and waiting.
+
+use std::{env, fmt::Debug, fs, path::PathBuf, process::Command, sync::Once, time::Duration};
+
+use futures::TryStreamExt;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DynamicObject, Patch, PatchParams},
+    core::GroupVersionKind,
+    discovery::{Discovery, Scope},
+    runtime::{WatchStreamExt, watcher},
+};
+use serde::de::DeserializeOwned;
+
+/// Longest wait for anything that should happen by itself.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A client for the test bed's API server.
+pub async fn client() -> Client {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(flywheel::telemetry::install_crypto_provider);
+    Client::try_default().await.expect("no API server: run these by `make test-control-plane` or `make test-e2e`")
+}
+
+/// A variable that `make env` prints.
+#[expect(clippy::disallowed_methods, reason = "the test bed tells its addresses through the environment")]
+pub fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run these by `make test-e2e`"))
+}
+
+/// The content of a file that a variable names.
+pub fn file_at(name: &str) -> String {
+    let path = variable(name);
+    fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}")).trim().to_owned()
+}
+
+/// The checkout.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs the test bed's own program.
+pub fn testbed(command: &str) -> String {
+    run(Command::new(PathBuf::from(variable("FLYWHEEL_CACHE")).join("bin/testbed")).arg(command))
+}
+
+/// Runs a program that must succeed, and returns what it printed.
+pub fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{command:?}: {}\n{stdout}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    stdout
+}
+
+/// The documents of a YAML text.
+pub fn documents(yaml: &str) -> Vec<DynamicObject> {
+    serde_saphyr::from_multiple(yaml).expect("YAML of Kubernetes objects")
+}
+
+/// Applies objects of any kind, server-side, in their order.
+pub async fn apply(client: &Client, objects: &[DynamicObject], dry_run: bool) -> Result<(), kube::Error> {
+    let discovery = Discovery::new(client.clone()).run().await?;
+    for object in objects {
+        apply_one(client, &discovery, object, dry_run).await?;
+    }
+    Ok(())
+}
+
+async fn apply_one(client: &Client, discovery: &Discovery, object: &DynamicObject, dry_run: bool) -> Result<(), kube::Error> {
+    let types = object.types.as_ref().expect("apiVersion and kind");
+    let kind = GroupVersionKind::try_from(types).expect("apiVersion and kind");
+    let (resource, capabilities) = discovery.resolve_gvk(&kind).unwrap_or_else(|| panic!("the API server does not know {kind:?}"));
+    let api: Api<DynamicObject> = match capabilities.scope {
+        Scope::Cluster => Api::all_with(client.clone(), &resource),
+        Scope::Namespaced => Api::namespaced_with(client.clone(), object.namespace().as_deref().unwrap_or("default"), &resource),
+    };
+    let mut params = PatchParams::apply("scenarios").force();
+    params.dry_run = dry_run;
+    api.patch(&object.name_any(), &params, &Patch::Apply(object)).await.map(drop)
+}
+
+/// Waits until an object is as it should be, by watching it.
+pub async fn until<K>(api: Api<K>, name: &str, what: &str, good: impl Fn(&K) -> bool) -> K
+where
+    K: kube::Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+    K::DynamicType: Default,
+{
+    let mut last = None;
+    let wait = async {
+        let mut objects = std::pin::pin!(watcher(api, watcher::Config::default().fields(&format!("metadata.name={name}"))).default_backoff().applied_objects());
+        while let Some(object) = objects.try_next().await.expect("watch") {
+            if good(&object) {
+                return object;
+            }
+            last = Some(object);
+        }
+        panic!("the watch of {name} ended");
+    };
+    match tokio::time::timeout(PATIENCE, wait).await {
+        Ok(object) => object,
+        Err(_) => panic!("{name}: not {what} within {} s; last seen: {last:#?}", PATIENCE.as_secs()),
+    }
+}

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Applies a Factory for the test bed's real forge, zone and edge, waits until the
+# controller has checked them all, and shows what it says.
+set -euo pipefail
+
+echo
+echo "— kubectl apply"
+"$FLYWHEEL_CACHE/bin/testbed" factory | kubectl apply --server-side -f -
+
+echo
+echo "— kubectl wait"
+if ! kubectl -n flywheel wait factory/prim --for=condition=Ready --timeout=60s; then
+    kubectl -n flywheel get factory prim -o wide
+    exit 1
+fi
+
+echo
+echo "— kubectl get factories"
+kubectl -n flywheel get factories
+echo
+echo "— its conditions"
+kubectl -n flywheel get factory prim -o jsonpath='{range .status.conditions[*]}{.type}{"\t"}{.status}{"\t"}{.reason}{"\t"}{.message}{"\n"}{end}' | column -t -s $'\t'
+echo
+echo "— what the forge, the zone and the edge are"
+echo "forge  ${FORGE_URL%/}/prim/factory"
+echo "zone   dig @${DNS_SERVER%:*} SOA $DNS_ZONE"
+echo "edge   https://$EDGE_ADDRESS"
+echo
+echo "next: eval \"\$(make env)\"; kubectl -n flywheel describe factory prim; make down"
