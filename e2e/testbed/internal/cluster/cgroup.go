@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,10 +13,16 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"flywheel.prim.sh/e2e/testbed/internal/bed"
 )
 
-// cgroupRoot holds every pod of the bed, in each hierarchy of the machine.
-const cgroupRoot = "flywheel"
+// cgroupRoot holds every pod of the bed, in each hierarchy of the machine. It is
+// named after the state directory, as each bed has one of its own.
+func cgroupRoot(b *bed.Bed) string {
+	sum := sha256.Sum256([]byte(b.State))
+	return "flywheel-" + hex.EncodeToString(sum[:4])
+}
 
 // hierarchies are the mounted cgroup trees: one with version 2, one per
 // controller with version 1, both in between.
@@ -39,7 +47,7 @@ func hierarchies() ([]string, error) {
 
 // ensureCgroups makes the bed's root in each hierarchy; the kubelet wants to
 // find it there.
-func ensureCgroups() error {
+func ensureCgroups(b *bed.Bed) error {
 	dirs, err := hierarchies()
 	if err != nil {
 		return err
@@ -48,7 +56,7 @@ func ensureCgroups() error {
 		if err := delegate(dir); err != nil {
 			return err
 		}
-		root := filepath.Join(dir, cgroupRoot)
+		root := filepath.Join(dir, cgroupRoot(b))
 		if err := os.MkdirAll(root, 0o755); err != nil {
 			return fmt.Errorf("make the bed's cgroup: %w", err)
 		}
@@ -110,14 +118,14 @@ func inheritCPUSet(parent, child string) error {
 }
 
 // cgroups lists the bed's cgroups, children before their parents.
-func cgroups() ([]string, error) {
+func cgroups(b *bed.Bed) ([]string, error) {
 	dirs, err := hierarchies()
 	if err != nil {
 		return nil, err
 	}
 	var all []string
 	for _, dir := range dirs {
-		err := filepath.WalkDir(filepath.Join(dir, cgroupRoot), func(path string, entry fs.DirEntry, err error) error {
+		err := filepath.WalkDir(filepath.Join(dir, cgroupRoot(b)), func(path string, entry fs.DirEntry, err error) error {
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil
 			}
@@ -135,8 +143,8 @@ func cgroups() ([]string, error) {
 }
 
 // cgroupMembers are the processes in the bed's cgroups.
-func cgroupMembers() ([]int, error) {
-	groups, err := cgroups()
+func cgroupMembers(b *bed.Bed) ([]int, error) {
+	groups, err := cgroups(b)
 	if err != nil {
 		return nil, err
 	}
@@ -157,10 +165,10 @@ func cgroupMembers() ([]int, error) {
 
 // removeCgroups removes the bed's cgroups. The kernel lets go of the last
 // process a moment after it is gone.
-func removeCgroups() error {
+func removeCgroups(b *bed.Bed) error {
 	deadline := time.Now().Add(5 * time.Second)
 	for {
-		groups, err := cgroups()
+		groups, err := cgroups(b)
 		if err != nil || len(groups) == 0 {
 			return err
 		}

@@ -86,7 +86,7 @@ func (c *Cluster) values(text []byte) map[string]any {
 	sum := sha256.Sum256(text)
 	return map[string]any{
 		"CA":                c.store.Pair("ca"),
-		"CgroupRoot":        "/" + cgroupRoot,
+		"CgroupRoot":        "/" + cgroupRoot(c.bed),
 		"CNIConfig":         filepath.Dir(c.file("cni.conflist")),
 		"CNIPlugins":        cniPlugins(),
 		"ClusterBinary":     c.bins.Cluster,

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
+	"flywheel.prim.sh/e2e/testbed/internal/netns"
 	"flywheel.prim.sh/e2e/testbed/internal/pki"
 )
 
@@ -21,9 +22,9 @@ var tunables = []string{
 	"kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
 }
 
-// fixedDirs are where containerd, its plugins and the kubelet write whatever
-// their configuration says.
-var fixedDirs = []string{"/run/containerd", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers"}
+// fixedDirs are where containerd, its plugins, the kubelet and iproute2 write
+// whatever their configuration says.
+var fixedDirs = []string{"/run/containerd", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers", netns.Dir}
 
 // hostNote is what the host was like before the bed.
 type hostNote struct {
@@ -90,6 +91,10 @@ func restoreHost(b *bed.Bed) error {
 		err = errors.Join(err, os.WriteFile(path, []byte(value), 0))
 	}
 	for _, dir := range note.Absent {
+		if dir == netns.Dir {
+			err = errors.Join(err, netns.RemoveDir())
+			continue
+		}
 		err = errors.Join(err, os.RemoveAll(dir))
 	}
 	return err

@@ -46,6 +46,9 @@ func EndProcesses(b *bed.Bed) (count int, err error) {
 // Down ends and removes everything of the bed but its logs, in whatever state
 // it is, and checks that nothing is left.
 func Down(ctx context.Context, b *bed.Bed) error {
+	if err := refuseForeign(b); err != nil {
+		return err
+	}
 	steps := []func() error{
 		func() error { _, err := EndProcesses(b); return err },
 		func() error { return unmountAll(b) },
@@ -53,7 +56,7 @@ func Down(ctx context.Context, b *bed.Bed) error {
 	if b.Mode == bed.Full {
 		steps = append(steps,
 			func() error { return netns.Remove(ctx, b) },
-			removeCgroups,
+			func() error { return removeCgroups(b) },
 			func() error { return restoreHost(b) },
 		)
 	}
@@ -103,7 +106,7 @@ func Leftovers(b *bed.Bed) ([]string, error) {
 	if b.Mode != bed.Full {
 		return left, nil
 	}
-	groups, err := cgroups()
+	groups, err := cgroups(b)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +117,10 @@ func Leftovers(b *bed.Bed) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range append(files, netns.Path(b), "/sys/class/net/"+netns.HostLink) {
+	if netns.HasLink() {
+		left = append(left, "link "+netns.HostLink)
+	}
+	for _, path := range append(files, netns.Path(b)) {
 		if _, err := os.Lstat(path); err == nil {
 			left = append(left, "file "+path)
 		}
@@ -139,7 +145,7 @@ func processes(b *bed.Bed) ([]int, error) {
 		}
 	}
 	if b.Mode == bed.Full {
-		members, err := cgroupMembers()
+		members, err := cgroupMembers(b)
 		if err != nil {
 			return nil, err
 		}
@@ -153,6 +159,24 @@ func processes(b *bed.Bed) ([]int, error) {
 	slices.Sort(pids)
 	pids = slices.Compact(pids)
 	return slices.DeleteFunc(pids, func(pid int) bool { return slices.Contains(own, pid) }), nil
+}
+
+// refuseForeign protects the bed of another state directory: the network
+// namespace, its subnet and the cgroups exist once on a machine.
+func refuseForeign(b *bed.Bed) error {
+	if b.Mode != bed.Full {
+		return nil
+	}
+	members, err := netns.Members(b)
+	if err != nil {
+		return err
+	}
+	for _, pid := range members {
+		if state := proc.BedOf(pid); state != "" && state != b.State {
+			return fmt.Errorf("another test bed is up, in %s: end it first (FLYWHEEL_STATE=%s testbed down)", state, filepath.Dir(state))
+		}
+	}
+	return nil
 }
 
 // ancestry is this process, its parent, and so on.

@@ -24,6 +24,9 @@ const (
 // to be made while something of an earlier one still runs, that is ended: it
 // could reach nothing any more.
 func Network(ctx context.Context, b *bed.Bed) (note string, err error) {
+	if err := refuseForeign(b); err != nil {
+		return "", err
+	}
 	if err := noteHost(b); err != nil {
 		return "", err
 	}
@@ -40,7 +43,7 @@ func Network(ctx context.Context, b *bed.Bed) (note string, err error) {
 			note = fmt.Sprintf("created; ended %d processes of the one that was lost", ended)
 		}
 	}
-	return note, ensureCgroups()
+	return note, ensureCgroups(b)
 }
 
 // ControlPlane starts etcd and the API server.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,12 +36,18 @@ const (
 var nodeAddresses = []string{bed.NodeIP, bed.ForgeIP, bed.DNSIP, bed.EdgeIP}
 
 // Path is the file that names the namespace.
-func Path(b *bed.Bed) string { return filepath.Join("/run/netns", b.Netns) }
+func Path(b *bed.Bed) string { return filepath.Join(Dir, b.Netns) }
 
 // Exists says whether the namespace is there and whole.
 func Exists(b *bed.Bed) bool {
 	var st syscall.Statfs_t
 	return syscall.Statfs(Path(b), &st) == nil && st.Type == nsfsMagic
+}
+
+// HasLink says whether the host's end of the veth pair is there.
+func HasLink() bool {
+	_, err := net.InterfaceByName(HostLink)
+	return err == nil
 }
 
 // Ensure makes the namespace and its links, and mends what is half there.
@@ -70,9 +77,30 @@ func Ensure(ctx context.Context, b *bed.Bed) (note string, created bool, err err
 	return "links mended", created, nil
 }
 
+// Dir is where namespaces are named. iproute2 makes it, and mounts it onto
+// itself, with the first one.
+const Dir = "/run/netns"
+
+// RemoveDir undoes that when no namespace is left in it.
+func RemoveDir() error {
+	entries, err := os.ReadDir(Dir)
+	if errors.Is(err, fs.ErrNotExist) || len(entries) > 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for os.Remove(Dir) != nil {
+		if err := syscall.Unmount(Dir, 0); err != nil {
+			return fmt.Errorf("unmount %s: %w", Dir, err)
+		}
+	}
+	return nil
+}
+
 // Remove deletes the namespace and the veth pair, whichever are there.
 func Remove(ctx context.Context, b *bed.Bed) error {
-	if _, err := os.Stat("/sys/class/net/" + HostLink); err == nil {
+	if HasLink() {
 		if err := ip(ctx, "link", "del", HostLink); err != nil {
 			return err
 		}
@@ -158,7 +186,7 @@ func addresses(ctx context.Context, args ...string) ([]string, error) {
 
 // link makes the pair anew: half of it is of no use.
 func link(ctx context.Context, b *bed.Bed) error {
-	if _, err := os.Stat("/sys/class/net/" + HostLink); err == nil {
+	if HasLink() {
 		if err := ip(ctx, "link", "del", HostLink); err != nil {
 			return err
 		}

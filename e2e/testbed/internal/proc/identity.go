@@ -66,6 +66,21 @@ func Marked(b *bed.Bed) ([]int, error) {
 	return marked(bedVariable + "=" + b.State)
 }
 
+// BedOf is the state directory of the bed that a process belongs to, empty for
+// one that belongs to none or is gone.
+func BedOf(pid int) string {
+	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		return ""
+	}
+	for _, v := range bytes.Split(environ, []byte{0}) {
+		if state, found := bytes.CutPrefix(v, []byte(bedVariable+"=")); found {
+			return string(state)
+		}
+	}
+	return ""
+}
+
 func marked(marks ...string) ([]int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
