@@ -19,8 +19,6 @@ func parts(ctx context.Context, b *bed.Bed, c *cluster.Cluster, p programs) erro
 	if err != nil {
 		return err
 	}
-	var flywheel string
-	var images []image.Image
 	for _, part := range []struct {
 		title  string
 		ensure func() (string, error)
@@ -30,22 +28,18 @@ func parts(ctx context.Context, b *bed.Bed, c *cluster.Cluster, p programs) erro
 		{"cluster dns", func() (string, error) { return c.DNS(ctx) }},
 		{"forge", func() (string, error) { return forge.Ensure(ctx, b, p.forge) }},
 		{"edge", func() (string, error) { return edge.Ensure(ctx, b) }},
-		{"flywheel", func() (note string, err error) {
-			flywheel, err = install.Build(ctx, b)
-			return "compiled", err
-		}},
-		{"images", func() (note string, err error) {
-			images, err = image.EnsureAll(ctx, b, map[string]string{"flywheel": flywheel, "gitleaks": p.gitleaks})
-			if err != nil {
-				return "", err
-			}
-			return image.Import(ctx, b, cluster.Socket(b), images)
-		}},
+		{"image import", func() (string, error) { return image.Import(ctx, b, cluster.Socket(b), p.images) }},
 		{"release", func() (string, error) {
-			return install.Ensure(ctx, b, client, p.helm, cluster.KubeconfigPath(b), images)
+			return install.Ensure(ctx, b, client, p.helm, cluster.KubeconfigPath(b), p.images)
 		}},
 	} {
-		if err := step.Run(part.title, part.ensure); err != nil {
+		if err := step.Run(part.title, func() (string, error) {
+			note, err := part.ensure()
+			if note == "" {
+				note = "unchanged"
+			}
+			return note, err
+		}); err != nil {
 			return err
 		}
 	}

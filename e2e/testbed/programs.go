@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -12,6 +14,8 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/bun"
 	"flywheel.prim.sh/e2e/testbed/internal/cluster"
 	"flywheel.prim.sh/e2e/testbed/internal/forge"
+	"flywheel.prim.sh/e2e/testbed/internal/image"
+	"flywheel.prim.sh/e2e/testbed/internal/install"
 	"flywheel.prim.sh/e2e/testbed/internal/step"
 )
 
@@ -34,9 +38,11 @@ type programs struct {
 	gitleaks string
 	forge    string
 	bun      string // directory with bun and bunx
+	images   []image.Image
 }
 
 // ensurePrograms builds what the bed's mode needs, as far as it is not cached.
+// In the full bed these include Flywheel itself and the images.
 func ensurePrograms(ctx context.Context, b *bed.Bed) (programs, error) {
 	var p programs
 	err := step.Run("programs", func() (string, error) {
@@ -49,7 +55,23 @@ func ensurePrograms(ctx context.Context, b *bed.Bed) (programs, error) {
 		}
 		return "cached", nil
 	})
-	return p, err
+	if err != nil || b.Mode != bed.Full {
+		return p, err
+	}
+	own := map[string]string{"gitleaks": p.gitleaks}
+	if err := step.Run("flywheel", func() (string, error) {
+		if _, err := exec.LookPath("cargo"); err != nil {
+			return "", errors.New("cargo is missing: install Rust with rustup (https://rustup.rs), which then takes the version that rust-toolchain.toml names")
+		}
+		own["flywheel"], err = install.Build(ctx, b)
+		return "compiled", err
+	}); err != nil {
+		return p, err
+	}
+	return p, step.Run("images", func() (string, error) {
+		p.images, err = image.EnsureAll(ctx, b, own)
+		return fmt.Sprintf("%d in the cache", len(p.images)), err
+	})
 }
 
 func (p *programs) ensure(ctx context.Context, b *bed.Bed) (err error) {
