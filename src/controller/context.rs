@@ -49,15 +49,22 @@ pub struct Context {
 impl Context {
     /// A context on real servers.
     pub fn new(client: Client, config: &ControllerConfig, pokes: mpsc::Sender<ObjectRef<Factory>>) -> Self {
-        Self::with(client, pokes, config.resync())
+        Self::with_world(client, Arc::new(RealServers), Arc::new(SystemClock), pokes, config.resync())
     }
 
-    fn with(client: Client, pokes: mpsc::Sender<ObjectRef<Factory>>, resync: Duration) -> Self {
+    /// A context on any outside world.
+    pub fn with_world(
+        client: Client,
+        connect: Arc<dyn Connect>,
+        clock: Arc<dyn Clock>,
+        pokes: mpsc::Sender<ObjectRef<Factory>>,
+        resync: Duration,
+    ) -> Self {
         Self {
             recorder: Recorder::new(client.clone(), Reporter { controller: FIELD_MANAGER.into(), instance: None }),
             client,
-            connect: Arc::new(RealServers),
-            clock: Arc::new(SystemClock),
+            connect,
+            clock,
             deliveries: Deliveries::default(),
             metrics: Metrics::default(),
             pokes,
@@ -69,7 +76,7 @@ impl Context {
     /// A context for looking once, without a process around it.
     pub fn for_one_look(client: Client) -> Self {
         let (pokes, _) = mpsc::channel(1);
-        Self::with(client, pokes, Duration::from_secs(600))
+        Self::with_world(client, Arc::new(RealServers), Arc::new(SystemClock), pokes, Duration::from_secs(600))
     }
 
     /// The time of a pass that begins now.
