@@ -21,6 +21,9 @@ pub enum Violation {
     /// kstatus: `Ready=True` beside `Reconciling` or `Stalled`.
     #[error("Ready is True beside {0}")]
     ReadyBut(&'static str),
+    /// `Ready=True` beside a part that is not known to be good.
+    #[error("Ready is True although {0} is not")]
+    ReadyDespite(&'static str),
     /// An object that is not ready says neither that it is worked on nor that it
     /// is stuck.
     #[error("not Ready, and neither Reconciling nor Stalled")]
@@ -60,8 +63,76 @@ pub fn check<S>(decision: &Decision<S>) -> Result<(), Violation> {
         (Truth::True, true, _) => Err(Violation::ReadyBut("Reconciling")),
         (Truth::True, _, true) => Err(Violation::ReadyBut("Stalled")),
         (_, true, true) => Err(Violation::Both),
+        (Truth::True, false, false) if let Some(part) = not_good(decision) => Err(Violation::ReadyDespite(part)),
         (Truth::False | Truth::Unknown, false, false) => Err(Violation::Mute),
         _ if decision.again.is_zero() => Err(Violation::NoPause),
         _ => Ok(()),
+    }
+}
+
+/// A part that `Ready` sums up and that is not known to be good. The webhook is
+/// none: polling does its work.
+fn not_good<S>(decision: &Decision<S>) -> Option<&'static str> {
+    let advisory = [ConditionType::Reconciling, ConditionType::Stalled, ConditionType::WebhookReady];
+    decision.statements.iter().find(|s| s.status != Truth::True && !advisory.contains(&s.kind)).map(|s| s.kind.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        api::conditions::{Reason, Statement},
+        decide::Action,
+        ports::forge::Label,
+    };
+
+    fn decision(statements: &[(ConditionType, Truth)]) -> Decision<()> {
+        Decision {
+            actions: Vec::new(),
+            status: (),
+            statements: statements.iter().map(|&(kind, status)| Statement::new(kind, status, Reason::Waiting, "why")).collect(),
+            again: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn every_violation_is_found() {
+        use ConditionType::{DnsReady, Ready, Reconciling, Stalled, WebhookReady};
+        use Truth::{False, True, Unknown};
+        let rows: [(&[(ConditionType, Truth)], Result<(), Violation>); 12] = [
+            (&[(Ready, True)], Ok(())),
+            (&[(Ready, True), (DnsReady, True), (WebhookReady, False)], Ok(())),
+            (&[(Ready, False), (Reconciling, True), (DnsReady, False)], Ok(())),
+            (&[(Ready, Unknown), (Stalled, True)], Ok(())),
+            (&[(DnsReady, True)], Err(Violation::NoReady)),
+            (&[(Ready, True), (DnsReady, False)], Err(Violation::ReadyDespite("DnsReady"))),
+            (&[(Ready, True), (DnsReady, Unknown)], Err(Violation::ReadyDespite("DnsReady"))),
+            (&[(Ready, True), (Reconciling, True)], Err(Violation::ReadyBut("Reconciling"))),
+            (&[(Ready, True), (Stalled, True)], Err(Violation::ReadyBut("Stalled"))),
+            (&[(Ready, False), (Stalled, True), (Reconciling, True)], Err(Violation::Both)),
+            (&[(Ready, False), (Reconciling, False)], Err(Violation::Mute)),
+            (&[(Ready, True), (DnsReady, True), (DnsReady, True)], Err(Violation::Repeated("DnsReady"))),
+        ];
+        for (statements, expected) in rows {
+            assert_eq!(check(&decision(statements)), expected, "{statements:?}");
+        }
+    }
+
+    #[test]
+    fn a_decision_pauses_and_every_condition_has_a_message() {
+        let mut silent = decision(&[(ConditionType::Ready, Truth::True)]);
+        silent.statements[0].message.clear();
+        assert_eq!(check(&silent), Err(Violation::NoMessage("Ready")));
+        let hasty = Decision { again: Duration::ZERO, ..decision(&[(ConditionType::Ready, Truth::True)]) };
+        assert_eq!(check(&hasty), Err(Violation::NoPause));
+    }
+
+    #[test]
+    fn harmless_actions_may_come_in_any_number() {
+        let label = Label { name: "a".into(), color: "ffffff".into(), description: String::new() };
+        let busy = Decision { actions: vec![Action::CreateLabel(label); 3], ..decision(&[(ConditionType::Ready, Truth::True)]) };
+        assert_eq!(check(&busy), Ok(()));
     }
 }

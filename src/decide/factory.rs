@@ -134,7 +134,10 @@ impl Finding {
 /// itself, and within each the order of the parts decides.
 fn summary(findings: &[Finding]) -> Vec<Statement> {
     let stuck = findings.iter().find(|f| f.class.is_some_and(retry::stalls));
-    let Some(worst) = stuck.or_else(|| findings.iter().find(|f| f.class.is_some())) else {
+    let failed = || findings.iter().find(|f| f.class.is_some());
+    // What was not looked at is not known to be good.
+    let unknown = || findings.iter().find(|f| f.statement.status != Truth::True);
+    let Some(worst) = stuck.or_else(failed).or_else(unknown) else {
         return vec![Statement::new(
             ConditionType::Ready,
             Truth::True,
@@ -142,7 +145,7 @@ fn summary(findings: &[Finding]) -> Vec<Statement> {
             "forge, branch protection, DNS zone and edge were checked and are good",
         )];
     };
-    let more = findings.iter().filter(|f| f.class.is_some()).count() - 1;
+    let more = findings.iter().filter(|f| f.class.is_some()).count().saturating_sub(1);
     let message = match more {
         0 => worst.statement.message.clone(),
         1 => format!("{} (and 1 more condition is False)", worst.statement.message),
