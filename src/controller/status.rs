@@ -117,3 +117,81 @@ pub fn api_error(error: kube::Error) -> PortError {
     }
     .because(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{conditions::Truth, factory::FactoryStatus};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn say(kind: ConditionType, status: Truth, reason: Reason, message: &str) -> Statement {
+        Statement::new(kind, status, reason, message)
+    }
+
+    fn status(statements: &[Statement], old: &[Condition], second: i64) -> FactoryStatus {
+        let mut status = FactoryStatus { account: Some("bot".into()), ..FactoryStatus::default() };
+        status.set(conditions(statements, old, Some(1), at(second)), Some(1));
+        status
+    }
+
+    #[test]
+    fn a_transition_time_moves_only_with_its_status() {
+        let ready = |status, reason, message| vec![say(ConditionType::Ready, status, reason, message)];
+        let first = conditions(&ready(Truth::False, Reason::Unreachable, "a"), &[], Some(1), at(10));
+        assert_eq!(first[0].last_transition_time.0, at(10));
+        let reworded = conditions(&ready(Truth::False, Reason::ServerError, "b"), &first, Some(2), at(20));
+        assert_eq!((reworded[0].last_transition_time.0, reworded[0].observed_generation), (at(10), Some(2)));
+        assert_eq!((reworded[0].reason.as_str(), reworded[0].message.as_str()), ("ServerError", "b"));
+        let turned = conditions(&ready(Truth::True, Reason::Verified, "c"), &reworded, Some(2), at(30));
+        assert_eq!(turned[0].last_transition_time.0, at(30));
+    }
+
+    #[test]
+    fn conditions_are_sorted_and_what_is_not_said_goes() {
+        let old = conditions(&[say(ConditionType::Stalled, Truth::True, Reason::Invalid, "x")], &[], None, at(1));
+        let said = [
+            say(ConditionType::Ready, Truth::True, Reason::Verified, "x"),
+            say(ConditionType::DnsReady, Truth::True, Reason::Verified, "x"),
+        ];
+        let new = conditions(&said, &old, None, at(2));
+        assert_eq!(new.iter().map(|c| c.type_.as_str()).collect::<Vec<_>>(), ["DnsReady", "Ready"]);
+    }
+
+    #[test]
+    fn times_and_order_are_no_change_and_all_else_is() {
+        let good = [
+            say(ConditionType::Ready, Truth::True, Reason::Verified, "good"),
+            say(ConditionType::DnsReady, Truth::True, Reason::Verified, "good"),
+        ];
+        let before = status(&good, &[], 10);
+        assert!(changed(None, &before), "a first status");
+        let mut later = status(&good, &[], 99);
+        later.conditions.reverse();
+        assert!(!changed(Some(&before), &later), "times and order");
+
+        let mut other = before.clone();
+        other.account = None;
+        assert!(changed(Some(&before), &other), "a field");
+        let reworded = [say(ConditionType::Ready, Truth::True, Reason::Verified, "better"), good[1].clone()];
+        assert!(changed(Some(&before), &status(&reworded, &before.conditions, 10)), "a message");
+        assert!(changed(Some(&before), &status(&good[..1], &before.conditions, 10)), "a condition less");
+        let mut regenerated = before.clone();
+        regenerated.set(before.conditions.clone(), Some(2));
+        assert!(changed(Some(&before), &regenerated), "the generation");
+    }
+
+    #[test]
+    fn only_a_new_status_or_reason_of_ready_is_announced() {
+        let ready = |status, reason, message| conditions(&[say(ConditionType::Ready, status, reason, message)], &[], None, at(1));
+        let down = ready(Truth::False, Reason::Unreachable, "a");
+        assert!(turned(&[], &down).is_some(), "the first one");
+        assert!(turned(&down, &ready(Truth::False, Reason::Unreachable, "b")).is_none(), "another wording");
+        assert!(turned(&down, &ready(Truth::False, Reason::ServerError, "a")).is_some(), "another reason");
+        assert!(turned(&down, &ready(Truth::True, Reason::Unreachable, "a")).is_some(), "another status");
+        let other = conditions(&[say(ConditionType::DnsReady, Truth::False, Reason::Unreachable, "a")], &[], None, at(1));
+        assert!(turned(&down, &other).is_none(), "no Ready, no news");
+    }
+}
