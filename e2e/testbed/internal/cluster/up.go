@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
@@ -72,7 +74,35 @@ func (c *Cluster) Node(ctx context.Context) error {
 	if err := c.run(ctx, c.controllerManager(), c.scheduler(), c.kubelet(), c.proxy(), c.netpol(), c.volumes()); err != nil {
 		return err
 	}
-	return step.Run("node", func() (string, error) { return "Ready", c.nodeReady(ctx) })
+	if err := step.Run("node", func() (string, error) { return "Ready", c.nodeReady(ctx) }); err != nil {
+		return err
+	}
+	return step.Run("gvisor", func() (string, error) { return c.gvisor(ctx) })
+}
+
+// gvisor offers the RuntimeClass where gVisor runs. Where it does not, pods that
+// ask for it are refused at once instead of failing to start.
+func (c *Cluster) gvisor(ctx context.Context) (note string, err error) {
+	root, err := os.MkdirTemp(c.bed.State, "runsc-probe-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(root)
+	// runsc itself is a program with many threads, so running it inside shows more
+	// than that a sandbox starts.
+	probe := proc.Command(ctx, c.bed, c.bins.Runsc, "--root", root, "--platform", "systrap",
+		"--ignore-cgroups", "--network", "none", "do", c.bins.Runsc, "--version")
+	if out, err := probe.CombinedOutput(); err != nil {
+		text := strings.TrimSpace(string(out))
+		step.Progress("gVisor does not run here: %v: %s", err, text[max(0, len(text)-500):])
+		client, err := c.Client()
+		if err != nil {
+			return "", err
+		}
+		return "not on this machine: no RuntimeClass", client.Delete(ctx, "/apis/node.k8s.io/v1/runtimeclasses/gvisor")
+	}
+	_, err = c.apply(ctx, "gvisor.yaml")
+	return "RuntimeClass gvisor", err
 }
 
 // DNS runs CoreDNS and waits until the cluster's names resolve.

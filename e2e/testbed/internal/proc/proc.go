@@ -70,7 +70,7 @@ type Spec struct {
 // Ensure makes the process of s run and serve. One that runs unchanged and
 // answers is left alone; one that changed or does not answer is restarted.
 func Ensure(ctx context.Context, b *bed.Bed, s Spec) (started bool, err error) {
-	digest, err := s.digest(b)
+	digest, err := s.Digest(b)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", s.Name, err)
 	}

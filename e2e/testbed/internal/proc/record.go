@@ -110,8 +110,8 @@ func writeRecord(b *bed.Bed, name string, rec *record) error {
 	return os.Rename(temporary, path)
 }
 
-// digest identifies everything that makes one run of s differ from another.
-func (s Spec) digest(b *bed.Bed) (string, error) {
+// Digest identifies everything that makes one run of s differ from another.
+func (s Spec) Digest(b *bed.Bed) (string, error) {
 	h := sha256.New()
 	if err := json.NewEncoder(h).Encode([]any{s.Argv, s.Env, s.Dir, s.Host, s.User}); err != nil {
 		return "", err
