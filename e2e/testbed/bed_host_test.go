@@ -203,4 +203,3 @@ func downAtEnd(t *testing.T, mode bed.Mode) {
 		}
 	})
 }
-
