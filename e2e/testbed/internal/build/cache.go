@@ -19,8 +19,11 @@ const (
 	// keepBuilds of each program stay, so that two checkouts that share the cache
 	// don't undo each other's.
 	keepBuilds = 2
-	// goCacheLimit leaves room for cargo's cache and the images within 20 GB.
+	// goCacheLimit is somewhat more than one build of everything leaves.
 	goCacheLimit = 7 << 30
+	// cacheLimit is for the whole directory: 20 GB, less what the next build adds
+	// before it is looked at again.
+	cacheLimit = 18 << 30
 	lockPoll     = 200 * time.Millisecond
 )
 
@@ -94,13 +97,27 @@ func prune(dir, name string) error {
 	return nil
 }
 
-// trim removes the files of Go's build cache that were not used for longest
-// until it is within limit. Go itself keeps everything for five days, which
-// can be more than a disk holds; a file it misses it makes again.
-func trim(dir string, limit int64) error {
-	var files []cached
-	var total int64
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+// trimGo keeps Go's build cache within its limit and the whole cache within
+// its own: what Go keeps can be made again soonest.
+func trimGo(cache string) error {
+	goCache := filepath.Join(cache, "go-build")
+	files, own, err := sizes(goCache)
+	if err != nil {
+		return err
+	}
+	_, whole, err := sizes(cache)
+	if err != nil {
+		return err
+	}
+	return trim(files, own, min(goCacheLimit, max(0, cacheLimit-(whole-own))))
+}
+
+// sizes lists the files below dir and their sum.
+func sizes(dir string) (files []cached, total int64, err error) {
+	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // another program's cache changes while it is read
+		}
 		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}
@@ -115,12 +132,13 @@ func trim(dir string, limit int64) error {
 		total += info.Size()
 		return nil
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
+	return files, total, err
+}
+
+// trim removes the files that were not used for longest until the rest of
+// total is within limit. Go itself keeps everything for five days, which can be
+// more than a disk holds; a file it misses it makes again.
+func trim(files []cached, total, limit int64) error {
 	oldestFirst(files)
 	for _, f := range files {
 		if total <= limit {

@@ -88,7 +88,11 @@ func TestTrimRemovesTheOldestFirst(t *testing.T) {
 	if err := os.Chtimes(old, when, when); err != nil {
 		t.Fatal(err)
 	}
-	if err := trim(dir, 7); err != nil {
+	files, total, err := sizes(dir)
+	if err != nil || total != 10 {
+		t.Fatalf("total = %d, %v; want 10", total, err)
+	}
+	if err := trim(files, total, 7); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(old); err == nil {
