@@ -24,7 +24,7 @@ const (
 	// cacheLimit is for the whole directory: 20 GB, less what the next build adds
 	// before it is looked at again.
 	cacheLimit = 18 << 30
-	lockPoll     = 200 * time.Millisecond
+	lockPoll   = 200 * time.Millisecond
 )
 
 // lock takes the machine-wide right to build.
