@@ -73,13 +73,13 @@ async fn what_the_rules_forbid_is_refused_with_the_field() {
         Refusal { example: "factory.yaml", pointer: "/spec/dns/rfc2136", value: Value::Null, says: "rfc2136 is required with provider Rfc2136" },
         Refusal { example: "factory.yaml", pointer: "/spec/dns/zone", value: json!("Prim.sh."), says: "spec.dns.zone" },
         Refusal { example: "factory.yaml", pointer: "/spec/deploy/edge/adminUrl", value: json!("http://x"), says: "spec.deploy.edge.adminUrl" },
-        Refusal { example: "primitive-free.yaml", pointer: "/metadata/name", value: json!("other"), says: "metadata.name must be the document's id" },
-        Refusal { example: "primitive-free.yaml", pointer: "/spec/document/id", value: json!("www"), says: "this id is reserved" },
-        Refusal { example: "primitive-free.yaml", pointer: "/spec/stage", value: json!("banana"), says: "spec.stage" },
+        Refusal { example: "primitive-suggest.yaml", pointer: "/metadata/name", value: json!("other"), says: "metadata.name must be the document's id" },
+        Refusal { example: "primitive-suggest.yaml", pointer: "/spec/document/id", value: json!("www"), says: "this id is reserved" },
+        Refusal { example: "primitive-suggest.yaml", pointer: "/spec/stage", value: json!("banana"), says: "spec.stage" },
         Refusal { example: "agentpr.yaml", pointer: "/spec/files", value: Value::Null, says: "exactly one of files and manifestRef is required" },
         Refusal { example: "agentpr.yaml", pointer: "/spec/files/0/path", value: json!("packages/../x"), says: "path must not have . or .. in it" },
         Refusal { example: "agentpr.yaml", pointer: "/spec/files/0/path", value: json!("/etc/passwd"), says: "spec.files[0].path" },
-        Refusal { example: "gaterun.yaml", pointer: "/spec/target/url", value: json!("https://x"), says: "exactly one of agentPR, manifestRef and url is required" },
+        Refusal { example: "gaterun.yaml", pointer: "/spec/target/manifestRef", value: json!({ "name": "m", "digest": format!("sha256:{}", "0".repeat(64)) }), says: "exactly one of agentPR, manifestRef and url is required" },
         Refusal { example: "gaterun.yaml", pointer: "/spec/layer", value: json!("Vibes"), says: "spec.layer" },
     ];
     for refusal in refusals {
@@ -99,7 +99,7 @@ async fn what_can_not_change_does_not() {
     let changes = [
         ("factory.yaml", "/spec/repository/owner", json!("other"), "make a Factory of its own"),
         ("factory.yaml", "/spec/dns/zone", json!("other.example"), "the zone can't change"),
-        ("primitive-free.yaml", "/spec/factoryRef/name", json!("other"), "factoryRef can't change"),
+        ("primitive-suggest.yaml", "/spec/factoryRef/name", json!("other"), "factoryRef can't change"),
         ("agentpr.yaml", "/spec/title", json!("another title"), "make another AgentPR"),
         ("gaterun.yaml", "/spec/timeoutSeconds", json!(7), "make another GateRun"),
     ];
@@ -121,7 +121,7 @@ async fn what_can_not_change_does_not() {
 #[tokio::test]
 async fn unknown_keys_of_a_document_are_kept() {
     let client = installed().await;
-    let mut object = first_of("primitive-free.yaml");
+    let mut object = first_of("primitive-suggest.yaml");
     object["metadata"]["namespace"] = json!("flywheel");
     object["metadata"]["name"] = json!("keeps");
     object["spec"]["document"] = json!({ "id": "keeps", "hero_badges": ["**Free**"], "deep": { "er": [1, { "x": null }] } });
