@@ -1,6 +1,8 @@
 //! Caddy 2 through its remote admin API: mutual TLS, and routes in a list that
 //! carries the id [`ROUTE_LIST`].
 
+use std::net::{IpAddr, SocketAddr};
+
 use async_trait::async_trait;
 use reqwest::{Certificate, Client, Identity, StatusCode, Url};
 use secrecy::ExposeSecret;
@@ -29,8 +31,11 @@ impl Caddy {
     /// A client for the edge of `spec`, showing `identity`.
     pub fn new(spec: &EdgeSpec, identity: &ClientIdentity) -> Result<Self, PortError> {
         let admin: Url = spec.admin_url.parse().map_err(|e| PortError::invalid("spec.deploy.edge.adminUrl", e))?;
+        // A text without any certificate in it is no error to the parser.
         let roots = Certificate::from_pem_bundle(spec.admin_ca_bundle.as_bytes())
-            .map_err(|_| PortError::invalid("spec.deploy.edge.adminCaBundle", "is not a list of PEM certificates"))?;
+            .ok()
+            .filter(|roots| !roots.is_empty())
+            .ok_or_else(|| PortError::invalid("spec.deploy.edge.adminCaBundle", "is not a list of PEM certificates"))?;
         let bad_identity = || {
             PortError::new(
                 Class::Invalid,
@@ -45,10 +50,9 @@ impl Caddy {
         // one, ask for the other.
         let mut url = admin.clone();
         if let Some(name) = &spec.admin_server_name {
-            let address =
-                admin.socket_addrs(|| None).ok().and_then(|a| a.first().copied()).ok_or_else(|| {
-                    PortError::invalid("spec.deploy.edge.adminUrl", "must name an IP address when adminServerName is given")
-                })?;
+            // No look-up of a name: it would block.
+            let address = ip_address(&admin)
+                .ok_or_else(|| PortError::invalid("spec.deploy.edge.adminUrl", "must name an IP address when adminServerName is given"))?;
             builder = builder.resolve(name, address);
             url.set_host(Some(name)).map_err(|e| PortError::invalid("spec.deploy.edge.adminServerName", e))?;
         }
@@ -80,16 +84,23 @@ impl Edge for Caddy {
                 ));
             }
             StatusCode::NOT_FOUND => return Err(missing()),
-            // Caddy 2.6 answers 500 for an id it does not know.
-            StatusCode::INTERNAL_SERVER_ERROR => {
-                let said = response.text().await.unwrap_or_default();
-                return Err(if said.contains("unknown object ID") { missing() } else { unexpected(&self.server, status) });
+            _ => {
+                let failure = http::common_failure(&self.server, &response).unwrap_or_else(|| unexpected(&self.server, status));
+                // Caddy 2.6 answers 500 for an id it does not know.
+                let said = if status == StatusCode::INTERNAL_SERVER_ERROR { response.text().await.unwrap_or_default() } else { String::new() };
+                return Err(if said.contains("unknown object ID") { missing() } else { failure });
             }
-            _ => return Err(http::common_failure(&self.server, &response).unwrap_or_else(|| unexpected(&self.server, status))),
         }
-        let list: RouteList = response.json().await.map_err(|e| missing().because(e.without_url()))?;
+        let list: RouteList = response.json().await.map_err(|e| {
+            if e.is_decode() { missing().because(e.without_url()) } else { http::no_answer(&self.server, e) }
+        })?;
         Ok(list.routes.into_iter().flat_map(|r| r.matches).flat_map(|m| m.host).collect())
     }
+}
+
+fn ip_address(url: &Url) -> Option<SocketAddr> {
+    let ip: IpAddr = url.host_str()?.trim_matches(['[', ']']).parse().ok()?;
+    Some(SocketAddr::new(ip, url.port_or_known_default()?))
 }
 
 fn unexpected(server: &str, status: StatusCode) -> PortError {

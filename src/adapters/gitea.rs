@@ -19,8 +19,12 @@ use crate::{
     },
 };
 
-/// Items a page; Gitea's own limit.
+/// Items a page; Gitea's own limit, which its settings may lower.
 const PAGE: usize = 50;
+/// How many items there are on all pages.
+const TOTAL: &str = "x-total-count";
+/// Pages after which a list is taken to be endless.
+const PAGES: usize = 100;
 
 /// One repository on a Gitea.
 pub struct Gitea {
@@ -28,7 +32,7 @@ pub struct Gitea {
     server: String,
     api: Url,
     repo: Repo,
-    token: SecretString,
+    authorization: header::HeaderValue,
 }
 
 impl Gitea {
@@ -36,6 +40,15 @@ impl Gitea {
     pub fn new(spec: &RepositorySpec, token: &SecretString) -> Result<Self, PortError> {
         let base = spec.url.trim_end_matches('/');
         let api = format!("{base}/api/v1/").parse().map_err(|e: url::ParseError| PortError::invalid("spec.repository.url", e))?;
+        // A URL's path takes no such segment, so that another would be asked for.
+        if matches!(spec.name.as_str(), "." | "..") {
+            return Err(PortError::invalid("spec.repository.name", "is not a repository's name"));
+        }
+        let mut authorization = header::HeaderValue::from_str(&format!("token {}", token.expose_secret())).map_err(|_| {
+            let problem = "the key token of the forge's credentials Secret holds characters that no token has";
+            PortError::new(Class::Invalid, Reason::SecretInvalid, problem)
+        })?;
+        authorization.set_sensitive(true);
         let client = http::client()
             .build()
             .map_err(|e| PortError::new(Class::Bug, Reason::InternalError, "no HTTP client could be made").because(e))?;
@@ -44,7 +57,7 @@ impl Gitea {
             server: format!("the forge at {base}"),
             api,
             repo: Repo { owner: spec.owner.clone(), name: spec.name.clone() },
-            token: token.clone(),
+            authorization,
         })
     }
 
@@ -54,10 +67,7 @@ impl Gitea {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
         }
-        let mut value = header::HeaderValue::from_str(&format!("token {}", self.token.expose_secret()))
-            .unwrap_or_else(|_| header::HeaderValue::from_static("token"));
-        value.set_sensitive(true);
-        self.client.request(method, url).header(header::AUTHORIZATION, value)
+        self.client.request(method, url).header(header::AUTHORIZATION, self.authorization.clone())
     }
 
     pub(super) fn in_repo(&self, method: Method, segments: &[&str]) -> RequestBuilder {
@@ -116,17 +126,22 @@ impl Gitea {
     /// A whole list, page by page.
     pub(super) async fn pages<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<Vec<T>, PortError> {
         let mut all = Vec::new();
-        for page in 1.. {
+        for page in 1..=PAGES {
             let request = self.in_repo(Method::GET, segments).query(&[("limit", PAGE), ("page", page)]);
             let response = self.send(request, || self.no_repository()).await?;
+            let total: Option<usize> = response.headers().get(TOTAL).and_then(|v| v.to_str().ok()?.parse().ok());
             let items: Vec<T> = self.json(response).await?;
-            let last = items.len() < PAGE;
+            let last = items.is_empty() || total.map_or(items.len() < PAGE, |total| all.len() + items.len() >= total);
             all.extend(items);
             if last {
-                break;
+                return Ok(all);
             }
         }
-        Ok(all)
+        Err(PortError::new(
+            Class::Bug,
+            Reason::UnexpectedAnswer,
+            format!("{} has more than {PAGES} pages of {}: remove what is not needed", self.server, segments.join("/")),
+        ))
     }
 
     pub(super) fn no_branch(&self, name: &Branch) -> PortError {

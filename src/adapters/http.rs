@@ -15,6 +15,10 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for a whole answer.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Longest wait that a server may ask for. One that asks for more is asked again
+/// then, and may repeat itself.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
 /// A client builder with our time-outs. No redirect is followed: a credential
 /// sent to one server must not reach another.
 pub fn client() -> ClientBuilder {
@@ -44,17 +48,21 @@ pub fn no_answer(server: &str, error: reqwest::Error) -> PortError {
 fn is_certificate_problem(error: &reqwest::Error) -> bool {
     let mut source = error.source();
     while let Some(cause) = source {
-        if let Some(io) = cause.downcast_ref::<std::io::Error>()
-            && io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
-        {
-            return true;
-        }
-        if cause.is::<rustls::Error>() {
+        if is_tls(cause) {
             return true;
         }
         source = cause.source();
     }
     false
+}
+
+/// An I/O error hides what it wraps from `source`, and may wrap another.
+fn is_tls(cause: &(dyn Error + 'static)) -> bool {
+    if cause.is::<rustls::Error>() {
+        return true;
+    }
+    let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    inner.is_some_and(|inner| is_tls(inner))
 }
 
 /// An answer whose status means the same whichever server sent it; `None` where
@@ -63,6 +71,7 @@ pub fn common_failure(server: &str, response: &Response) -> Option<PortError> {
     let status = response.status();
     if status == StatusCode::TOO_MANY_REQUESTS {
         let wait = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok()).unwrap_or(60);
+        let wait = LONGEST_WAIT.as_secs().min(wait);
         return Some(PortError::new(
             Class::RateLimited(Duration::from_secs(wait)),
             Reason::RateLimited,

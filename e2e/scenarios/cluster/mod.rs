@@ -2,6 +2,7 @@
 //! real parts. One at a time: each leaves the bed as it found it.
 
 mod bed;
+mod contract;
 
 mod doctor;
 mod factory;

@@ -86,6 +86,9 @@ async fn a_gate_reaches_nothing_and_others_do() {
     let (client, _) = ready().await;
     // The host's end of the veth pair: nothing else of the host is on the way.
     let host = TcpListener::bind("10.203.77.1:0").expect("the host's end of the test bed's network");
+    // A listener that accepts nothing would be full soon, and look closed.
+    let accepting = host.try_clone().expect("listener");
+    std::thread::spawn(move || accepting.incoming().for_each(drop));
     let ways = ways(&client, &host).await;
 
     let namespaces: Api<Namespace> = Api::all(client.clone());

@@ -25,6 +25,9 @@ import (
 const (
 	KeyName      = "flywheel."
 	KeyAlgorithm = "hmac-sha256"
+	// ObserverName is a second key, which may read the whole zone and change
+	// nothing.
+	ObserverName = "observer."
 )
 
 // Server is where the zone is served, over UDP and TCP.
@@ -38,12 +41,16 @@ const (
 	FileAlgorithm = "dns/tsig-algorithm"
 	FileSecret    = "dns/tsig-secret"
 	FileZone      = "dns/zone"
+
+	FileObserverKey    = "dns/observer.key"
+	FileObserverSecret = "dns/observer-secret"
 )
 
 // Its own user (-u) would be of no use: named resolves its files to absolute
 // paths, and the state may lie in root's home, where no other user can go. Once
 // it listens, named drops every capability but the one for its port anyway.
 var namedConf = template.Must(template.New("named.conf").Parse(`include "{{.Dir}}/tsig.key";
+include "{{.Dir}}/observer.key";
 
 options {
 	directory "{{.Dir}}";
@@ -68,7 +75,7 @@ controls { };
 zone "{{.Zone}}" {
 	type primary;
 	file "{{.Dir}}/{{.Zone}}.zone";
-	allow-transfer { key "{{.Key}}"; };
+	allow-transfer { key "{{.Key}}"; key "{{.Observer}}"; };
 	update-policy {
 		// The server's own name and the edge's are not the controller's to change.
 		deny {{.Key}} name ns1.{{.Zone}}. ANY;
@@ -89,11 +96,10 @@ ns1	IN A	{{.IP}}
 edge	IN A	{{.Edge}}
 `))
 
-var keyFile = template.Must(template.New("key").Parse(`key "{{.Key}}" {
-	algorithm {{.Algorithm}};
-	secret "{{.Secret}}";
-};
-`))
+// keyFile is a key in BIND's format.
+func keyFile(name, secret string) string {
+	return fmt.Sprintf("key %q {\n\talgorithm %s;\n\tsecret %q;\n};\n", name, KeyAlgorithm, secret)
+}
 
 // Ensure runs the name server. The note says what it had to do.
 func Ensure(ctx context.Context, b *bed.Bed) (note string, err error) {
@@ -110,7 +116,7 @@ func Ensure(ctx context.Context, b *bed.Bed) (note string, err error) {
 		// -g stays in the foreground and logs to standard error, -n 1 is one thread.
 		Argv:   []string{named, "-g", "-n", "1", "-c", config},
 		Dir:    b.Path("dns"),
-		Config: []string{config, b.Path(FileKey)},
+		Config: []string{config, b.Path(FileKey), b.Path(FileObserverKey)},
 		Ready:  func(ctx context.Context) error { return querySOA(ctx, Server, bed.Zone) },
 	})
 	if err != nil {
@@ -123,33 +129,36 @@ func Ensure(ctx context.Context, b *bed.Bed) (note string, err error) {
 }
 
 // values are what the templates name.
-func values(b *bed.Bed, secret string) map[string]string {
+func values(b *bed.Bed) map[string]string {
 	return map[string]string{
 		"Dir": b.Path("dns"), "IP": bed.DNSIP, "Zone": bed.Zone, "Edge": bed.EdgeIP,
-		"Key": KeyName, "Algorithm": KeyAlgorithm, "Secret": secret,
+		"Key": KeyName, "Observer": ObserverName,
 	}
 }
 
-// writeFiles writes key, configuration and, when there is none, the zone.
+// writeFiles writes keys, configuration and, when there is none, the zone.
 func writeFiles(b *bed.Bed) error {
-	secret, err := secretfile.Ensure(b.Path(FileSecret), func() string {
-		return base64.StdEncoding.EncodeToString(secretfile.Bytes(32))
-	})
-	if err != nil {
-		return err
+	for _, key := range []struct{ name, file, secret string }{
+		{KeyName, FileKey, FileSecret}, {ObserverName, FileObserverKey, FileObserverSecret},
+	} {
+		secret, err := secretfile.Ensure(b.Path(key.secret), func() string {
+			return base64.StdEncoding.EncodeToString(secretfile.Bytes(32))
+		})
+		if err != nil {
+			return err
+		}
+		if err := secretfile.Write(b.Path(key.file), keyFile(key.name, secret)); err != nil {
+			return err
+		}
 	}
 	for file, value := range map[string]string{FileName: KeyName, FileAlgorithm: KeyAlgorithm, FileZone: bed.Zone} {
 		if err := secretfile.Write(b.Path(file), value); err != nil {
 			return err
 		}
 	}
-	data := values(b, secret)
-	var key, config, zone bytes.Buffer
-	err = errors.Join(keyFile.Execute(&key, data), namedConf.Execute(&config, data), zoneFile.Execute(&zone, data))
-	if err != nil {
-		return err
-	}
-	if err := secretfile.Write(b.Path(FileKey), key.String()); err != nil {
+	data := values(b)
+	var config, zone bytes.Buffer
+	if err := errors.Join(namedConf.Execute(&config, data), zoneFile.Execute(&zone, data)); err != nil {
 		return err
 	}
 	if err := os.WriteFile(b.Path("dns", "named.conf"), config.Bytes(), 0o644); err != nil {

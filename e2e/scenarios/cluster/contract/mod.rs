@@ -1,0 +1,21 @@
+//! The contract suites of `tests/contract`, on Gitea, BIND and Caddy: what the
+//! fakes promise, the real servers do.
+
+mod dns;
+mod edge;
+mod forge;
+
+#[path = "../../../../tests/contract/mod.rs"]
+mod suites;
+
+/// A port on this machine where nobody listens.
+fn closed_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("address").port()
+}
+
+/// A file below the full bed's state.
+fn state_file(name: &str) -> String {
+    let path = std::path::Path::new(&crate::support::variable("FLYWHEEL_STATE")).join("full").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).trim().to_owned()
+}
