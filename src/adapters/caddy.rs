@@ -87,13 +87,15 @@ impl Edge for Caddy {
             _ => {
                 let failure = http::common_failure(&self.server, &response).unwrap_or_else(|| unexpected(&self.server, status));
                 // Caddy 2.6 answers 500 for an id it does not know.
-                let said = if status == StatusCode::INTERNAL_SERVER_ERROR { response.text().await.unwrap_or_default() } else { String::new() };
+                let said =
+                    if status == StatusCode::INTERNAL_SERVER_ERROR { response.text().await.unwrap_or_default() } else { String::new() };
                 return Err(if said.contains("unknown object ID") { missing() } else { failure });
             }
         }
-        let list: RouteList = response.json().await.map_err(|e| {
-            if e.is_decode() { missing().because(e.without_url()) } else { http::no_answer(&self.server, e) }
-        })?;
+        let list: RouteList = response
+            .json()
+            .await
+            .map_err(|e| if http::is_garbage(&e) { missing().because(e.without_url()) } else { http::no_answer(&self.server, e) })?;
         Ok(list.routes.into_iter().flat_map(|r| r.matches).flat_map(|m| m.host).collect())
     }
 }

@@ -110,7 +110,7 @@ impl Gitea {
 
     pub(super) async fn json<T: DeserializeOwned>(&self, response: Response) -> Result<T, PortError> {
         response.json().await.map_err(|e| {
-            if e.is_decode() {
+            if http::is_garbage(&e) {
                 PortError::new(
                     Class::Bug,
                     Reason::UnexpectedAnswer,

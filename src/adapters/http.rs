@@ -45,6 +45,12 @@ pub fn no_answer(server: &str, error: reqwest::Error) -> PortError {
     PortError::unreachable(server).because(error)
 }
 
+/// Whether an answer came whole and was not the JSON it should be; otherwise it
+/// did not come whole.
+pub fn is_garbage(error: &reqwest::Error) -> bool {
+    error.source().is_some_and(|cause| cause.is::<serde_json::Error>())
+}
+
 fn is_certificate_problem(error: &reqwest::Error) -> bool {
     let mut source = error.source();
     while let Some(cause) = source {
