@@ -1,0 +1,173 @@
+//! Every CEL rule of every kind: a row that it lets in and one that it refuses,
+//! with its message.
+
+use flywheel::api::{agent_pr::AgentPR, factory::Factory, gate_run::GateRun, names, primitive::Primitive};
+use serde_json::{Value, json};
+
+use super::{Row, problems, schema_of, try_rows};
+use crate::fixtures;
+
+pub fn factory() -> Value {
+    let mut factory = serde_json::to_value(fixtures::factory()).unwrap();
+    // As a user writes it: the API server fills in what has a default.
+    factory["spec"].as_object_mut().unwrap().remove("policy");
+    factory
+}
+
+pub fn primitive() -> Value {
+    json!({
+        "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "Primitive",
+        "metadata": { "name": "search", "namespace": "flywheel" },
+        "spec": { "factoryRef": { "name": "prim" }, "document": { "id": "search", "name": "Search", "routes": [{ "method": "GET" }] } },
+    })
+}
+
+pub fn agent_pr() -> Value {
+    json!({
+        "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "AgentPR",
+        "metadata": { "name": "search-1", "namespace": "flywheel" },
+        "spec": {
+            "factoryRef": { "name": "prim" }, "primitive": "search", "title": "Add search", "body": "Why",
+            "files": [{ "path": "packages/search/prim.yaml", "content": "id: search\n" }],
+        },
+    })
+}
+
+pub fn gate_run() -> Value {
+    json!({
+        "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "GateRun",
+        "metadata": { "name": "search-unit-1", "namespace": "flywheel" },
+        "spec": { "factoryRef": { "name": "prim" }, "layer": "Unit", "target": { "url": "https://search.prim.sh" } },
+    })
+}
+
+const REPOSITORY: &str = "forge, owner and name can't change";
+const ZONE: &str = "the zone can't change";
+const RFC2136: &str = "rfc2136 is required with provider Rfc2136";
+const NAME: &str = "metadata.name must be the document's id";
+const RESERVED: &str = "this id is reserved";
+const FACTORY_REF: &str = "factoryRef can't change";
+const CHANGE: &str = "a change can't be edited";
+const FILES: &str = "exactly one of files and manifestRef is required";
+const PATH: &str = "path must not have . or .. in it";
+const RUN: &str = "a run can't be edited";
+const TARGET: &str = "exactly one of agentPR, manifestRef and url is required";
+
+fn factory_creates() -> Vec<Row> {
+    vec![("/spec/dns/rfc2136", Value::Null, Some(RFC2136)), ("/spec/dns/provider", json!("Rfc2136"), None)]
+}
+
+fn factory_updates() -> Vec<Row> {
+    vec![
+        ("/spec/repository/owner", json!("other"), Some(REPOSITORY)),
+        ("/spec/repository/name", json!("other"), Some(REPOSITORY)),
+        ("/spec/repository/url", json!("https://moved.example"), None),
+        ("/spec/repository/baseBranch", json!("trunk"), None),
+        ("/spec/repository/credentials/name", json!("renewed"), None),
+        ("/spec/dns/zone", json!("other.sh"), Some(ZONE)),
+        ("/spec/dns/ttlSeconds", json!(30), None),
+        ("/spec/dns/rfc2136/server", json!("192.0.2.54:53"), None),
+        ("/spec/deploy/image", json!("registry.example/factory:2"), None),
+    ]
+}
+
+fn primitive_creates() -> Vec<Row> {
+    vec![("/metadata/name", json!("lookup"), Some(NAME)), ("/spec/document/id", json!("lookup"), Some(NAME))]
+}
+
+fn primitive_updates() -> Vec<Row> {
+    vec![
+        ("/spec/factoryRef/name", json!("other"), Some(FACTORY_REF)),
+        ("/spec/document/name", json!("Find"), None),
+        ("/spec/stage", json!("Live"), None),
+    ]
+}
+
+fn agent_pr_creates() -> Vec<Row> {
+    let reference = json!({ "name": "m", "digest": format!("sha256:{}", "0".repeat(64)) });
+    vec![
+        ("/spec/files", Value::Null, Some(FILES)),
+        ("/spec/manifestRef", reference, Some(FILES)),
+        ("/spec/files/0/path", json!("packages/../.github/workflows/ci.yml"), Some(PATH)),
+        ("/spec/files/0/path", json!("./packages/x"), Some(PATH)),
+        ("/spec/files/0/path", json!("packages/..x/.y"), None),
+    ]
+}
+
+fn gate_run_creates() -> Vec<Row> {
+    let reference = json!({ "name": "m", "digest": format!("sha256:{}", "0".repeat(64)) });
+    vec![
+        ("/spec/target", json!({}), Some(TARGET)),
+        ("/spec/target/manifestRef", reference.clone(), Some(TARGET)),
+        ("/spec/target", json!({ "manifestRef": reference }), None),
+    ]
+}
+
+#[test]
+fn factory_rules() {
+    try_rows::<Factory>(&factory(), &factory_creates(), false);
+    try_rows::<Factory>(&factory(), &factory_updates(), true);
+}
+
+#[test]
+fn primitive_rules() {
+    try_rows::<Primitive>(&primitive(), &primitive_creates(), false);
+    try_rows::<Primitive>(&primitive(), &primitive_updates(), true);
+    for id in names::RESERVED_IDS {
+        let mut object = primitive();
+        object["metadata"]["name"] = json!(id);
+        object["spec"]["document"]["id"] = json!(id);
+        let found = problems::<Primitive>(&object, None);
+        assert!(found.iter().any(|p| p.contains(RESERVED)), "{id}: {found:?}");
+        assert!(id.parse::<names::PrimitiveId>().is_err(), "{id}: the parsed name must agree with the CRD");
+    }
+}
+
+#[test]
+fn agent_pr_rules() {
+    try_rows::<AgentPR>(&agent_pr(), &agent_pr_creates(), false);
+    let updates: [Row; 3] = [
+        ("/spec/title", json!("Add search, really"), Some(CHANGE)),
+        ("/spec/files/0/content", json!("id: other\n"), Some(CHANGE)),
+        ("/metadata/labels", json!({ "a": "b" }), None),
+    ];
+    try_rows::<AgentPR>(&agent_pr(), &updates, true);
+}
+
+#[test]
+fn gate_run_rules() {
+    try_rows::<GateRun>(&gate_run(), &gate_run_creates(), false);
+    let updates: [Row; 3] = [
+        ("/spec/layer", json!("Canary"), Some(RUN)),
+        ("/spec/timeoutSeconds", json!(301), Some(RUN)),
+        ("/status", json!({ "verdict": "Passed", "conditions": [] }), None),
+    ];
+    try_rows::<GateRun>(&gate_run(), &updates, true);
+}
+
+/// A rule added to a type must get its rows here.
+#[test]
+fn no_rule_is_without_rows() {
+    let known = [REPOSITORY, ZONE, RFC2136, NAME, RESERVED, FACTORY_REF, CHANGE, FILES, PATH, RUN, TARGET];
+    let mut found = Vec::new();
+    for schema in [schema_of::<Factory>(), schema_of::<Primitive>(), schema_of::<AgentPR>(), schema_of::<GateRun>()] {
+        messages(&schema, &mut found);
+    }
+    assert_eq!(found.len(), known.len(), "{found:#?}");
+    for message in found {
+        assert!(known.iter().any(|k| message.contains(k)), "no row for the rule {message:?}: add one to tests/api/rules.rs");
+    }
+}
+
+fn messages(schema: &Value, found: &mut Vec<String>) {
+    match schema {
+        Value::Object(fields) => {
+            for rule in fields.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten() {
+                found.push(rule["message"].as_str().expect("a rule without a message says nothing to its user").to_owned());
+            }
+            fields.values().for_each(|value| messages(value, found));
+        }
+        Value::Array(list) => list.iter().for_each(|value| messages(value, found)),
+        _ => {}
+    }
+}

@@ -1,0 +1,54 @@
+//! What a Factory's checks come to. No clock, no client: a test makes what was
+//! seen and looks at the decision. `reasons.rs` has one row per reason that a
+//! decision can give; `random.rs` holds the invariants over anything seen.
+
+mod random;
+mod reasons;
+
+use std::time::Duration;
+
+use flywheel::{
+    api::conditions::{ConditionType, Statement},
+    decide::{
+        Decision,
+        factory::{ForgeSeen, Now, Part, Seen, WebhookSeen},
+    },
+    ports::forge::{BranchState, Protection, Repository},
+};
+use jiff::Timestamp;
+
+use crate::{fixtures, world};
+
+/// Everything is good.
+fn good() -> Seen {
+    Seen {
+        spec: fixtures::spec(),
+        previous: Default::default(),
+        credentials: Vec::new(),
+        forge: Part::Seen(good_forge()),
+        dns: Part::Seen(7),
+        edge: Part::Seen(Vec::new()),
+        webhook: WebhookSeen::default(),
+    }
+}
+
+fn good_forge() -> ForgeSeen {
+    ForgeSeen {
+        account: world::forge::BOT.0.into(),
+        repository: Repository { may_push: true, archived: false, squash_merge: true },
+        base: BranchState {
+            head: world::forge::sha(1),
+            protection: Some(Protection { required_checks: vec![world::forge::REQUIRED_CHECK.into()], may_push: false }),
+            may_merge: true,
+        },
+        labels: vec!["agent-pr".into()],
+    }
+}
+
+fn at(second: i64) -> Now {
+    Now { at: Timestamp::from_second(second).unwrap(), resync: Duration::from_secs(600) }
+}
+
+fn said<S>(decision: &Decision<S>, kind: ConditionType) -> Option<&Statement> {
+    decision.statements.iter().find(|s| s.kind == kind)
+}

@@ -1,0 +1,180 @@
+//! Invariants over whatever may be seen: random worlds, random pasts.
+
+use std::time::Duration;
+
+use flywheel::{
+    api::{
+        conditions::{ConditionType, Reason, Truth},
+        factory::FactoryStatus,
+    },
+    controller::{driver::StatusFields, status},
+    decide::{
+        audit,
+        factory::{Part, Seen, WebhookSeen, decide},
+    },
+    ports::{
+        error::{Class, PortError},
+        forge::{BranchState, Protection, Repository},
+    },
+};
+use jiff::Timestamp;
+use proptest::{collection::vec, option, prelude::*, sample::select};
+
+use super::{at, good_forge, said};
+use crate::{fixtures, world};
+
+const NOW: i64 = 1_800_000_000;
+
+/// The conditions that `Ready` sums up.
+const PARTS: [ConditionType; 5] = [
+    ConditionType::CredentialsReady,
+    ConditionType::ForgeReady,
+    ConditionType::BranchProtected,
+    ConditionType::DnsReady,
+    ConditionType::EdgeReady,
+];
+
+fn class() -> impl Strategy<Value = Class> {
+    prop_oneof![
+        Just(Class::Transient),
+        (0..100_000u64).prop_map(|s| Class::RateLimited(Duration::from_secs(s))),
+        Just(Class::Conflict),
+        Just(Class::Waiting),
+        Just(Class::Invalid),
+        Just(Class::Denied),
+        Just(Class::Bug),
+    ]
+}
+
+prop_compose! {
+    fn error()(class in class(), reason in select(Reason::ALL), message in "[a-zé]{1,9}( [a-zé]{1,400}){0,6}") -> (Class, Reason, String) {
+        (class, reason, message)
+    }
+}
+
+/// A part as plain data, which proptest can shrink and print.
+#[derive(Clone, Debug)]
+enum Look<T> {
+    Seen(T),
+    Failed((Class, Reason, String)),
+    NotChecked,
+}
+
+impl<T> Look<T> {
+    fn part<U>(self, seen: impl FnOnce(T) -> U) -> Part<U> {
+        match self {
+            Self::Seen(value) => Part::Seen(seen(value)),
+            Self::Failed((class, reason, message)) => Part::Failed(PortError::new(class, reason, message)),
+            Self::NotChecked => Part::NotChecked,
+        }
+    }
+}
+
+fn look<T: Clone + std::fmt::Debug + 'static>(seen: impl Strategy<Value = T> + 'static) -> impl Strategy<Value = Look<T>> {
+    prop_oneof![3 => seen.prop_map(Look::Seen), 1 => error().prop_map(Look::Failed), 1 => Just(Look::NotChecked)]
+}
+
+fn moment() -> impl Strategy<Value = Option<Timestamp>> {
+    option::of((NOW - 120..NOW + 60).prop_map(|s| Timestamp::from_second(s).unwrap()))
+}
+
+/// push, archived, squash, merge; protection with its checks and its push; label.
+type Forge = ([bool; 4], Option<(Vec<&'static str>, bool)>, bool);
+
+#[derive(Clone, Debug)]
+struct Sight {
+    credentials: Vec<(Class, Reason, String)>,
+    forge: Look<Forge>,
+    dns: Look<u32>,
+    edge: Look<Vec<String>>,
+    webhook: WebhookSeen,
+}
+
+prop_compose! {
+    fn sight()(
+        credentials in prop_oneof![2 => Just(Vec::new()), 1 => vec(error(), 1..4)],
+        forge in look((
+            any::<[bool; 4]>(),
+            option::weighted(0.8, (vec(select(vec![world::forge::REQUIRED_CHECK, "*", "ci"]), 0..3), any::<bool>())),
+            any::<bool>(),
+        )),
+        dns in look(any::<u32>()),
+        edge in look(vec("[a-z]{1,5}", 0..3)),
+        last_accepted in moment(), silent_move in moment(), rejected in 0..3u64,
+    ) -> Sight {
+        Sight { credentials, forge, dns, edge, webhook: WebhookSeen { last_accepted, rejected, silent_move } }
+    }
+}
+
+fn seen(sight: Sight, previous: FactoryStatus) -> Seen {
+    Seen {
+        spec: fixtures::spec(),
+        previous,
+        credentials: sight.credentials.into_iter().map(|(class, reason, message)| PortError::new(class, reason, message)).collect(),
+        forge: sight.forge.part(|([may_push, archived, squash_merge, may_merge], protection, label)| {
+            let mut forge = good_forge();
+            forge.repository = Repository { may_push, archived, squash_merge };
+            forge.base = BranchState {
+                protection: protection
+                    .map(|(checks, may_push)| Protection { required_checks: checks.into_iter().map(String::from).collect(), may_push }),
+                may_merge,
+                ..forge.base
+            };
+            if !label {
+                forge.labels.clear();
+            }
+            forge
+        }),
+        dns: sight.dns.part(|serial| serial),
+        edge: sight.edge.part(|hosts| hosts),
+        webhook: sight.webhook,
+    }
+}
+
+/// The status that a past decision left behind.
+fn past(sight: Option<Sight>) -> FactoryStatus {
+    sight.map_or_else(FactoryStatus::default, |sight| {
+        let now = at(NOW - 200);
+        let decision = decide(&seen(sight, FactoryStatus::default()), now);
+        let mut status = decision.status;
+        status.set(status::conditions(&decision.statements, &[], Some(1), now.at), Some(1));
+        status
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_decision_keeps_the_invariants(before in option::of(sight()), sight in sight()) {
+        let before = past(before);
+        let decision = decide(&seen(sight.clone(), before.clone()), at(NOW));
+        prop_assert_eq!(audit::check(&decision), Ok(()));
+
+        let again = decide(&seen(sight.clone(), before.clone()), at(NOW));
+        prop_assert_eq!(&decision, &again, "the same is decided again");
+
+        let ready = said(&decision, ConditionType::Ready).unwrap().status;
+        let parts_good = PARTS.iter().all(|kind| said(&decision, *kind).unwrap().status == Truth::True);
+        prop_assert_eq!(ready == Truth::True, parts_good, "Ready says what the parts say");
+        prop_assert!(decision.again <= Duration::from_secs(600), "the resync is never put off");
+        prop_assert!(said(&decision, ConditionType::WebhookReady).is_some());
+    }
+
+    /// What a decision leaves behind must not by itself lead to another write.
+    #[test]
+    fn a_decision_is_stable_under_its_own_status(before in option::of(sight()), sight in sight()) {
+        let now = at(NOW);
+        let mut settled = past(before);
+        for _ in 0..2 {
+            let decision = decide(&seen(sight.clone(), settled.clone()), now);
+            let mut next = decision.status;
+            next.set(status::conditions(&decision.statements, &settled.conditions, Some(1), now.at), Some(1));
+            settled = next;
+        }
+        let decision = decide(&seen(sight, settled.clone()), at(NOW));
+        let mut next = decision.status;
+        next.set(status::conditions(&decision.statements, &settled.conditions, Some(1), now.at), Some(1));
+        prop_assert!(!status::changed(Some(&settled), &next), "{:?}\n{:?}", settled, next);
+    }
+}

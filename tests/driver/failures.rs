@@ -1,0 +1,216 @@
+//! Passes in which something fails: Secrets, the API server, an action, the
+//! object itself.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::http::StatusCode;
+use flywheel::{
+    api::{conditions::Reason, factory::Factory},
+    controller::driver::{self, PassError},
+    ports::error::{Class, PortError},
+};
+use kube::{core::DeserializeGuard, runtime::controller::Action as Requeue};
+use serde_json::json;
+
+use super::Run;
+use crate::{fixtures, world};
+
+fn class(result: Result<Requeue, PassError>) -> Class {
+    match result.expect_err("the pass should have failed") {
+        PassError::Port(error) => error.class,
+        PassError::Unreadable(object) => panic!("unreadable: {}", object.error),
+    }
+}
+
+#[tokio::test]
+async fn a_missing_secret_is_waited_for() {
+    let mut run = Run::new();
+    run.api.remove(fixtures::SYSTEM, "prim-dns");
+    let passed = run.pass().await;
+    assert_eq!(passed.result.unwrap(), Requeue::requeue(Duration::from_secs(30)));
+    run.says("Ready", "False", "SecretNotFound");
+    run.says("Reconciling", "True", "SecretNotFound");
+    run.says("CredentialsReady", "False", "SecretNotFound");
+    run.says("DnsReady", "Unknown", "NotChecked");
+    run.says("ForgeReady", "True", "Verified");
+    let message = &run.condition("Ready").message;
+    assert!(message.contains("flywheel-system/prim-dns") && message.contains("spec.dns.rfc2136.credentials"), "{message}");
+
+    for secret in fixtures::secrets() {
+        run.api.put(secret);
+    }
+    run.pass().await.result.unwrap();
+    run.says("Ready", "True", "Verified");
+}
+
+#[tokio::test]
+async fn a_secret_must_name_the_factory_unless_it_is_beside_it() {
+    let mut run = Run::new();
+    let [forge, ..] = &fixtures::secrets()[..] else { unreachable!() };
+    for annotation in [None, Some("flywheel/primer"), Some("prim"), Some("")] {
+        let mut theirs = forge.clone();
+        theirs.metadata.annotations = annotation.map(|names| [("flywheel.prim.sh/allowed-factories".to_owned(), names.to_owned())].into());
+        run.api.put(theirs);
+        run.pass().await.result.unwrap();
+        run.says("CredentialsReady", "False", "SecretNotAllowed");
+        run.says("Stalled", "True", "SecretNotAllowed");
+        run.says("ForgeReady", "Unknown", "NotChecked");
+        assert!(run.condition("Ready").message.contains("add flywheel/prim to its annotation"), "{annotation:?}");
+    }
+
+    let mut beside = forge.clone();
+    beside.metadata.namespace = Some(fixtures::FACTORY.0.into());
+    beside.metadata.annotations = None;
+    run.api.put(beside);
+    run.object.spec.repository.credentials.namespace = fixtures::FACTORY.0.into();
+    run.pass().await.result.unwrap();
+    run.says("Ready", "True", "Verified");
+}
+
+#[tokio::test]
+async fn a_secret_that_may_not_be_read_names_the_charts_value() {
+    let mut run = Run::new();
+    run.api.refuse("/secrets/prim-edge", StatusCode::FORBIDDEN);
+    run.pass().await.result.unwrap();
+    run.says("CredentialsReady", "False", "PermissionMissing");
+    run.says("EdgeReady", "Unknown", "NotChecked");
+    assert!(run.condition("Ready").message.contains("controller.secrets"), "{}", run.condition("Ready").message);
+}
+
+#[tokio::test]
+async fn a_secrets_key_must_be_there_be_text_and_not_be_empty() {
+    let mut run = Run::new();
+    let problems: [(&[(&str, &str)], &str); 3] = [
+        (&[("token", "t")], "key webhookSecret is missing"),
+        (&[("token", "t"), ("webhookSecret", " \n")], "key webhookSecret is empty"),
+        (&[("webhookSecret", "s")], "key token is missing"),
+    ];
+    for (data, problem) in problems {
+        run.api.put(fixtures::secret("prim-forge", data));
+        run.pass().await.result.unwrap();
+        run.says("CredentialsReady", "False", "SecretInvalid");
+        assert!(run.condition("Ready").message.contains(problem), "{problem}: {}", run.condition("Ready").message);
+    }
+    let mut binary = fixtures::secret("prim-forge", &[("webhookSecret", "s")]);
+    binary.data.as_mut().unwrap().insert("token".into(), k8s_openapi::ByteString(vec![0xff]));
+    run.api.put(binary);
+    run.pass().await.result.unwrap();
+    assert!(run.condition("Ready").message.contains("key token is not text"), "{}", run.condition("Ready").message);
+}
+
+#[tokio::test]
+async fn several_failures_are_all_told_and_the_stuck_one_first() {
+    let mut run = Run::new();
+    run.world.change(|w| {
+        w.forge.outage = Some(world::Outage::Limited(Duration::from_secs(77)));
+        w.dns.grants.clear();
+    });
+    let passed = run.pass().await;
+    assert_eq!(passed.result.unwrap(), Requeue::requeue(Duration::from_secs(77)), "the earliest of all waits");
+    run.says("Ready", "False", "UpdateRefused");
+    run.says("Stalled", "True", "UpdateRefused");
+    assert!(run.find("Reconciling").is_none());
+    assert!(run.condition("Ready").message.ends_with("(and 1 more condition is False)"), "{}", run.condition("Ready").message);
+    run.says("ForgeReady", "False", "RateLimited");
+}
+
+#[tokio::test]
+async fn an_objects_deletion_during_the_pass_is_no_failure() {
+    let mut run = Run::new();
+    run.api.refuse("/status", StatusCode::NOT_FOUND);
+    run.pass().await.result.unwrap();
+}
+
+#[tokio::test]
+async fn a_status_that_cant_be_written_fails_the_pass_by_its_class() {
+    for (code, expected) in [
+        (StatusCode::CONFLICT, Class::Conflict),
+        (StatusCode::FORBIDDEN, Class::Denied),
+        (StatusCode::UNPROCESSABLE_ENTITY, Class::Bug),
+        (StatusCode::INTERNAL_SERVER_ERROR, Class::Transient),
+    ] {
+        let mut run = Run::new();
+        run.api.refuse("/status", code);
+        let passed = run.pass().await;
+        assert_eq!(class(passed.result), expected, "{code}");
+        assert!(passed.events.is_empty(), "nothing is announced that is not written");
+        run.object.status = None;
+        run.api.relent();
+        run.pass().await.result.unwrap();
+        run.says("Ready", "True", "Verified");
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_cant_be_published_is_no_failure() {
+    let mut run = Run::new();
+    run.api.refuse("/events", StatusCode::FORBIDDEN);
+    run.pass().await.result.unwrap();
+    run.says("Ready", "True", "Verified");
+}
+
+#[tokio::test]
+async fn a_failed_action_shows_in_ready_and_is_tried_again() {
+    let mut run = Run::new();
+    run.world.change(|w| w.forge.label_refusal = Some(world::Outage::Failing));
+    let failed = run.pass().await;
+    assert_eq!(class(failed.result), Class::Transient);
+    assert_eq!((failed.statuses.len(), failed.events.len()), (1, 1));
+    run.says("Ready", "False", "ServerError");
+    run.says("Reconciling", "True", "ServerError");
+    run.says("ForgeReady", "True", "Verified");
+    assert_eq!(class(run.quiet_pass().await.result), Class::Transient);
+    let metrics = run.cx.metrics.encode().unwrap();
+    assert!(metrics.contains("flywheel_actions_total{action=\"create_label\",result=\"transient\"} 2"), "{metrics}");
+    assert!(metrics.contains("flywheel_passes_total{kind=\"Factory\",result=\"transient\"} 2"), "{metrics}");
+
+    run.world.change(|w| w.forge.label_refusal = None);
+    run.pass().await.result.unwrap();
+    run.says("Ready", "True", "Verified");
+}
+
+#[tokio::test]
+async fn an_object_that_cant_be_read_is_told_so() {
+    let run = Run::new();
+    let stored = json!({
+        "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "Factory",
+        "metadata": { "name": "prim", "namespace": "flywheel", "uid": "u", "generation": 4 },
+        "spec": { "repository": { "forge": "SourceSafe" } },
+    });
+    let guard = Arc::new(serde_json::from_value::<DeserializeGuard<Factory>>(stored).unwrap());
+    let result = driver::pass::<Factory>(guard.clone(), run.cx.clone()).await;
+    let Err(error @ PassError::Unreadable(_)) = result else { panic!("{result:?}") };
+    let requests = run.api.take();
+    let [patch] = requests.as_slice() else { panic!("{requests:?}") };
+    let status = &patch.json()["status"];
+    assert_eq!(status["observedGeneration"], 4);
+    let conditions = status["conditions"].as_array().unwrap();
+    let kinds: Vec<_> = conditions.iter().map(|c| (c["type"].as_str().unwrap(), c["status"].as_str().unwrap())).collect();
+    assert_eq!(kinds, [("Ready", "False"), ("Stalled", "True")]);
+    assert_eq!(conditions[0]["reason"], "Invalid");
+    assert!(conditions[0]["message"].as_str().unwrap().contains("SourceSafe"), "{}", conditions[0]);
+    assert_eq!(driver::on_error(guard, &error, run.cx), Requeue::requeue(Duration::from_secs(300)));
+}
+
+#[tokio::test]
+async fn a_failed_pass_comes_back_by_the_one_table() {
+    let mut run = Run::new();
+    run.world.change(|w| w.forge.outage = Some(world::Outage::Down));
+    run.pass().await.result.unwrap();
+    run.world.wait(Duration::from_secs(40));
+    let guard = Arc::new(DeserializeGuard(Ok(run.object.clone())));
+    for (class, seconds) in [
+        (Class::Transient, 20),
+        (Class::RateLimited(Duration::from_secs(90)), 90),
+        (Class::RateLimited(Duration::ZERO), 1),
+        (Class::Conflict, 1),
+        (Class::Waiting, 30),
+        (Class::Invalid, 300),
+        (Class::Denied, 300),
+        (Class::Bug, 300),
+    ] {
+        let error = PassError::Port(PortError::new(class, Reason::Waiting, "x"));
+        let wait = driver::on_error(guard.clone(), &error, run.cx.clone());
+        assert_eq!(wait, Requeue::requeue(Duration::from_secs(seconds)), "{class:?}");
+    }
+}

@@ -1,0 +1,23 @@
+//! The one integration binary. Nothing in it needs a cluster, a network or a
+//! credential; what does is in `e2e/scenarios`.
+//!
+//! - `tidy`, `drift`: what holds of the checkout itself.
+//! - `api`: the resources' shapes and rules, as the API server would check them.
+//! - `decide`: what a Factory's checks come to, for every reason and at random.
+//! - `fakes`, with `world` and `contract`: the outside world in memory, and the
+//!   suites that keep it honest.
+//! - `adapters`: each adapter against a server that misbehaves.
+//! - `driver`, `webhook`, with `apiserver`: the controller around all that.
+
+mod adapters;
+mod api;
+mod apiserver;
+mod contract;
+mod decide;
+mod drift;
+mod driver;
+mod fakes;
+mod fixtures;
+mod tidy;
+mod webhook;
+mod world;

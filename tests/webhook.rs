@@ -1,0 +1,120 @@
+//! The controller's two HTTP servers, without sockets.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{Request, StatusCode},
+};
+use flywheel::controller::{health, webhook};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use tower::ServiceExt;
+
+use crate::{driver::Run, world};
+
+/// What a forge puts into its signature header.
+pub fn sign(secret: &str, body: &[u8]) -> String {
+    let tag = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap().chain_update(body).finalize().into_bytes();
+    tag.iter().fold("sha256=".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+async fn ask(router: Router, request: Request<Body>) -> (StatusCode, String) {
+    let response = router.oneshot(request).await.unwrap();
+    let code = response.status();
+    let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (code, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// A delivery for `path`, signed with `secret`.
+fn delivery(path: &str, body: Vec<u8>, signature: &str) -> Request<Body> {
+    Request::post(path).header("x-hub-signature-256", signature).body(Body::from(body)).unwrap()
+}
+
+fn deliveries(run: &Run, result: &str) -> bool {
+    run.cx.metrics.encode().unwrap().contains(&format!("flywheel_webhook_deliveries_total{{result=\"{result}\"}} 1"))
+}
+
+#[tokio::test]
+async fn a_signed_delivery_pokes_its_factory() {
+    let mut run = Run::new();
+    run.pass().await.result.unwrap();
+    let router = webhook::router(run.cx.clone());
+    let body = br#"{"ref":"refs/heads/main"}"#.to_vec();
+    let signature = sign(world::forge::WEBHOOK_SECRET, &body);
+    assert_eq!(ask(router, delivery("/webhook/flywheel/prim", body, &signature)).await.0, StatusCode::ACCEPTED);
+    let poked = run.pokes.try_recv().unwrap();
+    assert_eq!((poked.namespace.as_deref(), poked.name.as_str()), (Some("flywheel"), "prim"));
+    assert!(run.pokes.try_recv().is_err(), "one delivery, one poke");
+    assert!(deliveries(&run, "accepted"));
+}
+
+#[tokio::test]
+async fn an_unsigned_delivery_learns_nothing() {
+    let mut run = Run::new();
+    run.pass().await.result.unwrap();
+    let router = webhook::router(run.cx.clone());
+    let body = b"{}".to_vec();
+    let wrong = ask(router.clone(), delivery("/webhook/flywheel/prim", body.clone(), &sign("guess", &body))).await;
+    assert_eq!(wrong.0, StatusCode::UNAUTHORIZED);
+    let right = sign(world::forge::WEBHOOK_SECRET, &body);
+    let unknown = ask(router.clone(), delivery("/webhook/flywheel/nobody", body.clone(), &right)).await;
+    assert_eq!(unknown, wrong, "the same answer, whether there is such a Factory or not");
+    let unsigned = ask(router, Request::post("/webhook/flywheel/prim").body(Body::from(body)).unwrap()).await;
+    assert_eq!(unsigned, wrong);
+    assert!(run.pokes.try_recv().is_err(), "no poke");
+    assert!(deliveries(&run, "unknown_factory"));
+}
+
+#[tokio::test]
+async fn a_delivery_is_taken_up_to_its_limit() {
+    let mut run = Run::new();
+    run.pass().await.result.unwrap();
+    let router = webhook::router(run.cx.clone());
+    for (size, expected) in [(1 << 20, StatusCode::ACCEPTED), ((1 << 20) + 1, StatusCode::PAYLOAD_TOO_LARGE)] {
+        let body = vec![b' '; size];
+        let signature = sign(world::forge::WEBHOOK_SECRET, &body);
+        assert_eq!(ask(router.clone(), delivery("/webhook/flywheel/prim", body, &signature)).await.0, expected, "{size} bytes");
+    }
+}
+
+#[tokio::test]
+async fn only_posts_to_a_factorys_path_are_served() {
+    let run = Run::new();
+    let router = webhook::router(run.cx.clone());
+    let get = Request::get("/webhook/flywheel/prim").body(Body::empty()).unwrap();
+    assert_eq!(ask(router.clone(), get).await.0, StatusCode::METHOD_NOT_ALLOWED);
+    for path in ["/", "/webhook", "/webhook/flywheel", "/metrics"] {
+        assert_eq!(ask(router.clone(), delivery(path, Vec::new(), "")).await.0, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn too_many_pokes_are_dropped_not_waited_for() {
+    let mut run = Run::new();
+    run.pass().await.result.unwrap();
+    let router = webhook::router(run.cx.clone());
+    let signature = sign(world::forge::WEBHOOK_SECRET, b"");
+    for _ in 0..20 {
+        let code = ask(router.clone(), delivery("/webhook/flywheel/prim", Vec::new(), &signature)).await.0;
+        assert_eq!(code, StatusCode::ACCEPTED);
+    }
+    assert_eq!(run.pokes.len(), 8, "as many as the queue holds");
+}
+
+#[tokio::test]
+async fn health_tells_alive_from_ready() {
+    let run = Run::new();
+    let router = health::router(Arc::clone(&run.cx));
+    let get = |path: &str| ask(router.clone(), Request::get(path).body(Body::empty()).unwrap());
+    assert_eq!(get("/livez").await.0, StatusCode::OK);
+    assert_eq!(get("/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    run.cx.set_ready();
+    assert_eq!(get("/readyz").await.0, StatusCode::OK);
+    let response = health::router(run.cx).oneshot(Request::get("/metrics").body(Body::empty()).unwrap()).await.unwrap();
+    assert!(response.headers()["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
+    let (code, text) = get("/metrics").await;
+    assert_eq!(code, StatusCode::OK);
+    assert!(text.ends_with("# EOF\n"), "OpenMetrics ends so: {text}");
+}
