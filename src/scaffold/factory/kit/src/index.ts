@@ -9,6 +9,7 @@ export { serve } from "./server.ts";
 export {
   type BuildOptions,
   createService,
+  type Handlers,
   type Input,
   type Price,
   type Route,

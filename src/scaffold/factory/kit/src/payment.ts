@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import {
   type FacilitatorClient,
   HTTPFacilitatorClient,
@@ -7,7 +8,7 @@ import {
 import type { Network, SupportedResponse } from "@x402/core/types";
 import { ExactEvmScheme } from "@x402/evm/exact/server";
 import { paymentMiddlewareFromHTTPServer } from "@x402/hono";
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import type { Config } from "./config.ts";
 import { enveloped } from "./envelope.ts";
 
@@ -51,6 +52,38 @@ export function facilitatorFor(config: Config): FacilitatorClient {
   };
 }
 
+const payers = new WeakMap<Context, string>();
+
+/**
+ * The wallet that paid for this request, in lower case, as the facilitator
+ * named it when it verified the payment; undefined where nothing was paid.
+ */
+export function payerOf(c: Context): string | undefined {
+  return payers.get(c);
+}
+
+/** Notes who paid. The x402 server keeps the verifier's answer to itself. */
+class Witness {
+  readonly #current = new AsyncLocalStorage<{ payer?: string }>();
+
+  watch(client: FacilitatorClient): FacilitatorClient {
+    return {
+      getSupported: () => client.getSupported(),
+      settle: (payload, requirements) => client.settle(payload, requirements),
+      verify: async (payload, requirements) => {
+        const verdict = await client.verify(payload, requirements);
+        const note = this.#current.getStore();
+        if (note && verdict.isValid && verdict.payer) note.payer = verdict.payer.toLowerCase();
+        return verdict;
+      },
+    };
+  }
+
+  attend<T>(note: { payer?: string }, work: () => T): T {
+    return this.#current.run(note, work);
+  }
+}
+
 /** Makes the middleware that a priced route runs before its handler. */
 export type Cashier = (terms: Terms) => MiddlewareHandler;
 
@@ -60,13 +93,20 @@ export type Cashier = (terms: Terms) => MiddlewareHandler;
  * than the router's, is where a HEAD request or an odd encoding slips by unpaid.
  */
 export function cashier(network: Network, payTo: string, client: FacilitatorClient): Cashier {
-  const server = new x402ResourceServer(client).register(network, new ExactEvmScheme());
+  const witness = new Witness();
+  const server = new x402ResourceServer(witness.watch(client));
+  server.register(network, new ExactEvmScheme());
   return ({ price, description }) => {
     const accepts = { scheme: "exact", network, payTo, price };
     const routes = { "/*": { accepts, description, mimeType: "application/json" } };
     const charge = paymentMiddlewareFromHTTPServer(new x402HTTPResourceServer(server, routes));
     return async (c, next) => {
-      const refusal = await charge(c, next);
+      const note: { payer?: string } = {};
+      const paid = async () => {
+        if (note.payer !== undefined) payers.set(c, note.payer);
+        await next();
+      };
+      const refusal = await witness.attend(note, () => charge(c, paid));
       const answer = await enveloped(refusal ?? c.res);
       if (answer !== c.res) {
         // Hono merges the headers of the answer being replaced; start from none.

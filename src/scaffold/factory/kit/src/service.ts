@@ -5,7 +5,7 @@ import { HTTPException } from "hono/http-exception";
 import type { z } from "zod";
 import { type Config, ConfigError, type Env, readConfig } from "./config.ts";
 import { fail, ServiceError, unexpected } from "./envelope.ts";
-import { type Cashier, cashier, facilitatorFor } from "./payment.ts";
+import { type Cashier, cashier, facilitatorFor, payerOf } from "./payment.ts";
 
 const MAX_BODY_BYTES = 1024 * 1024;
 
@@ -13,19 +13,23 @@ const MAX_BODY_BYTES = 1024 * 1024;
 export type Price = "free" | `$${number}`;
 
 /** What a handler gets: input that was checked, and the request it came in. */
-export interface Input<Body> {
+export interface Input<Body, Query = Readonly<Record<string, string>>> {
   /** The body as the route's schema parsed it; undefined where it has none. */
   body: Body;
   /** Path parameters by name. */
   params: Readonly<Record<string, string>>;
-  /** Query parameters; the first value of each. */
-  query: Readonly<Record<string, string>>;
+  /** Query parameters, the first value of each: as the route's schema parsed them, if it has one. */
+  query: Query;
+  /** The wallet that paid, in lower case; undefined on a free route. */
+  payer: string | undefined;
+  /** The environment that the service was built with. */
+  env: Env;
   /** The request itself, for headers and raw bytes. */
   request: Request;
 }
 
 /** One route: what it answers, for how much, and what it accepts. */
-export interface Route<Schema extends z.ZodType = z.ZodType> {
+export interface Route<Schema extends z.ZodType = z.ZodType, Query extends z.ZodType = z.ZodType> {
   method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** A path in Hono's syntax: `/v1/items/:id`. */
   path: string;
@@ -34,11 +38,26 @@ export interface Route<Schema extends z.ZodType = z.ZodType> {
   description?: string;
   /** The shape of the JSON body. Without it the body is left unread. */
   body?: Schema;
-  /** The status of a success; 200 unless given. */
-  status?: 200 | 201 | 202;
+  /** The shape of the query. Without it the handler gets the strings as they came. */
+  query?: Query;
+  /** The status of a success; 200 unless given. A 204 answers without a body. */
+  status?: 200 | 201 | 202 | 204;
   /** Returns what is answered as JSON, or a Response of its own making. */
-  handler: (input: Input<z.output<Schema>>) => unknown;
+  handler: (input: Input<z.output<Schema>, z.output<Query>>) => unknown;
 }
+
+type Part<Schemas, Name extends string, Otherwise> =
+  Schemas extends Record<Name, z.ZodType> ? z.output<Schemas[Name]> : Otherwise;
+
+/** The handlers of routes whose schemas are given by name: `{create: {body, query}, …}`. */
+export type Handlers<Schemas> = {
+  [Name in keyof Schemas]: (
+    input: Input<
+      Part<Schemas[Name], "body", undefined>,
+      Part<Schemas[Name], "query", Readonly<Record<string, string>>>
+    >,
+  ) => unknown;
+};
 
 /** What an app is built with in place of the process's environment. */
 export interface BuildOptions {
@@ -51,7 +70,10 @@ export interface BuildOptions {
 export interface Service {
   readonly name: string;
   /** Adds a route. */
-  route<Schema extends z.ZodType = z.ZodUndefined>(route: Route<Schema>): Service;
+  route<
+    Schema extends z.ZodType = z.ZodUndefined,
+    Query extends z.ZodType = z.ZodType<Readonly<Record<string, string>>>,
+  >(route: Route<Schema, Query>): Service;
   /**
    * Builds the Hono app. Only now is the environment read, so that a test may
    * import a service first and choose its settings afterwards. (Neither `app`
@@ -71,7 +93,8 @@ export function createService(about: { name: string; version: string }): Service
       return service;
     },
     build(options = {}) {
-      const config = readConfig(options.env ?? process.env);
+      const env = options.env ?? process.env;
+      const config = readConfig(env);
       const charge = till(config, options.facilitator);
       const app = new Hono();
       app.notFound((c) => fail(c, 404, "not_found", `No route ${c.req.method} ${c.req.path}.`));
@@ -93,7 +116,7 @@ export function createService(about: { name: string; version: string }): Service
         }),
       );
       for (const route of routes) {
-        const steps = [...charge(route), answer(route)] as [Handler];
+        const steps = [...charge(route), answer(route, env)] as [Handler];
         app.on(route.method, route.path, ...steps);
       }
       return app;
@@ -124,15 +147,20 @@ function till(config: Config, facilitator?: FacilitatorClient): (r: Route) => Mi
 }
 
 /** The last step of a route: check the input, call the handler, answer. */
-function answer(route: Route): Handler {
+function answer(route: Route, env: Env): Handler {
   return async (c) => {
+    const query = c.req.query();
     const result = await route.handler({
       body: route.body ? await readBody(c.req.raw, route.body) : undefined,
       params: c.req.param(),
-      query: c.req.query(),
+      query: route.query ? checked(route.query, query, "query") : query,
+      payer: payerOf(c),
+      env,
       request: c.req.raw,
     });
-    return result instanceof Response ? result : c.json(result ?? null, route.status ?? 200);
+    if (result instanceof Response) return result;
+    const status = route.status ?? 200;
+    return status === 204 ? c.body(null, status) : c.json(result ?? null, status);
   };
 }
 
@@ -144,12 +172,15 @@ async function readBody<S extends z.ZodType>(request: Request, schema: S): Promi
   } catch {
     throw new ServiceError(400, "invalid_request", "The body must be JSON.");
   }
-  const parsed = schema.safeParse(json);
-  if (!parsed.success) {
-    const problems = parsed.error.issues.map((i) => `${i.path.join(".") || "body"}: ${i.message}`);
-    throw new ServiceError(400, "validation_error", problems.join("; "));
-  }
-  return parsed.data;
+  return checked(schema, json, "body");
+}
+
+/** What the schema makes of `value`; a 400 that names every field it refuses otherwise. */
+function checked<S extends z.ZodType>(schema: S, value: unknown, whole: string): z.output<S> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((i) => `${i.path.join(".") || whole}: ${i.message}`);
+  throw new ServiceError(400, "validation_error", problems.join("; "));
 }
 
 const refuseLargeBody = (c: Context) =>

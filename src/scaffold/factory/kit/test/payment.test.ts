@@ -1,7 +1,7 @@
 import { describe, expect, spyOn, test } from "bun:test";
 import { z } from "zod";
 import { createService } from "../src/index.ts";
-import { payment, paymentTerms, stubFacilitator, testEnv } from "../src/testing.ts";
+import { payment, paymentTerms, stubFacilitator, testEnv, testPayer } from "../src/testing.ts";
 
 function search() {
   const calls: string[] = [];
@@ -21,9 +21,9 @@ function search() {
       method: "GET",
       path: "/v1/items/:id",
       price: "$0.01",
-      handler: ({ params }) => {
+      handler: ({ params, payer }) => {
         calls.push(`item ${params["id"]}`);
-        return { id: params["id"] };
+        return { id: params["id"], payer };
       },
     });
   return { service, calls };
@@ -108,6 +108,13 @@ describe("a paid call", () => {
     expect(calls).toEqual(["bees"]);
     expect(facilitator.verified).toHaveLength(1);
     expect(facilitator.settled).toHaveLength(1);
+  });
+
+  test("tells the handler who paid, by the facilitator's word", async () => {
+    const app = search().service.build({ env: testEnv, facilitator: stubFacilitator() });
+    const headers = payment(paymentTerms(await app.request("/v1/items/1")));
+    const response = await app.request("/v1/items/1", { headers });
+    expect(await response.json()).toEqual({ id: "1", payer: testPayer });
   });
 
   test("with an invalid body is 400 and costs nothing", async () => {

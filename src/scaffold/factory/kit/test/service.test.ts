@@ -14,6 +14,20 @@ const service = createService({ name: "notes", version: "1.2.3" })
   })
   .route({
     method: "GET",
+    path: "/v1/notes",
+    price: "free",
+    query: z.object({ limit: z.coerce.number().int().max(100).default(20) }),
+    handler: ({ query, env, payer }) => ({ limit: query.limit + 1, env: env["GREETING"], payer }),
+  })
+  .route({
+    method: "DELETE",
+    path: "/v1/notes/:id",
+    price: "free",
+    status: 204,
+    handler: () => undefined,
+  })
+  .route({
+    method: "GET",
     path: "/v1/raw",
     price: "free",
     handler: () => new Response("raw", { headers: { "content-type": "text/plain" } }),
@@ -34,7 +48,7 @@ const service = createService({ name: "notes", version: "1.2.3" })
       throw new Error("password is hunter2");
     },
   });
-const app = service.build({ env: testEnv });
+const app = service.build({ env: { ...testEnv, GREETING: "hello" } });
 
 function post(path: string, body: string): Response | Promise<Response> {
   return app.request(path, { method: "POST", body });
@@ -82,6 +96,16 @@ describe("input", () => {
     });
   });
 
+  test("a query reaches the handler as the schema parsed it, and the environment with it", async () => {
+    const response = await app.request("/v1/notes?limit=4");
+    expect(await response.json()).toEqual({ limit: 5, env: "hello" });
+    expect(await problem(app.request("/v1/notes?limit=many"))).toMatchObject({
+      status: 400,
+      code: "validation_error",
+      message: expect.stringContaining("limit:"),
+    });
+  });
+
   test("more than a mebibyte is 413", async () => {
     const body = JSON.stringify({ text: "x".repeat(1024 * 1024) });
     expect(await problem(post("/v1/notes/a", body))).toMatchObject({
@@ -94,6 +118,12 @@ describe("input", () => {
 describe("answers", () => {
   test("a Response of the handler's own goes out as it is", async () => {
     expect(await (await app.request("/v1/raw")).text()).toBe("raw");
+  });
+
+  test("a 204 has no body", async () => {
+    const response = await app.request("/v1/notes/a", { method: "DELETE" });
+    expect(response.status).toBe(204);
+    expect(await response.text()).toBe("");
   });
 
   test("an unknown route is 404 in the envelope", async () => {
