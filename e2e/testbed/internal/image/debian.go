@@ -17,6 +17,7 @@ import (
 	"sort"
 	"strings"
 
+	"flywheel.prim.sh/e2e/testbed/internal/bed"
 	"flywheel.prim.sh/e2e/testbed/internal/step"
 )
 
@@ -96,29 +97,68 @@ func inputs(debs []deb) []string {
 	return all
 }
 
+// downloads is where packages are kept.
+func downloads(b *bed.Bed) string { return filepath.Join(b.Cache, "debs") }
+
+// fetch downloads into dir what is not there yet, and removes what is not asked
+// for: an image is assembled again with every build of its program, its packages
+// change with Debian's archive.
+func fetch(ctx context.Context, debs []deb, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	var missing []deb
+	wanted := map[string]bool{}
+	for _, d := range debs {
+		wanted[d.file] = true
+		if sum, err := fileSum(filepath.Join(dir, d.file)); err != nil || sum != d.sum {
+			missing = append(missing, d)
+		}
+	}
+	if len(missing) > 0 {
+		step.Progress("fetching %s", versions(missing))
+		// The sandbox user of apt may not write to dir.
+		args := append([]string{"download", "-q", "-o", "APT::Sandbox::User=root"}, pinned(missing)...)
+		if _, err := run(ctx, dir, "apt-get", args...); err != nil {
+			return fmt.Errorf("%w\nif a version is gone from the archive, run apt-get update", err)
+		}
+	}
+	for _, d := range missing {
+		sum, err := fileSum(filepath.Join(dir, d.file))
+		if err != nil {
+			return err
+		}
+		if sum != d.sum {
+			return fmt.Errorf("apt delivered another %s than it offered: run it again", d.file)
+		}
+	}
+	old, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range old {
+		if !wanted[entry.Name()] {
+			if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // baseLayer unpacks the packages into scratch and takes what a program needs
-// at run time: no shell, no package manager, nothing that can be run.
-func baseLayer(ctx context.Context, debs []deb, scratch string) (Layer, error) {
+// at run time: no shell, no package manager, nothing that can be run. Packages
+// are kept in downloads.
+func baseLayer(ctx context.Context, debs []deb, downloads, scratch string) (Layer, error) {
 	root := filepath.Join(scratch, "debian")
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return Layer{}, err
 	}
-	step.Progress("fetching %s", versions(debs))
-	// The sandbox user of apt may not write to scratch.
-	args := append([]string{"download", "-q", "-o", "APT::Sandbox::User=root"}, pinned(debs)...)
-	if _, err := run(ctx, scratch, "apt-get", args...); err != nil {
-		return Layer{}, fmt.Errorf("%w\nif a version is gone from the archive, run apt-get update", err)
+	if err := fetch(ctx, debs, downloads); err != nil {
+		return Layer{}, err
 	}
 	for _, d := range debs {
-		file := filepath.Join(scratch, d.file)
-		sum, err := fileSum(file)
-		if err != nil {
-			return Layer{}, err
-		}
-		if sum != d.sum {
-			return Layer{}, fmt.Errorf("apt delivered another %s than it offered: run it again", d.file)
-		}
-		if _, err := run(ctx, scratch, "dpkg-deb", "-x", file, root); err != nil {
+		if _, err := run(ctx, scratch, "dpkg-deb", "-x", filepath.Join(downloads, d.file), root); err != nil {
 			return Layer{}, err
 		}
 	}

@@ -47,7 +47,7 @@ func recipeFor(ctx context.Context, b *bed.Bed, name string, programs map[string
 	case Pause, Probe:
 		return goProgram(ctx, b, name)
 	case Controller:
-		return controller(ctx, programs)
+		return controller(ctx, b, programs)
 	case Runtime:
 		return runtimeImage(ctx, b, programs)
 	}
@@ -75,13 +75,13 @@ func goProgram(ctx context.Context, b *bed.Bed, name string) (recipe, error) {
 	return recipe{name, []string{sum}, cook}, nil
 }
 
-func controller(ctx context.Context, programs map[string]string) (recipe, error) {
+func controller(ctx context.Context, b *bed.Bed, programs map[string]string) (recipe, error) {
 	debs, sums, err := common(ctx, programs)
 	if err != nil {
 		return recipe{}, err
 	}
 	cook := func(ctx context.Context, scratch string) (Config, []Layer, error) {
-		base, err := baseLayer(ctx, debs, scratch)
+		base, err := baseLayer(ctx, debs, downloads(b), scratch)
 		if err != nil {
 			return Config{}, nil, err
 		}
@@ -114,7 +114,7 @@ func runtimeImage(ctx context.Context, b *bed.Bed, programs map[string]string) (
 		return recipe{}, err
 	}
 	cook := func(ctx context.Context, scratch string) (Config, []Layer, error) {
-		base, err := baseLayer(ctx, debs, scratch)
+		base, err := baseLayer(ctx, debs, downloads(b), scratch)
 		if err != nil {
 			return Config{}, nil, err
 		}
