@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
 use kube::{
     Api,
-    api::{Patch, PatchParams},
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -68,11 +68,23 @@ pub async fn patch<K: Kind>(object: &K, status: &K::Status, cx: &Context) -> Res
     apply_status::<K>(object.meta(), status, cx).await
 }
 
-/// Says on an object that can't be read what is wrong with it.
+/// Says on an object that can't be read what is wrong with it, once.
 pub async fn patch_unreadable<K: Kind>(meta: &ObjectMeta, error: &PortError, cx: &Context) -> Result<(), PortError> {
-    let statements = retry::not_ready_because(error);
-    let conditions = conditions(&statements, &[], meta.generation, cx.now().at);
-    apply_status::<K>(meta, &json!({ "observedGeneration": meta.generation, "conditions": conditions }), cx).await
+    let old = stored_conditions::<K>(meta, cx).await;
+    let new = conditions(&retry::not_ready_because(error), &old, meta.generation, cx.now().at);
+    if new == old {
+        return Ok(());
+    }
+    apply_status::<K>(meta, &json!({ "observedGeneration": meta.generation, "conditions": new }), cx).await
+}
+
+/// Conditions of an object whose other fields can't be read; none where they
+/// can't be read either, which costs a write at worst.
+async fn stored_conditions<K: Kind>(meta: &ObjectMeta, cx: &Context) -> Vec<Condition> {
+    let (Some(name), Some(namespace)) = (&meta.name, &meta.namespace) else { return Vec::new() };
+    let api: Api<DynamicObject> = Api::namespaced_with(cx.client.clone(), namespace, &ApiResource::erase::<K>(&()));
+    let Ok(Ok(stored)) = tokio::time::timeout(API_TIMEOUT, api.get(name)).await else { return Vec::new() };
+    serde_json::from_value(stored.data["status"]["conditions"].clone()).unwrap_or_default()
 }
 
 async fn apply_status<K: Kind>(meta: &ObjectMeta, status: &(impl Serialize + Sync), cx: &Context) -> Result<(), PortError> {
