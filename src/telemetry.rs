@@ -142,8 +142,10 @@ mod tests {
     fn metrics_encode_with_their_prefix_and_unit() {
         let metrics = Metrics::default();
         metrics.passes.get_or_create(&PassLabels { kind: "Factory", result: "ok" }).inc();
+        // A family shows once it has a value.
+        metrics.pass_seconds.get_or_create(&KindLabel { kind: "Factory" }).observe(0.1);
         let text = metrics.encode().unwrap();
         assert!(text.contains("flywheel_passes_total{kind=\"Factory\",result=\"ok\"} 1"), "{text}");
-        assert!(text.contains("flywheel_pass_duration_seconds"), "{text}");
+        assert!(text.contains("flywheel_pass_duration_seconds_count{kind=\"Factory\"} 1"), "{text}");
     }
 }
