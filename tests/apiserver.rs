@@ -38,6 +38,7 @@ impl Seen {
 #[derive(Default)]
 struct State {
     secrets: HashMap<(String, String), Secret>,
+    objects: HashMap<String, Value>,
     refusals: HashMap<String, StatusCode>,
     seen: Vec<Seen>,
 }
@@ -61,6 +62,11 @@ impl ApiServer {
     pub fn put(&self, secret: Secret) {
         let key = (secret.namespace().unwrap(), secret.name_any());
         self.with(|state| state.secrets.insert(key, secret));
+    }
+
+    /// Stores any object, by its path; a status patch goes into it.
+    pub fn put_object(&self, path: &str, object: Value) {
+        self.with(|state| state.objects.insert(path.into(), object));
     }
 
     /// Removes a Secret.
@@ -112,7 +118,7 @@ impl ApiServer {
 }
 
 impl State {
-    fn serve(&self, seen: &Seen) -> (StatusCode, Value) {
+    fn serve(&mut self, seen: &Seen) -> (StatusCode, Value) {
         let parts: Vec<_> = seen.path.trim_matches('/').split('/').collect();
         match (seen.method.as_str(), parts.as_slice()) {
             ("GET", ["api", "v1", "namespaces", namespace, "secrets", name]) => {
@@ -121,7 +127,16 @@ impl State {
                     None => (StatusCode::NOT_FOUND, failure(StatusCode::NOT_FOUND)),
                 }
             }
-            ("PATCH", ["apis", "flywheel.prim.sh", "v1alpha1", "namespaces", _, _, _, "status"]) => (StatusCode::OK, seen.json()),
+            ("GET", ["apis", "flywheel.prim.sh", ..]) => match self.objects.get(&seen.path) {
+                Some(object) => (StatusCode::OK, object.clone()),
+                None => (StatusCode::NOT_FOUND, failure(StatusCode::NOT_FOUND)),
+            },
+            ("PATCH", ["apis", "flywheel.prim.sh", "v1alpha1", "namespaces", _, _, _, "status"]) => {
+                if let Some(object) = self.objects.get_mut(seen.path.trim_end_matches("/status")) {
+                    object["status"] = seen.json()["status"].clone();
+                }
+                (StatusCode::OK, seen.json())
+            }
             ("POST", ["apis", "events.k8s.io", "v1", "namespaces", _, "events"]) => (StatusCode::CREATED, seen.json()),
             ("PATCH", ["apis", "events.k8s.io", "v1", "namespaces", _, "events", _]) => (StatusCode::OK, seen.json()),
             _ => panic!("the controller made a request that no test expects: {seen:?}"),

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use flywheel::{
     api::{conditions::Reason, factory::Factory},
     controller::driver::{self, PassError},
@@ -170,18 +170,22 @@ async fn a_failed_action_shows_in_ready_and_is_tried_again() {
 }
 
 #[tokio::test]
-async fn an_object_that_cant_be_read_is_told_so() {
+async fn an_object_that_cant_be_read_is_told_so_once() {
     let run = Run::new();
     let stored = json!({
         "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "Factory",
         "metadata": { "name": "prim", "namespace": "flywheel", "uid": "u", "generation": 4 },
         "spec": { "repository": { "forge": "SourceSafe" } },
     });
+    run.api.put_object("/apis/flywheel.prim.sh/v1alpha1/namespaces/flywheel/factories/prim", stored.clone());
     let guard = Arc::new(serde_json::from_value::<DeserializeGuard<Factory>>(stored).unwrap());
-    let result = driver::pass::<Factory>(guard.clone(), run.cx.clone()).await;
+    let pass = || driver::pass::<Factory>(guard.clone(), run.cx.clone());
+    let patches = || run.api.take().into_iter().filter(|r| r.method == Method::PATCH).collect::<Vec<_>>();
+
+    let result = pass().await;
     let Err(error @ PassError::Unreadable(_)) = result else { panic!("{result:?}") };
-    let requests = run.api.take();
-    let [patch] = requests.as_slice() else { panic!("{requests:?}") };
+    let written = patches();
+    let [patch] = written.as_slice() else { panic!("{written:?}") };
     let status = &patch.json()["status"];
     assert_eq!(status["observedGeneration"], 4);
     let conditions = status["conditions"].as_array().unwrap();
@@ -189,7 +193,11 @@ async fn an_object_that_cant_be_read_is_told_so() {
     assert_eq!(kinds, [("Ready", "False"), ("Stalled", "True")]);
     assert_eq!(conditions[0]["reason"], "Invalid");
     assert!(conditions[0]["message"].as_str().unwrap().contains("SourceSafe"), "{}", conditions[0]);
-    assert_eq!(driver::on_error(guard, &error, run.cx), Requeue::requeue(Duration::from_secs(300)));
+    assert_eq!(driver::on_error(guard.clone(), &error, run.cx.clone()), Requeue::requeue(Duration::from_secs(300)));
+
+    run.world.wait(Duration::from_secs(300));
+    assert!(matches!(pass().await, Err(PassError::Unreadable(_))));
+    assert!(patches().is_empty(), "only times would change");
 }
 
 #[tokio::test]
