@@ -108,7 +108,7 @@ impl Rfc2136 {
             ResponseCode::NotAuth => {
                 // RFC 8945 §5.2: the TSIG record says what is wrong; without one
                 // the server is not the zone's primary (RFC 2136 §3.1.2).
-                let error = reply.signature().and_then(|tsig| tsig.data.error.clone());
+                let error = reply.signature().and_then(|tsig| tsig.data.error);
                 return Err(match error {
                     Some(TsigError::BadTime) => PortError::new(
                         Class::Invalid,

@@ -182,6 +182,7 @@ async fn unreadable<K: Kind>(invalid: &InvalidObject, cx: &Context) -> PassError
 }
 
 /// When to try again after a failed pass, by the one table.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that kube's Controller calls")]
 pub fn on_error<K: Kind>(object: Arc<DeserializeGuard<K>>, error: &PassError, cx: Arc<Context>) -> Requeue {
     let failing_since = object.0.as_ref().ok().and_then(Kind::status).and_then(|s| {
         s.conditions().iter().find(|c| c.type_ == ConditionType::Ready.as_str() && c.status == "False").map(|c| c.last_transition_time.0)

@@ -62,8 +62,8 @@ impl Kind for Factory {
         let hands = Hands { forge: forge_client.as_ref().and_then(|made| made.as_ref().ok().cloned()) };
         let (forge, dns, edge) = futures::join!(
             part(forge_client, |client| see_forge(client, &self.spec)),
-            part(dns_client, |client| see_dns(client)),
-            part(edge_client, |client| see_edge(client)),
+            part(dns_client, see_dns),
+            part(edge_client, see_edge),
         );
         let head = match &forge {
             Part::Seen(forge) => Some(&forge.base.head),

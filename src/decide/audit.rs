@@ -101,7 +101,8 @@ mod tests {
     fn every_violation_is_found() {
         use ConditionType::{DnsReady, Ready, Reconciling, Stalled, WebhookReady};
         use Truth::{False, True, Unknown};
-        let rows: [(&[(ConditionType, Truth)], Result<(), Violation>); 12] = [
+        type Row = (&'static [(ConditionType, Truth)], Result<(), Violation>);
+        let rows: [Row; 12] = [
             (&[(Ready, True)], Ok(())),
             (&[(Ready, True), (DnsReady, True), (WebhookReady, False)], Ok(())),
             (&[(Ready, False), (Reconciling, True), (DnsReady, False)], Ok(())),
