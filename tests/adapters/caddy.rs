@@ -27,7 +27,7 @@ const ROUTES: &str = r#"{
     ]
 }"#;
 
-fn spec(url: impl ToString, authority: &Authority) -> EdgeSpec {
+fn spec(url: &str, authority: &Authority) -> EdgeSpec {
     EdgeSpec { admin_url: url.to_string(), admin_ca_bundle: authority.pem.clone(), ..fixtures::spec().deploy.edge }
 }
 
@@ -47,7 +47,7 @@ async fn hosts_are_read_from_every_route_that_has_some() {
     let server = AdminApi::start(&authority, "127.0.0.1", &authority, StatusCode::OK, ROUTES).await;
     let identity = authority.client();
     for slash in ["", "/"] {
-        let client = client(&spec(format!("https://{}{slash}", server.address), &authority), &identity);
+        let client = client(&spec(&format!("https://{}{slash}", server.address), &authority), &identity);
         assert_eq!(client.hosts().await.unwrap(), ["search.prim.sh", "find.prim.sh", "look.prim.sh"]);
     }
 }
@@ -72,7 +72,7 @@ async fn every_answer_has_its_class() {
     ];
     for (code, body, class, reason) in rows {
         let server = AdminApi::start(&authority, "127.0.0.1", &authority, code, body).await;
-        let result = client(&spec(format!("https://{}", server.address), &authority), &identity).hosts().await;
+        let result = client(&spec(&format!("https://{}", server.address), &authority), &identity).hosts().await;
         refused(result, class, reason, &server.address.to_string(), &key_lines(&identity));
     }
 }
@@ -102,7 +102,7 @@ async fn the_address_and_the_certificates_name_may_differ() {
     let authority = Authority::new("edge");
     let server = AdminApi::start(&authority, "admin.edge.test", &authority, StatusCode::OK, ROUTES).await;
     let identity = authority.client();
-    let mut spec = spec(format!("https://{}", server.address), &authority);
+    let mut spec = spec(&format!("https://{}", server.address), &authority);
     refused(client(&spec, &identity).hosts().await, Class::Invalid, Reason::CertificateRejected, "server name", &[]);
     spec.admin_server_name = Some("admin.edge.test".into());
     assert_eq!(client(&spec, &identity).hosts().await.unwrap().len(), 3);
@@ -112,11 +112,11 @@ async fn the_address_and_the_certificates_name_may_differ() {
 async fn nobody_there_is_unreachable_and_so_is_silence() {
     let authority = Authority::new("edge");
     let identity = authority.client();
-    let closed = client(&spec(format!("https://{}", closed_port().await), &authority), &identity);
+    let closed = client(&spec(&format!("https://{}", closed_port().await), &authority), &identity);
     refused(closed.hosts().await, Class::Transient, Reason::Unreachable, "does not answer", &key_lines(&identity));
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let silent = client(&spec(format!("https://{}", listener.local_addr().unwrap()), &authority), &identity);
+    let silent = client(&spec(&format!("https://{}", listener.local_addr().unwrap()), &authority), &identity);
     let asked = tokio::spawn(async move { silent.hosts().await });
     let _held = listener.accept().await.unwrap();
     tokio::time::pause();

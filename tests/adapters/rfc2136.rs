@@ -1,5 +1,7 @@
 //! The RFC 2136 adapter against a server that signs, forgets to sign, and lies.
 
+use std::net::SocketAddr;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use flywheel::{
     adapters::rfc2136::Rfc2136,
@@ -23,14 +25,14 @@ fn key() -> TsigKey {
     TsigKey { name: KEY.into(), algorithm: "hmac-sha256".into(), secret: BASE64_STANDARD.encode(SECRET).into() }
 }
 
-fn spec(server: impl ToString) -> DnsSpec {
+fn spec(server: &str) -> DnsSpec {
     let mut spec = fixtures::spec().dns;
     spec.rfc2136.as_mut().unwrap().server = server.to_string();
     spec
 }
 
-fn client(server: impl ToString) -> Rfc2136 {
-    Rfc2136::new(&spec(server), &key()).unwrap()
+fn client(server: SocketAddr) -> Rfc2136 {
+    Rfc2136::new(&spec(&server.to_string()), &key()).unwrap()
 }
 
 fn secrets() -> [String; 2] {
