@@ -87,7 +87,9 @@ where
 {
     let mut last = None;
     let wait = async {
-        let mut objects = std::pin::pin!(watcher(api, watcher::Config::default().fields(&format!("metadata.name={name}"))).default_backoff().applied_objects());
+        let mut objects = std::pin::pin!(
+            watcher(api, watcher::Config::default().fields(&format!("metadata.name={name}"))).default_backoff().applied_objects()
+        );
         while let Some(object) = objects.try_next().await.expect("watch") {
             if good(&object) {
                 return object;

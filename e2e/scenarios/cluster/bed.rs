@@ -33,7 +33,11 @@ pub(super) fn factories(client: &Client) -> Api<Factory> {
 /// Whether a condition of this generation has this status and reason.
 pub(super) fn says(factory: &Factory, kind: &str, status: &str, reason: &str) -> bool {
     let generation = factory.metadata.generation;
-    factory.status.iter().flat_map(|s| &s.conditions).any(|c| c.type_ == kind && c.status == status && c.reason == reason && c.observed_generation == generation)
+    factory
+        .status
+        .iter()
+        .flat_map(|s| &s.conditions)
+        .any(|c| c.type_ == kind && c.status == status && c.reason == reason && c.observed_generation == generation)
 }
 
 /// Changes the spec in something that does not matter, which starts a pass.
@@ -76,7 +80,8 @@ impl SecretValue {
 /// A call of the forge's API as its administrator.
 pub(super) async fn forge(method: Method, path: &str, body: Option<Value>) -> Value {
     let url = format!("{}/api/v1{path}", variable("FORGE_URL").trim_end_matches('/'));
-    let mut request = reqwest::Client::new().request(method, &url).header(header::AUTHORIZATION, format!("token {}", file_at("FORGE_TOKEN_FILE")));
+    let mut request =
+        reqwest::Client::new().request(method, &url).header(header::AUTHORIZATION, format!("token {}", file_at("FORGE_TOKEN_FILE")));
     if let Some(body) = body {
         request = request.json(&body);
     }
@@ -89,7 +94,11 @@ pub(super) async fn forge(method: Method, path: &str, body: Option<Value>) -> Va
 
 /// Kills one of the bed's processes as a crash would.
 pub(super) fn kill(part: &str) {
-    let line = testbed("status").lines().find(|l| l.split_whitespace().next() == Some(part)).unwrap_or_else(|| panic!("no part {part}")).to_owned();
+    let line = testbed("status")
+        .lines()
+        .find(|l| l.split_whitespace().next() == Some(part))
+        .unwrap_or_else(|| panic!("no part {part}"))
+        .to_owned();
     let pid: u32 = line.split_whitespace().find_map(|w| w.parse().ok()).unwrap_or_else(|| panic!("no pid in {line:?}"));
     run(Command::new("kill").args(["-9", &pid.to_string()]));
 }

@@ -18,7 +18,11 @@ async fn it_is_checked_and_says_so_once() {
     assert_eq!(status.account.as_deref(), Some("flywheel-bot"));
     assert_eq!(status.base_sha.map(|s| s.len()), Some(40));
     let said: Vec<_> = status.conditions.iter().map(|c| c.type_.as_str()).collect();
-    assert_eq!(said, ["BranchProtected", "CredentialsReady", "DnsReady", "EdgeReady", "ForgeReady", "Ready", "WebhookReady"], "no Reconciling, no Stalled");
+    assert_eq!(
+        said,
+        ["BranchProtected", "CredentialsReady", "DnsReady", "EdgeReady", "ForgeReady", "Ready", "WebhookReady"],
+        "no Reconciling, no Stalled"
+    );
 
     let events: Api<k8s_openapi::api::events::v1::Event> = Api::namespaced(client, NAMESPACE);
     let about_us = ListParams::default().fields("regarding.name=prim,regarding.kind=Factory,reason=Verified");
@@ -43,7 +47,8 @@ async fn a_missing_label_is_made() {
 #[tokio::test]
 async fn a_delivery_of_the_real_forge_is_noticed() {
     let (client, _) = ready().await;
-    forge(Method::POST, "/repos/prim/factory/branches", Some(json!({ "new_branch_name": "delivery-test", "old_branch_name": "main" }))).await;
+    forge(Method::POST, "/repos/prim/factory/branches", Some(json!({ "new_branch_name": "delivery-test", "old_branch_name": "main" })))
+        .await;
     let factory = until(factories(&client), NAME, "delivered to", |f| says(f, "WebhookReady", "True", "Delivering")).await;
     forge(Method::DELETE, "/repos/prim/factory/branches/delivery-test", None).await;
     assert!(says(&factory, "Ready", "True", "Verified"));

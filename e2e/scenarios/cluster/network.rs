@@ -70,7 +70,8 @@ async fn windows(client: &Client, namespace: &str, ways: &BTreeMap<&'static str,
     });
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let name = api.create(&PostParams::default(), &serde_json::from_value(pod).expect("pod")).await.expect("pod").name_any();
-    until(api.clone(), &name, "ended", |p| p.status.as_ref().is_some_and(|s| matches!(s.phase.as_deref(), Some("Succeeded" | "Failed")))).await;
+    until(api.clone(), &name, "ended", |p| p.status.as_ref().is_some_and(|s| matches!(s.phase.as_deref(), Some("Succeeded" | "Failed"))))
+        .await;
     let mut windows = BTreeMap::new();
     for (i, way) in ways.keys().enumerate() {
         let params = LogParams { container: Some(format!("way-{i}")), ..LogParams::default() };

@@ -70,16 +70,46 @@ async fn what_the_rules_forbid_is_refused_with_the_field() {
     let refusals = [
         Refusal { example: "factory.yaml", pointer: "/spec/repository/url", value: json!("ftp://x"), says: "spec.repository.url" },
         Refusal { example: "factory.yaml", pointer: "/spec/repository/forge", value: json!("Subversion"), says: "spec.repository.forge" },
-        Refusal { example: "factory.yaml", pointer: "/spec/dns/rfc2136", value: Value::Null, says: "rfc2136 is required with provider Rfc2136" },
+        Refusal {
+            example: "factory.yaml",
+            pointer: "/spec/dns/rfc2136",
+            value: Value::Null,
+            says: "rfc2136 is required with provider Rfc2136",
+        },
         Refusal { example: "factory.yaml", pointer: "/spec/dns/zone", value: json!("Prim.sh."), says: "spec.dns.zone" },
-        Refusal { example: "factory.yaml", pointer: "/spec/deploy/edge/adminUrl", value: json!("http://x"), says: "spec.deploy.edge.adminUrl" },
-        Refusal { example: "primitive-suggest.yaml", pointer: "/metadata/name", value: json!("other"), says: "metadata.name must be the document's id" },
+        Refusal {
+            example: "factory.yaml",
+            pointer: "/spec/deploy/edge/adminUrl",
+            value: json!("http://x"),
+            says: "spec.deploy.edge.adminUrl",
+        },
+        Refusal {
+            example: "primitive-suggest.yaml",
+            pointer: "/metadata/name",
+            value: json!("other"),
+            says: "metadata.name must be the document's id",
+        },
         Refusal { example: "primitive-suggest.yaml", pointer: "/spec/document/id", value: json!("www"), says: "this id is reserved" },
         Refusal { example: "primitive-suggest.yaml", pointer: "/spec/stage", value: json!("banana"), says: "spec.stage" },
-        Refusal { example: "agentpr.yaml", pointer: "/spec/files", value: Value::Null, says: "exactly one of files and manifestRef is required" },
-        Refusal { example: "agentpr.yaml", pointer: "/spec/files/0/path", value: json!("packages/../x"), says: "path must not have . or .. in it" },
+        Refusal {
+            example: "agentpr.yaml",
+            pointer: "/spec/files",
+            value: Value::Null,
+            says: "exactly one of files and manifestRef is required",
+        },
+        Refusal {
+            example: "agentpr.yaml",
+            pointer: "/spec/files/0/path",
+            value: json!("packages/../x"),
+            says: "path must not have . or .. in it",
+        },
         Refusal { example: "agentpr.yaml", pointer: "/spec/files/0/path", value: json!("/etc/passwd"), says: "spec.files[0].path" },
-        Refusal { example: "gaterun.yaml", pointer: "/spec/target/manifestRef", value: json!({ "name": "m", "digest": format!("sha256:{}", "0".repeat(64)) }), says: "exactly one of agentPR, manifestRef and url is required" },
+        Refusal {
+            example: "gaterun.yaml",
+            pointer: "/spec/target/manifestRef",
+            value: json!({ "name": "m", "digest": format!("sha256:{}", "0".repeat(64)) }),
+            says: "exactly one of agentPR, manifestRef and url is required",
+        },
         Refusal { example: "gaterun.yaml", pointer: "/spec/layer", value: json!("Vibes"), says: "spec.layer" },
     ];
     for refusal in refusals {
@@ -88,7 +118,8 @@ async fn what_the_rules_forbid_is_refused_with_the_field() {
         object["metadata"]["namespace"] = json!("flywheel");
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), "flywheel", &resource(&object));
         let object: DynamicObject = serde_json::from_value(object).expect("object");
-        let error = api.create(&PostParams { dry_run: true, ..PostParams::default() }, &object).await.expect_err(refusal.pointer).to_string();
+        let error =
+            api.create(&PostParams { dry_run: true, ..PostParams::default() }, &object).await.expect_err(refusal.pointer).to_string();
         assert!(error.contains(refusal.says), "{} {} = {}: {error}", refusal.example, refusal.pointer, refusal.value);
     }
 }
@@ -107,7 +138,10 @@ async fn what_can_not_change_does_not() {
         let mut object = first_of(example);
         object["metadata"]["namespace"] = json!("flywheel");
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), "flywheel", &resource(&object));
-        let created = api.create(&PostParams::default(), &serde_json::from_value(object).expect("object")).await.unwrap_or_else(|e| panic!("{example}: {e}"));
+        let created = api
+            .create(&PostParams::default(), &serde_json::from_value(object).expect("object"))
+            .await
+            .unwrap_or_else(|e| panic!("{example}: {e}"));
         let mut changed = serde_json::to_value(&created).expect("JSON");
         set(&mut changed, pointer, value);
         let name = created.metadata.name.as_deref().expect("name");

@@ -23,7 +23,11 @@ async fn may(client: &Client, (namespace, verb, group, resource, name): (&str, &
         ..ResourceAttributes::default()
     };
     let review = SubjectAccessReview {
-        spec: SubjectAccessReviewSpec { user: Some(CONTROLLER.into()), resource_attributes: Some(attributes), ..SubjectAccessReviewSpec::default() },
+        spec: SubjectAccessReviewSpec {
+            user: Some(CONTROLLER.into()),
+            resource_attributes: Some(attributes),
+            ..SubjectAccessReviewSpec::default()
+        },
         ..SubjectAccessReview::default()
     };
     let api: Api<SubjectAccessReview> = Api::all(client.clone());

@@ -71,7 +71,8 @@ impl Arrange for Bind {
         let (server, port) = variable("DNS_SERVER").rsplit_once(':').map(|(s, p)| (s.to_owned(), p.to_owned())).expect("IP:port");
         let name = format!("contract.{}", variable("DNS_ZONE"));
         // The key by its file, the rest over standard input: nothing in argv.
-        let mut nsupdate = Command::new("nsupdate").args(["-k", &variable("DNS_TSIG_FILE")]).stdin(Stdio::piped()).spawn().expect("nsupdate");
+        let mut nsupdate =
+            Command::new("nsupdate").args(["-k", &variable("DNS_TSIG_FILE")]).stdin(Stdio::piped()).spawn().expect("nsupdate");
         let script = format!("server {server} {port}\nupdate add {name}. 60 TXT now\nsend\nupdate delete {name}. TXT\nsend\n");
         nsupdate.stdin.take().expect("stdin").write_all(script.as_bytes()).expect("script");
         assert!(nsupdate.wait().expect("nsupdate").success());

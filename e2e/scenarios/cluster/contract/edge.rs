@@ -86,7 +86,8 @@ impl Arrange for RealCaddy {
     }
 
     async fn add_route(&self, host: &str) {
-        let route = json!({ "match": [{ "host": [host] }], "handle": [{ "handler": "static_response", "status_code": 204 }], "terminal": true });
+        let route =
+            json!({ "match": [{ "host": [host] }], "handle": [{ "handler": "static_response", "status_code": 204 }], "terminal": true });
         admin(Method::POST, Some(route)).await;
     }
 

@@ -59,7 +59,13 @@ async fn token(user: &str, password: &str, name: &str, scopes: &[&str]) -> Strin
     let client = Client::new();
     // Left by an earlier run, or not there.
     client.delete(format!("{url}/{name}")).basic_auth(user, Some(password)).send().await.expect("the forge");
-    let made = client.post(&url).basic_auth(user, Some(password)).json(&json!({ "name": name, "scopes": scopes })).send().await.expect("the forge");
+    let made = client
+        .post(&url)
+        .basic_auth(user, Some(password))
+        .json(&json!({ "name": name, "scopes": scopes }))
+        .send()
+        .await
+        .expect("the forge");
     let made: Value = made.error_for_status().expect("a token").json().await.expect("JSON");
     made["sha1"].as_str().expect("the token").to_owned()
 }
@@ -176,7 +182,8 @@ impl Arrange for RealGitea {
     }
 
     async fn add_webhook(&self, hook: Webhook) {
-        let body = json!({ "type": "gitea", "active": hook.active, "events": hook.events, "config": { "url": hook.url, "content_type": "json" } });
+        let body =
+            json!({ "type": "gitea", "active": hook.active, "events": hook.events, "config": { "url": hook.url, "content_type": "json" } });
         forge(Method::POST, &repo("/hooks"), Some(body)).await;
     }
 }
