@@ -109,6 +109,6 @@ async fn a_gate_reaches_nothing_and_others_do() {
     for (way, window) in &sealed {
         let quiet = window.tried_ms - window.last_success_ms.unwrap_or(0);
         assert!(quiet >= SILENCE_MS, "a gate reaches {way}: {window:?}");
-        println!("{way}: open for {} ms ({} connections)", window.last_success_ms.unwrap_or(0), window.successes);
+        eprintln!("{way}: open for {} ms ({} connections)", window.last_success_ms.unwrap_or(0), window.successes);
     }
 }
