@@ -1,4 +1,5 @@
-//! What a real API server makes of our CRDs, examples and manifests.
+//! What a real API server makes of our CRDs, examples and manifests. Nothing here
+//! needs a node; read `crds.rs` next, then `rights.rs`.
 
 mod crds;
 mod rights;
