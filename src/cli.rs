@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{config::ControllerConfig, controller, doctor, generate, probe, telemetry};
+use crate::{config::ControllerConfig, controller, doctor, gate, generate, probe, telemetry};
 
 /// Turns a declared HTTP service into a running one.
 #[derive(Debug, Parser)]
@@ -29,6 +29,9 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// One part of a gate's pod.
+    #[command(subcommand)]
+    Gate(gate::GateCommand),
     /// Tries connections from inside a pod.
     #[command(subcommand)]
     Probe(probe::ProbeCommand),
@@ -45,6 +48,7 @@ impl Cli {
             }
             Command::Doctor(config) => runtime()?.block_on(doctor::run(config)),
             Command::Generate { root, check } => generate::run(&root, check),
+            Command::Gate(command) => gate::run(&command),
             Command::Probe(command) => probe::run(&command),
         }
     }

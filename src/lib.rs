@@ -22,6 +22,7 @@ pub mod controller;
 pub mod cli;
 pub mod config;
 pub mod doctor;
+pub mod gate;
 pub mod generate;
 pub mod probe;
 pub mod telemetry;

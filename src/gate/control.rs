@@ -1,0 +1,153 @@
+//! How the trusted container has the other one run programs: one connection over
+//! loopback, made before any code under test has run, one JSON object a line.
+//! What comes back is written by a container that runs such code: it is bounded,
+//! may be forged, and only ever counts against the package.
+
+use std::{collections::BTreeMap, io, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    time::timeout,
+};
+
+/// Loopback port of the connection.
+pub(super) const PORT: u16 = 4022;
+/// Longest line either side reads.
+const MAX_LINE: u64 = 256 * 1024;
+
+/// A program to run, alone: whatever ran before is killed first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Start {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// The whole environment.
+    pub env: BTreeMap<String, String>,
+    /// Working directory.
+    pub directory: String,
+}
+
+/// What the host is asked.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Order {
+    /// Run this.
+    Start(Start),
+    /// Kill it, and say so.
+    Stop,
+}
+
+/// What a program came to.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Ended {
+    /// Exit code; absent if a signal ended it.
+    pub code: Option<i32>,
+    /// Why it could not be started.
+    pub problem: Option<String>,
+    /// The beginning of what it printed.
+    pub output: String,
+    /// The file that the order's environment names as `REPORT`.
+    pub report: Option<String>,
+}
+
+/// One end of the connection.
+pub(super) struct Line {
+    reader: BufReader<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+    begun: Vec<u8>,
+}
+
+impl Line {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        let (reader, writer) = stream.into_split();
+        Self { reader: BufReader::new(reader), writer, begun: Vec::new() }
+    }
+
+    pub(super) async fn send<T: Serialize>(&mut self, value: &T) -> io::Result<()> {
+        let mut line = serde_json::to_vec(value)?;
+        line.push(b'\n');
+        self.writer.write_all(&line).await
+    }
+
+    /// The next object; nothing where the other end is gone. May be cancelled:
+    /// what was read of a line is kept.
+    pub(super) async fn receive<T: for<'a> Deserialize<'a>>(&mut self) -> io::Result<Option<T>> {
+        let left = MAX_LINE.saturating_sub(self.begun.len() as u64);
+        (&mut self.reader).take(left).read_until(b'\n', &mut self.begun).await?;
+        let line = std::mem::take(&mut self.begun);
+        match line.last() {
+            None => Ok(None),
+            Some(b'\n') => Ok(Some(serde_json::from_slice(&line)?)),
+            Some(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "a line is cut off or too long")),
+        }
+    }
+}
+
+/// The other container, as the trusted one sees it.
+pub(super) struct Host {
+    line: Line,
+    gone: bool,
+}
+
+/// Why the other container did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HostError {
+    /// It never came.
+    #[error("the container for the package's code did not come up")]
+    Absent(#[source] io::Error),
+    /// It is gone, or says what no host says.
+    #[error("the container for the package's code ended or broke off: killed, out of memory, or too many processes")]
+    Gone,
+    /// It said nothing in time.
+    #[error("no end within {0} s")]
+    Late(u64),
+}
+
+impl Host {
+    /// Waits for the host on a listener that is closed after the first comer:
+    /// no code under test runs before that one is told to start it.
+    pub(super) async fn accept(listener: TcpListener, patience: Duration) -> Result<Self, HostError> {
+        let accepted = timeout(patience, listener.accept()).await.map_err(|_| HostError::Absent(io::ErrorKind::TimedOut.into()))?;
+        let (stream, _) = accepted.map_err(HostError::Absent)?;
+        Ok(Self { line: Line::new(stream), gone: false })
+    }
+
+    /// Starts a program, after killing what ran before.
+    pub(super) async fn start(&mut self, start: Start) -> Result<(), HostError> {
+        self.order(&Order::Start(start)).await
+    }
+
+    /// Waits for the program's end.
+    pub(super) async fn ended(&mut self, patience: Duration) -> Result<Ended, HostError> {
+        if self.gone {
+            return Err(HostError::Gone);
+        }
+        match timeout(patience, self.line.receive::<Ended>()).await {
+            Err(_) => Err(HostError::Late(patience.as_secs())),
+            Ok(Ok(Some(ended))) => Ok(ended),
+            Ok(_) => {
+                self.gone = true;
+                Err(HostError::Gone)
+            }
+        }
+    }
+
+    /// Kills the program.
+    pub(super) async fn stop(&mut self, patience: Duration) -> Result<Ended, HostError> {
+        self.order(&Order::Stop).await?;
+        self.ended(patience).await
+    }
+
+    async fn order(&mut self, order: &Order) -> Result<(), HostError> {
+        let sent = timeout(Duration::from_secs(5), self.line.send(order)).await;
+        if matches!(sent, Ok(Ok(()))) {
+            return Ok(());
+        }
+        self.gone = true;
+        Err(HostError::Gone)
+    }
+}

@@ -1,0 +1,224 @@
+//! The Job of one layer 1 run, and the ConfigMap it reads: a pure function of its
+//! inputs, so that a retry makes the same objects again.
+//!
+//! | container | trust | does |
+//! | --- | --- | --- |
+//! | `seal` (init) | trusted | waits until the network is closed |
+//! | `unpack` (init) | trusted | verifies and lays out the files, read-only for all after it |
+//! | `agent` (sidecar) | **untrusted** | runs the package's code, as a user of its own |
+//! | `gate` | trusted | tools, black-box requests, verdict |
+//!
+//! `agent` is a sidecar so that the pod ends when `gate` does, whatever the
+//! package's code would rather do.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    ByteString,
+    api::{
+        batch::v1::Job,
+        core::v1::{ConfigMap, Pod},
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{
+    bundle::{Bundle, digest},
+    plan::Plan,
+    report::{ReportError, Summary},
+};
+
+/// Label that all objects of gates have, with the value `gate`.
+pub const LABEL: &str = "app.kubernetes.io/component";
+/// The container whose termination message is the verdict, and whose log is the
+/// report.
+pub const GATE: &str = "gate";
+/// The container that runs the package's code.
+pub const AGENT: &str = "agent";
+/// What an open pod reaches: the API server's Service, which every pod is told.
+pub const API_SERVER: &str = "$(KUBERNETES_SERVICE_HOST):$(KUBERNETES_SERVICE_PORT)";
+/// Where the tools work.
+const WORK: &str = "/opt/factory/work";
+/// The trusted containers' user.
+const TRUSTED_USER: i64 = 65532;
+/// Seconds of a run that are not the gate's own: pulling, starting, ending.
+const OVERHEAD_SECONDS: u64 = 30;
+/// Seconds that a finished Job stays, for the controller to read its report.
+const KEPT_SECONDS: i32 = 900;
+
+/// Everything that a run depends on.
+#[derive(Clone, Debug)]
+pub struct GateJob {
+    /// Name of the Job: unique for each run, 63 characters at most.
+    pub name: String,
+    /// Namespace with the default-deny policy.
+    pub namespace: String,
+    /// The runtime image.
+    pub image: String,
+    /// RuntimeClass, where the Factory names one.
+    pub runtime_class: Option<String>,
+    /// The run ends as Error after this many seconds.
+    pub timeout_seconds: u32,
+    /// What an open pod reaches, as HOST:PORT: [`API_SERVER`] unless the cluster
+    /// needs another.
+    pub sealed_from: String,
+    /// The files under test: the whole package, as it would be merged.
+    pub bundle: Bundle,
+    /// What is to be shown.
+    pub plan: Plan,
+    /// Further labels of both objects and the pod, such as the GateRun's name.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Makes both objects. The ConfigMap has to be there before the Job, and goes
+/// with it: the controller sets its owner to the Job once that exists.
+pub fn build(job: &GateJob) -> (ConfigMap, Job) {
+    let plan = plan(job);
+    let config = ConfigMap {
+        metadata: metadata(job),
+        immutable: Some(true),
+        binary_data: Some([("bundle.json.gz".to_owned(), ByteString(job.bundle.bytes().to_vec()))].into()),
+        data: Some([("plan.json".to_owned(), plan.clone())].into()),
+    };
+    let spec = json!({
+        "backoffLimit": 0,
+        "completions": 1,
+        "parallelism": 1,
+        // No second pod while the first is still ending: a run is one pod.
+        "podReplacementPolicy": "Failed",
+        "activeDeadlineSeconds": job.timeout_seconds,
+        "ttlSecondsAfterFinished": KEPT_SECONDS,
+        "template": { "metadata": { "labels": labels(job) }, "spec": pod(job, &digest(plan.as_bytes())) }
+    });
+    let spec = serde_json::from_value(spec).expect("a Job's spec, whatever the inputs: they are strings and numbers in it");
+    (config, Job { metadata: metadata(job), spec: Some(spec), status: None })
+}
+
+/// The verdict in a pod of such a Job. Only trusted containers are asked: `gate`,
+/// or an init container that ended the run.
+pub fn verdict(pod: &Pod, job: &str, change: &str) -> Result<Summary, ReportError> {
+    let status = pod.status.as_ref();
+    let inits = status.and_then(|s| s.init_container_statuses.as_ref()).into_iter().flatten().filter(|c| c.name != AGENT);
+    let gates = status.and_then(|s| s.container_statuses.as_ref()).into_iter().flatten().filter(|c| c.name == GATE);
+    let ended = |c: &k8s_openapi::api::core::v1::ContainerStatus| c.state.as_ref().and_then(|s| s.terminated.clone());
+    let gate = gates.filter_map(ended).next();
+    let broken = inits.filter_map(ended).find(|t| t.exit_code != 0);
+    let message = gate.or(broken).and_then(|t| t.message).unwrap_or_default();
+    Summary::parse_termination(&message)?.about(job, change)
+}
+
+/// The plan as it is mounted: its own limit ends before the Job's.
+fn plan(job: &GateJob) -> String {
+    let mut plan = job.plan.clone();
+    let most = u64::from(job.timeout_seconds).saturating_sub(OVERHEAD_SECONDS).max(1);
+    plan.limits.total_seconds = plan.limits.total_seconds.min(most);
+    serde_json::to_string(&plan).expect("a plan has text keys alone")
+}
+
+fn labels(job: &GateJob) -> BTreeMap<String, String> {
+    let own = [("app.kubernetes.io/managed-by", "flywheel"), (LABEL, "gate"), ("flywheel.prim.sh/primitive", &job.plan.primitive)];
+    job.labels.clone().into_iter().chain(own.map(|(k, v)| (k.to_owned(), v.to_owned()))).collect()
+}
+
+fn metadata(job: &GateJob) -> ObjectMeta {
+    ObjectMeta { name: Some(job.name.clone()), namespace: Some(job.namespace.clone()), labels: Some(labels(job)), ..ObjectMeta::default() }
+}
+
+/// The untrusted container's user: another for each run, since limits on
+/// processes count over all of a user's on the node.
+fn agent_user(name: &str) -> i64 {
+    let hash = Sha256::digest(name);
+    1_000_000 + i64::from(u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]) % 1_000_000_000)
+}
+
+fn pod(job: &GateJob, plan_digest: &str) -> Value {
+    let last_words = ["--job", &job.name];
+    let inputs = ["--bundle", "/inputs/bundle.json.gz", "--digest", job.bundle.digest()];
+    let seal = command(&["seal", &job.sealed_from], &[&last_words]);
+    let unpack = command(&["unpack", "--primitive", &job.plan.primitive], &[&inputs, &last_words]);
+    let run = command(
+        &["run", "--plan", "/inputs/plan.json", "--plan-digest", plan_digest, "--sealed-from", &job.sealed_from],
+        &[&inputs, &last_words],
+    );
+    let inputs = json!({ "name": "inputs", "mountPath": "/inputs", "readOnly": true });
+    let work = json!({ "name": "work", "mountPath": WORK, "readOnly": true });
+    let mut pod = json!({
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 1,
+        "automountServiceAccountToken": false,
+        "enableServiceLinks": false,
+        "shareProcessNamespace": false,
+        // No resolver: a name is refused at once and not after a time-out.
+        "dnsPolicy": "None",
+        "dnsConfig": { "nameservers": ["127.0.0.1"] },
+        "securityContext": { "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } },
+        "initContainers": [
+            container(job, "seal", &seal, TRUSTED_USER, &json!([]), &resources("20m", "500m", "16Mi", "128Mi")),
+            container(job, "unpack", &unpack, TRUSTED_USER, &json!([inputs, { "name": "work", "mountPath": WORK }]), &resources("20m", "1", "32Mi", "128Mi")),
+            agent(job, &work)
+        ],
+        "containers": [
+            container(job, GATE, &run, TRUSTED_USER, &json!([inputs, work, { "name": "gate-tmp", "mountPath": "/tmp" }]), &resources("200m", "2", "256Mi", "1Gi"))
+        ],
+        "volumes": [
+            { "name": "inputs", "configMap": { "name": job.name } },
+            memory("work", "16Mi"),
+            memory("gate-tmp", "64Mi"),
+            memory("agent-tmp", "64Mi")
+        ]
+    });
+    if let Some(class) = &job.runtime_class {
+        pod["runtimeClassName"] = class.as_str().into();
+    }
+    pod
+}
+
+fn agent(job: &GateJob, work: &Value) -> Value {
+    let mounts = json!([work, { "name": "agent-tmp", "mountPath": "/tmp" }]);
+    let resources = resources("200m", "1", "128Mi", "512Mi");
+    let mut agent = container(job, AGENT, &command(&["host"], &[]), agent_user(&job.name), &mounts, &resources);
+    agent["restartPolicy"] = "Always".into();
+    agent
+}
+
+fn container(job: &GateJob, name: &str, command: &[&str], user: i64, mounts: &Value, resources: &Value) -> Value {
+    json!({
+        "name": name,
+        "image": job.image,
+        // Its tag follows from its contents, or it is a digest.
+        "imagePullPolicy": "IfNotPresent",
+        "command": command,
+        "workingDir": "/",
+        "securityContext": {
+            "runAsUser": user,
+            "runAsGroup": user,
+            "runAsNonRoot": true,
+            "privileged": false,
+            "allowPrivilegeEscalation": false,
+            "readOnlyRootFilesystem": true,
+            "capabilities": { "drop": ["ALL"] }
+        },
+        "resources": resources,
+        "volumeMounts": mounts,
+        "terminationMessagePath": "/dev/termination-log",
+        // Never the log instead: it would be taken for a verdict.
+        "terminationMessagePolicy": "File"
+    })
+}
+
+fn command<'a>(part: &[&'a str], more: &[&[&'a str]]) -> Vec<&'a str> {
+    ["/usr/local/bin/flywheel", "gate"].iter().chain(part).chain(more.iter().copied().flatten()).copied().collect()
+}
+
+fn resources(request: &str, cpu: &str, memory_request: &str, memory: &str) -> Value {
+    json!({
+        "requests": { "cpu": request, "memory": memory_request, "ephemeral-storage": "8Mi" },
+        "limits": { "cpu": cpu, "memory": memory, "ephemeral-storage": "128Mi" }
+    })
+}
+
+fn memory(name: &str, limit: &str) -> Value {
+    json!({ "name": name, "emptyDir": { "medium": "Memory", "sizeLimit": limit } })
+}
