@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{config::ControllerConfig, controller, doctor, gate, generate, probe, telemetry};
+use crate::{config::ControllerConfig, controller, doctor, gate, generate, package, probe, telemetry};
 
 /// Turns a declared HTTP service into a running one.
 #[derive(Debug, Parser)]
@@ -32,6 +32,8 @@ enum Command {
     /// One part of a gate's pod.
     #[command(subcommand)]
     Gate(gate::GateCommand),
+    /// Writes packages from prim.yaml documents.
+    Scaffold(package::ScaffoldConfig),
     /// Tries connections from inside a pod.
     #[command(subcommand)]
     Probe(probe::ProbeCommand),
@@ -49,6 +51,7 @@ impl Cli {
             Command::Doctor(config) => runtime()?.block_on(doctor::run(config)),
             Command::Generate { root, check } => generate::run(&root, check),
             Command::Gate(command) => gate::run(&command),
+            Command::Scaffold(config) => package::run(&config),
             Command::Probe(command) => probe::run(&command),
         }
     }

@@ -15,6 +15,8 @@
 pub mod api;
 pub mod decide;
 pub mod ports;
+pub mod prim;
+pub mod scaffold;
 
 pub mod adapters;
 pub mod controller;
@@ -24,5 +26,6 @@ pub mod config;
 pub mod doctor;
 pub mod gate;
 pub mod generate;
+pub mod package;
 pub mod probe;
 pub mod telemetry;

@@ -1,0 +1,217 @@
+//! A document that was read: everything in it has its type, and names in it are
+//! fit to be used in code and paths.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::{
+    notes::Assumption,
+    path::Path,
+    pricing::{PricingRow, RoutePrice},
+};
+use crate::api::names::PrimitiveId;
+
+/// One primitive's document.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// Its id: directory, host name and object name.
+    pub id: PrimitiveId,
+    /// What its health check calls it: `<id>.sh` unless given.
+    pub name: String,
+    /// One line about it.
+    pub description: String,
+    /// The version that its health check reports.
+    pub version: String,
+    /// Its host name.
+    pub endpoint: String,
+    /// The document's own `status`: information, never authority.
+    pub status: Option<String>,
+    /// Environment variables that it wants, in the document's order.
+    pub env: Vec<String>,
+    /// Whether all of it is free, by its own word.
+    pub free: bool,
+    /// Its price list, for people.
+    pub pricing: Vec<PricingRow>,
+    /// Its routes, in the document's order.
+    pub routes: Vec<Route>,
+    /// The vendors behind it.
+    pub providers: Vec<Provider>,
+    /// Lines on how to start using it.
+    pub quick_start: Vec<String>,
+    /// Lines worth knowing.
+    pub tips: Vec<String>,
+    /// Limits, in prose.
+    pub limits: Vec<String>,
+    /// Who owns what is made, in prose.
+    pub ownership: Option<String>,
+    /// What was taken for granted in reading it.
+    pub assumptions: Vec<Assumption>,
+    /// The document as it was given, with its keys in one order.
+    pub(super) given: Value,
+}
+
+/// One route.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Where it stands in the document: `routes_map[3]`.
+    pub place: String,
+    /// Its method.
+    pub method: Method,
+    /// Its path.
+    pub path: Path,
+    /// Its operation id, or one made from method and path.
+    pub operation: String,
+    /// An identifier made from that, unique within the document.
+    pub name: String,
+    /// One line about it.
+    pub description: String,
+    /// More about it, in prose.
+    pub notes: Option<String>,
+    /// Status of a success: 200, 201, 202 or 204.
+    pub status: u16,
+    /// What it takes.
+    pub request: Body,
+    /// What it answers.
+    pub response: Body,
+    /// Its query parameters.
+    pub query: Vec<QueryParam>,
+    /// Errors it declares; a status may stand there more than once.
+    pub errors: Vec<DeclaredError>,
+    /// Its own price, where it has one.
+    pub price: Option<RoutePrice>,
+}
+
+impl Route {
+    /// The first error declared for a status.
+    pub fn error(&self, status: u16) -> Option<&DeclaredError> {
+        self.errors.iter().find(|error| error.status == status)
+    }
+
+    /// Everything the document says about it in prose.
+    pub fn prose(&self) -> impl Iterator<Item = &str> {
+        let errors = self.errors.iter().map(|error| error.description.as_str());
+        [self.description.as_str()].into_iter().chain(self.notes.as_deref()).chain(errors)
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}
+
+/// An HTTP method that a route may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Makes, or does.
+    Post,
+    /// Replaces.
+    Put,
+    /// Changes.
+    Patch,
+    /// Removes.
+    Delete,
+}
+
+impl Method {
+    /// As it stands in a request.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    /// The method of that name, in capitals.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Get, Self::Post, Self::Put, Self::Patch, Self::Delete].into_iter().find(|method| method.as_str() == text)
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a request or an answer carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Nothing.
+    None,
+    /// JSON, of a type with this name where the document gives one.
+    Json(Option<String>),
+    /// Bytes as they are.
+    Bytes,
+}
+
+/// One query parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryParam {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: QueryKind,
+    /// About it, in prose.
+    pub description: String,
+    /// Whether a request must have it.
+    pub required: bool,
+    /// The least number it may be.
+    pub min: Option<i64>,
+    /// The greatest.
+    pub max: Option<i64>,
+    /// What it is where a request leaves it out.
+    pub default: Option<i64>,
+}
+
+/// What a query parameter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryKind {
+    /// Any text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Flag,
+}
+
+/// An error that a route declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclaredError {
+    /// Its HTTP status.
+    pub status: u16,
+    /// Its stable code.
+    pub code: String,
+    /// When it happens.
+    pub description: String,
+}
+
+/// A vendor behind a primitive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provider {
+    /// Its name in the registry of providers.
+    pub name: String,
+    /// Environment variables that its client needs.
+    pub env: Vec<String>,
+    /// Whether it is used.
+    pub status: ProviderStatus,
+    /// Whether it is the one among several.
+    pub default: bool,
+}
+
+/// Whether a provider is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderStatus {
+    /// It is.
+    Active,
+    /// Not yet, or no more.
+    Other,
+}

@@ -1,0 +1,217 @@
+//! The routes of a document.
+
+use std::collections::BTreeMap;
+
+use super::{
+    document::{Body, DeclaredError, Method, Route},
+    fields::Fields,
+    names::{camel, words},
+    notes::Notes,
+    params,
+    path::{Path, Segment},
+    pricing,
+};
+
+/// Reads them. `prose` is what else the document says, in lower case.
+pub(super) fn read(document: &Fields<'_>, prose: &str, notes: &mut Notes) -> Vec<Route> {
+    let entries = document.objects("routes_map", notes);
+    let mut routes: Vec<Route> = entries.iter().filter_map(|entry| one(entry, notes)).collect();
+    for (i, route) in routes.iter().enumerate() {
+        let same = |other: &&Route| other.method == route.method && other.path.key() == route.path.key();
+        if let Some(first) = routes[..i].iter().find(same) {
+            notes.problem(format!("{}.route", route.place), format!("{route} is {} again: a request would match both", first.place));
+        }
+    }
+    take_slashes(&mut routes, prose, notes);
+    name(&mut routes, notes);
+    routes
+}
+
+fn one(entry: &Fields<'_>, notes: &mut Notes) -> Option<Route> {
+    let Some(line) = entry.text("route", notes) else {
+        notes.problem(entry.at("route"), "a route needs its method and path, such as \"POST /v1/search\"");
+        return None;
+    };
+    let (method, path) = match line.split_once(char::is_whitespace).map(|(m, p)| (Method::parse(m), p.trim())) {
+        Some((Some(method), path)) => (method, path),
+        _ => {
+            notes.problem(entry.at("route"), format!("{line:?} must be GET, POST, PUT, PATCH or DELETE and a path"));
+            return None;
+        }
+    };
+    let path = match Path::parse(path) {
+        Ok(path) if path.is_root() => {
+            notes.problem(entry.at("route"), "/ is the health check of every service: take another path");
+            return None;
+        }
+        Ok(path) => path,
+        Err(problem) => {
+            notes.problem(entry.at("route"), problem);
+            return None;
+        }
+    };
+    let operation = entry.text("operation_id", notes).unwrap_or_else(|| {
+        let made = operation(method, &path);
+        notes.assume(entry.at("operation_id"), format!("absent, so {made}"));
+        made
+    });
+    let description = entry.text("description", notes).unwrap_or_else(|| format!("{method} {path}"));
+    let remarks = entry.text("notes", notes);
+    let request = request(entry, method, remarks.as_deref(), notes);
+    Some(Route {
+        place: entry.path().into(),
+        name: camel(&operation),
+        description,
+        notes: remarks,
+        status: status(entry, notes),
+        request,
+        response: response(entry, notes),
+        query: params::read(entry, notes),
+        errors: errors(entry, notes),
+        price: pricing::of_route(entry, notes),
+        method,
+        path,
+        operation,
+    })
+}
+
+/// An operation id for a route that has none.
+fn operation(method: Method, path: &Path) -> String {
+    let mut parts = vec![method.as_str().to_ascii_lowercase()];
+    parts.extend(path.nouns().flat_map(words));
+    if let Some(Segment::Param { name, .. }) = path.segments.last() {
+        parts.push("by".into());
+        parts.extend(words(name));
+    }
+    parts.join("_")
+}
+
+fn status(entry: &Fields<'_>, notes: &mut Notes) -> u16 {
+    if entry.get("status").is_none() {
+        notes.assume(entry.at("status"), "absent, so 200");
+        return 200;
+    }
+    let given = entry.integer("status", (100, 599), notes).unwrap_or(200);
+    if ![200, 201, 202, 204].contains(&given) {
+        notes.problem(entry.at("status"), format!("{given} is not the status of a success: write 200, 201, 202 or 204"));
+    }
+    given
+}
+
+/// The type's name under either of two keys; both are in use, alone and together.
+fn alias<'a>(entry: &Fields<'a>, plain: &'static str, typed: &'static str, notes: &mut Notes) -> Option<(&'static str, Option<&'a str>)> {
+    if entry.has(plain) && entry.has(typed) && entry.get(plain) != entry.get(typed) {
+        notes.assume(entry.at(typed), format!("differs from {plain}, and holds"));
+    }
+    let key = [typed, plain].into_iter().find(|key| entry.has(key))?;
+    match entry.get(key) {
+        None => Some((key, None)),
+        Some(value) => match value.as_str() {
+            Some(text) => Some((key, Some(text.trim()))),
+            None => {
+                notes.assume(entry.at(key), "is no name of a type, so any JSON");
+                Some((key, Some("")))
+            }
+        },
+    }
+}
+
+/// A type's name, or what a sentence in its place says.
+fn named(entry: &Fields<'_>, key: &str, text: &str, notes: &mut Notes) -> Body {
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return Body::Json(Some(text.into()));
+    }
+    if text.to_ascii_lowercase().contains("bytes") {
+        notes.assume(entry.at(key), format!("{text:?} is no type but says raw bytes"));
+        return Body::Bytes;
+    }
+    if !text.is_empty() {
+        notes.assume(entry.at(key), format!("{text:?} is no name of a type, so any JSON"));
+    }
+    Body::Json(None)
+}
+
+fn request(entry: &Fields<'_>, method: Method, remarks: Option<&str>, notes: &mut Notes) -> Body {
+    let carries = matches!(method, Method::Post | Method::Put | Method::Patch);
+    let raw = remarks.is_some_and(|text| text.to_ascii_lowercase().contains("raw bytes"));
+    match alias(entry, "request", "request_type", notes) {
+        Some((key, Some(text))) => named(entry, key, text, notes),
+        Some((_, None)) => Body::None,
+        None if carries && raw => {
+            notes.assume(entry.at("notes"), "says that the body is raw bytes");
+            Body::Bytes
+        }
+        None if carries => {
+            notes.assume(entry.at("request"), "absent, so any JSON object");
+            Body::Json(None)
+        }
+        None => Body::None,
+    }
+}
+
+fn response(entry: &Fields<'_>, notes: &mut Notes) -> Body {
+    match alias(entry, "response", "response_type", notes) {
+        Some((key, Some(text))) => named(entry, key, text, notes),
+        Some((_, None)) => Body::None,
+        None => {
+            notes.assume(entry.at("response"), "absent, so any JSON");
+            Body::Json(None)
+        }
+    }
+}
+
+fn errors(entry: &Fields<'_>, notes: &mut Notes) -> Vec<DeclaredError> {
+    let mut errors = Vec::new();
+    for error in entry.objects("errors", notes) {
+        let Some(status) = error.integer("status", (400, 599), notes) else {
+            if error.get("status").is_none() {
+                notes.problem(error.at("status"), "an error needs its HTTP status, 400 to 599");
+            }
+            continue;
+        };
+        let code = error.text("code", notes).unwrap_or_else(|| format!("error_{status}"));
+        if code.len() > 64 || !code.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) {
+            notes.problem(error.at("code"), format!("{code:?} must be up to 64 letters, digits, '_', '-' and '.'"));
+        }
+        let description = error.text("description", notes).unwrap_or_else(|| code.clone());
+        errors.push(DeclaredError { status, code, description });
+    }
+    errors
+}
+
+/// Lets a final parameter take slashes where the document says so in prose,
+/// which is the only place it can: "Key may include slashes".
+fn take_slashes(routes: &mut [Route], prose: &str, notes: &mut Notes) {
+    let mut said = prose.to_owned();
+    for text in routes.iter().flat_map(Route::prose) {
+        said.push('\n');
+        said.push_str(&text.to_ascii_lowercase());
+    }
+    for route in routes {
+        if let Some(Segment::Param { name, slashes }) = route.path.segments.last_mut() {
+            let lower = name.to_ascii_lowercase();
+            let may = ["may include", "may contain", "can include", "can contain"];
+            if !*slashes && may.iter().any(|may| said.contains(&format!("{lower} {may} slashes"))) {
+                *slashes = true;
+                notes.assume(format!("{}.route", route.place), format!("the prose says that :{name} takes slashes"));
+            }
+        }
+    }
+}
+
+/// Makes the routes' names unique.
+fn name(routes: &mut [Route], notes: &mut Notes) {
+    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+    for route in routes {
+        let base = route.name.clone();
+        while taken.contains_key(&route.name) {
+            let count = taken.entry(base.clone()).or_insert(1);
+            *count += 1;
+            route.name = format!("{base}{count}");
+        }
+        if route.name != base {
+            notes.assume(format!("{}.operation_id", route.place), format!("{} is taken, so {}", route.operation, route.name));
+        }
+        taken.insert(route.name.clone(), 1);
+    }
+}

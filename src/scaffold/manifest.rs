@@ -1,0 +1,93 @@
+//! The files of a package.
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::prim::Assumption;
+
+/// What a document becomes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Manifest {
+    /// Its files, by path.
+    pub files: Vec<File>,
+    /// Its routes, in the document's order.
+    pub routes: Vec<RouteSummary>,
+    /// Routes that answer 501 until somebody writes them.
+    pub unimplemented: Vec<Unimplemented>,
+    /// What was taken for granted, in reading the document and in this.
+    pub assumptions: Vec<Assumption>,
+    /// The environment variable that names the service's SQLite file, if it keeps data.
+    pub keeps_data: Option<String>,
+}
+
+impl Manifest {
+    /// SHA-256 over all paths and contents, in hexadecimal digits.
+    pub fn hash(&self) -> String {
+        let mut digest = Sha256::new();
+        for file in &self.files {
+            for part in [file.path.as_bytes(), file.content.as_bytes(), file.kind.as_str().as_bytes()] {
+                digest.update((part.len() as u64).to_be_bytes());
+                digest.update(part);
+            }
+        }
+        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// One file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct File {
+    /// Path from the repository's root.
+    pub path: String,
+    /// Its text.
+    pub content: String,
+    /// Who may change it.
+    pub kind: Kind,
+}
+
+/// Who may change a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Kind {
+    /// Nobody: it is overwritten whenever the document changes.
+    Generated,
+    /// Whoever works on the service: it is written once.
+    Seeded,
+}
+
+impl Kind {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Generated => "Generated",
+            Self::Seeded => "Seeded",
+        }
+    }
+}
+
+/// One route, and what answers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RouteSummary {
+    /// Its method.
+    pub method: String,
+    /// Its path, `:name` for parameters.
+    pub path: String,
+    /// Its operation id.
+    pub operation: String,
+    /// `free`, or dollars.
+    pub price: String,
+    /// Status of a success.
+    pub status: u16,
+    /// `native`, `provider` or `missing`.
+    pub backend: String,
+}
+
+/// A route that no pattern fits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unimplemented {
+    /// Method and path.
+    pub route: String,
+    /// Its operation id.
+    pub operation: String,
+    /// Why.
+    pub reason: String,
+}

@@ -1,0 +1,19 @@
+//! From a document to the files of its package, by nothing but the two: no
+//! clock, no disk, no network, and the same bytes every time. It writes nothing
+//! and knows no forge; an AgentPR carries a [`Manifest`] there. `factory/` is the
+//! repository that packages live in, with the kit they stand on. Read `plan.rs`
+//! next: what each route costs and what answers it.
+
+mod flows;
+mod manifest;
+mod native;
+mod plan;
+mod render;
+mod samples;
+mod schemas;
+mod service;
+mod text;
+mod vendor;
+
+pub use manifest::{File, Kind, Manifest, RouteSummary, Unimplemented};
+pub use plan::{Backend, Options, manifest};

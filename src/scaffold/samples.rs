@@ -1,0 +1,74 @@
+//! Requests that a route takes, and some that it refuses: what tests send.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    native::{Native, Op},
+    plan::{Planned, Work},
+    schemas,
+};
+use crate::prim::{Body, Document, QueryKind, QueryParam, Route, RoutePrice};
+
+/// A path with a value for every parameter that must be there.
+pub(super) fn path(route: &Route) -> String {
+    let path = route.path.filled(|name| format!("test-{}", name.to_ascii_lowercase()));
+    let query: Vec<_> = route.query.iter().filter(|p| p.required).map(|p| format!("{}={}", p.name, value(p))).collect();
+    if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
+}
+
+fn value(param: &QueryParam) -> String {
+    match param.kind {
+        QueryKind::Text => "test".into(),
+        QueryKind::Integer | QueryKind::Number => param.min.unwrap_or(1).to_string(),
+        QueryKind::Flag => "true".into(),
+    }
+}
+
+/// A body that the route takes, as JSON.
+pub(super) fn body(document: &Document, planned: &Planned<'_>) -> Option<String> {
+    match planned.route.request {
+        Body::None => None,
+        Body::Bytes => Some("some bytes".into()),
+        Body::Json(_) => {
+            let mut fields: Map<String, Value> = schemas::example(document, planned.route);
+            if let Some(key) = schemas::key(planned) {
+                fields.insert(key.into(), json!(format!("test-{}", key.to_ascii_lowercase())));
+            }
+            if fields.is_empty() {
+                fields.insert("text".into(), json!("test"));
+            }
+            Some(Value::Object(fields).to_string())
+        }
+    }
+}
+
+/// A path with a query that the route refuses.
+pub(super) fn bad_path(route: &Route) -> Option<String> {
+    let bare = route.path.filled(|name| format!("test-{}", name.to_ascii_lowercase()));
+    let typed = route.query.iter().find(|param| param.kind != QueryKind::Text);
+    let missing = || route.query.iter().any(|param| param.required).then(|| bare.clone());
+    typed.map(|param| format!("{bare}?{}=none", param.name)).or_else(missing)
+}
+
+/// Statuses that a good request may have: that of a success alone where our own
+/// store answers, and declared refusals where somebody's code may come to them.
+pub(super) fn answers(planned: &Planned<'_>) -> Vec<u16> {
+    let route = planned.route;
+    let mut statuses = vec![route.status];
+    let surely = matches!(&planned.work, Work::Native(Native { op: Op::Create { .. } | Op::List, .. }));
+    if !surely {
+        statuses.extend([404, 501, 502]);
+        statuses.extend(route.errors.iter().map(|error| error.status).filter(|status| *status != 402));
+    }
+    statuses[1..].sort_unstable();
+    statuses.dedup();
+    statuses
+}
+
+/// A price as the terms of a payment say it.
+pub(super) fn amount(price: RoutePrice) -> Option<String> {
+    match price {
+        RoutePrice::Free => None,
+        RoutePrice::Of(price) => Some(price.micros().to_string()),
+    }
+}
