@@ -1,6 +1,9 @@
 //! The files of a package.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::prim::Assumption;
@@ -18,6 +21,9 @@ pub struct Manifest {
     pub assumptions: Vec<Assumption>,
     /// The environment variable that names the service's SQLite file, if it keeps data.
     pub keeps_data: Option<String>,
+    /// Settings under which its routes can be tried: a placeholder for every
+    /// variable that it reads, and memory for its data.
+    pub env: BTreeMap<String, String>,
 }
 
 impl Manifest {
@@ -65,7 +71,7 @@ impl Kind {
 }
 
 /// One route, and what answers it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RouteSummary {
     /// Its method.
     pub method: String,
@@ -75,10 +81,29 @@ pub struct RouteSummary {
     pub operation: String,
     /// `free`, or dollars.
     pub price: String,
+    /// The same in millionths of a dollar; none where it is free.
+    pub micros: Option<u64>,
     /// Status of a success.
     pub status: u16,
     /// `native`, `provider` or `missing`.
     pub backend: String,
+    /// Statuses that a request may have once it is paid: declared ones, and those
+    /// of a provider that fails or of a handler that is not written. 400 is among
+    /// them only where the route reads JSON, and so knows a bad body.
+    pub answers: Vec<u16>,
+    /// A request that succeeds, where that is sure.
+    pub example: Option<Example>,
+}
+
+/// A request that succeeds under [`Manifest::env`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Example {
+    /// Query parameters.
+    pub query: BTreeMap<String, String>,
+    /// Headers.
+    pub headers: BTreeMap<String, String>,
+    /// JSON body.
+    pub body: Option<Value>,
 }
 
 /// A route that no pattern fits.

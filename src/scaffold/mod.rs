@@ -15,5 +15,5 @@ mod service;
 mod text;
 mod vendor;
 
-pub use manifest::{File, Kind, Manifest, RouteSummary, Unimplemented};
+pub use manifest::{Example, File, Kind, Manifest, RouteSummary, Unimplemented};
 pub use plan::{Backend, Options, manifest};

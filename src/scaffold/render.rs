@@ -30,8 +30,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     templates
 });
 
-const SOURCES: [(&str, &str); 10] = [
-    ("package.json", include_str!("templates/package.json.j2")),
+const SOURCES: [(&str, &str); 9] = [
     ("README.md", include_str!("templates/README.md.j2")),
     ("src/index.ts", include_str!("templates/index.ts.j2")),
     ("src/schemas.ts", include_str!("templates/schemas.ts.j2")),
@@ -101,7 +100,7 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         calls => Serde(calls),
         routes => Serde(routes),
     };
-    let mut wanted = vec![("package.json", Kind::Generated), ("README.md", Kind::Generated), ("src/index.ts", Kind::Generated)];
+    let mut wanted = vec![("README.md", Kind::Generated), ("src/index.ts", Kind::Generated)];
     wanted.push(("test/unit.test.ts", Kind::Generated));
     if !plan.routes.is_empty() {
         wanted.extend([("src/schemas.ts", Kind::Generated), ("src/service.ts", Kind::Seeded)]);
@@ -126,10 +125,11 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(Manifest {
         files,
-        routes: plan.routes.iter().map(summary).collect(),
+        routes: plan.routes.iter().map(|planned| summary(plan, planned)).collect(),
         unimplemented: plan.routes.iter().filter_map(unimplemented).collect(),
         assumptions: plan.assumptions.clone(),
         keeps_data: plan.data.clone(),
+        env: samples::env(plan),
     })
 }
 
@@ -164,14 +164,21 @@ fn view(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteView {
     }
 }
 
-fn summary(planned: &Planned<'_>) -> RouteSummary {
+fn summary(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteSummary {
+    let route = planned.route;
     RouteSummary {
-        method: planned.route.method.to_string(),
-        path: planned.route.path.to_string(),
-        operation: planned.route.operation.clone(),
+        method: route.method.to_string(),
+        path: route.path.to_string(),
+        operation: route.operation.clone(),
         price: planned.price.to_string(),
-        status: planned.route.status,
+        micros: match planned.price {
+            RoutePrice::Free => None,
+            RoutePrice::Of(price) => Some(price.micros()),
+        },
+        status: route.status,
         backend: planned.work.backend().as_str().into(),
+        answers: samples::answers(planned),
+        example: samples::example(plan.document, planned),
     }
 }
 

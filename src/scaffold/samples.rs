@@ -1,13 +1,19 @@
 //! Requests that a route takes, and some that it refuses: what tests send.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::{
+    manifest::Example,
     native::{Native, Op},
-    plan::{Planned, Work},
+    plan::{Plan, Planned, Work},
     schemas,
 };
 use crate::prim::{Body, Document, QueryKind, QueryParam, Route, RoutePrice};
+
+/// What a variable holds where nothing real may be.
+const PLACEHOLDER: &str = "placeholder";
 
 /// A path with a value for every parameter that must be there.
 pub(super) fn path(route: &Route) -> String {
@@ -55,14 +61,47 @@ pub(super) fn bad_path(route: &Route) -> Option<String> {
 pub(super) fn answers(planned: &Planned<'_>) -> Vec<u16> {
     let route = planned.route;
     let mut statuses = vec![route.status];
-    let surely = matches!(&planned.work, Work::Native(Native { op: Op::Create { .. } | Op::List, .. }));
-    if !surely {
+    if !surely(planned) {
+        let json = matches!(route.request, Body::Json(_));
+        let knows = |status: &u16| *status != 402 && (json || *status != 400 || !route.query.is_empty());
         statuses.extend([404, 501, 502]);
-        statuses.extend(route.errors.iter().map(|error| error.status).filter(|status| *status != 402));
+        statuses.extend(route.errors.iter().map(|error| error.status).filter(knows));
     }
     statuses[1..].sort_unstable();
     statuses.dedup();
     statuses
+}
+
+/// Whether a good request succeeds without anything having been made before.
+fn surely(planned: &Planned<'_>) -> bool {
+    matches!(&planned.work, Work::Native(Native { op: Op::Create { .. } | Op::List, .. }))
+}
+
+/// A request that succeeds, where that is sure.
+pub(super) fn example(document: &Document, planned: &Planned<'_>) -> Option<Example> {
+    if !surely(planned) {
+        return None;
+    }
+    let required = planned.route.query.iter().filter(|param| param.required);
+    let key = planned.guarded.then(|| ("x-internal-key".to_owned(), PLACEHOLDER.to_owned()));
+    Some(Example {
+        query: required.map(|param| (param.name.clone(), value(param))).collect(),
+        headers: key.into_iter().collect(),
+        body: body(document, planned).and_then(|text| serde_json::from_str(&text).ok()),
+    })
+}
+
+/// Settings under which the routes can be tried.
+pub(super) fn env(plan: &Plan<'_>) -> BTreeMap<String, String> {
+    let needed = plan.vendor.iter().flat_map(|vendor| &vendor.needed);
+    let mut env: BTreeMap<String, String> = plan.document.env.iter().chain(needed).map(|name| (name.clone(), PLACEHOLDER.into())).collect();
+    if plan.routes.iter().any(|planned| planned.guarded) {
+        env.insert("PRIM_INTERNAL_KEY".into(), PLACEHOLDER.into());
+    }
+    if let Some(file) = &plan.data {
+        env.insert(file.clone(), ":memory:".into());
+    }
+    env
 }
 
 /// A price as the terms of a payment say it.

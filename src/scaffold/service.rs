@@ -133,7 +133,8 @@ impl Draft<'_> {
         self.input.push("params");
         let others = [(404, "missing", "not_found"), (403, "foreign", "forbidden")].into_iter();
         let other = |(status, key, usual)| Some((key, self.route.error(status).filter(|error| error.code != usual)?));
-        let codes: Vec<_> = others.filter_map(other).map(|(key, error): (&str, _)| format!("      {key}: {},", string(&error.code))).collect();
+        let codes: Vec<_> =
+            others.filter_map(other).map(|(key, error): (&str, _)| format!("      {key}: {},", string(&error.code))).collect();
         if self.owner {
             arguments.push("payer".into());
         } else if !codes.is_empty() {
