@@ -7,6 +7,7 @@
 //! - `fakes`, with `world` and `contract`: the outside world in memory, and the
 //!   suites that keep it honest.
 //! - `adapters`: each adapter against a server that misbehaves.
+//! - `scaffold`: from documents to packages that pass the factory's own checks.
 //! - `driver`, `webhook`, with `apiserver`: the controller around all that.
 
 mod adapters;
@@ -18,6 +19,7 @@ mod drift;
 mod driver;
 mod fakes;
 mod fixtures;
+mod scaffold;
 mod tidy;
 mod webhook;
 mod world;

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Every document there is becomes a package, and every package passes the
+# factory repository's checks under Bun; prints a row for each. The documents in
+# use are read from FLYWHEEL_SPECS, and left out loudly where they are not.
+set -euo pipefail
+
+export FLYWHEEL_REQUIRE_BUN=1
+cargo test --locked --test it -- scaffold:: --nocapture --test-threads 1

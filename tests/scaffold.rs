@@ -1,0 +1,70 @@
+//! From documents to packages: what is read and what is refused, what a route
+//! costs and what answers it, and that what comes out is the same every time and
+//! passes the factory's own checks. `checked.rs` runs those under Bun on every
+//! document there is, and says loudly what it lacks. The documents in use are
+//! read from where `FLYWHEEL_SPECS` says and are no part of the checkout.
+
+mod checked;
+mod manifests;
+mod money;
+mod random;
+mod reading;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use flywheel::{
+    prim::{self, Document, Problem},
+    scaffold::{self, Manifest, Options},
+};
+use serde_json::Value;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// YAML files of a folder, by name; none where there is no such folder.
+fn yaml(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|e| e == "yaml")).collect();
+    files.sort();
+    files
+}
+
+/// The documents in use, where they are.
+fn given() -> Vec<PathBuf> {
+    let specs = std::env::var_os("FLYWHEEL_SPECS").map_or_else(|| root().join("../shared/data/prim.sh"), PathBuf::from);
+    let files = ["prims", "site-prims"].into_iter().flat_map(|folder| yaml(&specs.join(folder))).collect::<Vec<_>>();
+    if files.is_empty() {
+        eprintln!("SKIPPED: no documents at {}: set FLYWHEEL_SPECS to a folder with prims/ and site-prims/", specs.display());
+    }
+    files
+}
+
+/// Documents of our own: those made for tests, and the examples.
+fn own() -> Vec<PathBuf> {
+    let mut files = yaml(&root().join("tests/scaffold/documents"));
+    files.extend(yaml(&root().join("manifests/examples")).into_iter().filter(|p| p.to_string_lossy().contains("/primitive-")));
+    assert!(files.len() > 5, "{files:?}");
+    files
+}
+
+/// A file's document, also from within a Primitive.
+fn load(path: &Path) -> Result<Document, Vec<Problem>> {
+    let text = fs::read_to_string(path).unwrap();
+    match serde_saphyr::from_str::<Value>(&text).unwrap() {
+        mut object if object["kind"] == "Primitive" => prim::from_value(object["spec"]["document"].take()),
+        _ => prim::read(&text),
+    }
+}
+
+fn manifest(document: &Document) -> Manifest {
+    scaffold::manifest(document, &Options { default_price: "$0.01".parse().unwrap() }).unwrap()
+}
+
+/// A document of one line each.
+fn document(yaml: &str) -> Document {
+    prim::read(yaml).unwrap_or_else(|problems| panic!("{problems:?}"))
+}

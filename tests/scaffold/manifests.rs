@@ -1,0 +1,103 @@
+//! The files that come out, before any tool looks at them.
+
+use std::collections::BTreeMap;
+
+use flywheel::scaffold::{Kind, Manifest};
+use regex::Regex;
+
+use super::{document, given, load, manifest, own};
+
+/// What an AgentPR takes within itself.
+const INLINE_BYTES: usize = 200 * 1024;
+
+fn backends(made: &Manifest) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for route in &made.routes {
+        *counts.entry(route.backend.clone()).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn the_same_document_makes_the_same_bytes() {
+    for path in given().into_iter().chain(own()) {
+        let read = load(&path).unwrap();
+        let made = manifest(&read);
+        assert_eq!(made.hash(), manifest(&read).hash());
+        // The package's own prim.yaml makes the same package: generated files stay fresh.
+        let yaml = made.files.iter().find(|file| file.path.ends_with("/prim.yaml")).unwrap();
+        let again = manifest(&document(&yaml.content));
+        assert_eq!(again.files, made.files, "{}", path.display());
+    }
+}
+
+#[test]
+fn files_fit_into_a_change() {
+    let fits = Regex::new("^[A-Za-z0-9_.@-]+(/[A-Za-z0-9_.@-]+)*$").unwrap();
+    for path in given().into_iter().chain(own()) {
+        let read = load(&path).unwrap();
+        let made = manifest(&read);
+        assert!(made.files.is_sorted_by(|a, b| a.path < b.path));
+        assert!(made.files.iter().map(|file| file.content.len()).sum::<usize>() < INLINE_BYTES, "{}", path.display());
+        for file in &made.files {
+            assert!(file.path.starts_with(&format!("packages/{}/", read.id)) && fits.is_match(&file.path), "{}", file.path);
+            assert!(file.content.ends_with('\n') && !file.content.ends_with("\n\n"), "{}", file.path);
+            let seeded = ["/src/service.ts", "/src/provider.ts", "/test/service.test.ts"].iter().any(|end| file.path.ends_with(end));
+            assert_eq!(file.kind == Kind::Seeded, seeded, "{}", file.path);
+        }
+    }
+}
+
+#[test]
+fn patterns_take_what_is_plain_and_leave_the_rest() {
+    for (name, expected) in [
+        ("tests/scaffold/documents/notes.yaml", vec![("native", 9)]),
+        ("tests/scaffold/documents/board.yaml", vec![("missing", 2), ("native", 7)]),
+        ("tests/scaffold/documents/hostile.yaml", vec![("provider", 6)]),
+        ("manifests/examples/primitive-suggest.yaml", vec![("native", 2)]),
+        ("manifests/examples/primitive-lookup.yaml", vec![("missing", 2)]),
+    ] {
+        let made = manifest(&load(&super::root().join(name)).unwrap());
+        let expected: BTreeMap<_, _> = expected.into_iter().map(|(backend, count)| (backend.to_owned(), count)).collect();
+        assert_eq!(backends(&made), expected, "{name}");
+        assert_eq!(made.unimplemented.len(), expected.get("missing").copied().unwrap_or_default());
+    }
+}
+
+#[test]
+fn what_no_pattern_fits_says_why() {
+    let reasons = |yaml: &str| manifest(&document(yaml)).unimplemented.into_iter().map(|route| route.reason).collect::<Vec<_>>().join("\n");
+    let pair = |create: &str, read: &str| {
+        format!("id: a\nroutes_map:\n- {{route: POST /v1/x, operation_id: create_x{create}}}\n- {{route: 'GET /v1/x/:id'{read}}}\n")
+    };
+    assert_eq!(reasons(&pair("", "")), "");
+    assert!(reasons(&pair(", description: By an EIP-191 signature", "")).contains("signature"));
+    assert!(reasons(&pair(", price: free", "")).contains("paid and some free"));
+    assert!(reasons("id: a\nroutes_map: [{route: POST /v1/x, operation_id: create_x}]").contains("nothing in the document"));
+    let free = format!("{}- {{route: 'DELETE /v1/x/:id'}}\n", pair("", "")).replace("id: a\n", "id: a\nfactory: {free_service: true}\n");
+    assert!(reasons(&free).contains("told apart"));
+}
+
+#[test]
+fn a_provider_is_called_where_it_is_active() {
+    let with = |status: &str| {
+        format!("id: a\nproviders: [{{name: some-vendor, env: [SOME_TOKEN], status: {status}}}]\nroutes_map: [{{route: GET /v1/x}}]")
+    };
+    let made = manifest(&document(&with("active")));
+    assert_eq!(made.routes[0].backend, "provider");
+    assert!(made.env.contains_key("SOME_TOKEN") && made.env.contains_key("SOME_VENDOR_BASE_URL"));
+    assert!(made.routes[0].answers.contains(&502) && made.routes[0].answers.contains(&501));
+    assert_eq!(manifest(&document(&with("planned"))).routes[0].backend, "missing");
+}
+
+#[test]
+fn a_route_that_surely_succeeds_has_an_example() {
+    let made = manifest(&load(&super::root().join("tests/scaffold/documents/notes.yaml")).unwrap());
+    let create = made.routes.iter().find(|route| route.operation == "register_handle").unwrap();
+    assert_eq!(create.answers, [201]);
+    assert_eq!(create.example.as_ref().unwrap().body.as_ref().unwrap()["handle"], "test-handle");
+    assert_eq!(made.keeps_data.as_deref(), Some("NOTES_DB_PATH"));
+    assert_eq!(made.env["NOTES_DB_PATH"], ":memory:");
+    let read = made.routes.iter().find(|route| route.operation == "get_note").unwrap();
+    assert!(read.example.is_none() && read.answers.contains(&404));
+}
