@@ -17,12 +17,12 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut templates = Environment::new();
     templates.set_auto_escape_callback(|_| AutoEscape::None);
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    templates.add_function("prop", text::prop_of);
-    templates.add_function("const", text::constant_of);
-    templates.add_function("list", text::list_of);
-    templates.add_function("comment", text::comment_of);
-    templates.add_function("prose", text::markdown_of);
-    templates.add_function("cell", text::cell_of);
+    templates.add_function("prop", text::prop);
+    templates.add_function("const", text::constant);
+    templates.add_function("list", text::list);
+    templates.add_function("comment", text::comment);
+    templates.add_function("prose", text::markdown);
+    templates.add_function("cell", text::cell);
     for (name, source) in SOURCES {
         // A template that can't be parsed is named when it is asked for.
         let _ = templates.add_template(name, source);

@@ -61,8 +61,8 @@ fn broken(indent: usize, left: &str, right: &str, end: &str) -> String {
 }
 
 /// `left["a", "b"]right`, one to a line where it is too wide.
-pub(super) fn list(left: &str, texts: &[String], right: &str) -> String {
-    let items: Vec<_> = texts.iter().map(|text| string(text)).collect();
+pub(super) fn list(left: &str, texts: Vec<String>, right: &str) -> String {
+    let items: Vec<_> = texts.into_iter().map(|text| string(&text)).collect();
     enclosed(0, &format!("{left}["), &items, &format!("]{right}"))
 }
 
@@ -127,32 +127,6 @@ pub(super) fn chain(indent: usize, left: &str, calls: &[String], end: &str) -> S
     };
     let lines: String = calls.iter().map(|call| format!("\n{space}  .{call}")).collect();
     format!("{space}{left}{head}{lines}{end}")
-}
-
-// The same for templates, which pass numbers and texts of their own.
-
-pub(super) fn prop_of(indent: usize, key: String, text: String) -> String {
-    prop(indent, &key, &text)
-}
-
-pub(super) fn constant_of(indent: usize, name: String, text: String) -> String {
-    constant(indent, &name, &text)
-}
-
-pub(super) fn list_of(left: String, texts: Vec<String>, right: String) -> String {
-    list(&left, &texts, &right)
-}
-
-pub(super) fn comment_of(text: String) -> String {
-    comment(&text)
-}
-
-pub(super) fn markdown_of(text: String) -> String {
-    markdown(&text)
-}
-
-pub(super) fn cell_of(text: String) -> String {
-    cell(&text)
 }
 
 #[cfg(test)]

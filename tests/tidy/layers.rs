@@ -62,8 +62,7 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// Files at the top that wire things together, and so may name every folder.
-const TOP: [&str; 9] =
-    ["main.rs", "lib.rs", "cli.rs", "config.rs", "telemetry.rs", "generate.rs", "package.rs", "probe.rs", "build.rs"];
+const TOP: [&str; 9] = ["main.rs", "lib.rs", "cli.rs", "config.rs", "telemetry.rs", "generate.rs", "package.rs", "probe.rs", "build.rs"];
 
 fn below(path: &str, root: &str) -> bool {
     path == root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with("::"))
