@@ -12,7 +12,6 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 # For the programs that are built without the test bed.
 export GOCACHE ?= $(CACHE)/go-build
 
-FLYWHEEL := $(CARGO_TARGET_DIR)/debug/flywheel
 TESTBED := $(CACHE)/bin/testbed
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
@@ -52,7 +51,6 @@ check: needs $(CARGO_DENY) ## formatting, lints, licences, sources, generated fi
 test-fast: ## what needs no server but its own: under a minute once built
 	cargo test --locked --lib --test it
 	cd e2e/testbed && go test -short ./...
-	cd e2e/images && go test ./...
 test-kit: $(TESTBED) ## the factory repository's kit, under Bun
 	@$(TESTBED) build >/dev/null && e2e/scripts/test-kit.sh
 test-control-plane: export CLUSTER := control-plane

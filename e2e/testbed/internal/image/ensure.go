@@ -57,10 +57,10 @@ func Latest(name string) string { return repository + name + ":" + latest }
 // EnsureAll makes all images, as far as the cache doesn't hold them. Programs
 // are the paths of "flywheel" and "gitleaks".
 func EnsureAll(ctx context.Context, b *bed.Bed, programs map[string]string) ([]Image, error) {
-	return Ensure(ctx, b, programs, Pause, Probe, Controller, Runtime)
+	return Ensure(ctx, b, programs, Pause, Controller, Runtime)
 }
 
-// Ensure makes the named images. Pause and Probe need no programs.
+// Ensure makes the named images. Pause needs no programs.
 func Ensure(ctx context.Context, b *bed.Bed, programs map[string]string, names ...string) ([]Image, error) {
 	var images []Image
 	for _, name := range names {

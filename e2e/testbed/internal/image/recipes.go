@@ -16,7 +16,6 @@ const (
 	Controller = "controller" // the controller, the gateway and their command line
 	Runtime    = "runtime"    // what services and gates run in
 	Pause      = "pause"      // the sandbox of every pod
-	Probe      = "probe"      // asks what a pod's network lets through
 )
 
 // Gitleaks is the program that scans for secrets, in the images and before a
@@ -44,7 +43,7 @@ type recipe struct {
 // "flywheel" and "gitleaks", which other parts build.
 func recipeFor(ctx context.Context, b *bed.Bed, name string, programs map[string]string) (recipe, error) {
 	switch name {
-	case Pause, Probe:
+	case Pause:
 		return goProgram(ctx, b, name)
 	case Controller:
 		return controller(ctx, b, programs)

@@ -169,7 +169,7 @@ func TestImportBringsWhatIsMissingAndRemovesWhatIsOld(t *testing.T) {
 	fakeCtr(t)
 	b := repoBed(t)
 	build := func(tag string) Image {
-		made := Image{Name: Probe, Ref: repository + Probe + ":" + tag, Digest: "sha256:" + tag}
+		made := Image{Name: Pause, Ref: repository + Pause + ":" + tag, Digest: "sha256:" + tag}
 		made.Archive = filepath.Join(t.TempDir(), "archive")
 		listing := fmt.Sprintf("%s manifest %s\n%s manifest %s\n", made.Ref, made.Digest, made.Latest(), made.Digest)
 		if err := os.WriteFile(made.Archive, []byte(listing), 0o644); err != nil {
@@ -200,7 +200,7 @@ func TestImportBringsWhatIsMissingAndRemovesWhatIsOld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if have[first.Ref] != "" || have[repository+"probe:b"] == "" {
+	if have[first.Ref] != "" || have[repository+Pause+":b"] == "" {
 		t.Errorf("left in containerd: %v", have)
 	}
 }
