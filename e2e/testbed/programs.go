@@ -19,17 +19,11 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/step"
 )
 
-// Programs beside the cluster's own. Each is pinned: a module proxy may not
-// list the newest versions, but serves what is asked for exactly.
-var (
-	helmBinary = build.Binary{
-		Name: "helm", Install: "helm.sh/helm/v3/cmd/helm@v3.19.0", Ldflags: "-s -w", About: "about 2 min",
-	}
-	// Without C, for it goes into the images.
-	gitleaksBinary = build.Binary{
-		Name: "gitleaks", Install: "github.com/zricethezav/gitleaks/v8@v8.30.1", Ldflags: "-s -w", About: "about 1 min",
-	}
-)
+// helmBinary is pinned: a module proxy may not list the newest versions, but
+// serves what is asked for exactly.
+var helmBinary = build.Binary{
+	Name: "helm", Install: "helm.sh/helm/v3/cmd/helm@v3.19.0", Ldflags: "-s -w", About: "about 2 min",
+}
 
 // programs are the paths of everything that was built.
 type programs struct {
@@ -81,7 +75,7 @@ func (p *programs) ensure(ctx context.Context, b *bed.Bed) (err error) {
 	for _, w := range []struct {
 		binary build.Binary
 		path   *string
-	}{{helmBinary, &p.helm}, {gitleaksBinary, &p.gitleaks}} {
+	}{{helmBinary, &p.helm}, {image.Gitleaks, &p.gitleaks}} {
 		if *w.path, err = build.Ensure(ctx, b, w.binary); err != nil {
 			return err
 		}
