@@ -103,7 +103,7 @@ func goVersion(ctx context.Context) (string, error) {
 	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local")
 	out, err := cmd.Output()
 	if errors.Is(err, exec.ErrNotFound) {
-		return "", errors.New("the go command is missing: install Go 1.25 or newer (https://go.dev/dl) and put it on the PATH")
+		return "", errors.New("the go command is missing: install Go 1.26.2 or newer (https://go.dev/dl) and put it on the PATH")
 	}
 	if err != nil {
 		return "", fmt.Errorf("go env GOVERSION: %w", err)
