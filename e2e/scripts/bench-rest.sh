@@ -13,13 +13,28 @@ forge_log="$FLYWHEEL_STATE/full/logs/forge-access.log"
 kubectl -n flywheel wait factory/prim --for=condition=Ready --timeout=60s >&2
 
 writes() {
-    jq -r --arg user "$account" 'select(.user.username == $user and (.verb | IN("create","update","patch","delete"))) | .verb' "$AUDIT_LOG" | wc -l
+    # The API server writes these fields in this order, an event to a line.
+    grep -cE "\"verb\":\"(create|update|patch|delete)\",\"user\":\{\"username\":\"$account\"" "$AUDIT_LOG" || true
+}
+# controller prints its process: on the host it has the name it has in its pod.
+controller() {
+    local arguments process
+    for arguments in /proc/[0-9]*/cmdline; do
+        if [ "$(tr '\0' ' ' 2>/dev/null <"$arguments")" = "/usr/local/bin/flywheel controller " ]; then
+            process=${arguments%/cmdline}
+            echo "${process#/proc/}"
+            return
+        fi
+    done
+    echo "the controller does not run" >&2
+    return 1
 }
 requests() { grep -c flywheel-bot "$forge_log" || true; }
 
 writes_before=$(writes) requests_before=$(requests)
 timeout "$seconds" kubectl -n flywheel get factory prim --watch >&2 || true
 resync=$(kubectl -n flywheel-system get deploy flywheel-controller -o jsonpath='{.spec.template.spec.containers[0].env[?(@.name=="FLYWHEEL_RESYNC_SECONDS")].value}')
-memory=$(awk '/VmRSS/ {print $2}' "/proc/$(pgrep -f '^/usr/local/bin/flywheel controller' | head -n 1)/status")
+process=$(controller)
+memory=$(awk '/VmRSS/ {print $2}' "/proc/$process/status")
 printf '{"bench":"rest","seconds":%s,"resync_seconds":%s,"api_writes":%s,"forge_requests":%s,"naive_api_writes":%s,"controller_rss_kib":%s}\n' \
     "$seconds" "$resync" "$(($(writes) - writes_before))" "$(($(requests) - requests_before))" "$((seconds / resync))" "$memory"

@@ -19,7 +19,8 @@ echo "— kubectl get factories"
 kubectl -n flywheel get factories
 echo
 echo "— its conditions"
-kubectl -n flywheel get factory prim -o jsonpath='{range .status.conditions[*]}{.type}{"\t"}{.status}{"\t"}{.reason}{"\t"}{.message}{"\n"}{end}' | column -t -s $'\t'
+kubectl -n flywheel get factory prim -o jsonpath='{range .status.conditions[*]}{.type}{"\t"}{.status}{"\t"}{.reason}{"\t"}{.message}{"\n"}{end}' |
+    awk -F '\t' '{ printf "%-22s  %-7s  %-22s  %s\n", $1, $2, $3, $4 }'
 echo
 echo "— what the forge, the zone and the edge are"
 echo "forge  ${FORGE_URL%/}/prim/factory"
