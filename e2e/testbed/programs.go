@@ -17,6 +17,7 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/image"
 	"flywheel.prim.sh/e2e/testbed/internal/install"
 	"flywheel.prim.sh/e2e/testbed/internal/step"
+	"flywheel.prim.sh/e2e/testbed/internal/tools"
 )
 
 // helmBinary is pinned: a module proxy may not list the newest versions, but
@@ -120,6 +121,12 @@ func link(b *bed.Bed, p programs) error {
 }
 
 func buildAll(ctx context.Context, b *bed.Bed, _ []string) error {
+	if b.Mode == bed.Full {
+		// The images are made with some of them.
+		if err := step.Run("tools", func() (string, error) { return tools.Ensure(ctx) }); err != nil {
+			return err
+		}
+	}
 	_, err := ensurePrograms(ctx, b)
 	return err
 }

@@ -40,8 +40,21 @@ type deb struct {
 	sum  string // SHA-256 of the file
 }
 
-// offered asks apt which files it would download.
+// offered asks apt which files it would download. On a fresh machine apt has to
+// be told first what there is.
 func offered(ctx context.Context) ([]deb, error) {
+	debs, err := askApt(ctx)
+	if err == nil || os.Geteuid() != 0 || runtime.GOARCH != architecture {
+		return debs, err
+	}
+	step.Progress("apt-get update")
+	if _, err := run(ctx, "", "apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", "update"); err != nil {
+		return nil, err
+	}
+	return askApt(ctx)
+}
+
+func askApt(ctx context.Context) ([]deb, error) {
 	if runtime.GOARCH != architecture {
 		return nil, fmt.Errorf("images are assembled on %s alone, this machine is %s", architecture, runtime.GOARCH)
 	}

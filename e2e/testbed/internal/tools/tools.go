@@ -20,16 +20,16 @@ import (
 // tool is a program and the Debian package that has it.
 type tool struct{ program, pkg string }
 
-// needed is everything that the full bed runs but does not build.
+// needed is everything that the full bed and its scenarios run but do not build.
 var needed = []tool{
 	{"containerd", "containerd"}, {"ctr", "containerd"}, {"containerd-shim-runc-v2", "containerd"},
 	{"runc", "runc"},
 	{"/usr/lib/cni/ptp", "containernetworking-plugins"},
 	{"iptables", "iptables"}, {"ipset", "ipset"}, {"conntrack", "conntrack"},
-	{"ip", "iproute2"}, {"nsenter", "util-linux"}, {"setpriv", "util-linux"}, {"mount", "mount"},
+	{"ip", "iproute2"}, {"unshare", "util-linux"}, {"nsenter", "util-linux"}, {"setpriv", "util-linux"}, {"mount", "mount"},
 	{"named", "bind9"}, {"rndc", "bind9-utils"}, {"nsupdate", "bind9-dnsutils"}, {"dig", "bind9-dnsutils"},
 	{"caddy", "caddy"},
-	{"git", "git"}, {"strip", "binutils"}, {"cc", "gcc"},
+	{"git", "git"}, {"strip", "binutils"}, {"cc", "gcc"}, {"kill", "procps"},
 }
 
 // daemons are the units that those packages enable at boot. A test bed runs
