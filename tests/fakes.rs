@@ -37,8 +37,12 @@ impl Fake {
             self.world.change(|state| std::mem::swap(state, good));
         });
         self.world.change(|state| {
-            for (token, account, scoped) in [("reader", "reader", true), ("unscoped", world::forge::BOT.0, false)] {
-                state.forge.tokens.insert(token.into(), world::forge::Token { account: account.into(), scoped });
+            for (token, account, scoped, writes) in [
+                ("reader", "reader", true, true),
+                ("unscoped", world::forge::BOT.0, false, false),
+                ("read-scoped", world::forge::BOT.0, true, false),
+            ] {
+                state.forge.tokens.insert(token.into(), world::forge::Token { account: account.into(), scoped, writes });
             }
             state.forge.repo.readers.insert("reader".into());
         });
@@ -116,6 +120,7 @@ fn token(who: contract::forge::Who) -> &'static str {
     match who {
         Who::Bot => world::forge::BOT.1,
         Who::Admin => world::forge::ADMIN.1,
+        Who::ReadScoped => "read-scoped",
         Who::Reader => "reader",
         Who::Unscoped => "unscoped",
         Who::Nobody => "never-given-out",

@@ -37,11 +37,7 @@ impl Caddy {
             .filter(|roots| !roots.is_empty())
             .ok_or_else(|| PortError::invalid("spec.deploy.edge.adminCaBundle", "is not a list of PEM certificates"))?;
         let bad_identity = || {
-            PortError::new(
-                Class::Invalid,
-                Reason::SecretInvalid,
-                "the edge's client certificate can't be used: tls.crt and tls.key must be a PEM certificate and its key",
-            )
+            PortError::secret_invalid("the edge's client certificate can't be used: tls.crt and tls.key must be a PEM certificate and its key")
         };
         let pem = format!("{}\n{}", identity.key.expose_secret(), identity.certificate);
         let identity = Identity::from_pem(pem.as_bytes()).map_err(|_| bad_identity())?;

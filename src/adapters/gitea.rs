@@ -44,10 +44,8 @@ impl Gitea {
         if matches!(spec.name.as_str(), "." | "..") {
             return Err(PortError::invalid("spec.repository.name", "is not a repository's name"));
         }
-        let mut authorization = header::HeaderValue::from_str(&format!("token {}", token.expose_secret())).map_err(|_| {
-            let problem = "the key token of the forge's credentials Secret holds characters that no token has";
-            PortError::new(Class::Invalid, Reason::SecretInvalid, problem)
-        })?;
+        let mut authorization = header::HeaderValue::from_str(&format!("token {}", token.expose_secret()))
+            .map_err(|_| PortError::secret_invalid("the key token of the forge's credentials Secret holds characters that no token has"))?;
         authorization.set_sensitive(true);
         let client = http::client()
             .build()
@@ -202,6 +200,16 @@ impl Forge for Gitea {
         let body = json!({ "name": label.name, "color": format!("#{}", label.color), "description": label.description });
         self.send(self.in_repo(Method::POST, &["labels"]).json(&body), || self.no_repository()).await?;
         Ok(())
+    }
+
+    async fn prove_push(&self, existing: &Branch) -> Result<(), PortError> {
+        // Gitea asks for scope and right first, and only then whether the branch is
+        // there. It is its own origin, so that none is made if it was just removed.
+        let body = json!({ "new_branch_name": existing, "old_ref_name": existing });
+        match self.send(self.in_repo(Method::POST, &["branches"]).json(&body), || self.no_branch(existing)).await {
+            Err(error) if error.class == Class::Conflict => Ok(()),
+            other => other.map(drop),
+        }
     }
 }
 

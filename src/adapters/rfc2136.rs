@@ -190,17 +190,18 @@ impl Dns for Rfc2136 {
 }
 
 fn signer(key: &TsigKey) -> Result<TSigner, PortError> {
-    let invalid = |problem: String| PortError::new(Class::Invalid, Reason::SecretInvalid, format!("the DNS key can't be used: {problem}"));
+    // No value is quoted, nor an error that may quote one: with two keys mixed up,
+    // any of them is the secret.
+    let invalid = |problem: &str| PortError::secret_invalid(format!("the DNS key can't be used: {problem}"));
     let algorithm = match key.algorithm.to_ascii_lowercase().trim_end_matches('.') {
         "hmac-sha256" => TsigAlgorithm::HmacSha256,
         "hmac-sha384" => TsigAlgorithm::HmacSha384,
         "hmac-sha512" => TsigAlgorithm::HmacSha512,
-        other => return Err(invalid(format!("algorithm {other:?} is not hmac-sha256, hmac-sha384 or hmac-sha512"))),
+        _ => return Err(invalid("algorithm is not hmac-sha256, hmac-sha384 or hmac-sha512")),
     };
     let secret = BASE64_STANDARD
         .decode(key.secret.expose_secret().trim())
-        // The decoder's error would name an offending byte of the secret.
-        .map_err(|_| invalid("secret is not base64".into()))?;
-    let name = Name::from_str(&key.name).map_err(|e| invalid(format!("keyName {:?}: {e}", key.name)))?;
-    TSigner::new(secret, algorithm, name, FUDGE).map_err(|e| invalid(e.to_string()))
+        .map_err(|_| invalid("secret is not base64"))?;
+    let name = Name::from_str(&key.name).map_err(|_| invalid("keyName is not a domain name"))?;
+    TSigner::new(secret, algorithm, name, FUDGE).map_err(|_| invalid("the signer does not take it"))
 }

@@ -116,12 +116,17 @@ where
 /// Also what `flywheel doctor` asks of a forge.
 pub async fn see_forge(forge: Arc<dyn Forge>, spec: &FactorySpec) -> Result<ForgeSeen, PortError> {
     let base: Branch = spec.repository.base_branch.parse().map_err(|e| PortError::invalid("spec.repository.baseBranch", e))?;
-    Ok(ForgeSeen {
+    let seen = ForgeSeen {
         account: forge.account().await?,
         repository: forge.repository().await?,
         base: forge.branch(&base).await?,
         labels: forge.labels().await?,
-    })
+    };
+    // What the account lacks is told by its own message, which says where to give it.
+    if seen.repository.may_push && !seen.repository.archived {
+        forge.prove_push(&base).await?;
+    }
+    Ok(seen)
 }
 
 /// Also what `flywheel doctor` asks of a DNS server.

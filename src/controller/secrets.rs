@@ -64,7 +64,7 @@ pub async fn read(
 impl AllowedSecret {
     /// The value under `key`, which must be there, be text, and not be empty.
     pub fn value(&self, key: &str) -> Result<SecretString, PortError> {
-        let invalid = |problem: &str| PortError::new(Class::Waiting, Reason::SecretInvalid, format!("{}: key {key} {problem}", self.label));
+        let invalid = |problem: &str| PortError::secret_invalid(format!("{}: key {key} {problem}", self.label));
         let bytes = self.secret.data.as_ref().and_then(|data| data.get(key)).ok_or_else(|| invalid("is missing"))?;
         let text = std::str::from_utf8(&bytes.0).map_err(|_| invalid("is not text"))?.trim();
         if text.is_empty() {

@@ -68,6 +68,13 @@ impl PortError {
         Self::new(Class::Invalid, Reason::Invalid, format!("{path}: {problem}"))
     }
 
+    /// A Secret's value that can't be used. `problem` names the key, and never
+    /// quotes a value: whoever mixes two keys up would find one in a condition.
+    pub fn secret_invalid(problem: impl Into<String>) -> Self {
+        // Waiting: somebody gives the Secret another value, and no event tells.
+        Self::new(Class::Waiting, Reason::SecretInvalid, problem)
+    }
+
     /// No answer, or not in time.
     pub fn unreachable(server: impl std::fmt::Display) -> Self {
         Self::new(

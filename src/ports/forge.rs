@@ -18,6 +18,10 @@ pub trait Forge: Send + Sync {
     async fn labels(&self) -> Result<Vec<String>, PortError>;
     /// Makes a label. One of that name that is there already is left as it is.
     async fn create_label(&self, label: &Label) -> Result<(), PortError>;
+    /// Proves that the token itself may push branches, by a write that changes
+    /// nothing. [`Repository::may_push`] is about its account: a token may have
+    /// fewer rights. `existing` is a branch that is there.
+    async fn prove_push(&self, existing: &Branch) -> Result<(), PortError>;
 }
 
 /// A repository, and what the account may do there.

@@ -147,7 +147,7 @@ fn settings_that_cant_be_used_are_told_by_their_path() {
     let other = authority.client();
     let swapped = ClientIdentity { certificate: identity.certificate.clone(), key: other.key.clone() };
     let garbage = ClientIdentity { certificate: "x".into(), key: "secret-key-0c1d".into() };
-    refused(made(&good, &swapped), Class::Invalid, Reason::SecretInvalid, "tls.crt and tls.key", &key_lines(&other));
-    refused(made(&good, &garbage), Class::Invalid, Reason::SecretInvalid, "tls.crt and tls.key", &["secret-key-0c1d"]);
+    refused(made(&good, &swapped), Class::Waiting, Reason::SecretInvalid, "tls.crt and tls.key", &key_lines(&other));
+    refused(made(&good, &garbage), Class::Waiting, Reason::SecretInvalid, "tls.crt and tls.key", &["secret-key-0c1d"]);
     assert!(!format!("{identity:?}").contains(key_lines(&identity)[0]), "Debug shows the key");
 }

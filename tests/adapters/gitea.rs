@@ -227,6 +227,20 @@ async fn a_label_is_made_only_where_there_is_none() {
 }
 
 #[tokio::test]
+async fn a_push_is_proven_by_the_refusal_to_make_what_is_there() {
+    let said = |message| json!({ "message": message });
+    let (server, client) = answering(json_answer(409, &said("The branch already exists."))).await;
+    client.prove_push(&main_branch()).await.unwrap();
+    let asked = server.received_requests().await.unwrap();
+    assert_eq!((asked[0].method.as_str(), asked[0].url.path()), ("POST", "/api/v1/repos/prim/factory/branches"));
+    assert_eq!(asked[0].body_json::<Value>().unwrap(), json!({ "new_branch_name": "main", "old_ref_name": "main" }));
+
+    let (_server, client) = answering(json_answer(403, &said("required=[write:repository]"))).await;
+    let result = client.prove_push(&main_branch()).await;
+    refused(result, Class::Denied, Reason::PermissionMissing, "write:repository", &[TOKEN]);
+}
+
+#[tokio::test]
 async fn nobody_there_is_unreachable() {
     let client = client(&spec(&format!("http://{}", closed_port().await)));
     refused(client.account().await, Class::Transient, Reason::Unreachable, "check its address", &[TOKEN]);
@@ -263,7 +277,7 @@ async fn an_answer_that_breaks_off_is_unreachable() {
 fn a_token_that_cant_be_sent_is_told_and_not_shown() {
     telemetry::install_crypto_provider();
     let result: Result<(), PortError> = Gitea::new(&spec("https://forge.example"), &"bad\ntoken-2f6e".into()).map(|_| ());
-    refused(result, Class::Invalid, Reason::SecretInvalid, "token", &["2f6e"]);
+    refused(result, Class::Waiting, Reason::SecretInvalid, "token", &["2f6e"]);
     for name in [".", ".."] {
         let spec = RepositorySpec { name: name.into(), ..spec("https://forge.example") };
         refused(Gitea::new(&spec, &TOKEN.into()).map(|_| ()), Class::Invalid, Reason::Invalid, "spec.repository.name", &[TOKEN]);

@@ -138,11 +138,20 @@ fn settings_that_cant_be_used_are_told_by_their_path() {
 
     let reason = Reason::SecretInvalid;
     let wrong = TsigKey { algorithm: "hmac-md5".into(), ..key() };
-    refused(made(&spec(server), &wrong), Class::Invalid, reason, "hmac-md5", &secrets);
+    refused(made(&spec(server), &wrong), Class::Waiting, reason, "algorithm", &secrets);
     let wrong = TsigKey { secret: "not base64!".into(), ..key() };
-    refused(made(&spec(server), &wrong), Class::Invalid, reason, "not base64", &["not base64!"]);
+    refused(made(&spec(server), &wrong), Class::Waiting, reason, "not base64", &["not base64!"]);
     let wrong = TsigKey { name: "a..b".into(), ..key() };
-    refused(made(&spec(server), &wrong), Class::Invalid, reason, "keyName", &secrets);
+    refused(made(&spec(server), &wrong), Class::Waiting, reason, "keyName", &secrets);
+    // Two keys mixed up: the secret stands where a name should.
+    let secret = BASE64_STANDARD.encode(SECRET);
+    for swapped in [
+        TsigKey { algorithm: secret.clone(), secret: "hmac-sha256".into(), ..key() },
+        TsigKey { name: format!("{secret}..{secret}"), secret: KEY.into(), ..key() },
+    ] {
+        refused(made(&spec(server), &swapped), Class::Waiting, reason, "the DNS key can't be used", &secrets);
+        refused(made(&spec(server), &swapped), Class::Waiting, reason, "the DNS key", &[&secret.to_lowercase()]);
+    }
     // As BIND's tsig-keygen and others may write it.
     for algorithm in ["HMAC-SHA256", "hmac-sha384.", "hmac-sha512"] {
         made(&spec(server), &TsigKey { algorithm: algorithm.into(), ..key() }).unwrap();

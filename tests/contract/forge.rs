@@ -23,6 +23,8 @@ pub enum Who {
     Bot,
     /// The bot's, without any scope for repositories.
     Unscoped,
+    /// The bot's, with scopes for reading alone.
+    ReadScoped,
     /// Of an account that may read the repository, and no more.
     Reader,
     /// The repository's administrator's.
@@ -191,6 +193,23 @@ async fn tokens(arrange: &dyn Arrange) {
     assert!(!reader.repository().await.unwrap().may_push);
     assert!(!reader.branch(&main_branch()).await.unwrap().may_merge);
     refused(reader.create_label(&label).await, Class::Denied, Reason::PermissionMissing, "create_label as Reader");
+    pushes(arrange).await;
+}
+
+/// An account may push; whether its token may, only a write shows.
+async fn pushes(arrange: &dyn Arrange) {
+    let main = main_branch();
+    let bot = arrange.forge(Who::Bot).await;
+    let before = bot.branch(&main).await.unwrap();
+    bot.prove_push(&main).await.unwrap();
+    assert_eq!(bot.branch(&main).await.unwrap(), before, "a proof changes nothing");
+    assert!(arrange.forge(Who::ReadScoped).await.repository().await.unwrap().may_push, "its account may");
+    for who in [Who::ReadScoped, Who::Unscoped, Who::Reader] {
+        let forge = arrange.forge(who).await;
+        refused(forge.prove_push(&main).await, Class::Denied, Reason::PermissionMissing, &format!("prove_push as {who:?}"));
+    }
+    let nobody = arrange.forge(Who::Nobody).await;
+    refused(nobody.prove_push(&main).await, Class::Denied, Reason::TokenRejected, "prove_push as Nobody");
 }
 
 async fn administration(arrange: &dyn Arrange) {

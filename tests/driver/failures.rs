@@ -99,6 +99,18 @@ async fn a_secrets_key_must_be_there_be_text_and_not_be_empty() {
 }
 
 #[tokio::test]
+async fn a_token_with_less_rights_than_its_account_is_found() {
+    let mut run = Run::new();
+    run.world.change(|w| w.forge.tokens.get_mut(world::forge::BOT.1).unwrap().writes = false);
+    run.pass().await.result.unwrap();
+    run.says("ForgeReady", "False", "PermissionMissing");
+    run.says("Stalled", "True", "PermissionMissing");
+    run.world.change(|w| w.forge.tokens.get_mut(world::forge::BOT.1).unwrap().writes = true);
+    run.pass().await.result.unwrap();
+    run.says("Ready", "True", "Verified");
+}
+
+#[tokio::test]
 async fn several_failures_are_all_told_and_the_stuck_one_first() {
     let mut run = Run::new();
     run.world.change(|w| {

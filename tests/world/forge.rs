@@ -55,6 +55,8 @@ pub struct Token {
     pub account: String,
     /// It may be used for repositories and issues.
     pub scoped: bool,
+    /// It may be used for writing.
+    pub writes: bool,
 }
 
 /// The repository.
@@ -98,7 +100,7 @@ pub fn good_rule() -> Rule {
 impl ForgeState {
     pub(super) fn good() -> Self {
         let everybody = || [BOT.0, ADMIN.0].map(String::from).into();
-        let token = |(account, token): (&str, &str)| (token.to_owned(), Token { account: account.into(), scoped: true });
+        let token = |(account, token): (&str, &str)| (token.to_owned(), Token { account: account.into(), scoped: true, writes: true });
         Self {
             url: URL.into(),
             outage: None,
@@ -174,6 +176,12 @@ impl Client {
         })
     }
 
+    /// A write; `look` gets to see the repository only if the token may write.
+    fn writing<T>(&self, look: impl FnOnce(&mut Repo, &str) -> Result<T, PortError>) -> Result<T, PortError> {
+        let may = self.world.read(|state| state.forge.tokens.get(&self.token).is_none_or(|token| token.writes));
+        self.in_repo(|repo, account| if may { look(repo, account) } else { Err(denied("the token lacks a scope write:…")) })
+    }
+
     fn as_admin<T>(&self, look: impl FnOnce(&Repo) -> Result<T, PortError>) -> Result<T, PortError> {
         self.in_repo(|repo, account| if repo.admins.contains(account) { look(repo) } else { Err(denied("only for administrators")) })
     }
@@ -187,7 +195,7 @@ fn no_branch(name: &Branch) -> PortError {
 impl Forge for Client {
     async fn account(&self) -> Result<String, PortError> {
         self.world.read(|state| match state.forge.account(&self.url, &self.token)? {
-            Token { account, scoped: true } => Ok(account.clone()),
+            Token { account, scoped: true, .. } => Ok(account.clone()),
             Token { scoped: false, .. } => Err(denied("the token lacks the scope read:user")),
         })
     }
@@ -221,7 +229,7 @@ impl Forge for Client {
         if let Some(refusal) = self.world.read(|state| state.forge.label_refusal) {
             return Err(refusal.error(&self.url));
         }
-        self.in_repo(|repo, account| {
+        self.writing(|repo, account| {
             if repo.labels.iter().any(|l| l.name == label.name) {
                 return Ok(());
             }
@@ -230,6 +238,15 @@ impl Forge for Client {
             }
             repo.labels.push(label.clone());
             Ok(())
+        })
+    }
+
+    async fn prove_push(&self, existing: &Branch) -> Result<(), PortError> {
+        self.writing(|repo, account| {
+            if !repo.writers.contains(account) {
+                return Err(denied("no write access to code"));
+            }
+            repo.branches.get(existing.as_str()).map(drop).ok_or_else(|| no_branch(existing))
         })
     }
 }

@@ -35,6 +35,7 @@ const BOT: &str = "flywheel-bot";
 struct RealGitea {
     reader: String,
     unscoped: String,
+    read_scoped: String,
     commits: AtomicU32,
 }
 
@@ -82,6 +83,13 @@ impl RealGitea {
         Self {
             reader: token(READER, &password, "contract", &["read:user", "write:repository", "write:issue"]).await,
             unscoped: token(BOT, &state_file("forge/bot-password"), "contract", &["read:notification"]).await,
+            read_scoped: token(
+                BOT,
+                &state_file("forge/bot-password"),
+                "contract-read",
+                &["read:user", "read:repository", "read:issue"],
+            )
+            .await,
             commits: AtomicU32::new(0),
         }
     }
@@ -90,6 +98,7 @@ impl RealGitea {
         match who {
             Who::Bot => file_at("FORGE_BOT_TOKEN_FILE"),
             Who::Unscoped => self.unscoped.clone(),
+            Who::ReadScoped => self.read_scoped.clone(),
             Who::Reader => self.reader.clone(),
             Who::Admin => file_at("FORGE_TOKEN_FILE"),
             Who::Nobody => "0".repeat(40),
