@@ -11,6 +11,10 @@ pub struct ControllerConfig {
     #[arg(long, env = "FLYWHEEL_NAMESPACE", default_value = "flywheel")]
     pub namespace: String,
 
+    /// Namespace of gate Jobs.
+    #[arg(long, env = "FLYWHEEL_GATES_NAMESPACE", default_value = "flywheel-gates")]
+    pub gates_namespace: String,
+
     /// Address of health checks (/livez, /readyz) and metrics (/metrics).
     #[arg(long, env = "FLYWHEEL_HEALTH_LISTEN", default_value = "0.0.0.0:8080")]
     pub health_listen: SocketAddr,

@@ -110,7 +110,10 @@ async fn health_tells_alive_from_ready() {
     let get = |path: &str| ask(router.clone(), Request::get(path).body(Body::empty()).unwrap());
     assert_eq!(get("/livez").await.0, StatusCode::OK);
     assert_eq!(get("/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
-    run.cx.set_ready();
+    for kind in ["Factory", "GateRun"] {
+        assert_eq!(get("/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE, "{kind} is not watched yet");
+        run.cx.note_filled(kind);
+    }
     assert_eq!(get("/readyz").await.0, StatusCode::OK);
     let response = health::router(run.cx).oneshot(Request::get("/metrics").body(Body::empty()).unwrap()).await.unwrap();
     assert!(response.headers()["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));

@@ -119,6 +119,16 @@ reasons! {
     CertificateRejected,
     /// The edge's configuration has no route list for Flywheel.
     RouteListMissing,
+    /// The gate's Job runs.
+    Running,
+    /// The gate passed.
+    Passed,
+    /// The gate refuted something that is required.
+    Failed,
+    /// The gate could not try something that is required.
+    Blocked,
+    /// The gate itself broke: crash, eviction, time-out.
+    Broken,
     /// A promise Flywheel makes to itself was broken; please report it.
     InternalError,
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::context::Context;
+use super::{context::Context, gate_run};
 use crate::{
     api::conditions::Reason,
     decide::Action,
@@ -24,7 +24,7 @@ pub struct Hands {
 /// Does `actions` in order, up to the first that fails.
 pub async fn all(actions: &[Action], hands: &Hands, cx: &Context) -> Result<(), PortError> {
     for action in actions {
-        let result = one(action, hands).await;
+        let result = one(action, hands, cx).await;
         let label = result.as_ref().map_or_else(|error| error.class.as_str(), |()| "ok");
         cx.metrics.actions.get_or_create(&ActionLabels { action: action.name(), result: label }).inc();
         result?;
@@ -33,9 +33,10 @@ pub async fn all(actions: &[Action], hands: &Hands, cx: &Context) -> Result<(), 
     Ok(())
 }
 
-async fn one(action: &Action, hands: &Hands) -> Result<(), PortError> {
+async fn one(action: &Action, hands: &Hands, cx: &Context) -> Result<(), PortError> {
     match action {
         Action::CreateLabel(label) => forge(hands)?.create_label(label).await,
+        Action::CreateGate(objects) => gate_run::create(objects, &cx.client).await,
     }
 }
 

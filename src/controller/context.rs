@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -43,13 +43,21 @@ pub struct Context {
     pub recorder: Recorder,
     pokes: mpsc::Sender<ObjectRef<Factory>>,
     resync: Duration,
-    ready: AtomicBool,
+    /// Namespace of gate Jobs.
+    pub gates_namespace: String,
+    unfilled: AtomicUsize,
 }
+
+/// Kinds whose caches must be filled before the process is ready.
+const KINDS: usize = 2;
 
 impl Context {
     /// A context on real servers.
     pub fn new(client: Client, config: &ControllerConfig, pokes: mpsc::Sender<ObjectRef<Factory>>) -> Self {
-        Self::with_world(client, Arc::new(RealServers), Arc::new(SystemClock), pokes, config.resync())
+        Self {
+            gates_namespace: config.gates_namespace.clone(),
+            ..Self::with_world(client, Arc::new(RealServers), Arc::new(SystemClock), pokes, config.resync())
+        }
     }
 
     /// A context on any outside world.
@@ -69,7 +77,8 @@ impl Context {
             metrics: Metrics::default(),
             pokes,
             resync,
-            ready: AtomicBool::new(false),
+            gates_namespace: "flywheel-gates".into(),
+            unfilled: AtomicUsize::new(KINDS),
         }
     }
 
@@ -91,13 +100,14 @@ impl Context {
         }
     }
 
-    /// Notes that the caches are filled.
-    pub fn set_ready(&self) {
-        self.ready.store(true, Ordering::Relaxed);
+    /// Notes that a kind's cache is filled, once for each kind.
+    pub fn note_filled(&self, kind: &'static str) {
+        self.unfilled.fetch_sub(1, Ordering::Relaxed);
+        tracing::debug!(kind, "cache filled");
     }
 
-    /// Whether the caches are filled.
+    /// Whether all caches are filled.
     pub fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed)
+        self.unfilled.load(Ordering::Relaxed) == 0
     }
 }

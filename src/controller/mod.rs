@@ -7,30 +7,34 @@ pub mod context;
 pub mod deliveries;
 pub mod driver;
 pub mod factory;
+pub mod gate_run;
 pub mod health;
 pub mod secrets;
 pub mod status;
+pub mod watch;
 pub mod webhook;
 
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use futures::{FutureExt, StreamExt, future::Shared};
+use futures::{FutureExt, Stream, StreamExt};
+use k8s_openapi::api::batch::v1::Job;
 use kube::{
     Api, Client, ResourceExt,
     api::ListParams,
     core::DeserializeGuard,
-    runtime::{Controller, PredicateConfig, WatchStreamExt, controller, predicates, reflector, reflector::ObjectRef, watcher},
+    runtime::{WatchStreamExt, reflector::ObjectRef, watcher},
 };
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::{api::factory::Factory, config::ControllerConfig, telemetry};
+use crate::{
+    api::{factory::Factory, gate_run::GateRun},
+    config::ControllerConfig,
+    telemetry,
+};
 use context::Context;
-use driver::pass;
 
-/// Objects of a kind worked on at a time.
-const CONCURRENCY: u16 = 8;
 /// Pokes that may wait; a poke that finds the queue full is dropped, since the
 /// resync does its work later.
 const POKES: usize = 256;
@@ -47,12 +51,15 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let (pokes, poked) = mpsc::channel(POKES);
     let cx = Arc::new(Context::new(client.clone(), &config, pokes));
 
-    let factories = factories(client, &config, cx.clone(), poked, shutdown.clone());
+    let gates = changed_gates(&client, &config.gates_namespace);
+    let factories = watch::run::<Factory>(cx.clone(), &config.namespace, ReceiverStream::new(poked), shutdown.clone());
+    let gate_runs = watch::run::<GateRun>(cx.clone(), &config.namespace, gates, shutdown.clone());
     tracing::info!(namespace = %config.namespace, version = env!("CARGO_PKG_VERSION"), "controller started");
-    let (health, webhook, ()) = futures::join!(
+    let (health, webhook, (), ()) = futures::join!(
         health::serve(health, cx.clone(), shutdown.clone()),
         webhook::serve(webhook, cx.clone(), shutdown.clone()),
         factories,
+        gate_runs,
     );
     health.context("health server")?;
     webhook.context("webhook server")?;
@@ -60,44 +67,16 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One Controller for Factories: a change of the spec, a poke or the resync
-/// starts a pass. Status writes don't, or each would start the next.
-async fn factories(
-    client: Client,
-    config: &ControllerConfig,
-    cx: Arc<Context>,
-    poked: mpsc::Receiver<ObjectRef<Factory>>,
-    shutdown: Shared<impl Future<Output = ()> + Send + 'static>,
-) {
-    let api: Api<DeserializeGuard<Factory>> = Api::namespaced(client, &config.namespace);
-    let (reader, writer) = reflector::store();
-    let ready = reader.clone();
-    let cx_ready = cx.clone();
-    let objects = watcher(api, watcher::Config::default())
-        .default_backoff()
-        .reflect(writer)
-        .applied_objects()
-        .predicate_filter(predicates::generation, PredicateConfig::default());
-    let poked = ReceiverStream::new(poked)
-        .map(|factory: ObjectRef<Factory>| ObjectRef::new(&factory.name).within(factory.namespace.as_deref().unwrap_or_default()));
-    let controller = Controller::for_stream(objects, reader)
-        .with_config(controller::Config::default().concurrency(CONCURRENCY))
-        .reconcile_on(poked)
-        .graceful_shutdown_on(shutdown)
-        .run(pass::<Factory>, driver::on_error::<Factory>, cx)
-        .for_each(|result| async {
-            match result {
-                Ok((object, _)) => tracing::debug!(kind = "Factory", name = %object.name, "pass done"),
-                // A poke for an object that is gone, or a watch that will resume.
-                Err(error) => tracing::debug!(error = telemetry::chain(&error), "no pass"),
-            }
-        });
-    let note_ready = async move {
-        if ready.wait_until_ready().await.is_ok() {
-            cx_ready.set_ready();
-        }
-    };
-    futures::join!(controller, note_ready);
+/// GateRuns whose Jobs changed. A Job is in another namespace than its GateRun,
+/// so that no owner reference leads back; its labels do.
+fn changed_gates(client: &Client, gates: &str) -> impl Stream<Item = ObjectRef<GateRun>> + use<> {
+    let jobs: Api<Job> = Api::namespaced(client.clone(), gates);
+    let ours = watcher::Config::default().labels(gate_run::NAME_LABEL);
+    watcher(jobs, ours).default_backoff().touched_objects().filter_map(|job| async move {
+        let job = job.inspect_err(|error| tracing::debug!(error = telemetry::chain(error), "watch of gate Jobs")).ok()?;
+        let label = |name: &str| job.labels().get(name).cloned();
+        Some(ObjectRef::new(&label(gate_run::NAME_LABEL)?).within(&label(gate_run::NAMESPACE_LABEL)?))
+    })
 }
 
 /// Without its CRDs the controller would watch for ever in vain.

@@ -5,9 +5,12 @@
 
 pub mod audit;
 pub mod factory;
+pub mod gate_run;
 pub mod retry;
 
 use std::time::Duration;
+
+use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
 
 use crate::{api::conditions::Statement, ports::forge::Label};
 
@@ -26,17 +29,28 @@ pub struct Decision<S> {
 }
 
 /// One effect on the outside world, with every name it needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Makes a label in the factory repository.
     CreateLabel(Label),
+    /// Makes a gate's Job and its inputs.
+    CreateGate(Box<GateObjects>),
+}
+
+/// A gate's Job, and the ConfigMap that it reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GateObjects {
+    /// The inputs.
+    pub config: ConfigMap,
+    /// The run.
+    pub job: Job,
 }
 
 impl Action {
     /// Whether it can neither be undone nor harmlessly repeated.
     pub fn irreversible(&self) -> bool {
         match self {
-            Self::CreateLabel(_) => false,
+            Self::CreateLabel(_) | Self::CreateGate(_) => false,
         }
     }
 
@@ -44,6 +58,7 @@ impl Action {
     pub fn name(&self) -> &'static str {
         match self {
             Self::CreateLabel(_) => "create_label",
+            Self::CreateGate(_) => "create_gate",
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::api::conditions::Reason;
 /// What to do about `reason`, in general; the condition's message has the names.
 pub fn remedy(reason: Reason) -> &'static str {
     match reason {
-        Reason::Verified | Reason::Delivering => "Nothing: it is good.",
+        Reason::Verified | Reason::Delivering | Reason::Passed => "Nothing: it is good.",
         Reason::NotChecked => "Mend what it depends on first; the message names the condition.",
         Reason::Invalid => "Correct the field that the message names, and apply the object again.",
         Reason::SecretNotFound => "Create the Secret with the keys that `kubectl explain` of the field lists. It is looked for every 30 s.",
@@ -41,6 +41,10 @@ pub fn remedy(reason: Reason) -> &'static str {
             "Make adminCaBundle the CA of the edge's admin certificate, adminServerName its name, and the client certificate one that the edge lets in."
         }
         Reason::RouteListMissing => "Give the edge's configuration a subroute with \"@id\": \"flywheel-routes\".",
+        Reason::Running => "Nothing yet: it ends by itself, at the latest after spec.timeoutSeconds.",
+        Reason::Failed => "Mend what status.results names, and make another change.",
+        Reason::Blocked => "See status.results for what could not be tried, and supply it.",
+        Reason::Broken => "Run the gate again; if it breaks again, look at the Job's pod.",
         Reason::InternalError => "Report it, with the controller's log.",
     }
 }

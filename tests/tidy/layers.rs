@@ -43,15 +43,13 @@ const LAYERS: &[Layer] = &[
     Layer { folder: "adapters", own: &["api", "ports"], not: &["kube", "k8s_openapi"], but: &[] },
     Layer {
         folder: "controller",
-        own: &["api", "ports", "decide", "config", "telemetry"],
+        own: &["api", "ports", "decide", "gate", "config", "telemetry"],
         not: &[],
         but: &[
             ("src/controller/context.rs", "crate::adapters::connect::RealServers"),
             ("src/controller/context.rs", "crate::adapters::clock::SystemClock"),
         ],
     },
-    Layer { folder: "prim", own: &["api"], not: &["kube", "k8s_openapi", "async_trait", "secrecy", "tracing"], but: &[] },
-    Layer { folder: "scaffold", own: &["api", "prim"], not: &["kube", "k8s_openapi", "async_trait", "secrecy", "tracing"], but: &[] },
     Layer { folder: "gate", own: &["api"], not: &["kube"], but: &[] },
     Layer {
         folder: "doctor",
