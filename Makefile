@@ -40,19 +40,20 @@ programs: $(TESTBED) ## build every program the test bed runs, start nothing
 
 ##@ Tests
 .PHONY: check test-fast test-kit test-control-plane test-bed test-e2e soak
-check: needs $(CARGO_DENY) ## formatting, lints, licences, sources, generated files
+check: $(TESTBED) $(CARGO_DENY) ## formatting, lints, licences, sources, generated files
 	cargo fmt --check
 	@# clippy-driver around an ordinary build: our crate is linted, and the
 	@# dependencies are the ones the tests have built, not a second graph.
 	CLIPPY_ARGS="-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__" RUSTC_WORKSPACE_WRAPPER=clippy-driver cargo build --locked --all-targets --all-features
 	$(CARGO_DENY) --offline check bans licenses sources --hide-inclusion-graph
 	cargo run --locked --quiet -- generate --check
+	@helm=$$($(TESTBED) program helm) && PATH="$$helm:$$PATH" manifests/render.sh --check
 	e2e/scripts/check-go.sh
 test-fast: ## what needs no server but its own: under a minute once built
 	cargo test --locked --lib --test it
 	cd e2e/testbed && go test -short ./...
 test-kit: $(TESTBED) ## the factory repository's kit, under Bun
-	@$(TESTBED) build >/dev/null && e2e/scripts/test-kit.sh
+	@e2e/scripts/test-kit.sh
 test-control-plane: export CLUSTER := control-plane
 test-control-plane: $(TESTBED) ## what needs a real API server, and no node
 	@trap '$(TESTBED) down' EXIT; $(TESTBED) up; $(ENV); cargo test --locked --features e2e --test e2e -- control_plane::

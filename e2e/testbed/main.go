@@ -23,6 +23,7 @@ const usage = `usage: testbed COMMAND
   status   list the parts
   factory  print the Factory of this bed's forge, zone and edge
   build    build every program, start nothing
+  program  print the directory of one program, built if need be: helm, bun, gitleaks
 
 CLUSTER=full (the default), control-plane or kubeconfig chooses the bed.
 FLYWHEEL_STATE and FLYWHEEL_CACHE choose its directories.
@@ -31,11 +32,12 @@ FLYWHEEL_STATE and FLYWHEEL_CACHE choose its directories.
 // commands maps each command onto what does it. "volumes" is the bed's own: it
 // runs as one of its processes.
 var commands = map[string]func(context.Context, *bed.Bed, []string) error{
-	"up":     withLock(up),
-	"down":   withLock(down),
-	"env":    env,
-	"status": status,
-	"build":  buildAll,
+	"up":      withLock(up),
+	"down":    withLock(down),
+	"env":     env,
+	"status":  status,
+	"build":   buildAll,
+	"program": program,
 	"factory": func(_ context.Context, b *bed.Bed, _ []string) error {
 		factory, err := install.Factory(b)
 		if err != nil {

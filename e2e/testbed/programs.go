@@ -88,6 +88,32 @@ func (p *programs) ensure(ctx context.Context, b *bed.Bed) (err error) {
 	return err
 }
 
+// program prints the directory that holds the named program, so that a script
+// which needs that one alone can put it on its PATH.
+func program(ctx context.Context, b *bed.Bed, args []string) error {
+	step.ToStderr()
+	if len(args) != 1 {
+		return errors.New("program takes one name: helm, bun or gitleaks")
+	}
+	var dir string
+	var err error
+	switch args[0] {
+	case "bun":
+		dir, err = bun.Ensure(ctx, b)
+	case "helm", "gitleaks":
+		binary := map[string]build.Binary{"helm": helmBinary, "gitleaks": image.Gitleaks}[args[0]]
+		dir, err = build.Ensure(ctx, b, binary)
+		dir = filepath.Dir(dir)
+	default:
+		return fmt.Errorf("there is no program %q: helm, bun or gitleaks", args[0])
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Println(dir)
+	return err
+}
+
 // binDir holds links to the tools for people, to be put on the PATH.
 func binDir(b *bed.Bed) string { return b.Path("bin") }
 

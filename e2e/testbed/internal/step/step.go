@@ -13,8 +13,17 @@ const titleWidth = 24
 
 var (
 	mu       sync.Mutex
-	terminal = isTerminal(os.Stdout)
+	output   = os.Stdout
+	terminal = isTerminal(output)
 )
+
+// ToStderr shows the steps on standard error from now on, for a command whose
+// standard output is its answer.
+func ToStderr() {
+	mu.Lock()
+	defer mu.Unlock()
+	output, terminal = os.Stderr, isTerminal(os.Stderr)
+}
 
 // Run does f as the step called title and prints one line when it ends. The
 // error comes back with the title in front.
@@ -49,7 +58,7 @@ func Progress(format string, args ...any) {
 func show(format string, args ...any) {
 	mu.Lock()
 	defer mu.Unlock()
-	fmt.Fprintf(os.Stdout, format, args...)
+	fmt.Fprintf(output, format, args...)
 }
 
 func isTerminal(f *os.File) bool {
