@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# The factory repository's own checks, in a copy: its dependencies never land in
-# the checkout.
+# The factory repository's own checks, in a copy of the working tree's files: its
+# dependencies never land in the checkout.
 set -euo pipefail
 
-bun=$(ls -d "$FLYWHEEL_CACHE"/tools/bun-*/ | tail -n 1)
+bun=$("$FLYWHEEL_CACHE/bin/testbed" program bun)
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-git archive HEAD src/scaffold/factory | tar -x -C "$copy" --strip-components 3
+# New files count, files that were deleted don't.
+git ls-files -z --cached --others --exclude-standard src/scaffold/factory |
+    while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
+    tar --null -T - -c | tar -x -C "$copy" --strip-components 3
 cd "$copy"
 export PATH="$bun:$PATH"
 bun install --frozen-lockfile
