@@ -13,30 +13,37 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export GOCACHE ?= $(CACHE)/go-build
 
 TESTBED := $(CACHE)/bin/testbed
+# The tests' bed keeps its state apart from the one that somebody works with.
+STATE := $(or $(FLYWHEEL_STATE),$(or $(XDG_STATE_HOME),$(HOME)/.local/state)/flywheel)
+TEST_STATE := $(patsubst %-test,%,$(STATE))-test
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
-# Loads what `make env` prints.
-ENV := set -a; eval "$$($(TESTBED) env)"; set +a
+# Loads what `make env` prints. The assignment fails where it does; eval would not.
+ENV := printed=$$($(TESTBED) env); set -a; eval "$$printed"; set +a
 
 ##@ The two commands
 .PHONY: demo test
 demo: up ## apply a real object and watch it become ready
 	@$(ENV); e2e/scripts/demo.sh
-test: needs ## run every test, on a bare machine too, with a table of times
+test: vacant ## run every test, on a bare machine too, with a table of times
 	@e2e/scripts/stages.sh programs check test-fast test-kit test-control-plane test-bed test-e2e
 
 ##@ The test bed
-.PHONY: up down env status programs
+.PHONY: up down env status programs vacant
 up: $(TESTBED) ## start cluster, forge, DNS, edge and controller; mend what is broken
 	@$(TESTBED) up
-down: $(TESTBED) ## end and remove all of it
+down: testbed-there ## end and remove all of it
 	@$(TESTBED) down
-env: $(TESTBED) ## print export lines: eval "$(make env)"
+env: testbed-there ## print export lines: eval "$(make env)"
 	@$(TESTBED) env
-status: $(TESTBED) ## list what runs
+status: testbed-there ## list what runs
 	@$(TESTBED) status
 programs: $(TESTBED) ## build every program the test bed runs, start nothing
 	@$(TESTBED) build
+
+# There is room for one full bed on a machine: better told now than in an hour.
+vacant: $(TESTBED)
+	@FLYWHEEL_STATE='$(TEST_STATE)' $(TESTBED) vacant
 
 ##@ Tests
 .PHONY: check test-fast test-kit test-control-plane test-bed test-e2e soak
@@ -55,11 +62,12 @@ test-fast: ## what needs no server but its own: under a minute once built
 test-kit: $(TESTBED) ## the factory repository's kit, under Bun
 	@e2e/scripts/test-kit.sh
 test-control-plane: export CLUSTER := control-plane
+test-control-plane test-e2e: export FLYWHEEL_STATE := $(TEST_STATE)
 test-control-plane: $(TESTBED) ## what needs a real API server, and no node
 	@trap '$(TESTBED) down' EXIT; $(TESTBED) up; $(ENV); cargo test --locked --features e2e --test e2e -- control_plane::
 test-bed: $(TESTBED) ## the test bed itself: three times up and down, every part killed and healed
 	cd e2e/testbed && go test -count=1 -timeout 20m -tags bed ./...
-test-e2e: $(TESTBED) ## everything together, on the whole test bed
+test-e2e: vacant ## everything together, on the whole test bed
 	@trap '$(TESTBED) down' EXIT; $(TESTBED) up; $(ENV); cargo test --locked --features e2e --test e2e -- --test-threads 1 cluster::
 soak: $(TESTBED) ## what is too long for every run: SOAK_ROUNDS times up, kill something, heal, down
 	@e2e/scripts/soak.sh
@@ -77,7 +85,7 @@ generate: up ## CRDs, references, rendered manifests
 	cargo run --locked --quiet -- generate
 	@$(ENV); manifests/render.sh
 
-.PHONY: needs help
+.PHONY: needs help testbed-there
 needs:
 	@e2e/scripts/needs.sh
 
@@ -85,6 +93,11 @@ needs:
 .PHONY: $(TESTBED)
 $(TESTBED): needs
 	@mkdir -p $(dir $@) && cd e2e/testbed && go build -o $@ .
+
+# What only looks or ends does so with the program that started the bed, even
+# where nothing could be built.
+testbed-there:
+	@[ -x $(TESTBED) ] || $(MAKE) $(TESTBED)
 
 # In a directory of its own: its dependencies are nobody else's.
 $(CARGO_DENY):

@@ -23,6 +23,7 @@ const usage = `usage: testbed COMMAND
   status   list the parts
   factory  print the Factory of this bed's forge, zone and edge
   build    build every program, start nothing
+  vacant   fail when another full bed is up
   program  print the directory of one program, built if need be: helm, bun, gitleaks
 
 CLUSTER=full (the default), control-plane or kubeconfig chooses the bed.
@@ -37,7 +38,8 @@ var commands = map[string]func(context.Context, *bed.Bed, []string) error{
 	"env":     env,
 	"status":  status,
 	"build":   buildAll,
-	"program": program,
+	"program": programDir,
+	"vacant":  vacant,
 	"factory": func(_ context.Context, b *bed.Bed, _ []string) error {
 		factory, err := install.Factory(b)
 		if err != nil {

@@ -88,9 +88,9 @@ func (p *programs) ensure(ctx context.Context, b *bed.Bed) (err error) {
 	return err
 }
 
-// program prints the directory that holds the named program, so that a script
+// programDir prints the directory that holds the named program, so that a script
 // which needs that one alone can put it on its PATH.
-func program(ctx context.Context, b *bed.Bed, args []string) error {
+func programDir(ctx context.Context, b *bed.Bed, args []string) error {
 	step.ToStderr()
 	if len(args) != 1 {
 		return errors.New("program takes one name: helm, bun or gitleaks")

@@ -6,8 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
-	"syscall"
 	"time"
 
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
@@ -37,6 +35,9 @@ func up(ctx context.Context, b *bed.Bed, _ []string) error {
 func upFull(ctx context.Context, b *bed.Bed) error {
 	if os.Geteuid() != 0 {
 		return errors.New("the full test bed makes a network namespace and runs containers: run it as root, or use CLUSTER=control-plane")
+	}
+	if err := cluster.RefuseForeign(b); err != nil {
+		return err
 	}
 	if err := step.Run("tools", func() (string, error) { return tools.Ensure(ctx) }); err != nil {
 		return err
@@ -96,6 +97,9 @@ func down(ctx context.Context, b *bed.Bed, _ []string) error {
 	return step.Run("down", func() (string, error) { return "clean", cluster.Down(ctx, b) })
 }
 
+// vacant fails when another full bed is up, before anybody waits for a build.
+func vacant(_ context.Context, b *bed.Bed, _ []string) error { return cluster.RefuseForeign(b) }
+
 // runVolumes is the process that provisions local volumes.
 func runVolumes(ctx context.Context, args []string) error {
 	var access kube.Access
@@ -115,38 +119,4 @@ func runVolumes(ctx context.Context, args []string) error {
 		return err
 	}
 	return volumes.Run(ctx, volumes.Config{Client: client, Dir: dir, Health: health})
-}
-
-const lockPoll = 100 * time.Millisecond
-
-// withLock lets one command at a time change a bed.
-func withLock(f func(context.Context, *bed.Bed, []string) error) func(context.Context, *bed.Bed, []string) error {
-	return func(ctx context.Context, b *bed.Bed, args []string) error {
-		if err := os.MkdirAll(filepath.Dir(b.State), 0o755); err != nil {
-			return err
-		}
-		// Beside the state directory, which `down` empties.
-		lock, err := os.OpenFile(b.State+".lock", os.O_CREATE|os.O_RDWR, 0o644)
-		if err != nil {
-			return err
-		}
-		defer lock.Close()
-		for said := false; ; said = true {
-			err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-			if err == nil {
-				return f(ctx, b, args)
-			}
-			if !errors.Is(err, syscall.EWOULDBLOCK) {
-				return fmt.Errorf("lock %s: %w", lock.Name(), err)
-			}
-			if !said {
-				fmt.Println("waiting for another testbed command")
-			}
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(lockPoll):
-			}
-		}
-	}
 }

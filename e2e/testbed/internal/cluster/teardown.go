@@ -46,7 +46,7 @@ func EndProcesses(b *bed.Bed) (count int, err error) {
 // Down ends and removes everything of the bed but its logs, in whatever state
 // it is, and checks that nothing is left.
 func Down(ctx context.Context, b *bed.Bed) error {
-	if err := refuseForeign(b); err != nil {
+	if err := RefuseForeign(b); err != nil {
 		return err
 	}
 	steps := []func() error{
@@ -161,9 +161,9 @@ func processes(b *bed.Bed) ([]int, error) {
 	return slices.DeleteFunc(pids, func(pid int) bool { return slices.Contains(own, pid) }), nil
 }
 
-// refuseForeign protects the bed of another state directory: the network
+// RefuseForeign protects the bed of another state directory: the network
 // namespace, its subnet and the cgroups exist once on a machine.
-func refuseForeign(b *bed.Bed) error {
+func RefuseForeign(b *bed.Bed) error {
 	if b.Mode != bed.Full {
 		return nil
 	}
@@ -173,7 +173,7 @@ func refuseForeign(b *bed.Bed) error {
 	}
 	for _, pid := range members {
 		if state := proc.BedOf(pid); state != "" && state != b.State {
-			return fmt.Errorf("another test bed is up, in %s: end it first (FLYWHEEL_STATE=%s testbed down)", state, filepath.Dir(state))
+			return fmt.Errorf("a test bed is up, in %s: end it first (FLYWHEEL_STATE=%s make down)", state, filepath.Dir(state))
 		}
 	}
 	return nil

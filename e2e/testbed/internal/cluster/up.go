@@ -26,7 +26,7 @@ const (
 // to be made while something of an earlier one still runs, that is ended: it
 // could reach nothing any more.
 func Network(ctx context.Context, b *bed.Bed) (note string, err error) {
-	if err := refuseForeign(b); err != nil {
+	if err := RefuseForeign(b); err != nil {
 		return "", err
 	}
 	if err := noteHost(b); err != nil {
