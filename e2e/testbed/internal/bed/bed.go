@@ -4,7 +4,9 @@
 package bed
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -70,16 +72,39 @@ func New(mode Mode, repo string) (*Bed, error) {
 		}
 		return filepath.Join(home, fallback, "flywheel")
 	}
-	b := &Bed{
-		Mode:  mode,
-		State: filepath.Join(dir("FLYWHEEL_STATE", "XDG_STATE_HOME", ".local/state"), string(mode)),
-		Cache: dir("FLYWHEEL_CACHE", "XDG_CACHE_HOME", ".cache"),
-		Repo:  repo,
+	state, err := Real(filepath.Join(dir("FLYWHEEL_STATE", "XDG_STATE_HOME", ".local/state"), string(mode)))
+	if err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
 	}
+	cache, err := Real(dir("FLYWHEEL_CACHE", "XDG_CACHE_HOME", ".cache"))
+	if err != nil {
+		return nil, fmt.Errorf("cache directory: %w", err)
+	}
+	b := &Bed{Mode: mode, State: state, Cache: cache, Repo: repo}
 	if mode == Full {
 		b.Netns = "flywheel"
 	}
 	return b, nil
+}
+
+// Real is path without symbolic links, as the kernel writes it in its tables of
+// mounts and sockets. The end of it need not exist yet. A relative path is left
+// as it is.
+func Real(path string) (string, error) {
+	if !filepath.IsAbs(path) {
+		return path, nil
+	}
+	rest := ""
+	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
+		real, err := filepath.EvalSymlinks(dir)
+		if err == nil {
+			return filepath.Join(real, rest), nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		rest = filepath.Join(filepath.Base(dir), rest)
+	}
 }
 
 // Path joins elements below the state directory.
