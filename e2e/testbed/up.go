@@ -17,7 +17,7 @@ import (
 )
 
 func up(ctx context.Context, b *bed.Bed, _ []string) error {
-	if err := os.MkdirAll(b.State, 0o755); err != nil {
+	if err := private(b.State); err != nil {
 		return err
 	}
 	begin := time.Now()
@@ -95,6 +95,15 @@ func down(ctx context.Context, b *bed.Bed, _ []string) error {
 		return errors.New("the full test bed belongs to root: run this as root")
 	}
 	return step.Run("down", func() (string, error) { return "clean", cluster.Down(ctx, b) })
+}
+
+// private makes the state directory its owner's alone: keys, repositories and
+// logs lie in it. Pods reach what is theirs by mounts.
+func private(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return os.Chmod(dir, 0o700)
 }
 
 // vacant fails when another full bed is up, before anybody waits for a build.

@@ -84,8 +84,9 @@ func Ensure(ctx context.Context, b *bed.Bed, binary string) (note string, err er
 		return "", err
 	}
 	started, err := proc.Ensure(ctx, b, proc.Spec{
-		Name:   "forge",
-		Argv:   []string{binary, "web", "--config", config},
+		Name: "forge",
+		// Gitea makes its database and repositories readable for everybody else.
+		Argv:   []string{"sh", "-c", `umask 077; exec "$0" "$@"`, binary, "web", "--config", config},
 		Env:    []string{"USER=" + runAs.Username, "GITEA_WORK_DIR=" + b.Path("forge")},
 		Dir:    b.Path("forge"),
 		Config: []string{config},

@@ -93,7 +93,7 @@ func (h history) write(b *bed.Bed) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(b.State, 0o755); err != nil {
+	if err := os.MkdirAll(b.State, 0o700); err != nil {
 		return err
 	}
 	return os.WriteFile(historyPath(b), data, 0o644)
