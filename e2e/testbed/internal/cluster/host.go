@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
 	"flywheel.prim.sh/e2e/testbed/internal/netns"
@@ -95,9 +98,71 @@ func restoreHost(b *bed.Bed) error {
 			err = errors.Join(err, netns.RemoveDir())
 			continue
 		}
-		err = errors.Join(err, os.RemoveAll(dir))
+		err = errors.Join(err, removeUnused(dir))
 	}
 	return err
+}
+
+// removeUnused removes a directory that was not there before the bed, unless
+// somebody else has begun to use it meanwhile: of what lies in it only sockets
+// that nobody listens on, and what containerd and the kubelet are known to leave,
+// are taken for the bed's.
+func removeUnused(dir string) error {
+	mounts, err := mountsBelow(dir)
+	if err != nil || len(mounts) > 0 {
+		return err
+	}
+	var directories []string
+	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch {
+		case entry.IsDir():
+			directories = append(directories, path)
+		case entry.Type() == fs.ModeSocket && !answers(path), abandoned(path):
+			return ignoreMissing(os.Remove(path))
+		}
+		return nil
+	})
+	for _, path := range slices.Backward(directories) {
+		// One that still holds something is another's.
+		if removeErr := ignoreMissing(os.Remove(path)); !errors.Is(removeErr, syscall.ENOTEMPTY) && !errors.Is(removeErr, syscall.EBUSY) {
+			err = errors.Join(err, removeErr)
+		}
+	}
+	return err
+}
+
+// answers says whether a process listens on the socket.
+func answers(socket string) bool {
+	conn, err := net.Dial("unix", socket)
+	if err == nil {
+		conn.Close()
+	}
+	return !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, fs.ErrNotExist)
+}
+
+// abandoned tells the files that end with the bed and are named after no bed:
+// the loopback plugin's results, the device manager's checkpoint, links to logs
+// that are gone.
+func abandoned(path string) bool {
+	if dir, name := filepath.Split(path); dir == "/var/lib/cni/results/" && strings.HasPrefix(name, "cni-loopback-") {
+		container := strings.TrimSuffix(strings.TrimPrefix(name, "cni-loopback-"), "-lo")
+		others, err := filepath.Glob(dir + "*-" + container + "-*")
+		return err == nil && len(others) == 1 // a pod of another network has a result of that too
+	}
+	if path == "/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint" {
+		return !answers("/var/lib/kubelet/device-plugins/kubelet.sock")
+	}
+	if filepath.Dir(path) != "/var/log/containers" {
+		return false
+	}
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // hostFiles lists the bed's files outside of its state directory, for a host
