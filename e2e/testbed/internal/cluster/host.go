@@ -173,6 +173,15 @@ func hostFiles(b *bed.Bed) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The loopback plugin's network has the same name everywhere, its container's
+	// is in ours.
+	for _, result := range all {
+		container := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(result), "flywheel-"), "-eth0")
+		loopback := "/var/lib/cni/results/cni-loopback-" + container + "-lo"
+		if _, err := os.Lstat(loopback); err == nil {
+			all = append(all, loopback)
+		}
+	}
 	links, err := filepath.Glob("/var/log/containers/*")
 	if err != nil {
 		return nil, err
