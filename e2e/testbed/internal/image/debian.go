@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"sort"
 	"strings"
+	"time"
 
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
 	"flywheel.prim.sh/e2e/testbed/internal/step"
@@ -40,9 +41,33 @@ type deb struct {
 	sum  string // SHA-256 of the file
 }
 
-// offered asks apt which files it would download. On a fresh machine apt has to
-// be told first what there is.
-func offered(ctx context.Context) ([]deb, error) {
+// offeredFor is how long apt's answer is taken for the same; its lists, when they
+// are fetched again, end it at once.
+const offeredFor = time.Hour
+
+// offered is what apt would download. Asking takes it seconds.
+func offered(ctx context.Context, b *bed.Bed) ([]deb, error) {
+	on := ""
+	if lists, err := os.Stat("/var/lib/apt/lists"); err == nil {
+		on = lists.ModTime().String()
+	}
+	text, err := remembered(b, "offered", on, offeredFor, func() (string, error) {
+		debs, err := askFreshApt(ctx)
+		return strings.Join(inputs(debs), "\n"), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var debs []deb
+	for _, line := range strings.Split(text, "\n") {
+		file, sum, _ := strings.Cut(line, " ")
+		debs = append(debs, deb{file, sum})
+	}
+	return debs, nil
+}
+
+// askFreshApt asks apt. On a fresh machine it has to be told first what there is.
+func askFreshApt(ctx context.Context) ([]deb, error) {
 	debs, err := askApt(ctx)
 	if err == nil || os.Geteuid() != 0 || runtime.GOARCH != architecture {
 		return debs, err
@@ -54,6 +79,7 @@ func offered(ctx context.Context) ([]deb, error) {
 	return askApt(ctx)
 }
 
+// askApt asks apt which files it would download.
 func askApt(ctx context.Context) ([]deb, error) {
 	if runtime.GOARCH != architecture {
 		return nil, fmt.Errorf("images are assembled on %s alone, this machine is %s", architecture, runtime.GOARCH)

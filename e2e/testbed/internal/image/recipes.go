@@ -75,7 +75,7 @@ func goProgram(ctx context.Context, b *bed.Bed, name string) (recipe, error) {
 }
 
 func controller(ctx context.Context, b *bed.Bed, programs map[string]string) (recipe, error) {
-	debs, sums, err := common(ctx, programs)
+	debs, sums, err := common(ctx, b, programs)
 	if err != nil {
 		return recipe{}, err
 	}
@@ -104,7 +104,7 @@ func controllerConfig(packages string) Config {
 }
 
 func runtimeImage(ctx context.Context, b *bed.Bed, programs map[string]string) (recipe, error) {
-	debs, sums, err := common(ctx, programs)
+	debs, sums, err := common(ctx, b, programs)
 	if err != nil {
 		return recipe{}, err
 	}
@@ -166,18 +166,18 @@ func runtimeConfig(lockfile, packages string) Config {
 }
 
 // common are the inputs that controller and runtime share.
-func common(ctx context.Context, programs map[string]string) (debs []deb, sums []string, err error) {
+func common(ctx context.Context, b *bed.Bed, programs map[string]string) (debs []deb, sums []string, err error) {
 	for _, name := range []string{"flywheel", "gitleaks"} {
 		if programs[name] == "" {
 			return nil, nil, fmt.Errorf("the program %s is missing: build it first", name)
 		}
-		sum, err := fileSum(programs[name])
+		sum, err := programSum(b, name, programs[name])
 		if err != nil {
 			return nil, nil, err
 		}
 		sums = append(sums, name+" "+sum)
 	}
-	debs, err = offered(ctx)
+	debs, err = offered(ctx, b)
 	return debs, sums, err
 }
 
