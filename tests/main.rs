@@ -8,6 +8,7 @@
 //!   suites that keep it honest.
 //! - `adapters`: each adapter against a server that misbehaves.
 //! - `scaffold`: from documents to packages that pass the factory's own checks.
+//! - `gate`: the Job of a gate, and what is read back of its pod.
 //! - `driver`, `webhook`, with `apiserver`: the controller around all that.
 
 mod adapters;
@@ -19,6 +20,7 @@ mod drift;
 mod driver;
 mod fakes;
 mod fixtures;
+mod gate;
 mod scaffold;
 mod tidy;
 mod webhook;

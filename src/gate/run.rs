@@ -50,9 +50,6 @@ pub struct RunArgs {
     /// The laid-out tree.
     #[arg(long, default_value = "/opt/factory/work")]
     work: PathBuf,
-    /// The image's copy of the base branch's root.
-    #[arg(long, default_value = "/opt/factory")]
-    factory: PathBuf,
     #[command(flatten)]
     last_words: LastWords,
 }
@@ -90,12 +87,7 @@ fn read(args: &RunArgs) -> anyhow::Result<(Plan, Vec<SourceFile>)> {
 async fn every_step(args: &RunArgs, plan: &Plan, all: Vec<SourceFile>) -> Vec<Step> {
     let total = Duration::from_secs(plan.limits.total_seconds);
     let began = Instant::now();
-    let place = Place {
-        work: args.work.clone(),
-        factory: args.factory.clone(),
-        tools: "/usr/local/bin".into(),
-        patience: Duration::from_secs(plan.limits.tool_seconds),
-    };
+    let place = Place { work: args.work.clone(), tools: "/usr/local/bin".into(), patience: Duration::from_secs(plan.limits.tool_seconds) };
     let on_files = timeout(total, on_files(plan, all, &place));
     let on_service = timeout(total, on_service(args, plan));
     let (on_files, on_service) = tokio::join!(on_files, on_service);

@@ -6,4 +6,5 @@ mod contract;
 
 mod doctor;
 mod factory;
+mod gates;
 mod network;

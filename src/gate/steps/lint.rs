@@ -1,4 +1,5 @@
-//! Biome, by the base branch's configuration.
+//! Biome, by the base branch's configuration. A second configuration anywhere in
+//! the tree would be an error to it, not an addition.
 
 use super::{Place, environment, judged};
 use crate::gate::{exec::Tool, report::Step};
@@ -9,7 +10,7 @@ pub async fn step(primitive: &str, place: &Place) -> Step {
         program: place.tools.join("biome"),
         arguments: vec![
             "ci".into(),
-            format!("--config-path={}", place.factory.join("biome.json").display()),
+            "--config-path=biome.json".into(),
             "--vcs-enabled=false".into(),
             "--colors=off".into(),
             "--max-diagnostics=50".into(),

@@ -26,8 +26,6 @@ use super::{
 pub struct Place {
     /// The laid-out tree: `packages/<id>` and the root's configuration.
     pub work: PathBuf,
-    /// The image's copy of the base branch's root, with the dependencies.
-    pub factory: PathBuf,
     /// Directory of the tools.
     pub tools: PathBuf,
     /// Longest time for one of them.
@@ -48,15 +46,26 @@ fn judged(name: &str, result: Result<Output, ToolError>, remedy: &str) -> Step {
         Err(error @ ToolError::Late { .. }) => return Step::not(name, Verdict::Failed, error.to_string()),
         Err(error) => return Step::not(name, Verdict::Error, chain(error)),
     };
-    let mut said = format!("{}{}", output.stdout, output.stderr);
+    // Biome tells of problems there, and counts them here.
+    let mut said = format!("{}{}", output.stderr, output.stdout);
     cut(&mut said, MAX_OUTPUT);
     let step = match output.code {
         Some(0) => Step::passed(name),
-        Some(1 | 2) => Step { output: said, ..Step::not(name, Verdict::Failed, remedy) },
+        Some(1 | 2) => {
+            Step { message: Some(format!("{}{remedy}", beginning(&said))), output: said, ..Step::not(name, Verdict::Failed, "") }
+        }
         code => {
             let how = code.map_or("was killed".into(), |code| format!("exited with {code}"));
             Step { output: said, ..Step::not(name, Verdict::Error, format!("the tool {how}")) }
         }
     };
     Step { milliseconds: output.milliseconds, ..step }
+}
+
+/// What a tool said first, for a message that may be all that is read.
+fn beginning(said: &str) -> String {
+    let lines = said.lines().map(|l| l.trim_matches(|c: char| c.is_whitespace() || "━×┌└│".contains(c)));
+    let mut first = lines.filter(|l| !l.is_empty()).take(2).collect::<Vec<_>>().join(": ");
+    cut(&mut first, 200);
+    if first.is_empty() { first } else { format!("{first}; ") }
 }

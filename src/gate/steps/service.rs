@@ -99,11 +99,12 @@ impl Checks<'_> {
             if self.client.send(&Request::get("/")).await.is_ok() {
                 return Err((Verdict::Error, "something answers on the service's port before the service was started".to_owned()));
             }
-            host.start(start(self.plan, &["run", &entry], true)).await.map_err(refused)?;
+            host.start(start(self.plan, &[&entry], true)).await.map_err(refused)?;
             let answers = self.first_answer(began, limit);
             tokio::select! {
                 answer = answers => answer.map_err(|e| (Verdict::Failed, e)),
-                ended = host.ended(limit) => Err((Verdict::Failed, gone(ended))),
+                // Longer than the answer is waited for, which then says what is wrong.
+                ended = host.ended(limit * 2) => Err((Verdict::Failed, gone(ended))),
             }
         };
         let (boots, answer) = match booted.await {

@@ -1,0 +1,120 @@
+//! A gate's Job as it is submitted, and what is read back of its pod.
+
+use std::collections::BTreeMap;
+
+use flywheel::{
+    api::gate_run::Verdict,
+    gate::{
+        bundle::{Bundle, SourceFile},
+        job::{API_SERVER, GateJob, build, verdict},
+        plan::{Plan, Terms},
+        report::{Report, ReportError, Step, Summary},
+    },
+};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+use serde_json::{Value, json};
+
+const CHANGE: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+
+fn job(name: &str) -> GateJob {
+    let document = json!({ "id": "echo", "name": "echo.sh", "routes_map": [{ "route": "POST /v1/echo", "price": "$0.001" }] });
+    let terms = Terms { network: "eip155:84532".into(), pay_to: "0x01".into(), asset: None };
+    GateJob {
+        name: name.into(),
+        namespace: "flywheel-gates".into(),
+        image: "localhost/flywheel/runtime:1".into(),
+        runtime_class: Some("gvisor".into()),
+        timeout_seconds: 300,
+        sealed_from: API_SERVER.into(),
+        bundle: Bundle::pack(vec![SourceFile::new("packages/echo/src/index.ts", "")]).unwrap(),
+        plan: Plan::of_document(&document, terms).unwrap(),
+        labels: BTreeMap::from([("flywheel.prim.sh/gate-run".to_owned(), "echo-1".to_owned())]),
+    }
+}
+
+fn pod_spec(name: &str) -> PodSpec {
+    build(&job(name)).1.spec.unwrap().template.spec.unwrap()
+}
+
+fn containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
+    spec.init_containers.iter().flatten().chain(&spec.containers)
+}
+
+#[test]
+fn the_job_is_as_it_was() {
+    let (config, job) = build(&job("gate-echo-1"));
+    insta::assert_yaml_snapshot!("config_map", config.data);
+    insta::assert_yaml_snapshot!("job", job);
+}
+
+#[test]
+fn a_retry_makes_the_same_objects_and_another_run_another_user() {
+    let text = |name: &str| serde_json::to_string(&build(&job(name))).unwrap();
+    assert_eq!(text("gate-echo-1"), text("gate-echo-1"));
+    let user = |name: &str| {
+        let spec = pod_spec(name);
+        containers(&spec).find(|c| c.name == "agent").and_then(|c| c.security_context.as_ref()?.run_as_user).unwrap()
+    };
+    assert_ne!(user("gate-echo-1"), user("gate-echo-2"));
+    assert!(user("gate-echo-1") >= 1_000_000);
+}
+
+#[test]
+fn no_container_has_more_than_it_needs() {
+    let spec = pod_spec("gate-echo-1");
+    assert_eq!(
+        (spec.automount_service_account_token, spec.enable_service_links, spec.share_process_namespace),
+        (Some(false), Some(false), Some(false))
+    );
+    assert!(spec.host_network.is_none() && spec.host_pid.is_none() && spec.host_ipc.is_none());
+    for container in containers(&spec) {
+        let name = &container.name;
+        let context = container.security_context.as_ref().unwrap();
+        assert_eq!((context.read_only_root_filesystem, context.allow_privilege_escalation), (Some(true), Some(false)), "{name}");
+        assert_eq!(context.capabilities.as_ref().and_then(|c| c.drop.clone()), Some(vec!["ALL".to_owned()]), "{name}");
+        let limits = container.resources.as_ref().and_then(|r| r.limits.as_ref()).unwrap();
+        assert!(["cpu", "memory", "ephemeral-storage"].iter().all(|key| limits.contains_key(*key)), "{name}");
+        assert!(container.env.is_none() && container.env_from.is_none(), "{name}");
+    }
+    // What the untrusted container can write is its own alone.
+    let agent = containers(&spec).find(|c| c.name == "agent").unwrap();
+    let mounts = |c: &Container, writable: bool| -> Vec<String> {
+        c.volume_mounts.iter().flatten().filter(|m| m.read_only.unwrap_or(false) != writable).map(|m| m.name.clone()).collect()
+    };
+    assert_eq!((mounts(agent, true), mounts(agent, false)), (vec!["agent-tmp".to_owned()], vec!["work".to_owned()]));
+    let others = containers(&spec).filter(|c| c.name != "agent");
+    assert!(others.flat_map(|c| c.volume_mounts.iter().flatten()).all(|m| m.name != "agent-tmp"));
+}
+
+#[test]
+fn the_gates_own_limit_ends_before_the_jobs() {
+    for (timeout, expected) in [(300, 270), (60, 30), (1, 1)] {
+        let (config, built) = build(&GateJob { timeout_seconds: timeout, ..job("gate-echo-1") });
+        let plan: Value = serde_json::from_str(&config.data.unwrap()["plan.json"]).unwrap();
+        assert_eq!(plan["limits"]["totalSeconds"], expected);
+        assert_eq!(built.spec.unwrap().active_deadline_seconds, Some(i64::from(timeout)));
+    }
+}
+
+/// A pod whose containers ended with these messages.
+fn pod(inits: &[(&str, i32, &str)], containers: &[(&str, i32, &str)]) -> Pod {
+    let status = |(name, code, message): &(&str, i32, &str)| json!({ "name": name, "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": { "terminated": { "exitCode": code, "message": message } } });
+    let all = |statuses: &[_]| statuses.iter().map(status).collect::<Vec<_>>();
+    serde_json::from_value(json!({ "status": { "initContainerStatuses": all(inits), "containerStatuses": all(containers) } })).unwrap()
+}
+
+#[test]
+fn only_trusted_containers_are_asked() {
+    let passed = Report::new("job", CHANGE, vec![Step::passed("lint")]).summary("").to_termination();
+    let open = Summary::broken("job", "seal", "open".into()).to_termination();
+    let read = |pod: &Pod| verdict(pod, "job", CHANGE).map(|s| s.verdict);
+
+    assert_eq!(read(&pod(&[("seal", 0, "")], &[("gate", 0, &passed)])).unwrap(), Verdict::Passed);
+    assert_eq!(read(&pod(&[("seal", 1, &open)], &[])).unwrap(), Verdict::Error);
+    // The untrusted container's message is not even read.
+    assert!(matches!(read(&pod(&[("agent", 0, &passed)], &[])), Err(ReportError::Empty)));
+    assert!(matches!(read(&pod(&[("agent", 1, &passed)], &[("gate", 137, "")])), Err(ReportError::Empty)));
+    assert!(matches!(read(&pod(&[], &[("agent", 0, &passed)])), Err(ReportError::Empty)));
+    assert!(matches!(read(&Pod::default()), Err(ReportError::Empty)));
+    assert!(matches!(verdict(&pod(&[], &[("gate", 0, &passed)]), "other", CHANGE), Err(ReportError::Other { .. })));
+}
