@@ -5,18 +5,21 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flywheel::{
-    api::names::{Branch, Sha},
+    api::{
+        conditions::Reason,
+        names::{Branch, Sha},
+    },
     ports::{
         Connect,
         dns::{Dns, TsigKey},
         edge::{ClientIdentity, Edge},
-        forge::{Forge, ForgeAdmin, Rule, Webhook},
+        forge::{Change, Committed, Forge, ForgeAdmin, NewCommit, NewPull, Opened, Rule, Webhook},
     },
 };
 
 use crate::{
     contract, fixtures,
-    world::{self, Fakes, World},
+    world::{self, Fakes, Outage, World, faults::When},
 };
 
 struct Fake {
@@ -64,6 +67,37 @@ async fn the_fake_edge_keeps_the_contract() {
     contract::edge::suite(&Fake::new()).await;
 }
 
+/// What every crash test stands on: an effect whose answer is lost has happened,
+/// and asking again finds it.
+#[tokio::test]
+async fn an_answer_can_be_lost_after_its_effect() {
+    let fake = Fake::new();
+    let forge = contract::forge::Arrange::forge(&fake, contract::forge::Who::Bot).await;
+    let new = NewCommit {
+        branch: "agent/search-1".parse().unwrap(),
+        onto: world::forge::sha(1),
+        message: "Add search".into(),
+        date: jiff::Timestamp::UNIX_EPOCH,
+        changes: vec![Change { path: "a.txt".into(), content: Some(b"a".to_vec()) }],
+    };
+    fake.world.change(|state| {
+        state.forge.faults.fail("commit_files", When::Before, Outage::Down);
+        state.forge.faults.fail("commit_files", When::After, Outage::Failing);
+        state.forge.faults.fail("open_pull", When::After, Outage::Down);
+    });
+    assert_eq!(forge.commit_files(&new).await.unwrap_err().reason, Reason::Unreachable);
+    assert_eq!(forge.branch(&new.branch).await.unwrap_err().reason, Reason::BranchNotFound, "nothing happened");
+    assert_eq!(forge.commit_files(&new).await.unwrap_err().reason, Reason::ServerError);
+    assert!(matches!(forge.commit_files(&new).await.unwrap(), Committed::Unchanged(_)), "it had happened");
+    let pull = NewPull { base: "main".parse().unwrap(), head: new.branch, title: "x".into(), body: "why".into(), labels: vec![] };
+    assert_eq!(forge.open_pull(&pull).await.unwrap_err().reason, Reason::Unreachable);
+    assert!(matches!(forge.open_pull(&pull).await.unwrap(), Opened::There(_)), "it had happened");
+    fake.world.read(|state| {
+        assert_eq!(state.forge.repo.pulls[0].body, "why");
+        assert_eq!((state.forge.faults.calls("commit_files"), state.forge.faults.all_calls()), (3, 6));
+    });
+}
+
 #[async_trait]
 impl contract::forge::Arrange for Fake {
     async fn reset(&self) {
@@ -96,6 +130,14 @@ impl contract::forge::Arrange for Fake {
 
     async fn commit(&self, branch: &Branch) -> Sha {
         self.world.read(|state| state.forge.commit(branch.as_str()))
+    }
+
+    async fn branch_at(&self, branch: &Branch, at: &Sha) {
+        self.world.change(|state| state.forge.repo.push(branch.as_str(), at));
+    }
+
+    async fn comments(&self, number: u64) -> Vec<String> {
+        self.world.read(|state| state.forge.repo.comments.iter().filter(|c| c.pull == number).map(|c| c.body.clone()).collect())
     }
 
     async fn protect(&self, rule: Option<Rule>) {
@@ -160,6 +202,18 @@ impl contract::dns::Arrange for Fake {
     async fn change_a_record(&self) {
         self.world.change(|state| *state.dns.zones.get_mut(world::dns::ZONE).unwrap() += 1);
     }
+
+    async fn add(&self, name: &str, kind: &'static str, data: &str) {
+        self.world.change(|state| state.dns.records.entry((name.into(), kind)).or_insert_with(|| (60, Vec::new())).1.push(data.into()));
+    }
+
+    async fn clear(&self, names: &[&str]) {
+        self.world.change(|state| state.dns.records.retain(|(name, _), _| !names.contains(&name.as_str())));
+    }
+
+    async fn data(&self, name: &str, kind: &'static str) -> Vec<String> {
+        self.world.read(|state| state.dns.data(name, kind))
+    }
 }
 
 fn granted() -> TsigKey {
@@ -191,7 +245,7 @@ impl contract::edge::Arrange for Fake {
     }
 
     async fn add_route(&self, host: &str) {
-        self.world.change(|state| state.edge.routes.as_mut().unwrap().push(host.into()));
+        self.world.change(|state| state.edge.routes.as_mut().unwrap().push(world::edge::Listed::Other(host.into())));
     }
 
     async fn remove_list(&self) -> bool {

@@ -6,7 +6,7 @@
 pub mod caddy;
 pub mod clock;
 pub mod connect;
+pub mod git;
 pub mod gitea;
-mod gitea_admin;
 pub mod http;
 pub mod rfc2136;

@@ -57,7 +57,7 @@ async fn every_status_has_its_class() {
         (json_answer(409, &said), Class::Conflict, Reason::Conflict, "the forge at"),
         (json_answer(404, &said), Class::Invalid, Reason::RepositoryNotFound, "prim/factory"),
         (json_answer(422, &said), Class::Bug, Reason::UnexpectedAnswer, "422"),
-        (json_answer(423, &said), Class::Bug, Reason::UnexpectedAnswer, "423"),
+        (json_answer(423, &said), Class::Denied, Reason::MergeUnavailable, "archived"),
         (ResponseTemplate::new(500), Class::Transient, Reason::ServerError, "500"),
         (ResponseTemplate::new(502).set_body_string("bad gateway"), Class::Transient, Reason::ServerError, "502"),
         (ResponseTemplate::new(503), Class::Transient, Reason::ServerError, "503"),

@@ -6,6 +6,7 @@
 
 pub mod dns;
 pub mod edge;
+pub mod faults;
 pub mod forge;
 
 use std::{

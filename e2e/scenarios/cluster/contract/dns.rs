@@ -20,7 +20,10 @@ use super::{
     closed_port, state_file,
     suites::dns::{Arrange, Key, suite},
 };
-use crate::{cluster::bed::ready, support::variable};
+use crate::{
+    cluster::bed::ready,
+    support::{run, variable},
+};
 
 struct Bind;
 
@@ -68,15 +71,43 @@ impl Arrange for Bind {
     }
 
     async fn change_a_record(&self) {
-        let (server, port) = variable("DNS_SERVER").rsplit_once(':').map(|(s, p)| (s.to_owned(), p.to_owned())).expect("IP:port");
         let name = format!("contract.{}", variable("DNS_ZONE"));
-        // The key by its file, the rest over standard input: nothing in argv.
-        let mut nsupdate =
-            Command::new("nsupdate").args(["-k", &variable("DNS_TSIG_FILE")]).stdin(Stdio::piped()).spawn().expect("nsupdate");
-        let script = format!("server {server} {port}\nupdate add {name}. 60 TXT now\nsend\nupdate delete {name}. TXT\nsend\n");
-        nsupdate.stdin.take().expect("stdin").write_all(script.as_bytes()).expect("script");
-        assert!(nsupdate.wait().expect("nsupdate").success());
+        update(&[format!("add {name}. 60 TXT now")]);
+        update(&[format!("delete {name}. TXT")]);
     }
+
+    async fn add(&self, name: &str, kind: &'static str, data: &str) {
+        let data = if kind == "TXT" { format!("\"{data}\"") } else { data.to_owned() };
+        update(&[format!("add {name}. 60 {kind} {data}")]);
+    }
+
+    async fn clear(&self, names: &[&str]) {
+        // Each type by name: the policy grants no more.
+        let kinds = ["A", "AAAA", "CNAME", "TXT"];
+        let lines: Vec<_> = names.iter().flat_map(|name| kinds.map(|kind| format!("delete {name}. {kind}"))).collect();
+        update(&lines);
+    }
+
+    async fn data(&self, name: &str, kind: &'static str) -> Vec<String> {
+        let (server, port) = server();
+        let answer = run(Command::new("dig").args([&format!("@{server}"), "-p", &port, "+short", "+tcp", name, kind]));
+        answer.lines().map(|line| line.trim_matches('"').to_owned()).collect()
+    }
+}
+
+fn server() -> (String, String) {
+    variable("DNS_SERVER").rsplit_once(':').map(|(s, p)| (s.to_owned(), p.to_owned())).expect("IP:port")
+}
+
+/// Changes the zone as somebody with the key would.
+fn update(lines: &[String]) {
+    let (server, port) = server();
+    // The key by its file, the rest over standard input: nothing in argv.
+    let mut nsupdate = Command::new("nsupdate").args(["-k", &variable("DNS_TSIG_FILE")]).stdin(Stdio::piped()).spawn().expect("nsupdate");
+    let updates: String = lines.iter().map(|line| format!("update {line}\n")).collect();
+    let script = format!("server {server} {port}\n{updates}send\n");
+    nsupdate.stdin.take().expect("stdin").write_all(script.as_bytes()).expect("script");
+    assert!(nsupdate.wait().expect("nsupdate").success());
 }
 
 #[tokio::test]

@@ -83,13 +83,8 @@ impl RealGitea {
         Self {
             reader: token(READER, &password, "contract", &["read:user", "write:repository", "write:issue"]).await,
             unscoped: token(BOT, &state_file("forge/bot-password"), "contract", &["read:notification"]).await,
-            read_scoped: token(
-                BOT,
-                &state_file("forge/bot-password"),
-                "contract-read",
-                &["read:user", "read:repository", "read:issue"],
-            )
-            .await,
+            read_scoped: token(BOT, &state_file("forge/bot-password"), "contract-read", &["read:user", "read:repository", "read:issue"])
+                .await,
             commits: AtomicU32::new(0),
         }
     }
@@ -161,6 +156,15 @@ impl Arrange for RealGitea {
         let n = self.commits.fetch_add(1, Ordering::Relaxed);
         let made = forge(Method::POST, &repo(&format!("/contents/file-{n}.txt")), Some(body)).await;
         made["commit"]["sha"].as_str().expect("a commit").parse().expect("a commit's id")
+    }
+
+    async fn branch_at(&self, branch: &Branch, at: &Sha) {
+        forge(Method::POST, &repo("/branches"), Some(json!({ "new_branch_name": branch.as_str(), "old_ref_name": at.as_str() }))).await;
+    }
+
+    async fn comments(&self, number: u64) -> Vec<String> {
+        let comments = forge(Method::GET, &repo(&format!("/issues/{number}/comments")), None).await;
+        comments.as_array().into_iter().flatten().map(|c| c["body"].as_str().expect("a body").to_owned()).collect()
     }
 
     async fn protect(&self, rule: Option<Rule>) {

@@ -1,10 +1,13 @@
 //! Caddy 2 through its remote admin API: mutual TLS, and routes in a list that
-//! carries the id [`ROUTE_LIST`].
+//! carries the id [`ROUTE_LIST`]. This file is the connection and what an answer
+//! means; the list is read and changed in `routes.rs`. Caddy itself refuses nothing
+//! that is well formed, so what must not happen twice is checked there.
+
+mod routes;
 
 use std::net::{IpAddr, SocketAddr};
 
-use async_trait::async_trait;
-use reqwest::{Certificate, Client, Identity, StatusCode, Url};
+use reqwest::{Certificate, Client, Identity, Response, StatusCode, Url};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
@@ -12,7 +15,7 @@ use super::http;
 use crate::{
     api::{conditions::Reason, factory::EdgeSpec},
     ports::{
-        edge::{ClientIdentity, Edge},
+        edge::ClientIdentity,
         error::{Class, PortError},
     },
 };
@@ -37,11 +40,14 @@ impl Caddy {
             .filter(|roots| !roots.is_empty())
             .ok_or_else(|| PortError::invalid("spec.deploy.edge.adminCaBundle", "is not a list of PEM certificates"))?;
         let bad_identity = || {
-            PortError::secret_invalid("the edge's client certificate can't be used: tls.crt and tls.key must be a PEM certificate and its key")
+            PortError::secret_invalid(
+                "the edge's client certificate can't be used: tls.crt and tls.key must be a PEM certificate and its key",
+            )
         };
         let pem = format!("{}\n{}", identity.key.expose_secret(), identity.certificate);
         let identity = Identity::from_pem(pem.as_bytes()).map_err(|_| bad_identity())?;
-        let mut builder = http::client().tls_certs_only(roots).identity(identity);
+        // Each change replaces Caddy's sockets, so no connection outlives its request.
+        let mut builder = http::client().tls_certs_only(roots).identity(identity).pool_max_idle_per_host(0);
         // The address and the name in the certificate may differ: connect to the
         // one, ask for the other.
         let mut url = admin.clone();
@@ -58,42 +64,45 @@ impl Caddy {
     }
 }
 
-#[async_trait]
-impl Edge for Caddy {
-    async fn hosts(&self) -> Result<Vec<String>, PortError> {
-        let response = self.client.get(self.list.clone()).send().await.map_err(|e| http::no_answer(&self.server, e))?;
+impl Caddy {
+    fn missing(&self) -> PortError {
+        PortError::new(
+            Class::Invalid,
+            Reason::RouteListMissing,
+            format!("{} has nothing with @id {ROUTE_LIST}: give the configuration a subroute of that id", self.server),
+        )
+    }
+
+    /// The failure that an answer is. `refused` is what a 500 with a reason means.
+    async fn failure(&self, response: Response, refused: impl FnOnce(&str) -> PortError) -> PortError {
         let status = response.status();
-        let missing = || {
-            PortError::new(
-                Class::Invalid,
-                Reason::RouteListMissing,
-                format!("{} has nothing with @id {ROUTE_LIST}: give the configuration a subroute of that id", self.server),
-            )
-        };
         match status {
-            _ if status.is_success() => {}
-            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => {
-                return Err(PortError::new(
-                    Class::Denied,
-                    Reason::PermissionMissing,
-                    format!("{} refused the client certificate: allow its public key in admin.remote.access_control", self.server),
-                ));
-            }
-            StatusCode::NOT_FOUND => return Err(missing()),
+            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => PortError::new(
+                Class::Denied,
+                Reason::PermissionMissing,
+                format!("{} refused the client certificate: allow its public key in admin.remote.access_control", self.server),
+            ),
+            StatusCode::NOT_FOUND => self.missing(),
             _ => {
                 let failure = http::common_failure(&self.server, &response).unwrap_or_else(|| unexpected(&self.server, status));
-                // Caddy 2.6 answers 500 for an id it does not know.
-                let said =
-                    if status == StatusCode::INTERNAL_SERVER_ERROR { response.text().await.unwrap_or_default() } else { String::new() };
-                return Err(if said.contains("unknown object ID") { missing() } else { failure });
+                if status != StatusCode::INTERNAL_SERVER_ERROR {
+                    return failure;
+                }
+                // Caddy 2.6 answers 500 for an id it does not know, and for what
+                // it can't load.
+                match response.json::<Refusal>().await.map(|refusal| refusal.error) {
+                    Ok(said) if said.contains("unknown object ID") => self.missing(),
+                    Ok(said) if said.contains("loading") => refused(&said),
+                    _ => failure,
+                }
             }
         }
-        let list: RouteList = response
-            .json()
-            .await
-            .map_err(|e| if http::is_garbage(&e) { missing().because(e.without_url()) } else { http::no_answer(&self.server, e) })?;
-        Ok(list.routes.into_iter().flat_map(|r| r.matches).flat_map(|m| m.host).collect())
     }
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
 }
 
 fn ip_address(url: &Url) -> Option<SocketAddr> {
@@ -103,22 +112,4 @@ fn ip_address(url: &Url) -> Option<SocketAddr> {
 
 fn unexpected(server: &str, status: StatusCode) -> PortError {
     PortError::new(Class::Bug, Reason::UnexpectedAnswer, format!("{server} answered {status}; is it a Caddy 2.6 or later?"))
-}
-
-#[derive(Deserialize)]
-struct RouteList {
-    #[serde(default)]
-    routes: Vec<Route>,
-}
-
-#[derive(Deserialize)]
-struct Route {
-    #[serde(default, rename = "match")]
-    matches: Vec<Match>,
-}
-
-#[derive(Deserialize)]
-struct Match {
-    #[serde(default)]
-    host: Vec<String>,
 }

@@ -1,22 +1,30 @@
-//! Gitea, and Forgejo where it speaks the same API (`/api/v1`).
+//! Gitea, and Forgejo where it speaks the same API (`/api/v1`). This file is the
+//! client: requests, pages, and what a status means. The others map one group of
+//! the port's operations each, and none keeps anything between two calls but the
+//! account's name. Read `repository.rs` next, then `commit_files.rs`.
 
-use async_trait::async_trait;
+mod admin;
+mod code;
+mod commit_files;
+mod merge;
+mod pulls;
+mod reports;
+mod repository;
+mod trees;
+
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::json;
+use tokio::sync::OnceCell;
 
 use super::http;
 use crate::{
     api::{
         conditions::Reason,
         factory::RepositorySpec,
-        names::{Branch, Repo},
+        names::{Branch, Repo, Sha},
     },
-    ports::{
-        error::{Class, PortError},
-        forge::{BranchState, Forge, Label, Protection, Repository},
-    },
+    ports::error::{Class, PortError},
 };
 
 /// Items a page; Gitea's own limit, which its settings may lower.
@@ -33,6 +41,16 @@ pub struct Gitea {
     api: Url,
     repo: Repo,
     authorization: header::HeaderValue,
+    /// The token's account, once somebody needed it.
+    account: OnceCell<String>,
+}
+
+/// What the forge said.
+enum Answer {
+    /// A success.
+    Good(Response),
+    /// A refusal of this very request, with its message.
+    Refused(StatusCode, String),
 }
 
 impl Gitea {
@@ -56,6 +74,7 @@ impl Gitea {
             api,
             repo: Repo { owner: spec.owner.clone(), name: spec.name.clone() },
             authorization,
+            account: OnceCell::new(),
         })
     }
 
@@ -68,24 +87,38 @@ impl Gitea {
         self.client.request(method, url).header(header::AUTHORIZATION, self.authorization.clone())
     }
 
-    pub(super) fn in_repo(&self, method: Method, segments: &[&str]) -> RequestBuilder {
+    fn in_repo(&self, method: Method, segments: &[&str]) -> RequestBuilder {
         let mut path = vec!["repos", &self.repo.owner, &self.repo.name];
         path.extend(segments);
         self.request(method, &path)
     }
 
-    /// Sends; `not_found` is what a 404 means for this request.
-    pub(super) async fn send(&self, request: RequestBuilder, not_found: impl FnOnce() -> PortError) -> Result<Response, PortError> {
+    /// Sends, and leaves the meaning of a refusal to the caller.
+    async fn ask(&self, request: RequestBuilder) -> Result<Answer, PortError> {
         let response = request.send().await.map_err(|e| http::no_answer(&self.server, e))?;
         if response.status().is_success() {
-            return Ok(response);
+            return Ok(Answer::Good(response));
         }
         if let Some(error) = http::common_failure(&self.server, &response) {
             return Err(error);
         }
         let status = response.status();
         let said = response.json::<ErrorBody>().await.map(|b| b.message).unwrap_or_default();
-        Err(match status {
+        Ok(Answer::Refused(status, said))
+    }
+
+    /// Sends; `not_found` is what a 404 means for this request.
+    async fn send(&self, request: RequestBuilder, not_found: impl FnOnce() -> PortError) -> Result<Response, PortError> {
+        match self.ask(request).await? {
+            Answer::Good(response) => Ok(response),
+            Answer::Refused(StatusCode::NOT_FOUND, _) => Err(not_found()),
+            Answer::Refused(status, said) => Err(self.refusal(status, &said)),
+        }
+    }
+
+    /// The failure that a refusal is, where the request gives it no other meaning.
+    fn refusal(&self, status: StatusCode, said: &str) -> PortError {
+        match status {
             StatusCode::UNAUTHORIZED => PortError::new(
                 Class::Denied,
                 Reason::TokenRejected,
@@ -96,17 +129,32 @@ impl Gitea {
                 Reason::PermissionMissing,
                 format!("{} refused: {said}; give the bot account and its token this right", self.server),
             ),
-            StatusCode::NOT_FOUND => not_found(),
+            StatusCode::NOT_FOUND => self.no_repository(),
             StatusCode::CONFLICT => PortError::new(Class::Conflict, Reason::Conflict, format!("{}: {said}", self.server)),
-            other => PortError::new(
-                Class::Bug,
-                Reason::UnexpectedAnswer,
-                format!("{} answered {other}: {said}; is it a Gitea 1.22 or later?", self.server),
+            StatusCode::LOCKED => PortError::new(
+                Class::Denied,
+                Reason::MergeUnavailable,
+                format!("{}: the repository {} is archived: unarchive it", self.server, self.repo),
             ),
-        })
+            other => self.unexpected(format_args!("answered {other}: {said}; is it a Gitea 1.22 or later?")),
+        }
     }
 
-    pub(super) async fn json<T: DeserializeOwned>(&self, response: Response) -> Result<T, PortError> {
+    fn unexpected(&self, what: impl std::fmt::Display) -> PortError {
+        PortError::new(Class::Bug, Reason::UnexpectedAnswer, format!("{} {what}", self.server))
+    }
+
+    /// A commit's or a file's id as the forge names it.
+    fn sha(&self, text: &str) -> Result<Sha, PortError> {
+        text.parse().map_err(|e| self.unexpected("named an impossible commit").because(Box::new(e) as Box<_>))
+    }
+
+    /// Something was there a moment ago, or should be: the caller must look again.
+    fn gone(&self, what: impl std::fmt::Display) -> PortError {
+        PortError::new(Class::Conflict, Reason::Conflict, format!("{} has no {what} in {}", self.server, self.repo))
+    }
+
+    async fn json<T: DeserializeOwned>(&self, response: Response) -> Result<T, PortError> {
         response.json().await.map_err(|e| {
             if http::is_garbage(&e) {
                 PortError::new(
@@ -122,12 +170,17 @@ impl Gitea {
     }
 
     /// A whole list, page by page.
-    pub(super) async fn pages<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<Vec<T>, PortError> {
+    async fn pages<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<Vec<T>, PortError> {
+        self.pages_of(segments, &[]).await
+    }
+
+    /// The same, of what `query` chooses.
+    async fn pages_of<T: DeserializeOwned>(&self, segments: &[&str], query: &[(&str, &str)]) -> Result<Vec<T>, PortError> {
         let mut all = Vec::new();
         for page in 1..=PAGES {
-            let request = self.in_repo(Method::GET, segments).query(&[("limit", PAGE), ("page", page)]);
+            let request = self.in_repo(Method::GET, segments).query(query).query(&[("limit", PAGE), ("page", page)]);
             let response = self.send(request, || self.no_repository()).await?;
-            let total: Option<usize> = response.headers().get(TOTAL).and_then(|v| v.to_str().ok()?.parse().ok());
+            let total = total(&response);
             let items: Vec<T> = self.json(response).await?;
             let last = items.is_empty() || total.map_or(items.len() < PAGE, |total| all.len() + items.len() >= total);
             all.extend(items);
@@ -142,7 +195,7 @@ impl Gitea {
         ))
     }
 
-    pub(super) fn no_branch(&self, name: &Branch) -> PortError {
+    fn no_branch(&self, name: &Branch) -> PortError {
         PortError::new(
             Class::Invalid,
             Reason::BranchNotFound,
@@ -150,7 +203,7 @@ impl Gitea {
         )
     }
 
-    pub(super) fn no_repository(&self) -> PortError {
+    fn no_repository(&self) -> PortError {
         PortError::new(
             Class::Invalid,
             Reason::RepositoryNotFound,
@@ -159,98 +212,11 @@ impl Gitea {
     }
 }
 
-#[async_trait]
-impl Forge for Gitea {
-    async fn account(&self) -> Result<String, PortError> {
-        let response = self.send(self.request(Method::GET, &["user"]), || self.no_repository()).await?;
-        Ok(self.json::<User>(response).await?.login)
-    }
-
-    async fn repository(&self) -> Result<Repository, PortError> {
-        let response = self.send(self.in_repo(Method::GET, &[]), || self.no_repository()).await?;
-        let body: RepositoryBody = self.json(response).await?;
-        Ok(Repository { may_push: body.permissions.push, archived: body.archived, squash_merge: body.allow_squash_merge })
-    }
-
-    async fn branch(&self, name: &Branch) -> Result<BranchState, PortError> {
-        let response = self.send(self.in_repo(Method::GET, &["branches", name.as_str()]), || self.no_branch(name)).await?;
-        let body: BranchBody = self.json(response).await?;
-        let head = body.commit.id.parse().map_err(|e| {
-            PortError::new(Class::Bug, Reason::UnexpectedAnswer, format!("{} named an impossible commit", self.server))
-                .because(Box::new(e) as Box<_>)
-        })?;
-        let checks = if body.enable_status_check { body.status_check_contexts.unwrap_or_default() } else { Vec::new() };
-        Ok(BranchState {
-            head,
-            protection: body.protected.then_some(Protection { required_checks: checks, may_push: body.user_can_push }),
-            may_merge: body.user_can_merge,
-        })
-    }
-
-    async fn labels(&self) -> Result<Vec<String>, PortError> {
-        let labels: Vec<Named> = self.pages(&["labels"]).await?;
-        Ok(labels.into_iter().map(|l| l.name).collect())
-    }
-
-    async fn create_label(&self, label: &Label) -> Result<(), PortError> {
-        // Gitea makes a second label of the same name without complaint.
-        if self.labels().await?.contains(&label.name) {
-            return Ok(());
-        }
-        let body = json!({ "name": label.name, "color": format!("#{}", label.color), "description": label.description });
-        self.send(self.in_repo(Method::POST, &["labels"]).json(&body), || self.no_repository()).await?;
-        Ok(())
-    }
-
-    async fn prove_push(&self, existing: &Branch) -> Result<(), PortError> {
-        // Gitea asks for scope and right first, and only then whether the branch is
-        // there. It is its own origin, so that none is made if it was just removed.
-        let body = json!({ "new_branch_name": existing, "old_ref_name": existing });
-        match self.send(self.in_repo(Method::POST, &["branches"]).json(&body), || self.no_branch(existing)).await {
-            Err(error) if error.class == Class::Conflict => Ok(()),
-            other => other.map(drop),
-        }
-    }
+fn total(response: &Response) -> Option<usize> {
+    response.headers().get(TOTAL)?.to_str().ok()?.parse().ok()
 }
 
 #[derive(Deserialize)]
 struct ErrorBody {
     message: String,
-}
-
-#[derive(Deserialize)]
-struct User {
-    login: String,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct RepositoryBody {
-    archived: bool,
-    allow_squash_merge: bool,
-    permissions: Permissions,
-}
-
-#[derive(Deserialize)]
-struct Permissions {
-    push: bool,
-}
-
-#[derive(Deserialize)]
-struct BranchBody {
-    commit: Commit,
-    protected: bool,
-    enable_status_check: bool,
-    status_check_contexts: Option<Vec<String>>,
-    user_can_push: bool,
-    user_can_merge: bool,
-}
-
-#[derive(Deserialize)]
-struct Commit {
-    id: String,
 }

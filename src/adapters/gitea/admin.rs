@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use reqwest::Method;
 use serde::Deserialize;
 
-use super::gitea::Gitea;
+use super::Gitea;
 use crate::{
     api::{conditions::Reason, names::Branch},
     ports::{

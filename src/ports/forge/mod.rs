@@ -1,13 +1,26 @@
-//! A forge, as far as one repository of it goes.
+//! A forge, as far as one repository of it goes. Every operation may be repeated:
+//! it adopts what is there before it makes anything, and an outcome that is no
+//! failure ("not yet", "somebody else's", "already") is a value, never an error.
+//! Nothing here forces a push. Read `code.rs`, then `pulls.rs` and `reports.rs`.
+
+mod code;
+mod pulls;
+mod reports;
 
 use async_trait::async_trait;
 
+pub use self::{
+    code::{Change, Code, Commit, Committed, Entry, EntryKind, NewCommit, Removed, Tree},
+    pulls::{Hold, MergeOutcome, MergeRequest, Mergeable, NewPull, Opened, Pull, PullState, Pulls, Updated},
+    reports::{CommitStatus, Reports, StatusState, Written},
+};
 use super::error::PortError;
 use crate::api::names::{Branch, Sha};
 
-/// One repository on a forge, used as one account.
+/// One repository on a forge, used as one account: its settings, and with its
+/// supertraits everything in it.
 #[async_trait]
-pub trait Forge: Send + Sync {
+pub trait Forge: Code + Pulls + Reports {
     /// The account the token belongs to.
     async fn account(&self) -> Result<String, PortError>;
     /// The repository and what the account may do there.

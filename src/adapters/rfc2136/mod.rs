@@ -1,14 +1,17 @@
 //! A DNS server that takes dynamic updates (RFC 2136) signed with TSIG
-//! (RFC 8945), over TCP, so that an answer of any size arrives whole.
+//! (RFC 8945), over TCP, so that an answer of any size arrives whole. This file is
+//! the exchange: it signs, checks the answer's signature, and says what a refusal
+//! means. Names and whose they are is `names.rs`.
+
+mod names;
 
 use std::{net::SocketAddr, str::FromStr, time::Duration};
 
-use async_trait::async_trait;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hickory_proto::{
-    op::{Message, MessageType, OpCode, Query, ResponseCode, update_message},
+    op::{Message, MessageType, OpCode, Query, ResponseCode},
     rr::{
-        Name, RData, Record, RecordType, TSigner,
+        Name, Record, RecordType, TSigner,
         rdata::tsig::{TsigAlgorithm, TsigError},
     },
 };
@@ -24,7 +27,7 @@ use crate::{
     api::{conditions::Reason, factory::DnsSpec},
     ports::{
         clock::Clock,
-        dns::{Dns, TsigKey},
+        dns::TsigKey,
         error::{Class, PortError},
     },
 };
@@ -33,8 +36,6 @@ use crate::{
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Seconds that the server's clock and ours may differ; RFC 8945 recommends 300.
 const FUDGE: u16 = 300;
-/// A name below the zone that nobody uses: deleting it changes nothing.
-const PROOF_LABEL: &str = "_flywheel-proof";
 
 /// One zone on its primary server.
 pub struct Rfc2136 {
@@ -94,8 +95,28 @@ impl Rfc2136 {
         )
     }
 
-    /// Signs and sends an update, and checks the answer's own signature.
-    async fn update(&self, mut message: Message) -> Result<(), PortError> {
+    /// Asks for a name's records of one type, of whoever is authoritative.
+    async fn query(&self, name: &Name, kind: RecordType) -> Result<Vec<Record>, PortError> {
+        let mut message = Message::query();
+        message.metadata.message_type = MessageType::Query;
+        message.metadata.op_code = OpCode::Query;
+        message.metadata.recursion_desired = false;
+        message.add_query(Query::query(name.clone(), kind));
+        let request =
+            message.to_vec().map_err(|e| PortError::new(Class::Bug, Reason::InternalError, "a query could not be encoded").because(e))?;
+        let reply = self.understand(&self.exchange(&request).await?)?;
+        match reply.response_code {
+            ResponseCode::NoError | ResponseCode::NXDomain if reply.metadata.authoritative => Ok(reply.answers),
+            ResponseCode::ServFail => Err(self.server_error()),
+            ResponseCode::NoError | ResponseCode::Refused | ResponseCode::NXDomain | ResponseCode::NotAuth => Err(self.not_served()),
+            other => Err(self.unexpected(format_args!("{other} to a query for {name}"))),
+        }
+    }
+
+    /// Signs and sends an update, and checks the answer's own signature. False
+    /// when a prerequisite did not hold, and so nothing was changed.
+    async fn update(&self, mut message: Message) -> Result<bool, PortError> {
+        let conditional = !message.answers.is_empty();
         let bug =
             |e: hickory_proto::ProtoError| PortError::new(Class::Bug, Reason::InternalError, "an update could not be signed").because(e);
         let now = u64::try_from(SystemClock.now().as_second()).unwrap_or_default();
@@ -105,6 +126,7 @@ impl Rfc2136 {
         let key = self.signer.signer_name();
         match reply.response_code {
             ResponseCode::NoError => {}
+            ResponseCode::YXRRSet | ResponseCode::NXRRSet | ResponseCode::YXDomain | ResponseCode::NXDomain if conditional => {}
             ResponseCode::NotAuth => {
                 // RFC 8945 §5.2: the TSIG record says what is wrong; without one
                 // the server is not the zone's primary (RFC 2136 §3.1.2).
@@ -149,43 +171,7 @@ impl Rfc2136 {
             )
             .because(e)
         })?;
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Dns for Rfc2136 {
-    async fn serial(&self) -> Result<u32, PortError> {
-        let mut message = Message::query();
-        message.metadata.message_type = MessageType::Query;
-        message.metadata.op_code = OpCode::Query;
-        message.metadata.recursion_desired = false;
-        message.add_query(Query::query(self.zone.clone(), RecordType::SOA));
-        let request =
-            message.to_vec().map_err(|e| PortError::new(Class::Bug, Reason::InternalError, "a query could not be encoded").because(e))?;
-        let reply = self.understand(&self.exchange(&request).await?)?;
-        match reply.response_code {
-            ResponseCode::NoError if reply.metadata.authoritative => {}
-            ResponseCode::ServFail => return Err(self.server_error()),
-            ResponseCode::NoError | ResponseCode::Refused | ResponseCode::NXDomain | ResponseCode::NotAuth => return Err(self.not_served()),
-            other => return Err(self.unexpected(format_args!("{other} to a query for {}", self.zone))),
-        }
-        reply
-            .answers
-            .iter()
-            .find_map(|record| match &record.data {
-                RData::SOA(soa) if record.name == self.zone => Some(soa.serial),
-                _ => None,
-            })
-            .ok_or_else(|| self.not_served())
-    }
-
-    async fn prove_update(&self) -> Result<(), PortError> {
-        let name = Name::from_ascii(PROOF_LABEL)
-            .and_then(|label| label.append_domain(&self.zone))
-            .map_err(|e| PortError::invalid("spec.dns.zone", e))?;
-        let record = Record::update0(name, 0, RecordType::TXT);
-        self.update(update_message::delete_rrset(record, self.zone.clone(), false)).await
+        Ok(reply.response_code == ResponseCode::NoError)
     }
 }
 
@@ -199,9 +185,7 @@ fn signer(key: &TsigKey) -> Result<TSigner, PortError> {
         "hmac-sha512" => TsigAlgorithm::HmacSha512,
         _ => return Err(invalid("algorithm is not hmac-sha256, hmac-sha384 or hmac-sha512")),
     };
-    let secret = BASE64_STANDARD
-        .decode(key.secret.expose_secret().trim())
-        .map_err(|_| invalid("secret is not base64"))?;
+    let secret = BASE64_STANDARD.decode(key.secret.expose_secret().trim()).map_err(|_| invalid("secret is not base64"))?;
     let name = Name::from_str(&key.name).map_err(|_| invalid("keyName is not a domain name"))?;
     TSigner::new(secret, algorithm, name, FUDGE).map_err(|_| invalid("the signer does not take it"))
 }

@@ -1,4 +1,11 @@
-//! A forge in memory. It behaves as Gitea does, as far as the port can tell.
+//! A forge in memory. It behaves as Gitea does, as far as the port can tell: ids
+//! are content's, a merge is computed only when somebody looks, and protection is
+//! checked. It does not speak HTTP; the adapter's tests do. Read `git.rs` next.
+
+mod code;
+mod git;
+mod pulls;
+mod reports;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,11 +20,15 @@ use flywheel::{
     },
     ports::{
         error::{Class, PortError},
-        forge::{BranchState, Forge, ForgeAdmin, Label, Protection, Repository, Rule, Webhook},
+        forge::{BranchState, CommitStatus, EntryKind, Forge, ForgeAdmin, Label, Protection, Repository, Rule, Webhook},
     },
 };
 
-use super::{Outage, World};
+pub use self::{git::Git, pulls::PullRecord, reports::Comment};
+use super::{
+    Outage, World,
+    faults::{Faults, call},
+};
 
 /// Where the forge answers.
 pub const URL: &str = "https://forge.example";
@@ -46,6 +57,8 @@ pub struct ForgeState {
     pub repo: Repo,
     /// It refuses new labels.
     pub label_refusal: Option<Outage>,
+    /// Single calls that fail.
+    pub faults: Faults,
 }
 
 /// A token.
@@ -79,7 +92,21 @@ pub struct Repo {
     pub branches: BTreeMap<String, (Sha, Option<Rule>)>,
     /// Its webhooks.
     pub hooks: Vec<Webhook>,
+    /// Its commits and files.
+    pub git: Git,
+    /// Its pull requests, by number from 1.
+    pub pulls: Vec<PullRecord>,
+    /// What is said about commits, by context.
+    pub statuses: BTreeMap<Sha, BTreeMap<String, CommitStatus>>,
+    /// Comments on pull requests, oldest first.
+    pub comments: Vec<Comment>,
+    /// How often a pull request must be looked at after a push before it is known
+    /// whether it could be merged.
+    pub looks_until_computed: u32,
 }
+
+/// The file that the repository begins with.
+pub const README: (&str, &[u8]) = ("README.md", b"# factory\n");
 
 /// A commit, made up of its number.
 pub fn sha(number: u64) -> Sha {
@@ -99,6 +126,9 @@ pub fn good_rule() -> Rule {
 
 impl ForgeState {
     pub(super) fn good() -> Self {
+        let mut git = Git::default();
+        let readme = git.blob(README.1);
+        git.commit_as(sha(1), [(README.0.to_owned(), (EntryKind::File, readme))].into(), Vec::new());
         let everybody = || [BOT.0, ADMIN.0].map(String::from).into();
         let token = |(account, token): (&str, &str)| (token.to_owned(), Token { account: account.into(), scoped: true, writes: true });
         Self {
@@ -115,16 +145,28 @@ impl ForgeState {
                 labels: Vec::new(),
                 branches: [("main".to_owned(), (sha(1), Some(good_rule())))].into(),
                 hooks: Vec::new(),
+                git,
+                pulls: Vec::new(),
+                statuses: BTreeMap::new(),
+                comments: Vec::new(),
+                looks_until_computed: 1,
             },
             label_refusal: None,
+            faults: Faults::default(),
         }
     }
 
-    /// Makes a commit on a branch, and the branch where there is none.
+    /// Makes a commit of one more file on a branch, and the branch from `main`
+    /// where there is none.
     pub fn commit(&mut self, branch: &str) -> Sha {
-        let number = self.repo.branches.values().map(|(head, _)| u64::from_str_radix(&head.as_str()[24..], 16).unwrap()).max();
-        let head = sha(number.unwrap_or_default() + 1);
-        self.repo.branches.entry(branch.into()).or_insert_with(|| (head.clone(), None)).0 = head.clone();
+        let repo = &mut self.repo;
+        let parent = repo.branches.get(branch).or_else(|| repo.branches.get("main")).map(|(head, _)| head.clone());
+        let mut files = parent.as_ref().map(|parent| repo.git.files(parent)).unwrap_or_default();
+        let name = format!("file-{}.txt", files.len());
+        let content = repo.git.blob(branch.as_bytes());
+        files.insert(name, (EntryKind::File, content));
+        let head = repo.git.commit(files, parent.into_iter().collect(), branch);
+        repo.push(branch, &head);
         head
     }
 
@@ -151,9 +193,56 @@ impl ForgeState {
     }
 }
 
+impl Repo {
+    /// Points a branch at a commit, and makes the branch where there is none.
+    pub fn push(&mut self, branch: &str, head: &Sha) {
+        self.branches.entry(branch.into()).or_insert_with(|| (head.clone(), None)).0 = head.clone();
+        let looks = self.looks_until_computed;
+        // A merge is computed anew for what comes from the branch or goes into it.
+        for pull in self.pulls.iter_mut().filter(|p| p.head_branch == branch || p.base == branch) {
+            pull.looks_until_computed = looks;
+        }
+    }
+
+    fn head(&self, branch: &str) -> Option<Sha> {
+        self.branches.get(branch).map(|(head, _)| head.clone())
+    }
+
+    fn may_write(&self, account: &str) -> Result<(), PortError> {
+        if self.archived {
+            return Err(PortError::new(Class::Denied, Reason::MergeUnavailable, "the repository is archived: unarchive it"));
+        }
+        if self.writers.contains(account) { Ok(()) } else { Err(denied("no write access")) }
+    }
+
+    /// Commit status contexts and all else that the rule of a branch asks.
+    fn rule(&self, branch: &str) -> Option<&Rule> {
+        self.branches.get(branch).and_then(|(_, rule)| rule.as_ref())
+    }
+}
+
+fn gone(what: impl std::fmt::Display) -> PortError {
+    PortError::new(Class::Conflict, Reason::Conflict, format!("the forge has no {what}"))
+}
+
 fn denied(message: &str) -> PortError {
     PortError::new(Class::Denied, Reason::PermissionMissing, message)
 }
+
+/// What a token that may only read is refused.
+const WRITES: [&str; 11] = [
+    "create_label",
+    "prove_push",
+    "commit_files",
+    "delete_branch",
+    "open_pull",
+    "add_labels",
+    "update_branch",
+    "close_pull",
+    "merge",
+    "set_status",
+    "upsert_comment",
+];
 
 /// One account's view of one repository.
 pub struct Client {
@@ -169,21 +258,27 @@ impl Client {
         Self { world: world.clone(), url: url.into(), path: (owner.into(), name.into()), token: token.into() }
     }
 
-    fn in_repo<T>(&self, look: impl FnOnce(&mut Repo, &str) -> Result<T, PortError>) -> Result<T, PortError> {
+    fn in_repo<T>(&self, operation: &'static str, look: impl FnOnce(&mut Repo, &str) -> Result<T, PortError>) -> Result<T, PortError> {
         self.world.read(|state| {
-            let (repo, account) = state.forge.repo(self)?;
-            look(repo, &account)
+            call(
+                &mut state.forge,
+                |forge| &mut forge.faults,
+                operation,
+                &self.url,
+                |forge| {
+                    let may = !WRITES.contains(&operation) || forge.tokens.get(&self.token).is_none_or(|token| token.writes);
+                    let (repo, account) = forge.repo(self)?;
+                    if may { look(repo, &account) } else { Err(denied("the token lacks a scope write:…")) }
+                },
+            )
         })
     }
 
-    /// A write; `look` gets to see the repository only if the token may write.
-    fn writing<T>(&self, look: impl FnOnce(&mut Repo, &str) -> Result<T, PortError>) -> Result<T, PortError> {
-        let may = self.world.read(|state| state.forge.tokens.get(&self.token).is_none_or(|token| token.writes));
-        self.in_repo(|repo, account| if may { look(repo, account) } else { Err(denied("the token lacks a scope write:…")) })
-    }
-
-    fn as_admin<T>(&self, look: impl FnOnce(&Repo) -> Result<T, PortError>) -> Result<T, PortError> {
-        self.in_repo(|repo, account| if repo.admins.contains(account) { look(repo) } else { Err(denied("only for administrators")) })
+    fn as_admin<T>(&self, operation: &'static str, look: impl FnOnce(&Repo) -> Result<T, PortError>) -> Result<T, PortError> {
+        self.in_repo(
+            operation,
+            |repo, account| if repo.admins.contains(account) { look(repo) } else { Err(denied("only for administrators")) },
+        )
     }
 }
 
@@ -194,20 +289,28 @@ fn no_branch(name: &Branch) -> PortError {
 #[async_trait]
 impl Forge for Client {
     async fn account(&self) -> Result<String, PortError> {
-        self.world.read(|state| match state.forge.account(&self.url, &self.token)? {
-            Token { account, scoped: true, .. } => Ok(account.clone()),
-            Token { scoped: false, .. } => Err(denied("the token lacks the scope read:user")),
+        self.world.read(|state| {
+            call(
+                &mut state.forge,
+                |forge| &mut forge.faults,
+                "account",
+                &self.url,
+                |forge| match forge.account(&self.url, &self.token)? {
+                    Token { account, scoped: true, .. } => Ok(account.clone()),
+                    Token { scoped: false, .. } => Err(denied("the token lacks the scope read:user")),
+                },
+            )
         })
     }
 
     async fn repository(&self) -> Result<Repository, PortError> {
-        self.in_repo(|repo, account| {
+        self.in_repo("repository", |repo, account| {
             Ok(Repository { may_push: repo.writers.contains(account), archived: repo.archived, squash_merge: repo.squash })
         })
     }
 
     async fn branch(&self, name: &Branch) -> Result<BranchState, PortError> {
-        self.in_repo(|repo, account| {
+        self.in_repo("branch", |repo, account| {
             let (head, rule) = repo.branches.get(name.as_str()).ok_or_else(|| no_branch(name))?;
             let writer = repo.writers.contains(account);
             let listed = rule.as_ref().and_then(|r| r.merge_whitelist.as_ref()).is_none_or(|list| list.iter().any(|name| name == account));
@@ -222,14 +325,14 @@ impl Forge for Client {
     }
 
     async fn labels(&self) -> Result<Vec<String>, PortError> {
-        self.in_repo(|repo, _| Ok(repo.labels.iter().map(|l| l.name.clone()).collect()))
+        self.in_repo("labels", |repo, _| Ok(repo.labels.iter().map(|l| l.name.clone()).collect()))
     }
 
     async fn create_label(&self, label: &Label) -> Result<(), PortError> {
         if let Some(refusal) = self.world.read(|state| state.forge.label_refusal) {
             return Err(refusal.error(&self.url));
         }
-        self.writing(|repo, account| {
+        self.in_repo("create_label", |repo, account| {
             if repo.labels.iter().any(|l| l.name == label.name) {
                 return Ok(());
             }
@@ -242,7 +345,7 @@ impl Forge for Client {
     }
 
     async fn prove_push(&self, existing: &Branch) -> Result<(), PortError> {
-        self.writing(|repo, account| {
+        self.in_repo("prove_push", |repo, account| {
             if !repo.writers.contains(account) {
                 return Err(denied("no write access to code"));
             }
@@ -254,10 +357,10 @@ impl Forge for Client {
 #[async_trait]
 impl ForgeAdmin for Client {
     async fn webhooks(&self) -> Result<Vec<Webhook>, PortError> {
-        self.as_admin(|repo| Ok(repo.hooks.clone()))
+        self.as_admin("webhooks", |repo| Ok(repo.hooks.clone()))
     }
 
     async fn rule(&self, branch: &Branch) -> Result<Option<Rule>, PortError> {
-        self.as_admin(|repo| repo.branches.get(branch.as_str()).map(|(_, rule)| rule.clone()).ok_or_else(|| no_branch(branch)))
+        self.as_admin("rule", |repo| repo.branches.get(branch.as_str()).map(|(_, rule)| rule.clone()).ok_or_else(|| no_branch(branch)))
     }
 }

@@ -1,6 +1,13 @@
-//! What every forge must do.
+//! What every forge must do: settings and rights here, then `code.rs`, `pulls.rs`,
+//! `merge.rs`, `reports.rs`. Each case begins with the good state and leaves what
+//! it likes; a slow answer is waited for by asking again.
 
-use std::sync::Arc;
+mod code;
+mod merge;
+mod pulls;
+mod reports;
+
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use flywheel::{
@@ -10,11 +17,14 @@ use flywheel::{
     },
     ports::{
         error::Class,
-        forge::{Forge, ForgeAdmin, Label, Protection, Rule, Webhook},
+        forge::{Change, Forge, ForgeAdmin, Label, NewCommit, Protection, Rule, Webhook},
     },
 };
 
 use super::refused;
+
+/// Longest wait for what a forge computes by itself.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Whose token a client has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +61,10 @@ pub trait Arrange: Send + Sync {
     fn bot(&self) -> String;
     /// Makes a commit on `branch`, and the branch where there is none.
     async fn commit(&self, branch: &Branch) -> Sha;
+    /// Makes a branch at a commit.
+    async fn branch_at(&self, branch: &Branch, at: &Sha);
+    /// What all comments on a pull request say, oldest first.
+    async fn comments(&self, number: u64) -> Vec<String>;
     /// Sets the rule of `main`.
     async fn protect(&self, rule: Option<Rule>);
     /// Archives the repository, or undoes it.
@@ -76,6 +90,33 @@ fn main_branch() -> Branch {
     "main".parse().unwrap()
 }
 
+async fn main_head(forge: &dyn Forge) -> Sha {
+    forge.branch(&main_branch()).await.unwrap().head
+}
+
+fn branch(name: &str) -> Branch {
+    name.parse().unwrap()
+}
+
+fn change(path: &str, content: &str) -> Change {
+    Change { path: path.into(), content: Some(content.into()) }
+}
+
+fn removal(path: &str) -> Change {
+    Change { path: path.into(), content: None }
+}
+
+/// A commit of a small package.
+fn draft(name: &str, onto: &Sha) -> NewCommit {
+    NewCommit {
+        branch: branch(name),
+        onto: onto.clone(),
+        message: "Add search\n\nMade by a test".into(),
+        date: "2026-01-02T03:04:05Z".parse().unwrap(),
+        changes: vec![change("packages/search/prim.yaml", "id: search\n"), change("packages/search/src/index.ts", "export {};\n")],
+    }
+}
+
 /// Runs every case, each from the good state.
 pub async fn suite(arrange: &dyn Arrange) {
     good_state(arrange).await;
@@ -93,6 +134,10 @@ pub async fn suite(arrange: &dyn Arrange) {
     administration(arrange).await;
     arrange.reset().await;
     unreachable(arrange).await;
+    code::suite(arrange).await;
+    pulls::suite(arrange).await;
+    merge::suite(arrange).await;
+    reports::suite(arrange).await;
 }
 
 async fn good_state(arrange: &dyn Arrange) {

@@ -1,0 +1,91 @@
+//! Merging. Gitea tells most of what matters in its message: 405 is "not yet",
+//! "never" and "done already" alike.
+
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use super::{Answer, Gitea};
+use crate::ports::{
+    error::PortError,
+    forge::{Hold, MergeOutcome, MergeRequest, Pull, PullState},
+};
+
+/// A part of Gitea's message, and what it stands for.
+const HOLDS: [(&str, Hold); 9] = [
+    // Computed after each push; also what it says of a conflict.
+    ("try again later", Hold::Forge),
+    // Another merge into the same base was faster.
+    ("push out of date", Hold::Forge),
+    ("required status checks", Hold::Checks),
+    ("behind the base branch", Hold::Outdated),
+    ("enough approvals", Hold::Review),
+    ("requested changes", Hold::Review),
+    ("official review requests", Hold::Review),
+    ("open dependency", Hold::Review),
+    ("onflict", Hold::Conflict),
+];
+
+impl Gitea {
+    pub(super) async fn squash(&self, number: u64, request: &MergeRequest) -> Result<MergeOutcome, PortError> {
+        let pull = self.known_pull(number).await?;
+        if let Some(settled) = settled(&pull, request) {
+            return Ok(settled);
+        }
+        // Gitea's own check of this looks at a number that it computes after a
+        // push, and lets an outdated head through until then.
+        if self.commits_missing(&request.head, &pull.base).await? > 0 {
+            return Ok(MergeOutcome::NotReady(Hold::Outdated, format!("{} has commits that the head lacks", pull.base)));
+        }
+        let body = json!({
+            "Do": "squash",
+            "head_commit_id": request.head.as_str(),
+            "MergeTitleField": request.title,
+            "MergeMessageField": request.message,
+            // The branch is removed by a call of its own, after the merge is known.
+            "delete_branch_after_merge": false,
+        });
+        let (status, said) = match self.ask(self.in_repo(Method::POST, &["pulls", &number.to_string(), "merge"]).json(&body)).await? {
+            Answer::Good(_) => {
+                return match self.known_pull(number).await?.state {
+                    PullState::Merged(sha) => Ok(MergeOutcome::Merged(sha)),
+                    other => Err(self.unexpected(format_args!("merged pull request {number} and calls it {other:?}"))),
+                };
+            }
+            Answer::Refused(status, said) => (status, said),
+        };
+        match status {
+            StatusCode::METHOD_NOT_ALLOWED | StatusCode::CONFLICT | StatusCode::NOT_FOUND => {}
+            other => return Err(self.refusal(other, &said)),
+        }
+        if said.contains("not allowed to merge") {
+            return Err(self.refusal(StatusCode::FORBIDDEN, &said));
+        }
+        // It may have changed since we looked, and the message does not tell.
+        let pull = self.known_pull(number).await?;
+        if let Some(settled) = settled(&pull, request) {
+            return Ok(settled);
+        }
+        if said.contains("head out of date") {
+            // It has moved and is back, or moves at this moment.
+            return Ok(MergeOutcome::HeadMoved(None));
+        }
+        // A conflict comes as JSON without a message.
+        if status == StatusCode::CONFLICT && said.is_empty() {
+            return Ok(MergeOutcome::NotReady(Hold::Conflict, "it conflicts with the base branch".into()));
+        }
+        Ok(match HOLDS.iter().find(|(part, _)| said.contains(part)) {
+            Some((_, hold)) => MergeOutcome::NotReady(*hold, said),
+            None => MergeOutcome::Refused(said),
+        })
+    }
+}
+
+/// What the pull request itself says, whatever a merge would answer.
+fn settled(pull: &Pull, request: &MergeRequest) -> Option<MergeOutcome> {
+    match &pull.state {
+        PullState::Merged(sha) => Some(MergeOutcome::AlreadyMerged(sha.clone())),
+        PullState::Closed => Some(MergeOutcome::Refused("it was closed without a merge".into())),
+        PullState::Open if pull.head.as_ref() != Some(&request.head) => Some(MergeOutcome::HeadMoved(pull.head.clone())),
+        PullState::Open => None,
+    }
+}
