@@ -66,7 +66,7 @@ test-control-plane test-e2e: export FLYWHEEL_STATE := $(TEST_STATE)
 test-control-plane: $(TESTBED) ## what needs a real API server, and no node
 	@trap '$(TESTBED) down' EXIT; $(TESTBED) up; $(ENV); cargo test --locked --features e2e --test e2e -- control_plane::
 test-bed: $(TESTBED) ## the test bed itself: three times up and down, every part killed and healed
-	cd e2e/testbed && go test -count=1 -timeout 20m -tags bed ./...
+	cd e2e/testbed && go test -count=1 -timeout 20m -p 1 -tags bed ./...
 test-e2e: vacant ## everything together, on the whole test bed
 	@trap '$(TESTBED) down' EXIT; $(TESTBED) up; $(ENV); cargo test --locked --features e2e --test e2e -- --test-threads 1 cluster::
 soak: $(TESTBED) ## what is too long for every run: SOAK_ROUNDS times up, kill something, heal, down

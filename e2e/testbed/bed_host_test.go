@@ -14,62 +14,37 @@ import (
 	"time"
 
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
+	"flywheel.prim.sh/e2e/testbed/internal/bedtest"
 	"flywheel.prim.sh/e2e/testbed/internal/cluster"
 	"flywheel.prim.sh/e2e/testbed/internal/proc"
 )
 
 // program is the testbed command, built once; state is this test's own.
 var (
-	program = os.Getenv(programVariable)
-	state   = filepath.Join(filepath.Dir(program), "state")
+	program = filepath.Join(bedtest.Dir(), "testbed")
+	state   = filepath.Join(bedtest.Dir(), "state")
 )
 
-// programVariable names the program to the run that has a host of its own.
-const programVariable = "BED_TEST_PROGRAM"
-
 func TestMain(m *testing.M) {
-	if program != "" {
+	if bedtest.Dir() != "" {
 		os.Exit(m.Run())
 	}
-	if err := isolate(); err != nil {
+	if err := bedtest.Isolate(prepare); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-// isolate runs the tests again with the network and the directories outside of
-// the state directory to themselves: a bed that somebody uses stays untouched,
-// and what others do does not look like a leftover.
-func isolate() error {
-	dir, err := os.MkdirTemp("", "bed-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
+// prepare builds everything, while the outer network is there.
+func prepare(dir string) error {
 	path := filepath.Join(dir, "testbed")
 	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
 		return fmt.Errorf("build testbed: %w\n%s", err, out)
 	}
-	// Here, for there is no way to a package's source from in there.
 	build := exec.Command(path, "build")
 	build.Env = append(os.Environ(), "CLUSTER="+string(bed.Full))
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("testbed build: %w\n%s", err, out)
-	}
-	const prepare = `set -e
-ip link set lo up
-for dir in /run /var/lib/cni /var/lib/kubelet /var/log/containers; do
-  if [ -d "$dir" ]; then mount -t tmpfs bed-test "$dir"; fi
-done
-# Every call of mount(8) makes this, the kubelet's too; real hosts have it.
-mkdir -p /run/mount
-exec "$@"`
-	argv := append([]string{"--net", "--mount", "--propagation", "private", "sh", "-c", prepare, "sh"}, os.Args...)
-	tests := exec.Command("unshare", argv...)
-	tests.Env = append(os.Environ(), programVariable+"="+path)
-	tests.Stdin, tests.Stdout, tests.Stderr = os.Stdin, os.Stdout, os.Stderr
-	if err := tests.Run(); err != nil {
-		return fmt.Errorf("the tests in a network and mount namespace of their own: %w", err)
 	}
 	return nil
 }

@@ -5,42 +5,23 @@ package dns
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
-	"flywheel.prim.sh/e2e/testbed/internal/proc"
+	"flywheel.prim.sh/e2e/testbed/internal/bedtest"
 )
 
-// These tests need the full bed's network namespace, and dig and nsupdate. They
-// leave the name server running, with no name more than before.
+// These tests have a host of their own, where nothing but the name server runs.
+func TestMain(m *testing.M) {
+	bedtest.PartMain(m, func(context.Context, *bed.Bed) error { return nil })
+}
 
 func setup(t *testing.T) (*bed.Bed, func(*testing.T) string) {
 	t.Helper()
-	repo, err := filepath.Abs("../../../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := bed.New(bed.Full, repo)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ensure := func(t *testing.T) string {
-		t.Helper()
-		start := time.Now()
-		note, err := Ensure(context.Background(), b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("Ensure took %s: %q", time.Since(start).Round(time.Millisecond), note)
-		return note
-	}
-	ensure(t)
-	return b, ensure
+	return bedtest.Part(t, Ensure)
 }
 
 func dig(t *testing.T, args ...string) string {
@@ -111,21 +92,7 @@ func TestUpdatesSurviveAKill(t *testing.T) {
 	if out, err := update(b, "add "+name+" 60 A 192.0.2.2"); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	all, err := proc.All(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range all {
-		if s.Name == "dns" {
-			process, err := os.FindProcess(s.Pid)
-			if err == nil {
-				err = process.Kill()
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	bedtest.Kill(t, b, "dns")
 	if note := ensure(t); note != "started" {
 		t.Errorf("the note is %q", note)
 	}

@@ -11,42 +11,23 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
-	"flywheel.prim.sh/e2e/testbed/internal/proc"
+	"flywheel.prim.sh/e2e/testbed/internal/bedtest"
 )
 
-// These tests need the full bed's network namespace. They leave the edge running
-// with the routes that it had.
+// These tests have a host of their own, where nothing but the edge runs.
+func TestMain(m *testing.M) {
+	bedtest.PartMain(m, func(context.Context, *bed.Bed) error { return nil })
+}
 
 func setup(t *testing.T) (*bed.Bed, func(*testing.T) string) {
 	t.Helper()
-	repo, err := filepath.Abs("../../../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := bed.New(bed.Full, repo)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ensure := func(t *testing.T) string {
-		t.Helper()
-		start := time.Now()
-		note, err := Ensure(context.Background(), b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("Ensure took %s: %q", time.Since(start).Round(time.Millisecond), note)
-		return note
-	}
-	ensure(t)
-	return b, ensure
+	return bedtest.Part(t, Ensure)
 }
 
 func newAdmin(t *testing.T, b *bed.Bed) *Admin {
@@ -222,7 +203,7 @@ func TestRoutesBecomeHosts(t *testing.T) {
 	}
 
 	// Routes outlive the process.
-	kill(t, b)
+	bedtest.Kill(t, b, "edge")
 	if note := ensure(t); note != "started" {
 		t.Errorf("the note is %q", note)
 	}
@@ -236,25 +217,4 @@ func TestRoutesBecomeHosts(t *testing.T) {
 	if status, _ := get(t, b, host); status != http.StatusNotFound {
 		t.Errorf("after its removal: %d", status)
 	}
-}
-
-func kill(t *testing.T, b *bed.Bed) {
-	t.Helper()
-	all, err := proc.All(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range all {
-		if s.Name == "edge" {
-			process, err := os.FindProcess(s.Pid)
-			if err == nil {
-				err = process.Kill()
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			return
-		}
-	}
-	t.Fatal("the edge does not run")
 }
