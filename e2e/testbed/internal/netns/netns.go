@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -248,20 +247,8 @@ func Members(b *bed.Bed) ([]int, error) {
 	if !Exists(b) || syscall.Stat(Path(b), &own) != nil {
 		return nil, nil
 	}
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, err
-	}
-	var pids []int
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
+	return proc.Where(func(pid int) bool {
 		var its syscall.Stat_t
-		if syscall.Stat(fmt.Sprintf("/proc/%d/ns/net", pid), &its) == nil && its.Ino == own.Ino {
-			pids = append(pids, pid)
-		}
-	}
-	return pids, nil
+		return syscall.Stat(fmt.Sprintf("/proc/%d/ns/net", pid), &its) == nil && its.Ino == own.Ino
+	})
 }

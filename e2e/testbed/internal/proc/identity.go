@@ -82,21 +82,25 @@ func BedOf(pid int) string {
 }
 
 func marked(marks ...string) ([]int, error) {
+	return Where(func(pid int) bool {
+		environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+		if err != nil || !hasAll(environ, marks) {
+			return false // ended meanwhile, or another user's
+		}
+		s, err := readStat(pid)
+		return err == nil && s.running()
+	})
+}
+
+// Where lists the processes of the machine that it picks.
+func Where(it func(pid int) bool) ([]int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, err
 	}
 	var pids []int
 	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-		if err != nil || !hasAll(environ, marks) {
-			continue // ended meanwhile, or another user's
-		}
-		if s, err := readStat(pid); err == nil && s.running() {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && it(pid) {
 			pids = append(pids, pid)
 		}
 	}
