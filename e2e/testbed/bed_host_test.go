@@ -189,6 +189,46 @@ func pids(t *testing.T, b *bed.Bed) map[string]int {
 	return alive
 }
 
+// processesOf are this bed's processes of the program that a command line begins
+// with; /proc shows those of other beds on the machine too.
+func processesOf(t *testing.T, program string) []int {
+	t.Helper()
+	own, err := os.Readlink("/proc/self/ns/mnt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := proc.Where(func(pid int) bool {
+		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		first, _, _ := bytes.Cut(line, []byte{0})
+		if err != nil || !strings.HasSuffix(string(first), program) {
+			return false
+		}
+		mounts, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
+		space, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", pid)) // gone meanwhile: another's
+		return err == nil && (space == own || bytes.Contains(mounts, []byte(state)))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// leaveCgroups moves processes to the root of each hierarchy.
+func leaveCgroups(t *testing.T, pids []int) {
+	t.Helper()
+	roots, err := cluster.Hierarchies()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range roots {
+		for _, pid := range pids {
+			if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), fmt.Append(nil, pid), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 func downAtEnd(t *testing.T, mode bed.Mode) {
 	t.Cleanup(func() {
 		if out, err := command(mode, "down").CombinedOutput(); err != nil {

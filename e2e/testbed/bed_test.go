@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -46,9 +47,16 @@ func TestUpHealsWhatWasKilled(t *testing.T) {
 	downAtEnd(t, bed.Full)
 	before := host(t, b)
 	do(t, bed.Full, "up")
-	for name, pid := range pids(t, b) {
+	// Every other time the bed is ended in that state, and made anew.
+	whole := true
+	for name := range pids(t, b) {
 		t.Run(name, func(t *testing.T) {
+			pid := pids(t, b)[name]
 			kill(t, pid)
+			if whole = !whole; whole {
+				do(t, bed.Full, "down")
+				expectSame(t, before, host(t, b))
+			}
 			do(t, bed.Full, "up")
 			if now := pids(t, b)[name]; now == 0 || now == pid {
 				t.Errorf("pid was %d, is %d", pid, now)
@@ -78,6 +86,32 @@ func TestUpHealsWhatWasKilled(t *testing.T) {
 	}
 	do(t, bed.Full, "down")
 	expectSame(t, before, host(t, b))
+}
+
+func TestDownFindsPodsThatNobodyHoldsAnyMore(t *testing.T) {
+	b := thisTestsBed(t, bed.Full)
+	downAtEnd(t, bed.Full)
+	before := host(t, b)
+	do(t, bed.Full, "up")
+	workload(t, b, "orphan")
+	pods := processesOf(t, "/pause")
+	if len(pods) == 0 {
+		t.Fatal("no pod's process is found")
+	}
+	for _, pid := range pids(t, b) {
+		kill(t, pid)
+	}
+	if err := proc.Kill(processesOf(t, "containerd-shim-runc-v2")); err != nil {
+		t.Fatal(err)
+	}
+	leaveCgroups(t, pods)
+	do(t, bed.Full, "down")
+	expectSame(t, before, host(t, b))
+	for _, pid := range pods {
+		if slices.Contains(processesOf(t, "/pause"), pid) {
+			t.Errorf("process %d of a pod survives", pid)
+		}
+	}
 }
 
 // kill ends a process and waits until the kernel has let go of it: a bed that

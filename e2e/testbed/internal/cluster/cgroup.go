@@ -24,9 +24,9 @@ func cgroupRoot(b *bed.Bed) string {
 	return "flywheel-" + hex.EncodeToString(sum[:4])
 }
 
-// hierarchies are the mounted cgroup trees: one with version 2, one per
+// Hierarchies are the mounted cgroup trees: one with version 2, one per
 // controller with version 1, both in between.
-func hierarchies() ([]string, error) {
+func Hierarchies() ([]string, error) {
 	f, err := os.Open("/proc/mounts")
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func hierarchies() ([]string, error) {
 // ensureCgroups makes the bed's root in each hierarchy; the kubelet wants to
 // find it there.
 func ensureCgroups(b *bed.Bed) error {
-	dirs, err := hierarchies()
+	dirs, err := Hierarchies()
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func inheritCPUSet(parent, child string) error {
 
 // cgroups lists the bed's cgroups, children before their parents.
 func cgroups(b *bed.Bed) ([]string, error) {
-	dirs, err := hierarchies()
+	dirs, err := Hierarchies()
 	if err != nil {
 		return nil, err
 	}

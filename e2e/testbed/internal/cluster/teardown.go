@@ -22,10 +22,11 @@ import (
 const keptAfterDown = "logs"
 
 // EndProcesses ends every process of the bed: the recorded ones, whatever
-// carries its mark, and all in its cgroups and its network namespace.
+// carries its mark, all in its cgroups and its network namespace, and its pods
+// wherever they are.
 func EndProcesses(b *bed.Bed) (count int, err error) {
 	// The kubelet first, which would start pods anew.
-	if err := proc.Stop(b, Kubelet); err != nil {
+	if err := proc.Abort(b, Kubelet); err != nil {
 		return 0, err
 	}
 	// What starts others may do so until it is gone itself: look again.
@@ -153,7 +154,11 @@ func processes(b *bed.Bed) ([]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		pids = slices.Concat(pids, members, inside)
+		pods, err := podProcesses(b)
+		if err != nil {
+			return nil, err
+		}
+		pids = slices.Concat(pids, members, inside, pods)
 	}
 	own := ancestry()
 	slices.Sort(pids)

@@ -13,7 +13,12 @@ import (
 
 // Stop ends the process of that name, recorded or not: politely at first, then
 // for certain. A process that does not run is no error.
-func Stop(b *bed.Bed, name string) error {
+func Stop(b *bed.Bed, name string) error { return stop(b, name, End) }
+
+// Abort is Stop without asking: for a process whose state is about to go.
+func Abort(b *bed.Bed, name string) error { return stop(b, name, Kill) }
+
+func stop(b *bed.Bed, name string, end func(pids []int) error) error {
 	pids, err := unrecorded(b, name)
 	if err != nil {
 		return err
@@ -25,7 +30,7 @@ func Stop(b *bed.Bed, name string) error {
 	if rec != nil && rec.alive() {
 		pids = append(pids, rec.Pid)
 	}
-	if err := End(pids); err != nil {
+	if err := end(pids); err != nil {
 		return fmt.Errorf("stop %s: %w", name, err)
 	}
 	if err := os.Remove(recordPath(b, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
