@@ -42,6 +42,9 @@ func ensurePrograms(ctx context.Context, b *bed.Bed) (programs, error) {
 	var p programs
 	err := step.Run("programs", func() (string, error) {
 		begin := time.Now()
+		if err := build.Limit(b); err != nil {
+			return "", fmt.Errorf("keep %s within its limit: %w", b.Cache, err)
+		}
 		if err := p.ensure(ctx, b); err != nil {
 			return "", err
 		}

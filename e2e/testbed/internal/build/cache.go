@@ -99,7 +99,7 @@ func prune(dir, name string) error {
 
 // trimGo keeps Go's build cache within its limit and the whole cache within
 // its own: what Go keeps can be made again soonest.
-func trimGo(cache string) error {
+func trimGo(cache string, most int64) error {
 	goCache := filepath.Join(cache, "go-build")
 	files, own, err := sizes(goCache)
 	if err != nil {
@@ -109,7 +109,7 @@ func trimGo(cache string) error {
 	if err != nil {
 		return err
 	}
-	return trim(files, own, min(goCacheLimit, max(0, cacheLimit-(whole-own))))
+	return trim(files, own, min(goCacheLimit, max(0, most-(whole-own))))
 }
 
 // sizes lists the files below dir and their sum.

@@ -103,6 +103,39 @@ func TestTrimRemovesTheOldestFirst(t *testing.T) {
 	}
 }
 
+func TestTheWholeCacheIsKeptWithinItsLimit(t *testing.T) {
+	cache := t.TempDir()
+	now := time.Now()
+	for name, age := range map[string]time.Duration{
+		"bin/helm-000000000001/helm":                30,
+		"go-build/aa/old":                           9,
+		"target/debug/incremental/old-1/s-1/part":   8,
+		"target/debug/incremental/old-1/s-1/second": 7,
+		"target/debug/incremental/new-2/s-1/part":   0,
+		"target/debug/deps/old.rlib":                6,
+		"target/debug/deps/older.rlib":              7,
+	} {
+		path := filepath.Join(cache, name)
+		put(t, path, "0123456789")
+		when := now.Add(-age * time.Hour)
+		if err := os.Chtimes(path, when, when); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := limit(cache, 30, now.Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{
+		"bin/helm-000000000001/helm": true, "go-build/aa/old": false,
+		"target/debug/incremental/old-1": false, "target/debug/incremental/new-2/s-1/part": true,
+		"target/debug/deps/older.rlib": false, "target/debug/deps/old.rlib": true,
+	} {
+		if _, err := os.Stat(filepath.Join(cache, name)); (err == nil) != want {
+			t.Errorf("%s is there: %t, want %t", name, err == nil, want)
+		}
+	}
+}
+
 func TestPackagesAreToldFromMessages(t *testing.T) {
 	for line, want := range map[string]bool{
 		"k8s.io/api/core/v1": true, "runtime": true,
