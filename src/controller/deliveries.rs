@@ -22,6 +22,7 @@ pub struct Deliveries(Mutex<HashMap<Key, Hook>>);
 
 #[derive(Default)]
 struct Hook {
+    /// Nothing can be signed with an empty one.
     secret: SecretString,
     seen: WebhookSeen,
     head: Option<(Sha, Timestamp)>,
@@ -42,6 +43,16 @@ impl Deliveries {
     /// Sets the secret that a Factory's deliveries are signed with.
     pub fn expect(&self, namespace: &str, name: &str, secret: SecretString) {
         self.lock().entry((namespace.into(), name.into())).or_default().secret = secret;
+    }
+
+    /// Takes no more deliveries of a Factory until its secret can be read again.
+    pub fn withdraw(&self, namespace: &str, name: &str) {
+        self.expect(namespace, name, SecretString::default());
+    }
+
+    /// Forgets a Factory that is gone.
+    pub fn forget(&self, namespace: &str, name: &str) {
+        self.lock().remove(&(namespace.to_owned(), name.to_owned()));
     }
 
     /// Notes where a poll found the base branch, and returns what is known of the
@@ -69,10 +80,10 @@ impl Deliveries {
             return Verdict::UnknownFactory;
         };
         if verify(&hook.secret, body, signature) {
-            hook.seen = WebhookSeen { last_accepted: Some(now), rejected: 0, silent_move: None };
+            hook.seen = WebhookSeen { last_accepted: Some(now), refused: false, silent_move: None };
             Verdict::Accepted
         } else {
-            hook.seen.rejected += 1;
+            hook.seen.refused = true;
             Verdict::BadSignature
         }
     }
@@ -91,6 +102,11 @@ fn verify(secret: &SecretString, body: &[u8], signature: &str) -> bool {
         return false;
     };
     Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()).is_ok_and(|mac| mac.chain_update(body).verify_slice(&tag).is_ok())
+}
+
+/// Whether a header's text has the form of a signature.
+pub fn is_signature(text: &str) -> bool {
+    text.strip_prefix("sha256=").and_then(decode_hex).is_some_and(|tag| tag.len() == 32)
 }
 
 fn decode_hex(text: &str) -> Option<Vec<u8>> {

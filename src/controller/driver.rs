@@ -46,6 +46,9 @@ pub trait Kind:
 
     /// The status it has.
     fn status(&self) -> Option<&Self::Status>;
+
+    /// Forgets what the process knows of an object that was deleted.
+    fn gone(_namespace: &str, _name: &str, _cx: &Context) {}
 }
 
 /// The fields every status has.
@@ -163,8 +166,11 @@ async fn announce<K: Kind>(object: &K, ready: &Condition, cx: &Context) {
         action: "Reconcile".into(),
         secondary: None,
     };
-    if let Err(error) = cx.recorder.publish(&event, &object.object_ref(&())).await {
-        tracing::warn!(error = chain(&error), "event not published");
+    let reference = object.object_ref(&());
+    match tokio::time::timeout(status::API_TIMEOUT, cx.recorder.publish(&event, &reference)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(error = chain(&error), "event not published"),
+        Err(_) => tracing::warn!("event not published: the API server did not answer in time"),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use futures::{FutureExt, Stream, StreamExt, future::Shared};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future::Shared};
 use kube::{
-    Api,
+    Api, ResourceExt,
     core::DeserializeGuard,
     runtime::{Controller, PredicateConfig, WatchStreamExt, controller, predicates, reflector, reflector::ObjectRef, watcher},
 };
@@ -29,8 +29,14 @@ pub async fn run<K: Kind>(
     let api: Api<DeserializeGuard<K>> = Api::namespaced(cx.client.clone(), namespace);
     let (reader, writer) = reflector::store();
     let filled = reader.clone();
+    let deleted = cx.clone();
     let objects = watcher(api, watcher::Config::default())
         .default_backoff()
+        .inspect_ok(move |event| {
+            if let watcher::Event::Delete(object) = event {
+                K::gone(&object.namespace().unwrap_or_default(), &object.name_any(), &deleted);
+            }
+        })
         .reflect(writer)
         .applied_objects()
         .predicate_filter(predicates::generation, PredicateConfig::default());
@@ -43,11 +49,15 @@ pub async fn run<K: Kind>(
         .for_each(|result| async {
             match result {
                 Ok((object, _)) => tracing::debug!(kind = K::NAME, name = %object.name, "pass done"),
-                // A poke for an object that is gone, or a watch that will resume.
+                // A poke for an object that went while the watch was interrupted.
+                Err(controller::Error::ObjectNotFound(object)) => {
+                    K::gone(object.namespace.as_deref().unwrap_or_default(), &object.name, &cx)
+                }
+                // A failed pass, which is told already, or a watch that will resume.
                 Err(error) => tracing::debug!(kind = K::NAME, error = telemetry::chain(&error), "no pass"),
             }
         });
-    let note_filled = async move {
+    let note_filled = async {
         if filled.wait_until_ready().await.is_ok() {
             cx.note_filled(K::NAME);
         }

@@ -1,5 +1,8 @@
 //! What a Factory's checks come to: its conditions, the label its pull requests
-//! need, and when to look again. Observing is `controller/observe.rs`.
+//! need, and when to look again. Observing is `controller/factory.rs`; the webhook
+//! is judged in `factory/webhook.rs`.
+
+mod webhook;
 
 use std::time::Duration;
 
@@ -18,11 +21,10 @@ use crate::{
     },
 };
 
+pub use webhook::DELIVERY_GRACE;
+
 /// The label every pull request of Flywheel carries.
 pub const PULL_REQUEST_LABEL: &str = "agent-pr";
-
-/// How long after a commit its delivery may still be on its way.
-pub const DELIVERY_GRACE: Duration = Duration::from_secs(30);
 
 /// Everything a decision about a Factory looks at.
 #[derive(Debug)]
@@ -72,8 +74,8 @@ pub struct ForgeSeen {
 pub struct WebhookSeen {
     /// When the last one with a valid signature came in.
     pub last_accepted: Option<Timestamp>,
-    /// How many with a wrong signature came in since.
-    pub rejected: u64,
+    /// Whether one with a wrong signature came in since.
+    pub refused: bool,
     /// When the base branch was first seen at a commit that no delivery told of.
     pub silent_move: Option<Timestamp>,
 }
@@ -90,13 +92,15 @@ pub struct Now {
 /// Decides.
 pub fn decide(seen: &Seen, now: Now) -> Decision<FactoryStatus> {
     let required = [credentials(seen), forge(seen), protection(seen), dns(seen), edge(seen)];
-    let (webhook, webhook_again) = webhook(seen, now);
+    let (webhook, webhook_again) = webhook::judge(seen, now);
 
     let mut statements = summary(&required);
     let failing_since = previous(seen, ConditionType::Ready).filter(|c| c.status == "False").map(|c| c.last_transition_time.0);
     let again = required
         .iter()
         .filter_map(|finding| finding.class)
+        // Of several Secrets the finding has the worst class alone.
+        .chain(seen.credentials.iter().map(|error| error.class))
         .map(|class| retry::delay(class, failing_since, now.at))
         .chain(webhook_again)
         .fold(now.resync, Duration::min);
@@ -156,13 +160,14 @@ fn summary(findings: &[Finding]) -> Vec<Statement> {
 
 fn credentials(seen: &Seen) -> Finding {
     let kind = ConditionType::CredentialsReady;
-    match seen.credentials.as_slice() {
-        [] => Finding::good(kind, "every referenced Secret is there and may be used"),
-        [error, ..] => {
-            let all: Vec<_> = seen.credentials.iter().map(ToString::to_string).collect();
-            Finding::bad(kind, error.class, error.reason, all.join("; "))
-        }
-    }
+    let errors = &seen.credentials;
+    // What somebody must act on comes first, as in the summary.
+    let Some(worst) = errors.iter().find(|error| retry::stalls(error.class)).or(errors.first()) else {
+        return Finding::good(kind, "every referenced Secret is there and may be used");
+    };
+    let others = errors.iter().filter(|error| !std::ptr::eq(*error, worst));
+    let all: Vec<_> = std::iter::once(worst).chain(others).map(ToString::to_string).collect();
+    Finding::bad(kind, worst.class, worst.reason, all.join("; "))
 }
 
 fn forge(seen: &Seen) -> Finding {
@@ -244,54 +249,6 @@ fn edge(seen: &Seen) -> Finding {
         Part::Failed(error) => Finding::error(kind, error),
         Part::NotChecked => Finding::not_checked(kind, "the edge's client certificate can't be used, see CredentialsReady"),
     }
-}
-
-/// The webhook is judged by its deliveries: the token may not see its settings.
-/// It is no part of `Ready`, since polling does its work, later.
-fn webhook(seen: &Seen, now: Now) -> (Statement, Option<Duration>) {
-    let kind = ConditionType::WebhookReady;
-    let delivering = || Statement::new(kind, Truth::True, Reason::Delivering, "the forge's deliveries arrive, signed with webhookSecret");
-    if let Some(moved) = seen.webhook.silent_move {
-        let left = DELIVERY_GRACE.saturating_sub(Duration::try_from(now.at.duration_since(moved)).unwrap_or_default());
-        if left.is_zero() {
-            let wrong = match seen.webhook.rejected {
-                0 => String::new(),
-                n => format!("; {n} deliveries with a wrong signature were refused: the webhook's secret differs from webhookSecret"),
-            };
-            let message = format!(
-                "{} moved and no delivery said so: check the repository's webhook (polling serves meanwhile){wrong}",
-                seen.spec.repository.base_branch
-            );
-            return (Statement::new(kind, Truth::False, Reason::DeliveryMissed, message), None);
-        }
-        return (kept(seen).unwrap_or_else(awaiting), Some(left));
-    }
-    match seen.webhook.last_accepted {
-        Some(_) => (delivering(), None),
-        None => (kept(seen).unwrap_or_else(awaiting), None),
-    }
-}
-
-/// A process that has just started knows nothing: what was said before stands
-/// until there is evidence against it.
-fn kept(seen: &Seen) -> Option<Statement> {
-    let kind = ConditionType::WebhookReady;
-    let before = previous(seen, kind)?;
-    let (status, reason) = match before.status.as_str() {
-        "True" => (Truth::True, Reason::Delivering),
-        "False" => (Truth::False, Reason::DeliveryMissed),
-        _ => return None,
-    };
-    Some(Statement::new(kind, status, reason, before.message.clone()))
-}
-
-fn awaiting() -> Statement {
-    Statement::new(
-        ConditionType::WebhookReady,
-        Truth::Unknown,
-        Reason::AwaitingDelivery,
-        "nothing has happened in the repository that a delivery would tell of",
-    )
 }
 
 fn actions(seen: &Seen) -> Vec<Action> {

@@ -100,9 +100,9 @@ prop_compose! {
         )),
         dns in look(any::<u32>()),
         edge in look(vec("[a-z]{1,5}", 0..3)),
-        last_accepted in moment(), silent_move in moment(), rejected in 0..3u64,
+        last_accepted in moment(), silent_move in moment(), refused in any::<bool>(),
     ) -> Sight {
-        Sight { credentials, forge, dns, edge, webhook: WebhookSeen { last_accepted, rejected, silent_move } }
+        Sight { credentials, forge, dns, edge, webhook: WebhookSeen { last_accepted, refused, silent_move } }
     }
 }
 

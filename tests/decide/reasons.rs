@@ -42,12 +42,23 @@ fn rows() -> Vec<Row> {
     let row = |what, kind, status, reason, names, again, change| Row { what, change, kind, status, reason, names, again };
     vec![
         row("all is good", Ready, True, Reason::Verified, "were checked", 600, |_| {}),
-        row("a Secret is missing", CredentialsReady, False, Reason::SecretNotFound, "Secret a/b; Secret c/d", 30, |s| {
-            s.credentials = vec![
-                PortError::new(Class::Waiting, Reason::SecretNotFound, "Secret a/b"),
-                PortError::new(Class::Denied, Reason::SecretNotAllowed, "Secret c/d"),
-            ];
+        row("a Secret is missing", CredentialsReady, False, Reason::SecretNotFound, "Secret a/b", 30, |s| {
+            s.credentials = vec![PortError::new(Class::Waiting, Reason::SecretNotFound, "Secret a/b")];
         }),
+        row(
+            "of two Secrets one waits for its owner",
+            CredentialsReady,
+            False,
+            Reason::SecretNotAllowed,
+            "Secret c/d; Secret a/b",
+            30,
+            |s| {
+                s.credentials = vec![
+                    PortError::new(Class::Waiting, Reason::SecretNotFound, "Secret a/b"),
+                    PortError::new(Class::Denied, Reason::SecretNotAllowed, "Secret c/d"),
+                ];
+            },
+        ),
         row("the forge was not asked", ForgeReady, Unknown, Reason::NotChecked, "CredentialsReady", 600, |s| s.forge = Part::NotChecked),
         row("the zone was not asked", DnsReady, Unknown, Reason::NotChecked, "CredentialsReady", 600, |s| s.dns = Part::NotChecked),
         row("the edge was not asked", EdgeReady, Unknown, Reason::NotChecked, "CredentialsReady", 600, |s| s.edge = Part::NotChecked),
@@ -113,7 +124,10 @@ fn every_row_says_what_it_must() {
 /// Reasons that `decide` writes itself; all others it passes on from errors.
 #[test]
 fn no_reason_of_decide_is_without_a_row() {
-    let source = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/decide/factory.rs"));
+    let source = concat!(
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/decide/factory.rs")),
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/decide/factory/webhook.rs")),
+    );
     let written: BTreeSet<_> = source
         .split("Reason::")
         .skip(1)
