@@ -47,7 +47,11 @@ pub fn secret(name: &str, data: &[(&str, &str)]) -> Secret {
             name: Some(name.into()),
             namespace: Some(SYSTEM.into()),
             annotations: Some(
-                [("flywheel.prim.sh/allowed-factories".to_owned(), format!("other/one, {}/{}", FACTORY.0, FACTORY.1))].into(),
+                [
+                    ("flywheel.prim.sh/allowed-factories".to_owned(), format!("other/one, {}/{}", FACTORY.0, FACTORY.1)),
+                    ("flywheel.prim.sh/allowed-servers".to_owned(), format!("{}, {},dns://{}", forge::URL, edge::ADMIN_URL, dns::SERVER)),
+                ]
+                .into(),
             ),
             ..ObjectMeta::default()
         },

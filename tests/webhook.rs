@@ -7,9 +7,10 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode},
 };
-use flywheel::controller::{health, webhook};
+use flywheel::controller::{health, server, webhook};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::ServiceExt;
 
 use crate::{driver::Run, world};
@@ -77,6 +78,93 @@ async fn a_delivery_is_taken_up_to_its_limit() {
         let signature = sign(world::forge::WEBHOOK_SECRET, &body);
         assert_eq!(ask(router.clone(), delivery("/webhook/flywheel/prim", body, &signature)).await.0, expected, "{size} bytes");
     }
+}
+
+#[tokio::test]
+async fn who_does_not_claim_to_have_signed_is_not_listened_to() {
+    let run = Run::new();
+    let router = webhook::router(run.cx.clone());
+    let silent = || Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    for signature in [None, Some(""), Some("sha256="), Some("sha256=00"), Some("sha1=0000"), Some("x")] {
+        let mut request = Request::post("/webhook/flywheel/prim");
+        if let Some(signature) = signature {
+            request = request.header("x-hub-signature-256", signature);
+        }
+        assert_eq!(ask(router.clone(), request.body(silent()).unwrap()).await.0, StatusCode::UNAUTHORIZED, "{signature:?}");
+    }
+    let lost = Request::post("/elsewhere").header("x-hub-signature-256", sign("s", b"")).body(silent()).unwrap();
+    assert_eq!(ask(router, lost).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_given_up() {
+    let run = Run::new();
+    let silent = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    let request = Request::post("/webhook/flywheel/prim").header("x-hub-signature-256", sign("s", b"")).body(silent).unwrap();
+    let started = tokio::time::Instant::now();
+    assert_eq!(ask(webhook::router(run.cx), request).await.0, StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(started.elapsed().as_secs(), 5);
+}
+
+/// A server with a router that answers at once, or never; and its end.
+async fn serving() -> (std::net::SocketAddr, tokio::sync::oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router =
+        Router::new().route("/", axum::routing::get(|| async { "here" })).route("/never", axum::routing::get(std::future::pending::<()>));
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let served = tokio::spawn(server::serve(listener, router, async { ended.await.unwrap_or_default() }));
+    (address, end, served)
+}
+
+async fn say(address: std::net::SocketAddr, text: &str) -> tokio::net::TcpStream {
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn heard(mut stream: tokio::net::TcpStream) -> String {
+    let mut text = String::new();
+    let _ = stream.read_to_string(&mut text).await;
+    text
+}
+
+#[tokio::test]
+async fn half_a_head_keeps_no_connection() {
+    let (address, _end, _served) = serving().await;
+    // As many as there is room for, and one more that is served all the same.
+    let mut half = Vec::new();
+    for _ in 0..64 {
+        half.push(say(address, "GET / HTTP/1.1\r\nhost: x\r\n").await);
+    }
+    let answer = heard(say(address, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await).await;
+    assert!(answer.ends_with("here"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_shutdown_lets_answers_end_and_waits_for_no_other_connection() {
+    let (address, end, served) = serving().await;
+    let idle = say(address, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut first = [0; 15];
+    let mut idle = idle;
+    idle.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    drop(end);
+    served.await.unwrap();
+    assert!(heard(idle).await.ends_with("here"));
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_nobody_for_ever() {
+    let (address, end, served) = serving().await;
+    let stream = say(address, "GET /never HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    // Taken before it is told to end.
+    assert!(heard(say(address, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await).await.ends_with("here"));
+    tokio::time::pause();
+    drop(end);
+    served.await.unwrap();
+    tokio::time::resume();
+    assert_eq!(heard(stream).await, "");
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ use super::{primitive::Stage, references::SecretReference};
 #[serde(rename_all = "camelCase")]
 pub struct FactorySpec {
     /// The repository that is the truth for every primitive's code.
-    #[x_kube(validation = Rule::new("self.forge == oldSelf.forge && self.owner == oldSelf.owner && self.name == oldSelf.name").message("forge, owner and name can't change: make a Factory of its own for another repository"))]
+    #[x_kube(validation = Rule::new("self.forge == oldSelf.forge && self.url == oldSelf.url && self.owner == oldSelf.owner && self.name == oldSelf.name").message("forge, url, owner and name can't change: make a Factory of its own for another repository"))]
     pub repository: RepositorySpec,
     /// The zone primitives are named in, and who may write it.
     #[x_kube(validation = Rule::new("self.zone == oldSelf.zone").message("the zone can't change: every primitive's name is in it"))]

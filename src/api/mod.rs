@@ -21,5 +21,11 @@ pub const VERSION: &str = "v1alpha1";
 /// that nobody can point a Factory of theirs at somebody else's credentials.
 pub const ALLOWED_FACTORIES_ANNOTATION: &str = "flywheel.prim.sh/allowed-factories";
 
+/// Annotation on a Secret: comma-separated `scheme://host[:port]` of the servers
+/// that its credential may be sent to (`dns://` for a DNS server). A Secret in
+/// another namespace than the Factory must carry it, so that nobody can have
+/// somebody else's credential sent to a server of their own.
+pub const ALLOWED_SERVERS_ANNOTATION: &str = "flywheel.prim.sh/allowed-servers";
+
 /// Server-side-apply field manager of the controller, and its Events' reporter.
 pub const FIELD_MANAGER: &str = "flywheel-controller";

@@ -11,7 +11,8 @@ pub struct SecretReference {
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// Namespace of the Secret. A Secret outside the referring object's namespace
-    /// must name the Factory in its annotation `flywheel.prim.sh/allowed-factories`.
+    /// must name the Factory in its annotation `flywheel.prim.sh/allowed-factories`
+    /// and the server in its annotation `flywheel.prim.sh/allowed-servers`.
     #[serde(default = "system_namespace")]
     #[schemars(length(min = 1, max = 63))]
     pub namespace: String,

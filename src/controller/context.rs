@@ -17,7 +17,7 @@ use kube::{
 };
 use tokio::sync::mpsc;
 
-use super::deliveries::Deliveries;
+use super::{deliveries::Deliveries, limits::Limits};
 use crate::{
     adapters::{clock::SystemClock, connect::RealServers},
     api::{FIELD_MANAGER, factory::Factory},
@@ -37,6 +37,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// Webhook deliveries, and the secrets they are checked with.
     pub deliveries: Deliveries,
+    /// Waits that servers asked for.
+    pub limits: Limits,
     /// The process's metrics.
     pub metrics: Metrics,
     /// Publishes Events; one for the process, so that repeats are counted up.
@@ -74,6 +76,7 @@ impl Context {
             connect,
             clock,
             deliveries: Deliveries::default(),
+            limits: Limits::default(),
             metrics: Metrics::default(),
             pokes,
             resync,

@@ -12,7 +12,7 @@ use super::{
     apply::Hands,
     context::Context,
     driver::{Kind, StatusFields},
-    secrets,
+    secrets::{self, AllowedSecret, Server},
 };
 use crate::{
     api::{
@@ -26,7 +26,7 @@ use crate::{
     ports::{
         dns::{Dns, TsigKey},
         edge::{ClientIdentity, Edge},
-        error::PortError,
+        error::{Class, PortError},
         forge::Forge,
     },
 };
@@ -44,26 +44,32 @@ impl Kind for Factory {
         let credentials_of = Credentials { spec: &self.spec, factory: (&namespace, &name), cx };
 
         let forge_client = match credentials_of.forge().await {
-            Ok((token, webhook_secret)) => {
+            Ok((account, token, webhook_secret)) => {
                 cx.deliveries.expect(&namespace, &name, webhook_secret);
-                Some(cx.connect.forge(&self.spec.repository, &token))
+                Some((account, cx.connect.forge(&self.spec.repository, &token)))
             }
-            Err(error) => note(&mut credentials, error),
+            Err(error) => {
+                // While the API server does not answer, nothing was withdrawn.
+                if error.class != Class::Transient {
+                    cx.deliveries.withdraw(&namespace, &name);
+                }
+                note(&mut credentials, error)
+            }
         };
         let dns_client = match credentials_of.dns().await {
-            Ok(key) => Some(cx.connect.dns(&self.spec.dns, &key)),
+            Ok((account, key)) => Some((account, cx.connect.dns(&self.spec.dns, &key))),
             Err(error) => note(&mut credentials, error),
         };
         let edge_client = match credentials_of.edge().await {
-            Ok(identity) => Some(cx.connect.edge(&self.spec.deploy.edge, &identity)),
+            Ok((account, identity)) => Some((account, cx.connect.edge(&self.spec.deploy.edge, &identity))),
             Err(error) => note(&mut credentials, error),
         };
 
-        let hands = Hands { forge: forge_client.as_ref().and_then(|made| made.as_ref().ok().cloned()) };
+        let hands = Hands { forge: forge_client.as_ref().and_then(|(_, made)| made.as_ref().ok().cloned()) };
         let (forge, dns, edge) = futures::join!(
-            part(forge_client, |client| see_forge(client, &self.spec)),
-            part(dns_client, see_dns),
-            part(edge_client, see_edge),
+            part(forge_client, cx, |client| see_forge(client, &self.spec)),
+            part(dns_client, cx, see_dns),
+            part(edge_client, cx, see_edge),
         );
         let head = match &forge {
             Part::Seen(forge) => Some(&forge.base.head),
@@ -80,6 +86,10 @@ impl Kind for Factory {
 
     fn status(&self) -> Option<&FactoryStatus> {
         self.status.as_ref()
+    }
+
+    fn gone(namespace: &str, name: &str, cx: &Context) {
+        cx.deliveries.forget(namespace, name);
     }
 }
 
@@ -100,15 +110,15 @@ fn note<T>(failures: &mut Vec<PortError>, error: PortError) -> Option<T> {
 }
 
 /// Looks at one part: not without credentials, not with settings that can't be
-/// used.
-async fn part<C, T, F>(client: Option<Result<C, PortError>>, look: impl FnOnce(C) -> F) -> Part<T>
+/// used, not while its server asks to wait.
+async fn part<C, T, F>(client: Option<(String, Result<C, PortError>)>, cx: &Context, look: impl FnOnce(C) -> F) -> Part<T>
 where
     F: Future<Output = Result<T, PortError>>,
 {
     let seen = match client {
         None => return Part::NotChecked,
-        Some(Ok(client)) => look(client).await,
-        Some(Err(error)) => Err(error),
+        Some((account, Ok(client))) => cx.limits.obey(&account, &*cx.clock, look(client)).await,
+        Some((_, Err(error))) => Err(error),
     };
     seen.map_or_else(Part::Failed, Part::Seen)
 }
@@ -140,6 +150,14 @@ async fn see_edge(edge: Arc<dyn Edge>) -> Result<Vec<String>, PortError> {
     edge.hosts().await
 }
 
+/// The server that the forge's credentials Secret lets this Factory use.
+pub async fn allowed_forge(factory: &Factory, cx: &Context) -> Result<String, PortError> {
+    let (namespace, name) = (factory.namespace().unwrap_or_default(), factory.name_any());
+    let credentials = Credentials { spec: &factory.spec, factory: (&namespace, &name), cx };
+    Ok(credentials.forge_secret().await?.server().to_owned())
+}
+
+/// Each gives the account too that its server's limits are about.
 struct Credentials<'a> {
     spec: &'a FactorySpec,
     factory: (&'a str, &'a str),
@@ -147,30 +165,36 @@ struct Credentials<'a> {
 }
 
 impl Credentials<'_> {
-    /// The bot's token, and what deliveries are signed with.
-    async fn forge(&self) -> Result<(SecretString, SecretString), PortError> {
-        let secret = secrets::read("spec.repository.credentials", &self.spec.repository.credentials, self.factory, self.cx).await?;
-        Ok((secret.value("token")?, secret.value("webhookSecret")?))
+    async fn forge_secret(&self) -> Result<AllowedSecret, PortError> {
+        let spec = &self.spec.repository;
+        let server = Server::of_url("spec.repository.url", &spec.url)?;
+        secrets::read("spec.repository.credentials", &spec.credentials, server, self.factory, self.cx).await
     }
 
-    async fn dns(&self) -> Result<TsigKey, PortError> {
-        let reference = self
-            .spec
-            .dns
-            .rfc2136
-            .as_ref()
-            .map(|rfc2136| &rfc2136.credentials)
-            .ok_or_else(|| PortError::invalid("spec.dns.rfc2136", "is required with provider Rfc2136"))?;
-        let secret = secrets::read("spec.dns.rfc2136.credentials", reference, self.factory, self.cx).await?;
-        Ok(TsigKey {
+    /// The bot's token, and what deliveries are signed with.
+    async fn forge(&self) -> Result<(String, SecretString, SecretString), PortError> {
+        let secret = self.forge_secret().await?;
+        Ok((secret.account(), secret.value("token")?, secret.value("webhookSecret")?))
+    }
+
+    async fn dns(&self) -> Result<(String, TsigKey), PortError> {
+        let spec =
+            self.spec.dns.rfc2136.as_ref().ok_or_else(|| PortError::invalid("spec.dns.rfc2136", "is required with provider Rfc2136"))?;
+        let server = Server::of_dns("spec.dns.rfc2136.server", &spec.server)?;
+        let secret = secrets::read("spec.dns.rfc2136.credentials", &spec.credentials, server, self.factory, self.cx).await?;
+        let key = TsigKey {
             name: secret.value("keyName")?.expose_secret().into(),
             algorithm: secret.value("algorithm")?.expose_secret().into(),
             secret: secret.value("secret")?,
-        })
+        };
+        Ok((secret.account(), key))
     }
 
-    async fn edge(&self) -> Result<ClientIdentity, PortError> {
-        let secret = secrets::read("spec.deploy.edge.credentials", &self.spec.deploy.edge.credentials, self.factory, self.cx).await?;
-        Ok(ClientIdentity { certificate: secret.value("tls.crt")?.expose_secret().into(), key: secret.value("tls.key")? })
+    async fn edge(&self) -> Result<(String, ClientIdentity), PortError> {
+        let spec = &self.spec.deploy.edge;
+        let server = Server::of_url("spec.deploy.edge.adminUrl", &spec.admin_url)?;
+        let secret = secrets::read("spec.deploy.edge.credentials", &spec.credentials, server, self.factory, self.cx).await?;
+        let identity = ClientIdentity { certificate: secret.value("tls.crt")?.expose_secret().into(), key: secret.value("tls.key")? };
+        Ok((secret.account(), identity))
     }
 }

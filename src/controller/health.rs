@@ -1,18 +1,18 @@
 //! Health and metrics of the process.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use tokio::net::TcpListener;
 
-use super::context::Context;
+use super::{context::Context, server};
 
 /// Content type of OpenMetrics text.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves until `shutdown`.
-pub async fn serve(listener: TcpListener, cx: Arc<Context>, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-    axum::serve(listener, router(cx)).with_graceful_shutdown(shutdown).await
+pub async fn serve(listener: TcpListener, cx: Arc<Context>, shutdown: impl Future<Output = ()> + Send + 'static) {
+    server::serve(listener, router(cx), shutdown).await;
 }
 
 /// `/livez`: the process answers. `/readyz`: its caches are filled. `/metrics`.

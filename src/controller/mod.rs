@@ -9,7 +9,9 @@ pub mod driver;
 pub mod factory;
 pub mod gate_run;
 pub mod health;
+pub mod limits;
 pub mod secrets;
+pub mod server;
 pub mod status;
 pub mod watch;
 pub mod webhook;
@@ -41,13 +43,17 @@ const POKES: usize = 256;
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
+    // First of all: as process 1 of a container it would else ignore SIGTERM.
+    let shutdown = shutdown_signal().context("signal handlers")?.boxed().shared();
     let client = Client::try_default().await.context("no way to the API server: neither a kubeconfig nor a service account")?;
-    require_crds(&client, &config.namespace).await?;
+    tokio::select! {
+        known = require_crds(&client, &config.namespace) => known?,
+        () = shutdown.clone() => return Ok(()),
+    }
 
     let health = TcpListener::bind(config.health_listen).await.with_context(|| format!("health address {}", config.health_listen))?;
     let webhook = TcpListener::bind(config.webhook_listen).await.with_context(|| format!("webhook address {}", config.webhook_listen))?;
 
-    let shutdown = shutdown_signal().boxed().shared();
     let (pokes, poked) = mpsc::channel(POKES);
     let cx = Arc::new(Context::new(client.clone(), &config, pokes));
 
@@ -55,14 +61,12 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let factories = watch::run::<Factory>(cx.clone(), &config.namespace, ReceiverStream::new(poked), shutdown.clone());
     let gate_runs = watch::run::<GateRun>(cx.clone(), &config.namespace, gates, shutdown.clone());
     tracing::info!(namespace = %config.namespace, version = env!("CARGO_PKG_VERSION"), "controller started");
-    let (health, webhook, (), ()) = futures::join!(
+    futures::join!(
         health::serve(health, cx.clone(), shutdown.clone()),
         webhook::serve(webhook, cx.clone(), shutdown.clone()),
         factories,
         gate_runs,
     );
-    health.context("health server")?;
-    webhook.context("webhook server")?;
     tracing::info!("controller stopped");
     Ok(())
 }
@@ -101,17 +105,15 @@ async fn require_crds(client: &Client, namespace: &str) -> anyhow::Result<()> {
     }
 }
 
-async fn shutdown_signal() {
+/// Ends with the first SIGTERM or SIGINT from now on.
+fn shutdown_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = match signal(SignalKind::terminate()) {
-        Ok(stream) => stream,
-        Err(error) => {
-            tracing::error!(%error, "no SIGTERM handler; only SIGINT stops this process");
-            return tokio::signal::ctrl_c().await.unwrap_or_default();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
+    })
 }

@@ -74,7 +74,8 @@ pub async fn read(
         Ok(Err(error)) => return Err(api_error(error)),
         Err(_) => return Err(PortError::unreachable("the API server")),
     };
-    check(&secret, factory, &server).map_err(|problem| PortError::new(Class::Denied, Reason::SecretNotAllowed, format!("{label} {problem}")))?;
+    check(&secret, factory, &server)
+        .map_err(|problem| PortError::new(Class::Denied, Reason::SecretNotAllowed, format!("{label} {problem}")))?;
     Ok(AllowedSecret { label, server, secret })
 }
 

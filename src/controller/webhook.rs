@@ -2,43 +2,59 @@
 //! content is not looked at; the pass it starts asks the forge itself, so that a
 //! lost or forged one costs time only.
 
-use std::{io, sync::Arc};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, Path, State},
+    body::{Body, Bytes, to_bytes},
+    extract::{Path, State},
     http::{HeaderMap, StatusCode},
     routing::post,
 };
 use kube::runtime::reflector::ObjectRef;
 use tokio::net::TcpListener;
 
-use super::{context::Context, deliveries::Verdict};
+use super::{
+    context::Context,
+    deliveries::{self, Verdict},
+    server,
+};
 use crate::telemetry::DeliveryLabel;
 
 /// Largest delivery in bytes; Gitea's push events list 30 commits at most.
 const BODY_LIMIT: usize = 1024 * 1024;
+/// Longest wait for a delivery's body, from its head on.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// HMAC-SHA256 of the body; Gitea sends GitHub's header too.
 const SIGNATURE: &str = "x-hub-signature-256";
 
 /// Serves until `shutdown`.
-pub async fn serve(listener: TcpListener, cx: Arc<Context>, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-    axum::serve(listener, router(cx)).with_graceful_shutdown(shutdown).await
+pub async fn serve(listener: TcpListener, cx: Arc<Context>, shutdown: impl Future<Output = ()> + Send + 'static) {
+    server::serve(listener, router(cx), shutdown).await;
 }
 
 /// `POST /webhook/NAMESPACE/FACTORY`.
 pub fn router(cx: Arc<Context>) -> Router {
-    Router::new().route("/webhook/{namespace}/{factory}", post(deliver)).layer(DefaultBodyLimit::max(BODY_LIMIT)).with_state(cx)
+    Router::new().route("/webhook/{namespace}/{factory}", post(deliver)).with_state(cx)
 }
 
 async fn deliver(
     State(cx): State<Arc<Context>>,
     Path((namespace, factory)): Path<(String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> StatusCode {
     let signature = headers.get(SIGNATURE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    // Who does not even claim to have signed need not be listened to.
+    let body = if deliveries::is_signature(signature) {
+        match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
+            Err(_) => return StatusCode::REQUEST_TIMEOUT,
+        }
+    } else {
+        Bytes::new()
+    };
     let verdict = cx.deliveries.deliver(&namespace, &factory, &body, signature, cx.clock.now());
     let (label, status) = match verdict {
         Verdict::Accepted => ("accepted", StatusCode::ACCEPTED),

@@ -41,7 +41,7 @@ pub fn gate_run() -> Value {
     })
 }
 
-const REPOSITORY: &str = "forge, owner and name can't change";
+const REPOSITORY: &str = "forge, url, owner and name can't change";
 const ZONE: &str = "the zone can't change";
 const RFC2136: &str = "rfc2136 is required with provider Rfc2136";
 const NAME: &str = "metadata.name must be the document's id";
@@ -61,7 +61,7 @@ fn factory_updates() -> Vec<Row> {
     vec![
         ("/spec/repository/owner", json!("other"), Some(REPOSITORY)),
         ("/spec/repository/name", json!("other"), Some(REPOSITORY)),
-        ("/spec/repository/url", json!("https://moved.example"), None),
+        ("/spec/repository/url", json!("https://moved.example"), Some(REPOSITORY)),
         ("/spec/repository/baseBranch", json!("trunk"), None),
         ("/spec/repository/credentials/name", json!("renewed"), None),
         ("/spec/dns/zone", json!("other.sh"), Some(ZONE)),

@@ -6,7 +6,10 @@ use std::{sync::Arc, time::Duration};
 use axum::http::{Method, StatusCode};
 use flywheel::{
     api::{conditions::Reason, factory::Factory},
-    controller::driver::{self, PassError},
+    controller::{
+        driver::{self, PassError},
+        factory::allowed_forge,
+    },
     ports::error::{Class, PortError},
 };
 use kube::{core::DeserializeGuard, runtime::controller::Action as Requeue};
@@ -49,7 +52,9 @@ async fn a_secret_must_name_the_factory_unless_it_is_beside_it() {
     let [forge, ..] = &fixtures::secrets()[..] else { unreachable!() };
     for annotation in [None, Some("flywheel/primer"), Some("prim"), Some("")] {
         let mut theirs = forge.clone();
-        theirs.metadata.annotations = annotation.map(|names| [("flywheel.prim.sh/allowed-factories".to_owned(), names.to_owned())].into());
+        let annotations = theirs.metadata.annotations.as_mut().unwrap();
+        annotations.remove("flywheel.prim.sh/allowed-factories");
+        annotations.extend(annotation.map(|names| ("flywheel.prim.sh/allowed-factories".to_owned(), names.to_owned())));
         run.api.put(theirs);
         run.pass().await.result.unwrap();
         run.says("CredentialsReady", "False", "SecretNotAllowed");
@@ -63,6 +68,84 @@ async fn a_secret_must_name_the_factory_unless_it_is_beside_it() {
     beside.metadata.annotations = None;
     run.api.put(beside);
     run.object.spec.repository.credentials.namespace = fixtures::FACTORY.0.into();
+    run.pass().await.result.unwrap();
+    run.says("Ready", "True", "Verified");
+}
+
+#[tokio::test]
+async fn a_credential_goes_only_to_servers_that_its_secret_names() {
+    // A Factory that was deleted and made anew, with a server of somebody else's.
+    let moved: [(&str, fn(&mut Run)); 3] = [
+        ("ForgeReady", |run| run.object.spec.repository.url = "https://forge.example.evil.example".into()),
+        ("EdgeReady", |run| run.object.spec.deploy.edge.admin_url = "https://192.0.2.99:2021".into()),
+        ("DnsReady", |run| run.object.spec.dns.rfc2136.as_mut().unwrap().server = "192.0.2.99:53".into()),
+    ];
+    for (part, change) in moved {
+        let mut run = Run::new();
+        change(&mut run);
+        run.pass().await.result.unwrap();
+        run.says("CredentialsReady", "False", "SecretNotAllowed");
+        run.says(part, "Unknown", "NotChecked");
+        let message = &run.condition("Ready").message;
+        assert!(message.contains("to its annotation flywheel.prim.sh/allowed-servers"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn an_administrators_token_has_a_server_only_where_the_bots_has() {
+    let mut run = Run::new();
+    assert_eq!(allowed_forge(&run.object, &run.cx).await.unwrap(), "https://forge.example:443");
+    run.object.spec.repository.url = "https://forge.example.evil.example".into();
+    assert_eq!(allowed_forge(&run.object, &run.cx).await.unwrap_err().reason, Reason::SecretNotAllowed);
+}
+
+#[tokio::test]
+async fn a_secret_beside_its_factory_may_but_need_not_name_servers() {
+    let mut run = Run::new();
+    run.object.spec.repository.credentials.namespace = fixtures::FACTORY.0.into();
+    let mut beside = fixtures::secrets().remove(0);
+    beside.metadata.namespace = Some(fixtures::FACTORY.0.into());
+    for (servers, reason) in
+        [(None, "Verified"), (Some("https://forge.example:443"), "Verified"), (Some("https://other.example"), "SecretNotAllowed")]
+    {
+        beside.metadata.annotations = servers.map(|servers| [("flywheel.prim.sh/allowed-servers".to_owned(), servers.to_owned())].into());
+        run.api.put(beside.clone());
+        run.pass().await.result.unwrap();
+        assert_eq!(run.condition("CredentialsReady").reason, reason, "{servers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_part_is_left_alone_until_its_server_may_be_asked_again() {
+    let mut run = Run::new();
+    run.pass().await.result.unwrap();
+    run.world.change(|w| w.forge.outage = Some(world::Outage::Limited(Duration::from_secs(3600))));
+    run.pass().await.result.unwrap();
+    run.says("ForgeReady", "False", "RateLimited");
+
+    // It would answer, and nobody asks: neither the resync, nor a poke, nor a new spec.
+    run.world.change(|w| w.forge.outage = None);
+    run.world.wait(Duration::from_secs(3000));
+    assert_eq!(run.quiet_pass().await.result.unwrap(), Requeue::requeue(Duration::from_secs(600)), "the other parts are due");
+    run.object.metadata.generation = Some(2);
+    run.world.wait(Duration::from_secs(590));
+    assert_eq!(run.pass().await.result.unwrap(), Requeue::requeue(Duration::from_secs(10)));
+    run.says("ForgeReady", "False", "RateLimited");
+
+    run.world.wait(Duration::from_secs(10));
+    run.pass().await.result.unwrap();
+    run.says("Ready", "True", "Verified");
+}
+
+#[tokio::test]
+async fn a_limit_is_of_one_account() {
+    let mut run = Run::new();
+    run.world.change(|w| w.forge.outage = Some(world::Outage::Limited(Duration::from_secs(3600))));
+    run.pass().await.result.unwrap();
+    run.world.change(|w| w.forge.outage = None);
+    let mut renewed = fixtures::secrets().remove(0);
+    renewed.metadata.resource_version = Some("2".into());
+    run.api.put(renewed);
     run.pass().await.result.unwrap();
     run.says("Ready", "True", "Verified");
 }

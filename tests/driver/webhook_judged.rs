@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use flywheel::controller::deliveries::Verdict;
+use flywheel::{
+    api::factory::Factory,
+    controller::{deliveries::Verdict, driver::Kind},
+};
 use kube::runtime::controller::Action as Requeue;
 
 use super::{RESYNC, Run};
@@ -74,7 +77,9 @@ async fn deliveries_with_a_wrong_secret_are_named() {
     run.world.wait(Duration::from_secs(31));
     run.pass().await.result.unwrap();
     let message = &run.condition("WebhookReady").message;
-    assert!(message.contains("2 deliveries with a wrong signature"), "{message}");
+    assert!(message.contains("deliveries with a wrong signature were refused"), "{message}");
+    assert_eq!(run.deliver("another"), Verdict::BadSignature);
+    run.quiet_pass().await.result.unwrap();
 }
 
 #[tokio::test]
@@ -99,6 +104,24 @@ async fn a_restart_forgets_nothing_that_was_said() {
     run.deliver(world::forge::WEBHOOK_SECRET);
     run.pass().await.result.unwrap();
     run.says("WebhookReady", "True", "Delivering");
+}
+
+#[tokio::test]
+async fn a_withdrawn_secret_and_a_deleted_factory_take_no_more_deliveries() {
+    let mut run = Run::new();
+    run.pass().await.result.unwrap();
+    run.api.refuse("/secrets/prim-forge", axum::http::StatusCode::INTERNAL_SERVER_ERROR);
+    run.pass().await.result.unwrap();
+    assert_eq!(run.deliver(world::forge::WEBHOOK_SECRET), Verdict::Accepted, "an API server that is down withdraws nothing");
+    run.api.relent();
+    run.api.remove(crate::fixtures::SYSTEM, "prim-forge");
+    run.pass().await.result.unwrap();
+    assert_eq!(run.deliver(world::forge::WEBHOOK_SECRET), Verdict::BadSignature);
+
+    let mut run = Run::new();
+    run.pass().await.result.unwrap();
+    <Factory as Kind>::gone(FACTORY.0, FACTORY.1, &run.cx);
+    assert_eq!(run.deliver(world::forge::WEBHOOK_SECRET), Verdict::UnknownFactory);
 }
 
 #[tokio::test]

@@ -38,12 +38,12 @@ func credentials(ctx context.Context, b *bed.Bed, client *kube.Client) error {
 		return err
 	}
 	for _, secret := range []struct {
-		name, kind string
-		keys       map[string]string // key → file below the bed's state
+		name, kind, server string
+		keys               map[string]string // key → file below the bed's state
 	}{
-		{secretForge, "Opaque", map[string]string{"token": forge.FileBotToken, "webhookSecret": forge.FileWebhookSecret}},
-		{secretDNS, "Opaque", map[string]string{"keyName": dns.FileName, "algorithm": dns.FileAlgorithm, "secret": dns.FileSecret}},
-		{secretEdge, "kubernetes.io/tls", map[string]string{"tls.crt": edge.FileClientCert, "tls.key": edge.FileClientKey}},
+		{secretForge, "Opaque", strings.TrimSuffix(forge.URL, "/"), map[string]string{"token": forge.FileBotToken, "webhookSecret": forge.FileWebhookSecret}},
+		{secretDNS, "Opaque", "dns://" + dns.Server, map[string]string{"keyName": dns.FileName, "algorithm": dns.FileAlgorithm, "secret": dns.FileSecret}},
+		{secretEdge, "kubernetes.io/tls", edge.AdminURL, map[string]string{"tls.crt": edge.FileClientCert, "tls.key": edge.FileClientKey}},
 	} {
 		data := map[string]string{}
 		for key, file := range secret.keys {
@@ -57,7 +57,10 @@ func credentials(ctx context.Context, b *bed.Bed, client *kube.Client) error {
 			"apiVersion": "v1", "kind": "Secret", "type": secret.kind,
 			"metadata": object{
 				"name": secret.name, "namespace": Namespace,
-				"annotations": object{"flywheel.prim.sh/allowed-factories": factoryNamespace + "/" + factoryName},
+				"annotations": object{
+					"flywheel.prim.sh/allowed-factories": factoryNamespace + "/" + factoryName,
+					"flywheel.prim.sh/allowed-servers":   secret.server,
+				},
 			},
 			"stringData": data,
 		}
