@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use kube::ResourceExt;
+use kube::{Client, ResourceExt};
 use secrecy::SecretString;
 
 use super::{Finding, Level, remedies::remedy};
 use crate::{
     adapters::connect::RealServers,
     api::{conditions::Reason, factory::Factory},
+    controller::{context::Context, factory::allowed_forge},
     ports::{
         Connect,
         error::PortError,
@@ -21,7 +22,16 @@ use crate::{
 const EVENTS: [&str; 2] = ["push", "pull_request"];
 
 /// Looks with an administrator's token.
-pub(super) async fn look(object: &Factory, token: &SecretString) -> Vec<Finding> {
+pub(super) async fn look(client: &Client, object: &Factory, token: &SecretString) -> Vec<Finding> {
+    // Whoever may write Factories may name any server in them.
+    match allowed_forge(object, &Context::for_one_look(client.clone())).await {
+        // At once, not among the findings: who reads it may still press Ctrl-C.
+        Ok(server) => eprintln!("the administrator's token goes to {server}"),
+        Err(error) => {
+            let message = format!("the administrator's token was not sent: {}", error.message);
+            return vec![Finding::bad("webhook", Level::Fail, error.reason.as_str(), message, remedy(error.reason))];
+        }
+    }
     match RealServers.forge_admin(&object.spec.repository, token) {
         Ok(forge) => vec![webhook(object, &forge).await, rule(object, &forge).await],
         Err(error) => vec![failed("webhook", &error)],
@@ -29,13 +39,13 @@ pub(super) async fn look(object: &Factory, token: &SecretString) -> Vec<Finding>
 }
 
 fn failed(check: &'static str, error: &PortError) -> Finding {
-    let remedy = match error.reason {
+    let (level, remedy) = match error.reason {
         Reason::TokenRejected | Reason::PermissionMissing | Reason::RepositoryNotFound => {
-            "Give --admin-token-file a token of an administrator of the repository."
+            (Level::Fail, "Give --admin-token-file a token of an administrator of the repository.")
         }
-        other => remedy(other),
+        other => (Level::Warn, remedy(other)),
     };
-    Finding::bad(check, Level::Warn, error.reason.as_str(), error.message.clone(), remedy)
+    Finding::bad(check, level, error.reason.as_str(), error.message.clone(), remedy)
 }
 
 async fn webhook(object: &Factory, forge: &Arc<dyn ForgeAdmin>) -> Finding {
@@ -143,6 +153,7 @@ fn judge_rule(rule: Option<&Rule>, branch: &str, required: &str, bot: Option<&st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ports::error::Class;
 
     fn hook(url: &str, active: bool, events: &[&str]) -> Webhook {
         Webhook { url: url.into(), active, events: events.iter().map(|&e| e.into()).collect() }
@@ -157,6 +168,15 @@ mod tests {
         assert_eq!(reason(&[hook(here, false, &EVENTS)]), "WebhookInactive");
         assert_eq!(reason(&[hook(here, true, &["push"])]), "WebhookEvents");
         assert_eq!(reason(&[hook(here, false, &EVENTS), hook(here, true, &EVENTS)]), "Verified");
+    }
+
+    #[test]
+    fn a_refused_token_fails_and_a_silent_forge_is_told_elsewhere() {
+        let level = |reason| failed("webhook", &PortError::new(Class::Denied, reason, "x")).level;
+        assert_eq!(
+            [level(Reason::TokenRejected), level(Reason::PermissionMissing), level(Reason::Unreachable)],
+            [Level::Fail, Level::Fail, Level::Warn]
+        );
     }
 
     #[test]

@@ -1,22 +1,23 @@
 //! `flywheel doctor`: looks at a Factory as the controller does, and deeper: with
 //! an administrator's token, and into the cluster's network. It changes nothing
 //! that lasts and prints findings, each with what to do. The checks are in
-//! `factory.rs`, `forge.rs` and `network.rs`; what to do is in `remedies.rs`.
+//! `factory.rs`, `forge.rs` and `network.rs` with `scene.rs`; what to do is in `remedies.rs`.
 
 mod factory;
 mod forge;
 mod network;
 pub mod remedies;
+mod scene;
 
 use std::{io::Write, path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
 use kube::{Api, Client};
 use secrecy::SecretString;
 use serde::Serialize;
 
-use crate::api::factory::Factory;
+use crate::{api::factory::Factory, controller::status::API_TIMEOUT};
 
 /// Settings of `flywheel doctor`.
 #[derive(Args, Debug)]
@@ -29,7 +30,8 @@ pub struct DoctorConfig {
     pub namespace: String,
 
     /// File with a token of an administrator of the repository, for the webhook
-    /// and the branch's protection rule.
+    /// and the branch's protection rule. It is sent to spec.repository.url, if
+    /// the credentials Secret allows that server.
     #[arg(long)]
     pub admin_token_file: Option<PathBuf>,
 
@@ -109,12 +111,8 @@ impl Finding {
 pub async fn run(config: DoctorConfig) -> anyhow::Result<ExitCode> {
     let client = Client::try_default().await.context("no way to the API server: set KUBECONFIG")?;
     let api: Api<Factory> = Api::namespaced(client.clone(), &config.namespace);
-    let object = match api.get(&config.factory).await {
-        Ok(object) => object,
-        Err(kube::Error::Api(status)) if status.is_not_found() => {
-            bail!("no Factory {} in namespace {} (or no CRDs): {}", config.factory, config.namespace, status.message)
-        }
-        Err(error) => return Err(error).context("API server"),
+    let Some(object) = within("API server", api.get_opt(&config.factory)).await? else {
+        bail!("no Factory {} in namespace {}, or no CRDs", config.factory, config.namespace)
     };
 
     let mut findings = Vec::new();
@@ -124,7 +122,7 @@ pub async fn run(config: DoctorConfig) -> anyhow::Result<ExitCode> {
             Some(file) => {
                 let token: SecretString =
                     std::fs::read_to_string(file).with_context(|| format!("admin token file {}", file.display()))?.trim().into();
-                findings.extend(forge::look(&object, &token).await);
+                findings.extend(forge::look(&client, &object, &token).await);
             }
             None => findings.push(Finding::bad(
                 "webhook",
@@ -147,6 +145,16 @@ pub async fn run(config: DoctorConfig) -> anyhow::Result<ExitCode> {
     print(&findings, config.output)?;
     let worst = findings.iter().map(|f| f.level).max().unwrap_or(Level::Ok);
     Ok(if worst == Level::Fail { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// One call of the API server. kube's client retries by itself for far longer
+/// than anybody looks at a terminal.
+async fn within<T>(what: &str, call: impl Future<Output = kube::Result<T>>) -> anyhow::Result<T> {
+    let answer = tokio::time::timeout(API_TIMEOUT, call).await;
+    answer
+        .map_err(|_| anyhow!("the API server did not answer within {} s", API_TIMEOUT.as_secs()))
+        .and_then(|a| Ok(a?))
+        .with_context(|| what.to_owned())
 }
 
 fn print(findings: &[Finding], output: Output) -> anyhow::Result<()> {

@@ -1,29 +1,23 @@
 //! Proves that NetworkPolicies are enforced, and since when in a pod's life: a
 //! pod in the gates' namespace tries from its first instruction on to reach the
 //! API server, and a pod in a namespace without policies shows that it could be
-//! reached at all. Both are removed again.
+//! reached at all. Both are removed again, whatever happens: `scene.rs`.
 
 use std::{net::SocketAddr, time::Duration};
 
-use anyhow::{Context as _, anyhow, bail};
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{Namespace, Pod, Service},
-    networking::v1::NetworkPolicy,
-};
-use kube::{
-    Api, Client, ResourceExt,
-    api::{DeleteParams, ListParams, LogParams, PostParams},
-    runtime::wait::{await_condition, conditions},
-};
+use anyhow::{Context as _, anyhow};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service, networking::v1::NetworkPolicy};
+use kube::{Api, Client, api::ListParams};
 use serde_json::{Value, json};
 
-use super::{Finding, Level};
+use super::{
+    Finding, Level,
+    scene::{LABEL, Scene},
+    within,
+};
 use crate::{probe::Window, telemetry::chain};
 
 const CHECK: &str = "network";
-/// Longest wait for a pod to start and end, beside the time it tries.
-const PATIENCE: Duration = Duration::from_secs(90);
 /// At the end of a window this much silence shows that the policy holds.
 const SETTLED_MS: u64 = 1000;
 
@@ -37,36 +31,63 @@ pub(super) struct Place<'a> {
 
 /// Looks into the cluster's network.
 pub(super) async fn look(client: &Client, place: &Place<'_>) -> Vec<Finding> {
-    match measure(client, place).await {
-        Ok(findings) => findings,
-        Err(error) => vec![Finding::bad(
+    let scene = Scene::new(client, place.gates);
+    let swept = scene.sweep().await;
+    let measured = tokio::select! {
+        measured = measure(&scene, place) => measured,
+        () = interrupted() => Err(anyhow!("interrupted")),
+    };
+    let removed = scene.remove().await;
+
+    let finding = measured.unwrap_or_else(|error| {
+        Finding::bad(
             CHECK,
             Level::Fail,
             "NotProven",
             format!("could not prove that NetworkPolicies are enforced: {}", chain(error.as_ref())),
             "Mend what the message names, or give --skip-network.",
-        )],
+        )
+    });
+    let left_behind = [swept, removed].into_iter().filter_map(Result::err).map(|error| {
+        Finding::bad(
+            CHECK,
+            Level::Warn,
+            "LeftBehind",
+            chain(error.as_ref()).to_string(),
+            format!(
+                "Remove it: kubectl delete namespaces -l {0}={1}; kubectl -n {2} delete pods -l {0}={1}.",
+                LABEL.0, LABEL.1, place.gates
+            ),
+        )
+    });
+    std::iter::once(finding).chain(left_behind).collect()
+}
+
+/// Ends when somebody wants this process to end. From its first poll on the
+/// signals don't end it by themselves.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        },
+        _ => std::future::pending().await,
     }
 }
 
-async fn measure(client: &Client, place: &Place<'_>) -> anyhow::Result<Vec<Finding>> {
+async fn measure(scene: &Scene<'_>, place: &Place<'_>) -> anyhow::Result<Finding> {
+    let client = scene.client;
     let image = controller_image(client, place.system).await?;
     let target = api_server(client).await?;
     let denied = default_deny(client, place.gates).await?;
 
-    let open = OpenNamespace::create(client).await?;
+    scene.open().await?;
     let span = place.span.as_secs().to_string();
-    let control = pod(&open.name, &image, place.runtime_class, &target, "3");
-    let sealed = pod(place.gates, &image, place.runtime_class, &target, &span);
-    let (control, sealed) = futures::join!(run(client, &open.name, &control), run(client, place.gates, &sealed));
-    open.delete(client).await?;
-    Ok(vec![judge(
-        &control.context("pod without a policy")?,
-        &sealed.context("pod in the gates' namespace")?,
-        place.gates,
-        &target,
-        denied,
-    )])
+    let control = pod((&scene.name, &scene.name), &image, place.runtime_class, &target, "3");
+    let sealed = pod((place.gates, &scene.name), &image, place.runtime_class, &target, &span);
+    let (control, sealed) = futures::join!(scene.run(&scene.name, &control), scene.run(place.gates, &sealed));
+    Ok(judge(&control.context("pod without a policy")?, &sealed.context("pod in the gates' namespace")?, place.gates, &target, denied))
 }
 
 /// What the two windows show.
@@ -117,10 +138,8 @@ fn judge(control: &Window, sealed: &Window, gates: &str, target: &SocketAddr, de
 
 async fn controller_image(client: &Client, namespace: &str) -> anyhow::Result<Image> {
     let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    let deployment = api
-        .get("flywheel-controller")
-        .await
-        .with_context(|| format!("Deployment {namespace}/flywheel-controller, whose image the pods run"))?;
+    let what = format!("Deployment {namespace}/flywheel-controller, whose image the pods run");
+    let deployment = within(&what, api.get("flywheel-controller")).await?;
     deployment
         .spec
         .and_then(|spec| spec.template.spec)
@@ -136,7 +155,7 @@ struct Image {
 
 async fn api_server(client: &Client) -> anyhow::Result<SocketAddr> {
     let api: Api<Service> = Api::namespaced(client.clone(), "default");
-    let service = api.get("kubernetes").await.context("the API server's Service")?;
+    let service = within("the API server's Service", api.get("kubernetes")).await?;
     let spec = service.spec.unwrap_or_default();
     let port = spec.ports.unwrap_or_default().first().map_or(443, |p| p.port);
     let ip = spec.cluster_ip.context("the API server's Service has no address")?;
@@ -146,7 +165,7 @@ async fn api_server(client: &Client) -> anyhow::Result<SocketAddr> {
 /// Whether some policy of the namespace selects every pod and allows no egress.
 async fn default_deny(client: &Client, namespace: &str) -> anyhow::Result<bool> {
     let api: Api<NetworkPolicy> = Api::namespaced(client.clone(), namespace);
-    let policies = api.list(&ListParams::default()).await.with_context(|| format!("NetworkPolicies of {namespace}"))?;
+    let policies = within(&format!("NetworkPolicies of {namespace}"), api.list(&ListParams::default())).await?;
     Ok(policies.into_iter().filter_map(|p| p.spec).any(|spec| {
         spec.pod_selector
             .is_none_or(|s| s.match_labels.unwrap_or_default().is_empty() && s.match_expressions.unwrap_or_default().is_empty())
@@ -156,11 +175,11 @@ async fn default_deny(client: &Client, namespace: &str) -> anyhow::Result<bool> 
 }
 
 /// A pod that the namespaces' `restricted` pod security takes.
-fn pod(namespace: &str, image: &Image, runtime_class: Option<&str>, target: &SocketAddr, seconds: &str) -> Value {
+fn pod((namespace, name): (&str, &str), image: &Image, runtime_class: Option<&str>, target: &SocketAddr, seconds: &str) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": { "generateName": "doctor-", "namespace": namespace, "labels": { "app.kubernetes.io/name": "flywheel-doctor" } },
+        "metadata": { "name": name, "namespace": namespace, "labels": { LABEL.0: LABEL.1 } },
         "spec": {
             "restartPolicy": "Never",
             "automountServiceAccountToken": false,
@@ -179,66 +198,6 @@ fn pod(namespace: &str, image: &Image, runtime_class: Option<&str>, target: &Soc
             }]
         }
     })
-}
-
-/// Runs a pod to its end, reads what it printed, and removes it.
-async fn run(client: &Client, namespace: &str, pod: &Value) -> anyhow::Result<Window> {
-    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let pod: Pod = serde_json::from_value(pod.clone())?;
-    let name = api.create(&PostParams::default(), &pod).await.with_context(|| format!("pod in {namespace}"))?.name_any();
-    let result = ended(&api, &name).await;
-    if let Err(error) = api.delete(&name, &DeleteParams::default().grace_period(0)).await {
-        tracing::warn!(pod = name, error = chain(&error), "pod not removed");
-    }
-    result
-}
-
-async fn ended(api: &Api<Pod>, name: &str) -> anyhow::Result<Window> {
-    let ended = await_condition(api.clone(), name, |pod: Option<&Pod>| {
-        matches!(pod.and_then(|p| p.status.as_ref()?.phase.as_deref()), Some("Succeeded" | "Failed"))
-    });
-    let pod = match tokio::time::timeout(PATIENCE, ended).await {
-        Ok(pod) => pod?.context("the pod was removed by somebody else")?,
-        Err(_) => bail!("pod {name} did not end within {} s: {}", PATIENCE.as_secs(), waiting(api.get(name).await.ok().as_ref())),
-    };
-    let log = api.logs(name, &LogParams::default()).await.context("the pod's log")?;
-    serde_json::from_str(&log).with_context(|| format!("pod {name} ended as {}", pod.status.and_then(|s| s.phase).unwrap_or_default()))
-}
-
-/// Why a pod does not run, in Kubernetes' words.
-fn waiting(pod: Option<&Pod>) -> String {
-    pod.and_then(|p| p.status.as_ref()?.container_statuses.as_ref()?.first()?.state.as_ref()?.waiting.as_ref()).map_or_else(
-        || "no reason given".into(),
-        |w| format!("{} {}", w.reason.as_deref().unwrap_or_default(), w.message.as_deref().unwrap_or_default()),
-    )
-}
-
-/// A namespace of our own, where no policy holds.
-struct OpenNamespace {
-    name: String,
-}
-
-impl OpenNamespace {
-    async fn create(client: &Client) -> anyhow::Result<Self> {
-        let api: Api<Namespace> = Api::all(client.clone());
-        let namespace: Namespace = serde_json::from_value(json!({ "metadata": { "generateName": "flywheel-doctor-" } }))?;
-        let name = api.create(&PostParams::default(), &namespace).await.context("a namespace for the pod without a policy")?.name_any();
-        let open = Self { name };
-        // The pod is refused until the namespace has its service account.
-        let accounts: Api<k8s_openapi::api::core::v1::ServiceAccount> = Api::namespaced(client.clone(), &open.name);
-        let ready = await_condition(accounts, "default", conditions::is_created());
-        if tokio::time::timeout(PATIENCE, ready).await.is_err() {
-            open.delete(client).await?;
-            bail!("namespace {} got no service account", open.name);
-        }
-        Ok(open)
-    }
-
-    async fn delete(&self, client: &Client) -> anyhow::Result<()> {
-        let api: Api<Namespace> = Api::all(client.clone());
-        api.delete(&self.name, &DeleteParams::default()).await.with_context(|| format!("namespace {} was not removed", self.name))?;
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::Invalid => "Correct the field that the message names, and apply the object again.",
         Reason::SecretNotFound => "Create the Secret with the keys that `kubectl explain` of the field lists. It is looked for every 30 s.",
         Reason::SecretInvalid => "Give the Secret's key a usable value.",
-        Reason::SecretNotAllowed => "Annotate the Secret with flywheel.prim.sh/allowed-factories: NAMESPACE/FACTORY.",
+        Reason::SecretNotAllowed => {
+            "Annotate the Secret with flywheel.prim.sh/allowed-factories: NAMESPACE/FACTORY and flywheel.prim.sh/allowed-servers: SCHEME://HOST, as the message says."
+        }
         Reason::Unreachable => {
             "Check that the server runs, that its address in the spec is right, and that a NetworkPolicy or firewall lets the controller reach it. It is tried again by itself."
         }
