@@ -74,7 +74,8 @@ soak: $(TESTBED) ## what is too long for every run: SOAK_ROUNDS times up, kill s
 
 ##@ Measurements
 .PHONY: bench-up bench-rest
-bench-up: $(TESTBED) ## seconds from nothing to up, again, and down; last line is JSON
+bench-up: export FLYWHEEL_STATE := $(TEST_STATE)
+bench-up: vacant ## seconds from nothing to up, again, and down; last line is JSON
 	@e2e/scripts/bench-up.sh
 bench-rest: up ## calls of API server and forge while nothing happens; last line is JSON
 	@$(ENV); e2e/scripts/bench-rest.sh
