@@ -42,6 +42,28 @@ func TestUpChangesNothingWhenAllIsWell(t *testing.T) {
 	}
 }
 
+func TestASecondFullBedIsRefusedAtOnce(t *testing.T) {
+	b := thisTestsBed(t, bed.Full)
+	downAtEnd(t, bed.Full)
+	killUpAfter(t, "etcd")
+	before := pids(t, b)
+	for _, name := range []string{"vacant", "up", "down"} {
+		other := command(bed.Full, name)
+		other.Env = append(other.Env, "FLYWHEEL_STATE="+t.TempDir())
+		begin := time.Now()
+		out, err := other.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "a test bed is up, in "+b.State+": end it first") {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("%s took %s to say so", name, took)
+		}
+	}
+	if after := pids(t, b); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("processes were %v, are %v", before, after)
+	}
+}
+
 func TestUpHealsWhatWasKilled(t *testing.T) {
 	b := thisTestsBed(t, bed.Full)
 	downAtEnd(t, bed.Full)
