@@ -1,4 +1,5 @@
-//! A gate's Job as it is submitted, and what is read back of its pod.
+//! A gate's Job as it is submitted, and what is read back of its pod. No Job runs
+//! here: `e2e/scenarios/cluster/gates` runs them.
 
 use std::collections::BTreeMap;
 

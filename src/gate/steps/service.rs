@@ -11,7 +11,7 @@ use crate::{
     api::gate_run::Verdict,
     gate::{
         checks::{self, Answer, Request},
-        control::{Host, HostError, Start},
+        control::{Ended, Host, HostError, Start},
         facilitator::{self, Facilitator},
         http::{Client, HttpError},
         plan::{Plan, Route},
@@ -21,6 +21,8 @@ use crate::{
 
 /// Loopback port of the service.
 const PORT: u16 = 3000;
+/// The first check.
+const BOOTS: &str = "check boots";
 /// Pause between two looks whether the service answers.
 const PAUSE: Duration = Duration::from_millis(25);
 /// How long the host may take to kill what it runs.
@@ -75,7 +77,8 @@ pub(in crate::gate) async fn steps(plan: &Plan, host: &mut Host, facilitator: &F
         Err(error) => error.to_string(),
     };
     let mut steps = checks.steps;
-    if let Some(first) = steps.first_mut() {
+    // What ended by itself has been told of.
+    if let Some(first) = steps.first_mut().filter(|first| first.output.is_empty()) {
         first.output = printed;
         cut(&mut first.output, MAX_OUTPUT);
     }
@@ -97,19 +100,19 @@ impl Checks<'_> {
         let entry = entry(self.plan);
         let booted = async {
             if self.client.send(&Request::get("/")).await.is_ok() {
-                return Err((Verdict::Error, "something answers on the service's port before the service was started".to_owned()));
+                return Err(Step::not(BOOTS, Verdict::Error, "something answers on the service's port before the service was started"));
             }
             host.start(start(self.plan, &[&entry], true)).await.map_err(refused)?;
             let answers = self.first_answer(began, limit);
             tokio::select! {
-                answer = answers => answer.map_err(|e| (Verdict::Failed, e)),
+                answer = answers => answer.map_err(|e| Step::not(BOOTS, Verdict::Failed, e)),
                 // Longer than the answer is waited for, which then says what is wrong.
-                ended = host.ended(limit * 2) => Err((Verdict::Failed, gone(ended))),
+                ended = host.ended(limit * 2) => Err(gone(ended)),
             }
         };
         let (boots, answer) = match booted.await {
-            Ok(answer) => (Step::passed("check boots"), Some(answer)),
-            Err((verdict, message)) => (Step::not("check boots", verdict, message), None),
+            Ok(answer) => (Step::passed(BOOTS), Some(answer)),
+            Err(step) => (step, None),
         };
         self.steps.push(Step { milliseconds: since(began), ..boots });
         if let Some(answer) = &answer {
@@ -191,19 +194,24 @@ fn judged(answer: Result<Answer, HttpError>, judge: impl FnOnce(&Answer) -> Resu
 
 /// Before its first order the host has run nothing of the package: if it is gone
 /// then, the run broke and the package did not.
-fn refused(error: HostError) -> (Verdict, String) {
-    (Verdict::Error, error.to_string())
+fn refused(error: HostError) -> Step {
+    Step::not(BOOTS, Verdict::Error, error.to_string())
 }
 
-fn gone(ended: Result<crate::gate::control::Ended, HostError>) -> String {
-    match ended {
-        Ok(ended) => {
-            let how = ended.problem.or_else(|| ended.code.map(|c| format!("exit code {c}"))).unwrap_or_else(|| "killed".into());
-            let last: String = ended.output.lines().rev().take(3).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join(" | ");
-            format!("the service ended before it answered ({how}): {last}")
-        }
-        Err(error) => error.to_string(),
-    }
+/// The service ended before it answered. Its first error line is the best guess at
+/// why, and all that it printed is in the report.
+fn gone(ended: Result<Ended, HostError>) -> Step {
+    let ended = match ended {
+        Ok(ended) => ended,
+        Err(error) => return Step::not(BOOTS, Verdict::Failed, error.to_string()),
+    };
+    let how = ended.problem.or_else(|| ended.code.map(|c| format!("exit code {c}"))).unwrap_or_else(|| "killed".into());
+    let why = ended.output.lines().find(|line| line.to_lowercase().contains("error")).unwrap_or_default();
+    let mut message = format!("the service ended before it answered ({how}): {}", why.trim());
+    cut(&mut message, 500);
+    let mut output = ended.output.clone();
+    cut(&mut output, MAX_OUTPUT);
+    Step { output, ..Step::not(BOOTS, Verdict::Failed, message) }
 }
 
 pub(in crate::gate) fn since(began: Instant) -> i64 {

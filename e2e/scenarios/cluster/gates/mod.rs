@@ -184,13 +184,13 @@ async fn code_reaches_nothing() {
   const ways = [["10.96.0.1", 443], ["10.203.77.2", 6443], ["10.203.77.2", 10250], ["10.96.0.10", 53], ["10.203.77.3", 3000], ["10.203.77.4", 53], ["169.254.169.254", 80], ["1.1.1.1", 443]] as const;
   const { resolve } = await import("node:dns/promises");
   const { open } = await import("node:fs/promises");
-  const read = ["/var/run/secrets/kubernetes.io/serviceaccount/token", "/inputs/plan.json", "/inputs/bundle.json.gz", "/proc/1/environ", "/proc/1/mem"];
+  const read = ["/var/run/secrets/kubernetes.io/serviceaccount/token", "/inputs/plan.json", "/inputs/bundle.json.gz"];
   const write = ["/opt/factory/work/a", "/opt/factory/work/packages/echo/src/index.ts", "/opt/factory/a", "/usr/local/bin/a", "/a"];
   await Promise.all([
     ...ways.map(([hostname, port]) => tries(`${hostname}:${port}`, Bun.connect({ hostname, port, socket: { data() {} } }))),
     tries("a name", resolve("kubernetes.default.svc.cluster.local")),
-    ...read.map((file) => tries(file, open(file, "r").then((f) => f.read({ length: 1, position: 0 })))),
-    ...write.map((file) => tries(file, open(file, "r+").catch(() => open(file, "w")))),
+    ...read.map((file) => tries(file, open(file, "r").then((f) => f.close()))),
+    ...write.map((file) => tries(file, open(file, "r+").catch(() => open(file, "w")).then((f) => f.close()))),
   ]);
   const own = ["BUN_RUNTIME_TRANSPILER_CACHE_PATH", "DO_NOT_TRACK", "GREETING", "HOME", "NODE_ENV", "NO_COLOR", "PATH", "PORT", "TMPDIR", "X402_FACILITATOR_URL", "X402_NETWORK", "X402_PAY_TO"];
   reached.push(...Object.keys(process.env).filter((name) => !own.includes(name)));"#;
