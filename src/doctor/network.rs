@@ -15,7 +15,7 @@ use super::{
     scene::{LABEL, Scene},
     within,
 };
-use crate::{probe::Window, telemetry::chain};
+use crate::{controller::context::Context, probe::Window, telemetry::chain};
 
 const CHECK: &str = "network";
 /// At the end of a window this much silence shows that the policy holds.
@@ -31,7 +31,7 @@ pub(super) struct Place<'a> {
 
 /// Looks into the cluster's network.
 pub(super) async fn look(client: &Client, place: &Place<'_>) -> Vec<Finding> {
-    let scene = Scene::new(client, place.gates);
+    let scene = Scene::new(client, place.gates, Context::for_one_look(client.clone()).now().at);
     let swept = scene.sweep().await;
     let measured = tokio::select! {
         measured = measure(&scene, place) => measured,

@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
-use k8s_openapi::{
-    NamespaceResourceScope,
-    api::core::v1::{Namespace, Pod, ServiceAccount},
-};
+use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{DeleteParams, ListParams, LogParams, PostParams},
@@ -33,11 +30,14 @@ pub(super) struct Scene<'a> {
     pub client: &'a Client,
     pub gates: &'a str,
     pub name: String,
+    /// When the run began.
+    began: Timestamp,
 }
 
 impl<'a> Scene<'a> {
-    pub fn new(client: &'a Client, gates: &'a str) -> Self {
-        Self { client, gates, name: format!("flywheel-doctor-{:x}-{:x}", Timestamp::now().as_millisecond(), std::process::id()) }
+    pub fn new(client: &'a Client, gates: &'a str, began: Timestamp) -> Self {
+        let name = format!("flywheel-doctor-{:x}-{:x}", began.as_millisecond(), std::process::id());
+        Self { client, gates, name, began }
     }
 
     /// Makes the namespace where no policy holds.
@@ -72,21 +72,16 @@ impl<'a> Scene<'a> {
 
     /// Removes what earlier runs left behind that were killed.
     pub async fn sweep(&self) -> anyhow::Result<()> {
-        sweep(&Api::<Namespace>::all(self.client.clone())).await?;
-        sweep(&in_namespace::<Pod>(self.client, self.gates)).await
+        sweep(&Api::<Namespace>::all(self.client.clone()), self.began).await?;
+        sweep(&Api::<Pod>::namespaced(self.client.clone(), self.gates), self.began).await
     }
 }
 
-fn in_namespace<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(client: &Client, namespace: &str) -> Api<K> {
-    Api::namespaced(client.clone(), namespace)
-}
-
-async fn sweep<K>(api: &Api<K>) -> anyhow::Result<()>
+async fn sweep<K>(api: &Api<K>, now: Timestamp) -> anyhow::Result<()>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
 {
     let ours = ListParams::default().labels(&format!("{}={}", LABEL.0, LABEL.1));
-    let now = Timestamp::now();
     for left in within("what earlier runs left behind", api.list(&ours)).await? {
         let old = left.creation_timestamp().is_some_and(|made| now.duration_since(made.0).unsigned_abs() > OLD);
         if old && left.meta().deletion_timestamp.is_none() {
@@ -146,6 +141,8 @@ mod tests {
 
     use super::*;
 
+    const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
     /// A client of a server that answers so, and notes what was deleted.
     fn client(answer: impl Fn(&str, &str) -> (StatusCode, Value) + Clone + Send + Sync + 'static) -> (Client, Arc<Mutex<Vec<String>>>) {
         let deleted = Arc::new(Mutex::new(Vec::new()));
@@ -172,7 +169,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_never_made_is_removed_all_the_same() {
         let (client, deleted) = client(|_, _| status(StatusCode::NOT_FOUND, "NotFound"));
-        let scene = Scene::new(&client, "gates");
+        let scene = Scene::new(&client, "gates", NOW);
         assert!(scene.open().await.is_err());
         scene.remove().await.unwrap();
         let mut deleted = deleted.lock().unwrap().clone();
@@ -183,7 +180,7 @@ mod tests {
     #[tokio::test]
     async fn what_could_not_be_removed_is_told() {
         let (client, _) = client(|_, _| status(StatusCode::FORBIDDEN, "Forbidden"));
-        let error = Scene::new(&client, "gates").remove().await.unwrap_err();
+        let error = Scene::new(&client, "gates", NOW).remove().await.unwrap_err();
         assert!(error.to_string().contains("was not removed"), "{error:#}");
     }
 
@@ -192,13 +189,13 @@ mod tests {
         let made = |name: &str, at: Timestamp| json!({ "metadata": { "name": name, "creationTimestamp": at.to_string() } });
         let list = json!({
             "kind": "List", "apiVersion": "v1", "metadata": {},
-            "items": [made("young", Timestamp::now()), made("old", Timestamp::now() - OLD * 2)],
+            "items": [made("young", NOW - OLD), made("old", NOW - OLD * 2)],
         });
         let (client, deleted) = client(move |method, _| match method {
             "GET" => (StatusCode::OK, list.clone()),
             _ => status(StatusCode::NOT_FOUND, "NotFound"),
         });
-        Scene::new(&client, "gates").sweep().await.unwrap();
+        Scene::new(&client, "gates", NOW).sweep().await.unwrap();
         assert_eq!(*deleted.lock().unwrap(), ["/api/v1/namespaces/old", "/api/v1/namespaces/gates/pods/old"]);
     }
 }
