@@ -13,12 +13,13 @@ use kube::{
     Api, Resource, ResourceExt,
     api::{ListParams, Patch, PatchParams, PostParams},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     apply::Hands,
     context::Context,
     driver::{Kind, StatusFields},
+    gate_plan,
     status::{API_TIMEOUT, api_error},
 };
 use crate::{
@@ -37,7 +38,6 @@ use crate::{
     gate::{
         bundle::{self, Bundle, SourceFile},
         job::{self, GateJob},
-        plan::{Plan, Terms},
     },
     ports::error::{Class, PortError},
 };
@@ -48,8 +48,6 @@ pub const NAMESPACE_LABEL: &str = "flywheel.prim.sh/gaterun-namespace";
 pub const NAME_LABEL: &str = "flywheel.prim.sh/gaterun";
 /// Key of a manifest's ConfigMap.
 const BUNDLE_KEY: &str = "bundle.json.gz";
-/// Where nobody is paid: gates make no real payment.
-const NOBODY: &str = "0x0000000000000000000000000000000000000001";
 
 #[async_trait]
 impl Kind for GateRun {
@@ -113,8 +111,7 @@ async fn objects(run: &GateRun, job: &str, cx: &Context) -> Result<GateObjects, 
         .ok_or_else(|| PortError::invalid("spec.target", "only a manifestRef can be tested by layer Unit yet"))?;
     let files = files(&namespace, reference, cx).await?;
     let bundle = Bundle::pack(files.clone()).map_err(|e| PortError::invalid("spec.target.manifestRef", e))?;
-    let plan =
-        Plan::of_document(&document(&files)?, terms(&factory)).map_err(|e| PortError::invalid("spec.target.manifestRef: prim.yaml", e))?;
+    let plan = gate_plan::plan("spec.target.manifestRef", &files, &factory)?;
     let (config, job) = job::build(&GateJob {
         name: job.into(),
         namespace: cx.gates_namespace.clone(),
@@ -161,24 +158,6 @@ async fn files(namespace: &str, reference: &ManifestReference, cx: &Context) -> 
         .and_then(|data| data.get(BUNDLE_KEY))
         .ok_or_else(|| PortError::invalid(path, format!("ConfigMap {} has no binaryData key {BUNDLE_KEY}", reference.name)))?;
     bundle::files(&packed.0, &reference.digest).map_err(|e| PortError::invalid(path, e))
-}
-
-/// The one prim.yaml among the files.
-fn document(files: &[SourceFile]) -> Result<Value, PortError> {
-    let wrong = |problem: String| PortError::invalid("spec.target.manifestRef", problem);
-    let mut documents = files.iter().filter(|f| {
-        let mut parts = f.path.split('/');
-        parts.next() == Some("packages") && parts.nth(1) == Some("prim.yaml") && parts.next().is_none()
-    });
-    let (Some(file), None) = (documents.next(), documents.next()) else {
-        return Err(wrong("needs exactly one packages/<id>/prim.yaml".into()));
-    };
-    serde_saphyr::from_str(&file.content).map_err(|e| wrong(format!("{}: {e}", file.path)))
-}
-
-fn terms(factory: &Factory) -> Terms {
-    let env = |name: &str, otherwise: &str| factory.spec.deploy.env.get(name).map_or(otherwise, String::as_str).to_owned();
-    Terms { network: env("X402_NETWORK", "eip155:84532"), pay_to: env("X402_PAY_TO", NOBODY), asset: None }
 }
 
 /// How the Job is doing.

@@ -7,6 +7,7 @@ pub mod context;
 pub mod deliveries;
 pub mod driver;
 pub mod factory;
+pub mod gate_plan;
 pub mod gate_run;
 pub mod health;
 pub mod limits;
