@@ -75,7 +75,8 @@ async fn a_secret_must_name_the_factory_unless_it_is_beside_it() {
 #[tokio::test]
 async fn a_credential_goes_only_to_servers_that_its_secret_names() {
     // A Factory that was deleted and made anew, with a server of somebody else's.
-    let moved: [(&str, fn(&mut Run)); 3] = [
+    type Row = (&'static str, fn(&mut Run));
+    let moved: [Row; 3] = [
         ("ForgeReady", |run| run.object.spec.repository.url = "https://forge.example.evil.example".into()),
         ("EdgeReady", |run| run.object.spec.deploy.edge.admin_url = "https://192.0.2.99:2021".into()),
         ("DnsReady", |run| run.object.spec.dns.rfc2136.as_mut().unwrap().server = "192.0.2.99:53".into()),
