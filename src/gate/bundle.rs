@@ -137,7 +137,6 @@ fn regular() -> String {
     REGULAR.into()
 }
 
-#[expect(clippy::ptr_arg, reason = "serde passes the field as it is")]
 fn is_regular(mode: &String) -> bool {
     mode == REGULAR
 }

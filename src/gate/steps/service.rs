@@ -102,7 +102,7 @@ impl Checks<'_> {
             if self.client.send(&Request::get("/")).await.is_ok() {
                 return Err(Step::not(BOOTS, Verdict::Error, "something answers on the service's port before the service was started"));
             }
-            host.start(start(self.plan, &[&entry], true)).await.map_err(refused)?;
+            host.start(start(self.plan, &[&entry], true)).await.map_err(|e| refused(&e))?;
             let answers = self.first_answer(began, limit);
             tokio::select! {
                 answer = answers => answer.map_err(|e| Step::not(BOOTS, Verdict::Failed, e)),
@@ -194,7 +194,7 @@ fn judged(answer: Result<Answer, HttpError>, judge: impl FnOnce(&Answer) -> Resu
 
 /// Before its first order the host has run nothing of the package: if it is gone
 /// then, the run broke and the package did not.
-fn refused(error: HostError) -> Step {
+fn refused(error: &HostError) -> Step {
     Step::not(BOOTS, Verdict::Error, error.to_string())
 }
 

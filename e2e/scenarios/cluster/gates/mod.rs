@@ -61,7 +61,7 @@ async fn run(cases: impl Fn() -> Vec<Case>) {
             let outcome = gate(client, factory, plan(DOCUMENT), case.files, run).await;
             let missing: Vec<_> = case.failed.iter().filter(|step| !outcome.steps(Verdict::Failed).contains(step)).collect();
             let place = format!("{} ({})", case.name, class.as_deref().unwrap_or("default"));
-            println!("{place}: {:?} in {:.1} s {:?}", outcome.verdict(), outcome.took.as_secs_f64(), outcome.steps(Verdict::Failed));
+            eprintln!("{place}: {:?} in {:.1} s {:?}", outcome.verdict(), outcome.took.as_secs_f64(), outcome.steps(Verdict::Failed));
             let right = case.verdicts.contains(&outcome.verdict()) && (missing.is_empty() || outcome.verdict() == Verdict::Error);
             (!right).then(|| format!("{place}: not {missing:?}\n{}{:?}", outcome.table(), outcome.summary.as_ref().err()))
         });
@@ -82,7 +82,7 @@ async fn a_good_package_passes() {
     for class in classes(&client).await {
         let run = Run { runtime_class: class.clone(), ..Run::default() };
         let outcome = gate(&client, &factory, plan(DOCUMENT), good(), run).await;
-        println!("{}: {}", class.as_deref().unwrap_or("default"), outcome.table());
+        eprintln!("{}: {}", class.as_deref().unwrap_or("default"), outcome.table());
         assert_eq!(outcome.verdict(), Verdict::Passed, "{:?}", outcome.summary);
         assert!(outcome.steps(Verdict::Passed).contains(&"check POST /v1/echo paid"), "{outcome:?}");
     }

@@ -98,7 +98,7 @@ pub(super) async fn classes(client: &Client) -> Vec<Option<String>> {
     let known: Api<RuntimeClass> = Api::all(client.clone());
     let gvisor = known.get_opt("gvisor").await.expect("RuntimeClasses").map(|c| c.name_any());
     if gvisor.is_none() {
-        println!("NOT TRIED: there is no RuntimeClass gvisor in this cluster");
+        eprintln!("NOT TRIED: there is no RuntimeClass gvisor in this cluster");
     }
     [Some(None), gvisor.map(Some)].into_iter().flatten().collect()
 }
