@@ -5,7 +5,11 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{primitive::NextAction, references::FactoryReference};
+use super::{
+    gate_run::Verdict,
+    primitive::NextAction,
+    references::{FactoryReference, Milestone},
+};
 
 /// One proposed change of the factory repository.
 #[derive(CustomResource, Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
@@ -102,6 +106,29 @@ pub struct AgentPRStatus {
     /// Address of the pull request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// The commit that Flywheel made or last updated on the branch: any other head
+    /// is somebody's edit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<String>,
+    /// Somebody else has committed to the branch.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub edited: bool,
+    /// Place in the Factory's queue, from 1: the first is merged next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<i64>,
+    /// The gates that were run for it, the newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub attempts: Vec<Attempt>,
+    /// Hash of what was last reported to the forge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<String>,
+    /// The branch is gone again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cleaned: bool,
+    /// When it was `Committed`, `Opened`, `Green`, `Merged`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub milestones: Vec<Milestone>,
     /// Commit on the base branch that the merge made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge_sha: Option<String>,
@@ -123,6 +150,19 @@ pub enum Intent {
     Change,
     /// The package goes.
     Removal,
+}
+
+/// One run of a gate over a change.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// Name of the GateRun.
+    pub gate: String,
+    /// The tree it was about.
+    pub tree: String,
+    /// What it came to; absent while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
 }
 
 /// Exactly which trees a verdict is about.

@@ -26,6 +26,29 @@ pub enum ConditionType {
     DnsReady,
     /// The edge's admin API takes the client's certificate and has its route list.
     EdgeReady,
+    /// Every package of the base branch has its Primitive. Advisory: `Ready` does
+    /// not wait for it.
+    PackagesAdopted,
+    /// The head's tree passed the gate.
+    GatePassed,
+    /// The document's package is on the base branch.
+    Merged,
+    /// The package on the base branch runs, all of it in its newest version.
+    Deployed,
+    /// The edge routes the host name to the workload.
+    Routed,
+    /// The host name's record is there and is this primitive's.
+    NameReady,
+    /// The host name answers over TLS as this primitive.
+    Serving,
+    /// What runs passed gate layer 2.
+    ContractPassed,
+    /// Something gives every environment variable that the document names.
+    /// Advisory: `Ready` does not wait for it.
+    EnvironmentComplete,
+    /// Present and `True` only while the base branch has another document than the
+    /// spec, and the spec was proposed before. Advisory.
+    SpecOutdated,
 }
 
 impl ConditionType {
@@ -41,6 +64,16 @@ impl ConditionType {
             Self::WebhookReady => "WebhookReady",
             Self::DnsReady => "DnsReady",
             Self::EdgeReady => "EdgeReady",
+            Self::PackagesAdopted => "PackagesAdopted",
+            Self::GatePassed => "GatePassed",
+            Self::Merged => "Merged",
+            Self::Deployed => "Deployed",
+            Self::Routed => "Routed",
+            Self::NameReady => "NameReady",
+            Self::Serving => "Serving",
+            Self::ContractPassed => "ContractPassed",
+            Self::EnvironmentComplete => "EnvironmentComplete",
+            Self::SpecOutdated => "SpecOutdated",
         }
     }
 }
@@ -129,6 +162,52 @@ reasons! {
     Blocked,
     /// The gate itself broke: crash, eviction, time-out.
     Broken,
+    /// Held by `spec.paused`.
+    Paused,
+    /// As far as `spec.stage` lets it go.
+    StageReached,
+    /// What is needed for the wanted stage is not there yet.
+    StageUnavailable,
+    /// The branch or the pull request is being made.
+    Proposing,
+    /// Waits for its place: others come first, or a limit of the Factory is reached.
+    Queued,
+    /// The base branch moved on; its new commits are merged into the branch.
+    Updating,
+    /// Everything is green; the merge is being made.
+    Merging,
+    /// The forge does not let it be merged yet, or never; the message has why.
+    MergeHeld,
+    /// It is on the base branch.
+    Merged,
+    /// The change says what the base branch says already.
+    NothingToChange,
+    /// The change contradicts what the base branch says by now.
+    MergeConflict,
+    /// Somebody closed the pull request without merging it.
+    Closed,
+    /// What was merged is not what was tested.
+    MergedUntested,
+    /// A file holds something that looks like a secret.
+    SecretInFile,
+    /// The change is larger than a change may be.
+    TooLarge,
+    /// A later change of the spec took its place.
+    Superseded,
+    /// The new version starts; the old one serves until it is ready.
+    RollingOut,
+    /// The new version does not start; the message has why.
+    RolloutFailed,
+    /// Somebody else's name, route or id; the message names the owner.
+    Taken,
+    /// The outside probe does not get the answer it should.
+    ProbeFailed,
+    /// It answers, tested as far as its stage asks.
+    Answering,
+    /// Nothing gives a value that the document asks for.
+    NotProvided,
+    /// It is being taken down.
+    Deleting,
     /// A promise Flywheel makes to itself was broken; please report it.
     InternalError,
 }

@@ -15,6 +15,8 @@ pub mod references;
 pub const GROUP: &str = "flywheel.prim.sh";
 /// The only served version.
 pub const VERSION: &str = "v1alpha1";
+/// Group and version, as objects name them.
+pub const API_VERSION: &str = "flywheel.prim.sh/v1alpha1";
 
 /// Annotation on a Secret: comma-separated `<namespace>/<factory>` names that
 /// may use it. A Secret in another namespace than the Factory must carry it, so

@@ -1,5 +1,7 @@
-//! References from one resource to another object.
+//! What several resources share: references to other objects, and the times of
+//! what happened to one.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,4 +31,26 @@ pub struct FactoryReference {
     /// Name of the Factory.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
+}
+
+/// When something happened to an object for the first time.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+pub struct Milestone {
+    /// What: `Committed`, `Green`, `Merged`, `Serving`, …
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// When.
+    pub at: Time,
+}
+
+/// Notes a milestone, unless it is there: the first time stands.
+pub fn reach(milestones: &mut Vec<Milestone>, name: &str, at: Time) {
+    if !milestones.iter().any(|m| m.name == name) {
+        milestones.push(Milestone { name: name.into(), at });
+    }
+}
+
+/// When a milestone was reached.
+pub fn reached(milestones: &[Milestone], name: &str) -> Option<jiff::Timestamp> {
+    milestones.iter().find(|m| m.name == name).map(|m| m.at.0)
 }

@@ -3,46 +3,116 @@
 
 use std::sync::Arc;
 
-use super::{context::Context, gate_run};
+use super::{connections::Connection, context::Context, gate_run, objects};
 use crate::{
     api::conditions::Reason,
-    decide::Action,
+    decide::{Action, ObjectName, Receipt},
     ports::{
+        dns::Dns,
+        edge::Edge,
         error::{Class, PortError},
         forge::Forge,
     },
     telemetry::ActionLabels,
 };
+use kube::runtime::reflector::ObjectRef;
 
 /// The connections that observing an object made, for acting on it.
 #[derive(Default)]
 pub struct Hands {
+    /// The object itself, for letting it go.
+    pub object: Option<Own>,
+    /// The Factory, by namespace and name.
+    pub factory: Option<(String, String)>,
     /// The factory's forge, where it could be connected to.
     pub forge: Option<Arc<dyn Forge>>,
+    /// The factory's zone, where it could be connected to.
+    pub dns: Option<Arc<dyn Dns>>,
+    /// The factory's edge, where it could be connected to.
+    pub edge: Option<Arc<dyn Edge>>,
 }
 
-/// Does `actions` in order, up to the first that fails.
-pub async fn all(actions: &[Action], hands: &Hands, cx: &Context) -> Result<(), PortError> {
+/// The object a pass is about.
+pub struct Own {
+    /// Which.
+    pub name: ObjectName,
+    /// The version that was looked at.
+    pub version: Option<String>,
+    /// Its finalizers without ours.
+    pub others: Vec<String>,
+}
+
+impl Hands {
+    /// A connection's client, where its settings could be used.
+    pub fn client<C: ?Sized>(connection: &Result<Connection<C>, PortError>) -> Option<Arc<C>> {
+        connection.as_ref().ok().and_then(Connection::client)
+    }
+}
+
+/// Does `actions` in order, up to the first that fails. Returns what came of those
+/// that were done.
+pub async fn all<'a>(actions: &'a [Action], hands: &Hands, cx: &Context) -> (Vec<(&'a Action, Receipt)>, Option<PortError>) {
+    let mut done = Vec::new();
     for action in actions {
+        cx.failpoints.reach(action.name(), "before");
         let result = one(action, hands, cx).await;
-        let label = result.as_ref().map_or_else(|error| error.class.as_str(), |()| "ok");
+        let label = result.as_ref().map_or_else(|error| error.class.as_str(), |_| "ok");
         cx.metrics.actions.get_or_create(&ActionLabels { action: action.name(), result: label }).inc();
-        result?;
-        tracing::info!(action = action.name(), "done");
+        match result {
+            Ok(receipt) => {
+                tracing::info!(action = action.name(), ?receipt, "done");
+                done.push((action, receipt));
+            }
+            Err(error) => return (done, Some(error)),
+        }
+        cx.failpoints.reach(action.name(), "after");
     }
-    Ok(())
+    (done, None)
 }
 
-async fn one(action: &Action, hands: &Hands, cx: &Context) -> Result<(), PortError> {
-    match action {
-        Action::CreateLabel(label) => forge(hands)?.create_label(label).await,
-        Action::CreateGate(objects) => gate_run::create(objects, &cx.client).await,
+async fn one(action: &Action, hands: &Hands, cx: &Context) -> Result<Receipt, PortError> {
+    if action.irreversible() {
+        cx.leadership.prove(cx.clock.now())?;
     }
+    match action {
+        Action::CreateLabel(label) => forge(hands)?.create_label(label).await?,
+        Action::CreateGate(objects) => gate_run::create(objects, &cx.client).await?,
+        Action::CommitFiles(new) => return forge(hands)?.commit_files(new).await.map(Receipt::Committed),
+        Action::OpenPull(new) => return forge(hands)?.open_pull(new).await.map(Receipt::Opened),
+        Action::AddLabels(number, labels) => forge(hands)?.add_labels(*number, labels).await?,
+        Action::UpdateBranch(number, head) => return forge(hands)?.update_branch(*number, head).await.map(Receipt::Updated),
+        Action::SetStatus(sha, status) => forge(hands)?.set_status(sha, status).await.map(drop)?,
+        Action::Comment { number, marker, body } => forge(hands)?.upsert_comment(*number, marker, body).await.map(drop)?,
+        Action::ClosePull(number) => forge(hands)?.close_pull(*number).await.map(drop)?,
+        Action::DeleteBranch(branch, head) => forge(hands)?.delete_branch(branch, head).await.map(drop)?,
+        Action::Merge(number, request) => return forge(hands)?.merge(*number, request).await.map(Receipt::Merged),
+        Action::SetAddress(record) => hand(hands.dns.as_ref())?.set_address(record).await.map(drop)?,
+        Action::RemoveName(name, owner) => hand(hands.dns.as_ref())?.remove(name, owner).await.map(drop)?,
+        Action::SetRoute(route) => hand(hands.edge.as_ref())?.set_route(route).await.map(drop)?,
+        Action::RemoveRoute(id) => hand(hands.edge.as_ref())?.remove_route(id).await.map(drop)?,
+        Action::CreateObject(manifest) => objects::create(manifest, &cx.client).await?,
+        Action::ApplyObject(manifest) => objects::apply(manifest, &cx.client).await?,
+        Action::RemoveObject(name) => objects::remove(name, &cx.client).await?,
+        Action::PokeFactory => {
+            let (namespace, name) = hands.factory.as_ref().ok_or_else(no_hand)?;
+            cx.poke(ObjectRef::new(name).within(namespace));
+        }
+        Action::Release => {
+            let own = hands.object.as_ref().ok_or_else(no_hand)?;
+            objects::set_finalizers(&own.name, own.version.as_deref(), &own.others, &cx.client).await?;
+        }
+    }
+    Ok(Receipt::Done)
 }
 
 fn forge(hands: &Hands) -> Result<&Arc<dyn Forge>, PortError> {
-    hands
-        .forge
-        .as_ref()
-        .ok_or_else(|| PortError::new(Class::Bug, Reason::InternalError, "an action needs the forge, and observing did not connect to it"))
+    hand(hands.forge.as_ref())
+}
+
+fn hand<T>(hand: Option<T>) -> Result<T, PortError> {
+    hand.ok_or_else(no_hand)
+}
+
+fn no_hand() -> PortError {
+    PortError::new(Class::Bug, Reason::InternalError, "an action needs a connection that observing did not make")
 }

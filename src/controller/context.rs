@@ -17,7 +17,7 @@ use kube::{
 };
 use tokio::sync::mpsc;
 
-use super::{deliveries::Deliveries, limits::Limits};
+use super::{code::CodeCache, deliveries::Deliveries, failpoints::Failpoints, leadership::Leadership, limits::Limits};
 use crate::{
     adapters::{clock::SystemClock, connect::RealServers},
     api::{FIELD_MANAGER, factory::Factory},
@@ -39,6 +39,12 @@ pub struct Context {
     pub deliveries: Deliveries,
     /// Waits that servers asked for.
     pub limits: Limits,
+    /// What factory repositories hold.
+    pub code: CodeCache,
+    /// Where a test has the process die.
+    pub failpoints: Failpoints,
+    /// Whether this process may act.
+    pub leadership: Leadership,
     /// The process's metrics.
     pub metrics: Metrics,
     /// Publishes Events; one for the process, so that repeats are counted up.
@@ -77,6 +83,9 @@ impl Context {
             clock,
             deliveries: Deliveries::default(),
             limits: Limits::default(),
+            code: CodeCache::default(),
+            failpoints: Failpoints::default(),
+            leadership: Leadership::alone(),
             metrics: Metrics::default(),
             pokes,
             resync,

@@ -16,12 +16,15 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::Instrument;
 
-use super::{apply, context::Context, status};
+use super::{apply, context::Context, objects, status};
 use crate::{
-    api::conditions::{ConditionType, Reason, Statement},
-    decide::{Decision, audit, factory::Now, retry},
+    api::{
+        API_VERSION,
+        conditions::{ConditionType, Reason, Statement},
+    },
+    decide::{Action, Decision, ObjectName, Receipt, audit, factory::Now, retry},
     ports::error::{Class, PortError},
-    telemetry::{KindLabel, PassLabels, chain},
+    telemetry::{KindLabel, Metrics, PassLabels, chain},
 };
 
 /// What a kind adds to the pass.
@@ -46,6 +49,16 @@ pub trait Kind:
 
     /// The status it has.
     fn status(&self) -> Option<&Self::Status>;
+
+    /// Our finalizer on objects of this kind, where something is to be done before
+    /// one goes.
+    const FINALIZER: Option<&'static str> = None;
+
+    /// Takes over what came of actions and the next pass could not see.
+    fn receive(_status: &mut Self::Status, _done: &[(&Action, Receipt)]) {}
+
+    /// Counts what a change of status means.
+    fn measure(_before: Option<&Self::Status>, _after: &Self::Status, _metrics: &Metrics) {}
 
     /// Forgets what the process knows of an object that was deleted.
     fn gone(_namespace: &str, _name: &str, _cx: &Context) {}
@@ -100,8 +113,22 @@ async fn observed_pass<K: Kind>(object: Arc<DeserializeGuard<K>>, cx: &Context) 
         Err(invalid) => return Err(unreadable::<K>(invalid, cx).await),
     };
 
+    if let Some(finalizer) = K::FINALIZER {
+        let held = object.finalizers().iter().any(|f| f == finalizer);
+        match (object.meta().deletion_timestamp.is_some(), held) {
+            // Others hold it; our part is done.
+            (true, false) => return Ok(Requeue::await_change()),
+            (false, false) => {
+                let finalizers = object.finalizers().iter().cloned().chain([finalizer.to_owned()]).collect::<Vec<_>>();
+                let version = object.resource_version();
+                objects::set_finalizers(&own_name(object), version.as_deref(), &finalizers, &cx.client).await?;
+            }
+            _ => {}
+        }
+    }
+
     // Observe.
-    let (seen, hands) = match K::observe(object, cx, now).await {
+    let (seen, mut hands) = match K::observe(object, cx, now).await {
         Ok(observed) => observed,
         Err(error) => {
             let kept = object.status().cloned().unwrap_or_default();
@@ -124,7 +151,9 @@ async fn observed_pass<K: Kind>(object: Arc<DeserializeGuard<K>>, cx: &Context) 
     }
 
     // Apply, in order, up to the first failure; then say what came of it.
-    let failed = apply::all(&decision.actions, &hands, cx).await.err();
+    hands.object = Some(own(object));
+    let (done, failed) = apply::all(&decision.actions, &hands, cx).await;
+    K::receive(&mut decision.status, &done);
     if let Some(error) = &failed {
         decision.statements.retain(|s| !matches!(s.kind, ConditionType::Ready | ConditionType::Reconciling | ConditionType::Stalled));
         decision.statements.extend(retry::not_ready_because(error));
@@ -138,6 +167,17 @@ async fn observed_pass<K: Kind>(object: Arc<DeserializeGuard<K>>, cx: &Context) 
     }
 }
 
+fn own_name<K: Kind>(object: &K) -> ObjectName {
+    // Every kind that passes through here is of our one group and version.
+    ObjectName { api_version: API_VERSION, kind: K::NAME, namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+}
+
+fn own<K: Kind>(object: &K) -> apply::Own {
+    let others = object.finalizers().iter().filter(|f| Some(f.as_str()) != K::FINALIZER).cloned().collect();
+    // No version: this very pass may have added the finalizer that goes now.
+    apply::Own { name: own_name(object), version: None, others }
+}
+
 /// Writes the status where it changed, and publishes an Event where `Ready` did.
 async fn write<K: Kind>(object: &K, mut next: K::Status, statements: &[Statement], cx: &Context, now: Now) -> Result<(), PortError> {
     let before = object.status();
@@ -148,6 +188,7 @@ async fn write<K: Kind>(object: &K, mut next: K::Status, statements: &[Statement
         return Ok(());
     }
     status::patch(object, &next, cx).await?;
+    K::measure(before, &next, &cx.metrics);
     cx.metrics.status_writes.get_or_create(&KindLabel { kind: K::NAME }).inc();
     if let Some(ready) = status::turned(old, next.conditions()) {
         announce(object, ready, cx).await;

@@ -20,6 +20,7 @@ use super::{
     context::Context,
     driver::{Kind, StatusFields},
     gate_plan,
+    objects::get,
     status::{API_TIMEOUT, api_error},
 };
 use crate::{
@@ -130,22 +131,6 @@ async fn objects(run: &GateRun, job: &str, cx: &Context) -> Result<GateObjects, 
 /// found by polling alone.
 fn label(name: &str) -> String {
     if name.len() <= 63 { name.into() } else { String::new() }
-}
-
-async fn get<K>(api: &Api<K>, name: &str, what: &str) -> Result<K, PortError>
-where
-    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
-{
-    match tokio::time::timeout(API_TIMEOUT, api.get_opt(name)).await {
-        Ok(Ok(Some(object))) => Ok(object),
-        Ok(Ok(None)) => Err(PortError::new(
-            Class::Waiting,
-            Reason::Waiting,
-            format!("{what} {name} does not exist: create it (looked for again by itself)"),
-        )),
-        Ok(Err(error)) => Err(api_error(error)),
-        Err(_) => Err(PortError::unreachable("the API server")),
-    }
 }
 
 async fn files(namespace: &str, reference: &ManifestReference, cx: &Context) -> Result<Vec<SourceFile>, PortError> {

@@ -3,14 +3,19 @@
 //! is `ports`). Read `driver.rs` next: the one pass every kind goes through.
 
 pub mod apply;
+pub mod code;
+pub mod connections;
 pub mod context;
 pub mod deliveries;
 pub mod driver;
 pub mod factory;
+pub mod failpoints;
 pub mod gate_plan;
 pub mod gate_run;
 pub mod health;
+pub mod leadership;
 pub mod limits;
+pub mod objects;
 pub mod secrets;
 pub mod server;
 pub mod status;

@@ -70,10 +70,18 @@ pub fn check<S>(decision: &Decision<S>) -> Result<(), Violation> {
     }
 }
 
-/// A part that `Ready` sums up and that is not known to be good. The webhook is
-/// none: polling does its work.
+/// A part that `Ready` sums up and that is not known to be good. What only
+/// advises is none.
 fn not_good<S>(decision: &Decision<S>) -> Option<&'static str> {
-    let advisory = [ConditionType::Reconciling, ConditionType::Stalled, ConditionType::WebhookReady];
+    let advisory = [
+        ConditionType::Reconciling,
+        ConditionType::Stalled,
+        // Polling does its work.
+        ConditionType::WebhookReady,
+        ConditionType::PackagesAdopted,
+        ConditionType::EnvironmentComplete,
+        ConditionType::SpecOutdated,
+    ];
     decision.statements.iter().find(|s| s.status != Truth::True && !advisory.contains(&s.kind)).map(|s| s.kind.as_str())
 }
 

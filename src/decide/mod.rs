@@ -12,7 +12,17 @@ use std::time::Duration;
 
 use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
 
-use crate::{api::conditions::Statement, ports::forge::Label};
+use crate::{
+    api::{
+        conditions::Statement,
+        names::{Branch, Fqdn, Sha},
+    },
+    ports::{
+        dns::{AddressRecord, Owner},
+        edge::Route,
+        forge::{CommitStatus, Committed, Label, MergeOutcome, MergeRequest, NewCommit, NewPull, Opened, Updated},
+    },
+};
 
 /// What a pass comes to.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,13 +38,89 @@ pub struct Decision<S> {
     pub again: Duration,
 }
 
-/// One effect on the outside world, with every name it needs.
+/// One effect on the outside world, with every name it needs. Each may be repeated:
+/// what is there already is adopted.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Makes a label in the factory repository.
     CreateLabel(Label),
     /// Makes a gate's Job and its inputs.
     CreateGate(Box<GateObjects>),
+    /// Makes a branch with one commit.
+    CommitFiles(Box<NewCommit>),
+    /// Opens a pull request.
+    OpenPull(Box<NewPull>),
+    /// Adds labels to a pull request.
+    AddLabels(u64, Vec<String>),
+    /// Merges the base into a pull request's branch, if that is at this commit.
+    UpdateBranch(u64, Sha),
+    /// Says something about a commit.
+    SetStatus(Sha, CommitStatus),
+    /// Keeps one comment of a pull request, found by its marker, at a text.
+    Comment {
+        /// The pull request.
+        number: u64,
+        /// What the comment is found by.
+        marker: String,
+        /// The text.
+        body: String,
+    },
+    /// Closes a pull request.
+    ClosePull(u64),
+    /// Removes a branch, if it is at this commit.
+    DeleteBranch(Branch, Sha),
+    /// Squashes a pull request into the base. Irreversible.
+    Merge(u64, MergeRequest),
+    /// Points a name at an address.
+    SetAddress(AddressRecord),
+    /// Removes a name.
+    RemoveName(Fqdn, Owner),
+    /// Makes or changes a route of the edge.
+    SetRoute(Route),
+    /// Removes a route of the edge.
+    RemoveRoute(String),
+    /// Makes a Kubernetes object; one of that name that is there is left alone.
+    CreateObject(Manifest),
+    /// Makes a Kubernetes object as it is here (server-side apply).
+    ApplyObject(Manifest),
+    /// Removes a Kubernetes object.
+    RemoveObject(ObjectName),
+    /// Has the Factory looked at: its repository changed.
+    PokeFactory,
+    /// Lets the object itself go: takes our finalizer away. Irreversible.
+    Release,
+}
+
+/// A Kubernetes object as it is sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest(pub serde_json::Value);
+
+/// Which Kubernetes object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectName {
+    /// `v1`, `apps/v1`, …
+    pub api_version: &'static str,
+    /// `Deployment`, …
+    pub kind: &'static str,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// What came of an action, where the next pass could not see it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Receipt {
+    /// Of [`Action::CommitFiles`].
+    Committed(Committed),
+    /// Of [`Action::OpenPull`].
+    Opened(Opened),
+    /// Of [`Action::UpdateBranch`].
+    Updated(Updated),
+    /// Of [`Action::Merge`].
+    Merged(MergeOutcome),
+    /// Of all others: it was done.
+    Done,
 }
 
 /// A gate's Job, and the ConfigMap that it reads.
@@ -50,15 +136,51 @@ impl Action {
     /// Whether it can neither be undone nor harmlessly repeated.
     pub fn irreversible(&self) -> bool {
         match self {
-            Self::CreateLabel(_) | Self::CreateGate(_) => false,
+            Self::Merge(..) | Self::Release => true,
+            Self::CreateLabel(_)
+            | Self::CreateGate(_)
+            | Self::CommitFiles(_)
+            | Self::OpenPull(_)
+            | Self::AddLabels(..)
+            | Self::UpdateBranch(..)
+            | Self::SetStatus(..)
+            | Self::Comment { .. }
+            | Self::ClosePull(_)
+            | Self::DeleteBranch(..)
+            | Self::SetAddress(_)
+            | Self::RemoveName(..)
+            | Self::SetRoute(_)
+            | Self::RemoveRoute(_)
+            | Self::CreateObject(_)
+            | Self::ApplyObject(_)
+            | Self::RemoveObject(_)
+            | Self::PokeFactory => false,
         }
     }
 
-    /// A bounded name for logs and metrics.
+    /// A bounded name for logs, metrics and failpoints.
     pub fn name(&self) -> &'static str {
         match self {
             Self::CreateLabel(_) => "create_label",
             Self::CreateGate(_) => "create_gate",
+            Self::CommitFiles(_) => "commit_files",
+            Self::OpenPull(_) => "open_pull",
+            Self::AddLabels(..) => "add_labels",
+            Self::UpdateBranch(..) => "update_branch",
+            Self::SetStatus(..) => "set_status",
+            Self::Comment { .. } => "comment",
+            Self::ClosePull(_) => "close_pull",
+            Self::DeleteBranch(..) => "delete_branch",
+            Self::Merge(..) => "merge",
+            Self::SetAddress(_) => "set_address",
+            Self::RemoveName(..) => "remove_name",
+            Self::SetRoute(_) => "set_route",
+            Self::RemoveRoute(_) => "remove_route",
+            Self::CreateObject(_) => "create_object",
+            Self::ApplyObject(_) => "apply_object",
+            Self::RemoveObject(_) => "remove_object",
+            Self::PokeFactory => "poke_factory",
+            Self::Release => "release",
         }
     }
 }

@@ -56,8 +56,22 @@ fn from_statement(statement: &Statement) -> Option<Finding> {
         ConditionType::BranchProtected => "protection",
         ConditionType::DnsReady => "dns",
         ConditionType::EdgeReady => "edge",
-        // Summaries of the others; and deliveries come to the controller, not here.
-        ConditionType::Ready | ConditionType::Reconciling | ConditionType::Stalled | ConditionType::WebhookReady => return None,
+        // Summaries of the others; deliveries come to the controller, not here; and
+        // what other kinds say.
+        ConditionType::Ready
+        | ConditionType::Reconciling
+        | ConditionType::Stalled
+        | ConditionType::WebhookReady
+        | ConditionType::PackagesAdopted
+        | ConditionType::GatePassed
+        | ConditionType::Merged
+        | ConditionType::Deployed
+        | ConditionType::Routed
+        | ConditionType::NameReady
+        | ConditionType::Serving
+        | ConditionType::ContractPassed
+        | ConditionType::EnvironmentComplete
+        | ConditionType::SpecOutdated => return None,
     };
     Some(match statement.status {
         Truth::True => Finding::ok(check, statement.message.clone()),

@@ -10,7 +10,7 @@ use super::{Finding, Level, remedies::remedy};
 use crate::{
     adapters::connect::RealServers,
     api::{conditions::Reason, factory::Factory},
-    controller::{context::Context, factory::allowed_forge},
+    controller::{connections::allowed_forge, context::Context},
     ports::{
         Connect,
         error::PortError,

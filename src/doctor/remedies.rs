@@ -5,7 +5,9 @@ use crate::api::conditions::Reason;
 /// What to do about `reason`, in general; the condition's message has the names.
 pub fn remedy(reason: Reason) -> &'static str {
     match reason {
-        Reason::Verified | Reason::Delivering | Reason::Passed => "Nothing: it is good.",
+        Reason::Verified | Reason::Delivering | Reason::Passed | Reason::Merged | Reason::Answering | Reason::StageReached => {
+            "Nothing: it is good."
+        }
         Reason::NotChecked => "Mend what it depends on first; the message names the condition.",
         Reason::Invalid => "Correct the field that the message names, and apply the object again.",
         Reason::SecretNotFound => "Create the Secret with the keys that `kubectl explain` of the field lists. It is looked for every 30 s.",
@@ -47,6 +49,29 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::Failed => "Mend what status.results names, and make another change.",
         Reason::Blocked => "See status.results for what could not be tried, and supply it.",
         Reason::Broken => "Run the gate again; if it breaks again, look at the Job's pod.",
+        Reason::Paused => "Remove spec.paused when the reason that the message repeats no longer holds.",
+        Reason::StageUnavailable => "Nothing yet: it goes further once the gates for that stage are there; or lower spec.stage.",
+        Reason::Proposing | Reason::Updating | Reason::Merging | Reason::RollingOut => "Nothing: it is being done.",
+        Reason::Queued => {
+            "Nothing: its turn comes by itself; the message says what is before it. To let more through, raise the Factory's limits."
+        }
+        Reason::MergeHeld => "Do what the forge asks in the message, such as a review or another check of the branch's protection.",
+        Reason::NothingToChange => "Nothing: the base branch says it already.",
+        Reason::MergeConflict => "Apply the change again: a new one is made from what the base branch says now.",
+        Reason::Closed => "Open the pull request again, or make another change.",
+        Reason::MergedUntested => {
+            "Look at the merge that the message names: revert it, or gate the base branch; block outdated branches in its protection."
+        }
+        Reason::SecretInFile => "Take the secret out of the file, revoke it if it was real, and apply the change again.",
+        Reason::TooLarge => "Make the change smaller, or split it.",
+        Reason::Superseded => "Nothing: the newer change goes on.",
+        Reason::RolloutFailed => "Look at the workload's pods: kubectl -n flywheel-run describe pods. The old version still serves.",
+        Reason::Taken => "Choose another id, or have the owner that the message names give it up.",
+        Reason::ProbeFailed => "Look at the workload's log and at the edge, as the message says. It is tried again by itself.",
+        Reason::NotProvided => {
+            "Put the value into a Secret in the keys' namespace that is labelled for the primitive, or, where it is no secret, into the Factory's spec.deploy.env."
+        }
+        Reason::Deleting => "Nothing: it goes by itself when what was made for it is gone.",
         Reason::InternalError => "Report it, with the controller's log.",
     }
 }

@@ -7,8 +7,8 @@ use axum::http::{Method, StatusCode};
 use flywheel::{
     api::{conditions::Reason, factory::Factory},
     controller::{
+        connections::allowed_forge,
         driver::{self, PassError},
-        factory::allowed_forge,
     },
     ports::error::{Class, PortError},
 };
