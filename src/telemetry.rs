@@ -80,6 +80,13 @@ pub struct DeliveryLabel {
     pub result: &'static str,
 }
 
+/// Whether people edited a change.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct EditedLabel {
+    /// `true` or `false`.
+    pub edited: &'static str,
+}
+
 /// Every metric of the controller.
 pub struct Metrics {
     registry: Registry,
@@ -93,6 +100,19 @@ pub struct Metrics {
     pub actions: Family<ActionLabels, Counter>,
     /// Webhook deliveries that came in.
     pub deliveries: Family<DeliveryLabel, Counter>,
+    /// From a change's first look to its first passed gate, in seconds.
+    pub spec_to_green: Histogram,
+    /// From a change's first passed gate to its merge, in seconds.
+    pub green_to_merged: Histogram,
+    /// Changes that were merged, by whether people edited them.
+    pub merged: Family<EditedLabel, Counter>,
+    /// Gates that judged a tree in another way than the run before.
+    pub verdict_flips: Counter,
+}
+
+/// From a quarter of a second to an hour and more.
+fn stages() -> Histogram {
+    Histogram::new(exponential_buckets(0.25, 2.0, 15))
 }
 
 impl Default for Metrics {
@@ -108,7 +128,19 @@ impl Default for Metrics {
         registry.register("status_writes", "Statuses written to the API server, by kind", status_writes.clone());
         registry.register("actions", "Effects on the outside world, by action and result", actions.clone());
         registry.register("webhook_deliveries", "Webhook deliveries, by what became of them", deliveries.clone());
-        Self { registry, passes, pass_seconds, status_writes, actions, deliveries }
+        let (spec_to_green, green_to_merged) = (stages(), stages());
+        let merged = Family::default();
+        let verdict_flips = Counter::default();
+        registry.register_with_unit("spec_to_green", "From a change's first look to its first passed gate", Unit::Seconds, spec_to_green.clone());
+        registry.register_with_unit(
+            "green_to_merged",
+            "From a change's first passed gate to its merge",
+            Unit::Seconds,
+            green_to_merged.clone(),
+        );
+        registry.register("changes_merged", "Changes that were merged, by whether people edited them", merged.clone());
+        registry.register("gate_verdict_flips", "Gates that judged a tree in another way than the run before", verdict_flips.clone());
+        Self { registry, passes, pass_seconds, status_writes, actions, deliveries, spec_to_green, green_to_merged, merged, verdict_flips }
     }
 }
 

@@ -25,6 +25,7 @@ use super::{
     doc = "One proposed change of the factory repository, from file manifest to merge.",
     printcolumn = r#"{"name":"Primitive","type":"string","jsonPath":".spec.primitive"}"#,
     printcolumn = r#"{"name":"PR","type":"integer","jsonPath":".status.number"}"#,
+    printcolumn = r#"{"name":"Queue","type":"integer","jsonPath":".status.queue"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
@@ -106,6 +107,12 @@ pub struct AgentPRStatus {
     /// Address of the pull request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// The base branch's commit that the change was made on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onto: Option<String>,
+    /// The base branch's newest commit when it was last looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
     /// The commit that Flywheel made or last updated on the branch: any other head
     /// is somebody's edit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,10 +130,13 @@ pub struct AgentPRStatus {
     /// Hash of what was last reported to the forge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<String>,
+    /// What the forge said last that is in the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<Obstacle>,
     /// The branch is gone again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cleaned: bool,
-    /// When it was `Committed`, `Opened`, `Green`, `Merged`.
+    /// When it was `Seen`, `Committed`, `Opened`, `Green`, `Merged`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub milestones: Vec<Milestone>,
     /// Commit on the base branch that the merge made.
@@ -150,6 +160,35 @@ pub enum Intent {
     Change,
     /// The package goes.
     Removal,
+}
+
+/// What is in a change's way.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Obstacle {
+    /// What it is.
+    pub kind: ObstacleKind,
+    /// What the forge said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Head and base that it is about: with others it may be gone.
+    pub at: String,
+}
+
+/// Kinds of obstacles.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum ObstacleKind {
+    /// The base branch says it already.
+    NothingToChange,
+    /// A branch of that name is there and holds something else.
+    BranchTaken,
+    /// Change and base branch contradict each other.
+    Conflict,
+    /// None: the head holds the base branch's commit, though that can't be read
+    /// from its parents.
+    Contains,
+    /// The forge does not merge it, or not yet.
+    Held,
 }
 
 /// One run of a gate over a change.

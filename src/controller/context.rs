@@ -17,13 +17,13 @@ use kube::{
 };
 use tokio::sync::mpsc;
 
-use super::{code::CodeCache, deliveries::Deliveries, failpoints::Failpoints, leadership::Leadership, limits::Limits};
+use super::{code::CodeCache, deliveries::Deliveries, failpoints::Failpoints, leadership::Leadership, limits::Limits, scanner::Gitleaks};
 use crate::{
     adapters::{clock::SystemClock, connect::RealServers},
     api::{FIELD_MANAGER, factory::Factory},
     config::ControllerConfig,
     decide::factory::Now,
-    ports::{Connect, clock::Clock},
+    ports::{Connect, clock::Clock, scan::Scan},
     telemetry::Metrics,
 };
 
@@ -41,6 +41,8 @@ pub struct Context {
     pub limits: Limits,
     /// What factory repositories hold.
     pub code: CodeCache,
+    /// Looks for secrets in what would be pushed.
+    pub scanner: Arc<dyn Scan>,
     /// Where a test has the process die.
     pub failpoints: Failpoints,
     /// Whether this process may act.
@@ -57,7 +59,7 @@ pub struct Context {
 }
 
 /// Kinds whose caches must be filled before the process is ready.
-const KINDS: usize = 2;
+const KINDS: usize = 3;
 
 impl Context {
     /// A context on real servers.
@@ -84,6 +86,7 @@ impl Context {
             deliveries: Deliveries::default(),
             limits: Limits::default(),
             code: CodeCache::default(),
+            scanner: Arc::new(Gitleaks("/usr/local/bin/gitleaks".into())),
             failpoints: Failpoints::default(),
             leadership: Leadership::alone(),
             metrics: Metrics::default(),

@@ -2,6 +2,7 @@
 //! decides nothing (that is `decide`) and speaks to no other server itself (that
 //! is `ports`). Read `driver.rs` next: the one pass every kind goes through.
 
+pub mod agent_pr;
 pub mod apply;
 pub mod code;
 pub mod connections;
@@ -15,31 +16,28 @@ pub mod gate_run;
 pub mod health;
 pub mod leadership;
 pub mod limits;
+pub mod manifest;
 pub mod objects;
+pub mod proposal;
+pub mod scanner;
 pub mod secrets;
 pub mod server;
 pub mod status;
+pub mod triggers;
 pub mod watch;
 pub mod webhook;
 
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use futures::{FutureExt, Stream, StreamExt};
-use k8s_openapi::api::batch::v1::Job;
-use kube::{
-    Api, Client, ResourceExt,
-    api::ListParams,
-    core::DeserializeGuard,
-    runtime::{WatchStreamExt, reflector::ObjectRef, watcher},
-};
+use futures::{FutureExt, StreamExt, stream_select};
+use kube::{Api, Client, ResourceExt, api::ListParams, core::DeserializeGuard};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::{
-    api::{factory::Factory, gate_run::GateRun},
+    api::{agent_pr::AgentPR, factory::Factory, gate_run::GateRun},
     config::ControllerConfig,
-    telemetry,
 };
 use context::Context;
 
@@ -63,30 +61,26 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let (pokes, poked) = mpsc::channel(POKES);
     let cx = Arc::new(Context::new(client.clone(), &config, pokes));
 
-    let gates = changed_gates(&client, &config.gates_namespace);
-    let factories = watch::run::<Factory>(cx.clone(), &config.namespace, ReceiverStream::new(poked), shutdown.clone());
-    let gate_runs = watch::run::<GateRun>(cx.clone(), &config.namespace, gates, shutdown.clone());
+    let namespace = config.namespace.as_str();
+    let factories = watch::run::<Factory>(cx.clone(), namespace, ReceiverStream::new(poked), shutdown.clone());
+    let gate_runs =
+        watch::run::<GateRun>(cx.clone(), namespace, triggers::gate_jobs(&client, &config.gates_namespace), shutdown.clone());
+    let change_moved = stream_select!(
+        triggers::owners::<GateRun, AgentPR>(&client, namespace).boxed(),
+        triggers::factories_moved::<AgentPR>(&client, namespace).boxed(),
+        triggers::queue_moved(&client, namespace).boxed(),
+    );
+    let changes = watch::run::<AgentPR>(cx.clone(), namespace, change_moved, shutdown.clone());
     tracing::info!(namespace = %config.namespace, version = env!("CARGO_PKG_VERSION"), "controller started");
     futures::join!(
         health::serve(health, cx.clone(), shutdown.clone()),
         webhook::serve(webhook, cx.clone(), shutdown.clone()),
         factories,
         gate_runs,
+        changes,
     );
     tracing::info!("controller stopped");
     Ok(())
-}
-
-/// GateRuns whose Jobs changed. A Job is in another namespace than its GateRun,
-/// so that no owner reference leads back; its labels do.
-fn changed_gates(client: &Client, gates: &str) -> impl Stream<Item = ObjectRef<GateRun>> + use<> {
-    let jobs: Api<Job> = Api::namespaced(client.clone(), gates);
-    let ours = watcher::Config::default().labels(gate_run::NAME_LABEL);
-    watcher(jobs, ours).default_backoff().touched_objects().filter_map(|job| async move {
-        let job = job.inspect_err(|error| tracing::debug!(error = telemetry::chain(error), "watch of gate Jobs")).ok()?;
-        let label = |name: &str| job.labels().get(name).cloned();
-        Some(ObjectRef::new(&label(gate_run::NAME_LABEL)?).within(&label(gate_run::NAMESPACE_LABEL)?))
-    })
 }
 
 /// Without its CRDs the controller would watch for ever in vain.

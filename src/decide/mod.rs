@@ -3,6 +3,7 @@
 //! same observation decides the same. Read `factory.rs` next, then `audit.rs`
 //! for the invariants that hold over every decision.
 
+pub mod agent_pr;
 pub mod audit;
 pub mod factory;
 pub mod gate_run;

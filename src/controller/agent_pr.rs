@@ -1,0 +1,250 @@
+//! Observes an AgentPR: its files, the forge, its gates, its place among others.
+//! What that comes to is `decide/agent_pr`.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{Api, ResourceExt, api::ListParams};
+
+use super::{
+    apply::Hands,
+    code::{Source, base_branch},
+    connections::{self, Connection},
+    context::Context,
+    driver::{Kind, StatusFields},
+    objects,
+    proposal,
+};
+use crate::{
+    api::{
+        agent_pr::{AgentPR, AgentPRStatus},
+        conditions::{ConditionType, Reason},
+        factory::Factory,
+        gate_run::GateRun,
+        names::{Branch, Sha},
+        references::reached,
+    },
+    decide::{
+        self, Action, Decision, Receipt,
+        agent_pr::{CHANGE_LABEL, ForgeSeen, GateSeen, Me, Rules, Seen},
+        factory::Now,
+    },
+    ports::{
+        error::{Class, PortError},
+        forge::{Forge, PullState},
+    },
+    telemetry::{EditedLabel, Metrics},
+};
+
+#[async_trait]
+impl Kind for AgentPR {
+    type Seen = Seen;
+    type Status = AgentPRStatus;
+    const NAME: &'static str = "AgentPR";
+    const FINALIZER: Option<&'static str> = Some("flywheel.prim.sh/agentpr");
+
+    async fn observe(&self, cx: &Context, _: Now) -> Result<(Seen, Hands), PortError> {
+        let namespace = self.namespace().unwrap_or_default();
+        let previous = self.status.clone().unwrap_or_default();
+        let deleting = self.metadata.deletion_timestamp.is_some();
+        let not_looked = || PortError::new(Class::Waiting, Reason::NotChecked, "not looked at");
+        let factory_name = self.spec.factory_ref.name.clone();
+        let mut hands = Hands { factory: Some((namespace.clone(), factory_name.clone())), ..Hands::default() };
+
+        let all = objects::timely(Api::<AgentPR>::namespaced(cx.client.clone(), &namespace).list(&ListParams::default())).await?.items;
+        let others: Vec<_> = all.iter().filter(|o| o.uid() != self.uid() && o.spec.factory_ref == self.spec.factory_ref).collect();
+        let me = me(self, &namespace, deleting, &others);
+        let mut seen = Seen {
+            spec: self.spec.clone(),
+            previous,
+            rules: Err(not_looked()),
+            change: Err(not_looked()),
+            forge: Err(not_looked()),
+            gates: Vec::new(),
+            ahead: ahead(self, &others),
+            open: others.iter().filter(|o| is_open(o)).count(),
+            me,
+        };
+        // Merged and tidied up: nothing is asked of anybody any more.
+        if seen.previous.cleaned && !deleting {
+            return Ok((seen, hands));
+        }
+        let factories: Api<Factory> = Api::namespaced(cx.client.clone(), &namespace);
+        let factory = match objects::get(&factories, &factory_name, "spec.factoryRef.name: Factory").await {
+            Ok(factory) => factory,
+            Err(error) => {
+                seen.rules = Err(error);
+                return Ok((seen, hands));
+            }
+        };
+        seen.rules = rules(&factory);
+        if seen.previous.made.is_none() && !deleting {
+            seen.change = proposal::read(self, &namespace, cx).await;
+        }
+        let connection = connections::forge(&factory, cx).await.map_err(|error| connections::of_factory(&factory, &error));
+        hands.forge = Hands::client(&connection);
+        seen.forge = match &connection {
+            Ok(connection) => look(self, &seen, &factory, connection, cx).await.map(Box::new),
+            Err(error) => Err(PortError::new(error.class, error.reason, error.message.clone())),
+        };
+        seen.gates = gates(self, &namespace, cx).await?;
+        Ok((seen, hands))
+    }
+
+    fn decide(seen: &Seen, now: Now) -> Decision<AgentPRStatus> {
+        decide::agent_pr::decide(seen, now)
+    }
+
+    fn status(&self) -> Option<&AgentPRStatus> {
+        self.status.as_ref()
+    }
+
+    fn receive(status: &mut AgentPRStatus, done: &[(&Action, Receipt)]) {
+        decide::agent_pr::receive(status, done);
+    }
+
+    fn measure(before: Option<&AgentPRStatus>, after: &AgentPRStatus, metrics: &Metrics) {
+        let first = |name: &str| {
+            let was = before.and_then(|b| reached(&b.milestones, name));
+            reached(&after.milestones, name).filter(|_| was.is_none())
+        };
+        let since = |from: &str, to: Timestamp| Some(to.duration_since(reached(&after.milestones, from)?).as_secs_f64());
+        if let Some(seconds) = first("Green").and_then(|at| since("Seen", at)) {
+            metrics.spec_to_green.observe(seconds);
+        }
+        if let Some(at) = first("Merged") {
+            metrics.merged.get_or_create(&EditedLabel { edited: if after.edited { "true" } else { "false" } }).inc();
+            if let Some(seconds) = since("Green", at) {
+                metrics.green_to_merged.observe(seconds);
+            }
+        }
+        let flips = |status: &AgentPRStatus| {
+            status.attempts.windows(2).filter(|pair| pair[0].tree == pair[1].tree && flipped(pair[0].verdict, pair[1].verdict)).count()
+        };
+        let flipped = flips(after).saturating_sub(before.map_or(0, flips));
+        metrics.verdict_flips.inc_by(flipped as u64);
+    }
+}
+
+/// The same tree, judged twice, in two ways.
+fn flipped(one: Option<crate::api::gate_run::Verdict>, other: Option<crate::api::gate_run::Verdict>) -> bool {
+    matches!((one, other), (Some(one), Some(other)) if one != other)
+}
+
+impl StatusFields for AgentPRStatus {
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
+    fn set(&mut self, conditions: Vec<Condition>, generation: Option<i64>) {
+        self.conditions = conditions;
+        self.observed_generation = generation;
+    }
+}
+
+fn me(object: &AgentPR, namespace: &str, deleting: bool, others: &[&AgentPR]) -> Me {
+    let created = object.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |t| t.0);
+    let uid = object.uid().unwrap_or_default();
+    let plain = format!("agent/{}-{}", object.spec.primitive, created.as_second());
+    // Two changes of one primitive within a second.
+    let taken = others.iter().any(|o| {
+        o.spec.primitive == object.spec.primitive && o.creation_timestamp().is_some_and(|t| t.0.as_second() == created.as_second())
+    });
+    let name = if taken { format!("{plain}-{}", &uid.chars().take(8).collect::<String>()) } else { plain };
+    let branch = name.parse::<Branch>().unwrap_or_else(|_| "agent/unnamed".parse().expect("a branch name"));
+    Me { namespace: namespace.into(), name: object.name_any(), uid, created, deleting, branch }
+}
+
+fn rules(factory: &Factory) -> Result<Rules, PortError> {
+    Ok(Rules {
+        factory: factory.name_any(),
+        base: base_branch(factory)?,
+        required_check: factory.spec.policy.required_check.clone(),
+        max_open: usize::try_from(factory.spec.policy.max_open_pull_requests).unwrap_or(1),
+    })
+}
+
+/// Changes that are merged before this one: older, and not out of the running.
+fn ahead(object: &AgentPR, others: &[&AgentPR]) -> Vec<String> {
+    let place = |o: &AgentPR| (o.creation_timestamp().map(|t| t.0), o.name_any());
+    let mine = place(object);
+    let mut ahead: Vec<_> = others.iter().filter(|o| place(o) < mine && is_running(o)).map(|o| place(o)).collect();
+    ahead.sort();
+    ahead.into_iter().map(|(_, name)| name).collect()
+}
+
+/// Neither ended nor waiting for somebody.
+fn is_running(object: &AgentPR) -> bool {
+    let ended = object.status.as_ref().is_some_and(|status| {
+        let says = |kind: ConditionType| status.conditions.iter().any(|c| c.type_ == kind.as_str() && c.status == "True");
+        status.merge_sha.is_some() || says(ConditionType::Ready) || says(ConditionType::Stalled)
+    });
+    !ended && object.metadata.deletion_timestamp.is_none()
+}
+
+fn is_open(object: &AgentPR) -> bool {
+    object.status.as_ref().is_some_and(|status| {
+        let closed = status.conditions.iter().any(|c| c.type_ == "Ready" && c.reason == Reason::Closed.as_str());
+        status.made.is_some() && status.merge_sha.is_none() && !closed
+    })
+}
+
+async fn look(
+    object: &AgentPR,
+    seen: &Seen,
+    factory: &Factory,
+    connection: &Connection<dyn Forge>,
+    cx: &Context,
+) -> Result<ForgeSeen, PortError> {
+    let source = Source::new(factory, connection, cx);
+    let base_name = base_branch(factory)?;
+    let base = connection.ask(cx, |forge| async move { forge.branch(&base_name).await }).await?.head;
+    let in_base = source.packages(&base).await?.contains_key(&object.spec.primitive);
+    let mut looked = ForgeSeen { base, in_base, head: None, pull: None, merged: None };
+    // Nothing was made before its name stood in the status.
+    let Some(branch) = seen.previous.branch.as_ref().and_then(|b| b.parse::<Branch>().ok()) else { return Ok(looked) };
+    let name = branch.clone();
+    let head = match connection.ask(cx, |forge| async move { forge.branch(&name).await }).await {
+        Ok(state) => Some(state.head),
+        Err(error) if error.reason == Reason::BranchNotFound => None,
+        Err(error) => return Err(error),
+    };
+    if let Some(head) = head {
+        looked.head = Some(commit(&source, &head).await?);
+    }
+    let number = seen.previous.number.and_then(|n| u64::try_from(n).ok());
+    let base_name = base_branch(factory)?;
+    looked.pull = connection
+        .ask(cx, |forge| async move {
+            match number {
+                Some(number) => forge.pull(number).await,
+                None => forge.find_pull(&base_name, &branch).await,
+            }
+        })
+        .await?;
+    if let Some(PullState::Merged(sha)) = looked.pull.as_ref().map(|pull| pull.state.clone()) {
+        looked.merged = Some(commit(&source, &sha).await?);
+    }
+    Ok(looked)
+}
+
+async fn commit(source: &Source<'_>, sha: &Sha) -> Result<crate::ports::forge::Commit, PortError> {
+    source.commit(sha).await?.ok_or_else(|| PortError::new(Class::Conflict, Reason::Conflict, format!("commit {sha} is gone again")))
+}
+
+async fn gates(object: &AgentPR, namespace: &str, cx: &Context) -> Result<Vec<GateSeen>, PortError> {
+    let ours = ListParams::default().labels(&format!("{CHANGE_LABEL}={}", object.uid().unwrap_or_default()));
+    let runs = objects::timely(Api::<GateRun>::namespaced(cx.client.clone(), namespace).list(&ours)).await?;
+    let seen = runs.items.into_iter().filter_map(|run| {
+        let status = run.status.clone().unwrap_or_default();
+        let ready = status.conditions.iter().find(|c| c.type_ == ConditionType::Ready.as_str());
+        Some(GateSeen {
+            name: run.name_any(),
+            revision: run.spec.target.agent_pr?.revision,
+            verdict: status.verdict,
+            message: ready.map_or_else(|| "not looked at yet".to_owned(), |c| c.message.clone()),
+            results: status.results,
+        })
+    });
+    Ok(seen.collect())
+}
