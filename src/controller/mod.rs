@@ -14,6 +14,7 @@ pub mod gate_plan;
 pub mod gate_run;
 pub mod health;
 pub mod leadership;
+pub mod lease;
 pub mod limits;
 pub mod objects;
 pub mod secrets;
@@ -24,7 +25,7 @@ pub mod webhook;
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use futures::{FutureExt, Stream, StreamExt};
 use k8s_openapi::api::batch::v1::Job;
 use kube::{
@@ -61,20 +62,41 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let webhook = TcpListener::bind(config.webhook_listen).await.with_context(|| format!("webhook address {}", config.webhook_listen))?;
 
     let (pokes, poked) = mpsc::channel(POKES);
-    let cx = Arc::new(Context::new(client.clone(), &config, pokes));
+    let cx = Context::new(client.clone(), &config, pokes).map_err(|problem| anyhow!(problem).context("settings"))?;
+    let cx = Arc::new(cx);
 
     let gates = changed_gates(&client, &config.gates_namespace);
     let factories = watch::run::<Factory>(cx.clone(), &config.namespace, ReceiverStream::new(poked), shutdown.clone());
     let gate_runs = watch::run::<GateRun>(cx.clone(), &config.namespace, gates, shutdown.clone());
+    let kinds = async {
+        futures::join!(factories, gate_runs);
+    };
     tracing::info!(namespace = %config.namespace, version = env!("CARGO_PKG_VERSION"), "controller started");
-    futures::join!(
-        health::serve(health, cx.clone(), shutdown.clone()),
-        webhook::serve(webhook, cx.clone(), shutdown.clone()),
-        factories,
-        gate_runs,
-    );
+    // Who asks after its health is answered while it waits for its turn, too.
+    let servers = async {
+        futures::join!(health::serve(health, cx.clone(), shutdown.clone()), webhook::serve(webhook, cx.clone(), shutdown.clone()));
+        anyhow::Ok(())
+    };
+    futures::try_join!(servers, in_turn(&config, &cx, shutdown.clone(), kinds))?;
     tracing::info!("controller stopped");
     Ok(())
+}
+
+/// Does `work` while no other controller does any.
+async fn in_turn(
+    config: &ControllerConfig,
+    cx: &Arc<Context>,
+    shutdown: impl Future<Output = ()>,
+    work: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    if config.lease_namespace.is_empty() {
+        tracing::warn!("no Lease is asked for (FLYWHEEL_LEASE_NAMESPACE): no other controller may run beside this one");
+        work.await;
+        return Ok(());
+    }
+    let identity = lease::identity(&config.host);
+    let claimant = lease::Claimant::new(cx.client.clone(), &config.lease_namespace, identity, cx.clock.clone());
+    lease::lead(claimant, cx.clone(), shutdown, work).await
 }
 
 /// GateRuns whose Jobs changed. A Job is in another namespace than its GateRun,
