@@ -15,6 +15,15 @@ pub struct ControllerConfig {
     #[arg(long, env = "FLYWHEEL_GATES_NAMESPACE", default_value = "flywheel-gates")]
     pub gates_namespace: String,
 
+    /// Namespace of the Lease that lets one controller act at a time; without one,
+    /// this process must be the only one.
+    #[arg(long, env = "FLYWHEEL_LEASE_NAMESPACE", default_value = "")]
+    pub lease_namespace: String,
+
+    /// What the holder of the Lease is called, beside a random part.
+    #[arg(long, env = "HOSTNAME", default_value = "flywheel")]
+    pub host: String,
+
     /// Address of health checks (/livez, /readyz) and metrics (/metrics).
     #[arg(long, env = "FLYWHEEL_HEALTH_LISTEN", default_value = "0.0.0.0:8080")]
     pub health_listen: SocketAddr,
@@ -30,6 +39,10 @@ pub struct ControllerConfig {
     /// Form of the log.
     #[arg(long, env = "FLYWHEEL_LOG_FORMAT", value_enum, default_value = "json")]
     pub log_format: LogFormat,
+
+    /// Where a test has the process die.
+    #[arg(long, env = "FLYWHEEL_FAILPOINT", default_value = "", hide = true)]
+    pub failpoint: String,
 }
 
 impl ControllerConfig {

@@ -1,9 +1,9 @@
 //! An API server in memory, for the few requests that a pass makes: it hands out
-//! Secrets, takes status patches and Events, remembers every request, and fails
-//! on demand.
+//! Secrets, makes and lists objects, takes status patches and Events, has Leases
+//! with versions, remembers every request, and fails on demand.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -38,9 +38,10 @@ impl Seen {
 #[derive(Default)]
 struct State {
     secrets: HashMap<(String, String), Secret>,
-    objects: HashMap<String, Value>,
+    objects: BTreeMap<String, Value>,
     refusals: HashMap<String, StatusCode>,
     seen: Vec<Seen>,
+    version: u64,
 }
 
 /// The server; clones are the same one.
@@ -67,6 +68,21 @@ impl ApiServer {
     /// Stores any object, by its path; a status patch goes into it.
     pub fn put_object(&self, path: &str, object: Value) {
         self.with(|state| state.objects.insert(path.into(), object));
+    }
+
+    /// An object, by its path.
+    pub fn object(&self, path: &str) -> Option<Value> {
+        self.with(|state| state.objects.get(path).cloned())
+    }
+
+    /// Changes an object as somebody else would, or removes it.
+    pub fn edit(&self, path: &str, edit: impl FnOnce(Value) -> Option<Value>) {
+        self.with(|state| {
+            let object = state.objects.remove(path).expect("no such object to edit");
+            if let Some(object) = edit(object) {
+                state.store(path, object);
+            }
+        });
     }
 
     /// Removes a Secret.
@@ -127,10 +143,29 @@ impl State {
                     None => (StatusCode::NOT_FOUND, failure(StatusCode::NOT_FOUND)),
                 }
             }
-            ("GET", ["apis", "flywheel.prim.sh", ..]) => match self.objects.get(&seen.path) {
+            ("GET", ["apis", "flywheel.prim.sh", "v1alpha1", "namespaces", _, _]) => (StatusCode::OK, self.list(&seen.path)),
+            ("GET", ["apis", "flywheel.prim.sh" | "coordination.k8s.io", ..]) => match self.objects.get(&seen.path) {
                 Some(object) => (StatusCode::OK, object.clone()),
                 None => (StatusCode::NOT_FOUND, failure(StatusCode::NOT_FOUND)),
             },
+            ("POST", ["apis", "flywheel.prim.sh" | "coordination.k8s.io", _, "namespaces", _, _]) => {
+                let object = seen.json();
+                let path = format!("{}/{}", seen.path, object["metadata"]["name"].as_str().expect("a name"));
+                if self.objects.contains_key(&path) {
+                    return (StatusCode::CONFLICT, refusal("AlreadyExists", StatusCode::CONFLICT));
+                }
+                (StatusCode::CREATED, self.store(&path, object))
+            }
+            ("PUT", ["apis", "coordination.k8s.io", "v1", "namespaces", _, "leases", _]) => {
+                let object = seen.json();
+                match self.objects.get(&seen.path) {
+                    None => (StatusCode::NOT_FOUND, failure(StatusCode::NOT_FOUND)),
+                    Some(there) if there["metadata"]["resourceVersion"] != object["metadata"]["resourceVersion"] => {
+                        (StatusCode::CONFLICT, failure(StatusCode::CONFLICT))
+                    }
+                    Some(_) => (StatusCode::OK, self.store(&seen.path, object)),
+                }
+            }
             ("PATCH", ["apis", "flywheel.prim.sh", "v1alpha1", "namespaces", _, _, _, "status"]) => {
                 if let Some(object) = self.objects.get_mut(seen.path.trim_end_matches("/status")) {
                     object["status"] = seen.json()["status"].clone();
@@ -141,6 +176,20 @@ impl State {
             ("PATCH", ["apis", "events.k8s.io", "v1", "namespaces", _, "events", _]) => (StatusCode::OK, seen.json()),
             _ => panic!("the controller made a request that no test expects: {seen:?}"),
         }
+    }
+
+    /// Stores an object under a version of its own, and returns it.
+    fn store(&mut self, path: &str, mut object: Value) -> Value {
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.objects.insert(path.into(), object.clone());
+        object
+    }
+
+    fn list(&self, path: &str) -> Value {
+        let below = format!("{path}/");
+        let items: Vec<_> = self.objects.iter().filter(|(at, _)| at.starts_with(&below)).map(|(_, object)| object).collect();
+        json!({ "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "List", "metadata": { "resourceVersion": self.version.to_string() }, "items": items })
     }
 }
 
@@ -153,6 +202,10 @@ fn failure(code: StatusCode) -> Value {
         StatusCode::UNPROCESSABLE_ENTITY => "Invalid",
         _ => "InternalError",
     };
+    refusal(reason, code)
+}
+
+fn refusal(reason: &str, code: StatusCode) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Status", "status": "Failure",
         "reason": reason, "code": code.as_u16(), "message": format!("the test says {code}"),

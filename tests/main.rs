@@ -9,7 +9,7 @@
 //! - `adapters`: each adapter against a server that misbehaves.
 //! - `scaffold`: from documents to packages that pass the factory's own checks.
 //! - `gate`: the Job of a gate, and what is read back of its pod.
-//! - `driver`, `webhook`, with `apiserver`: the controller around all that.
+//! - `driver`, `webhook`, `lease`, with `apiserver`: the controller around all that.
 
 mod adapters;
 mod api;
@@ -21,6 +21,7 @@ mod driver;
 mod fakes;
 mod fixtures;
 mod gate;
+mod lease;
 mod scaffold;
 mod tidy;
 mod webhook;

@@ -62,12 +62,15 @@ pub struct Context {
 const KINDS: usize = 3;
 
 impl Context {
-    /// A context on real servers.
-    pub fn new(client: Client, config: &ControllerConfig, pokes: mpsc::Sender<ObjectRef<Factory>>) -> Self {
-        Self {
+    /// A context on real servers, which leads only where no Lease is asked for.
+    /// Fails where the settings make no sense.
+    pub fn new(client: Client, config: &ControllerConfig, pokes: mpsc::Sender<ObjectRef<Factory>>) -> Result<Self, String> {
+        Ok(Self {
             gates_namespace: config.gates_namespace.clone(),
+            failpoints: Failpoints::parse(&config.failpoint)?,
+            leadership: if config.lease_namespace.is_empty() { Leadership::alone() } else { Leadership::none() },
             ..Self::with_world(client, Arc::new(RealServers), Arc::new(SystemClock), pokes, config.resync())
-        }
+        })
     }
 
     /// A context on any outside world.

@@ -1,4 +1,5 @@
-//! Health and metrics of the process.
+//! Health and metrics of the process. One that waits for the Lease is healthy, and
+//! not ready.
 
 use std::sync::Arc;
 
@@ -21,7 +22,11 @@ pub fn router(cx: Arc<Context>) -> Router {
 }
 
 async fn ready(State(cx): State<Arc<Context>>) -> impl IntoResponse {
-    if cx.is_ready() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "caches are being filled") }
+    if cx.is_ready() {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "another controller leads, or caches are being filled")
+    }
 }
 
 async fn metrics(State(cx): State<Arc<Context>>) -> impl IntoResponse {

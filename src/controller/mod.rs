@@ -15,6 +15,7 @@ pub mod gate_plan;
 pub mod gate_run;
 pub mod health;
 pub mod leadership;
+pub mod lease;
 pub mod limits;
 pub mod manifest;
 pub mod objects;
@@ -29,7 +30,7 @@ pub mod webhook;
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use futures::{FutureExt, StreamExt, stream_select};
 use kube::{Api, Client, ResourceExt, api::ListParams, core::DeserializeGuard};
 use tokio::{net::TcpListener, sync::mpsc};
@@ -59,7 +60,8 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let webhook = TcpListener::bind(config.webhook_listen).await.with_context(|| format!("webhook address {}", config.webhook_listen))?;
 
     let (pokes, poked) = mpsc::channel(POKES);
-    let cx = Arc::new(Context::new(client.clone(), &config, pokes));
+    let cx = Context::new(client.clone(), &config, pokes).map_err(|problem| anyhow!(problem).context("settings"))?;
+    let cx = Arc::new(cx);
 
     let namespace = config.namespace.as_str();
     let factories = watch::run::<Factory>(cx.clone(), namespace, ReceiverStream::new(poked), shutdown.clone());
@@ -71,16 +73,35 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         triggers::queue_moved(&client, namespace).boxed(),
     );
     let changes = watch::run::<AgentPR>(cx.clone(), namespace, change_moved, shutdown.clone());
+    let kinds = async {
+        futures::join!(factories, gate_runs, changes);
+    };
     tracing::info!(namespace = %config.namespace, version = env!("CARGO_PKG_VERSION"), "controller started");
-    futures::join!(
-        health::serve(health, cx.clone(), shutdown.clone()),
-        webhook::serve(webhook, cx.clone(), shutdown.clone()),
-        factories,
-        gate_runs,
-        changes,
-    );
+    // Who asks after its health is answered while it waits for its turn, too.
+    let servers = async {
+        futures::join!(health::serve(health, cx.clone(), shutdown.clone()), webhook::serve(webhook, cx.clone(), shutdown.clone()));
+        anyhow::Ok(())
+    };
+    futures::try_join!(servers, in_turn(&config, &cx, shutdown.clone(), kinds))?;
     tracing::info!("controller stopped");
     Ok(())
+}
+
+/// Does `work` while no other controller does any.
+async fn in_turn(
+    config: &ControllerConfig,
+    cx: &Arc<Context>,
+    shutdown: impl Future<Output = ()>,
+    work: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    if config.lease_namespace.is_empty() {
+        tracing::warn!("no Lease is asked for (FLYWHEEL_LEASE_NAMESPACE): no other controller may run beside this one");
+        work.await;
+        return Ok(());
+    }
+    let identity = lease::identity(&config.host);
+    let claimant = lease::Claimant::new(cx.client.clone(), &config.lease_namespace, identity, cx.clock.clone());
+    lease::lead(claimant, cx.clone(), shutdown, work).await
 }
 
 /// Without its CRDs the controller would watch for ever in vain.

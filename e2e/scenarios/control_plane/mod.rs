@@ -1,7 +1,8 @@
 //! What a real API server makes of our CRDs, examples and manifests. Nothing here
-//! needs a node; read `crds.rs` next, then `rights.rs`.
+//! needs a node; read `crds.rs` next, then `rights.rs` and `lease.rs`.
 
 mod crds;
+mod lease;
 mod rights;
 
 use kube::Client;

@@ -50,6 +50,8 @@ async fn the_controller_may_do_its_work_and_no_more() {
         ("flywheel", "create", "events.k8s.io", "events", ""),
         ("flywheel", "patch", "events.k8s.io", "events", "x"),
         ("flywheel-system", "get", "", "secrets", "flywheel-forge"),
+        ("flywheel-system", "create", "coordination.k8s.io", "leases", ""),
+        ("flywheel-system", "update", "coordination.k8s.io", "leases", "flywheel-controller"),
     ] {
         assert!(may(&client, allowed).await, "must be allowed: {allowed:?}");
     }
@@ -61,6 +63,9 @@ async fn the_controller_may_do_its_work_and_no_more() {
         ("flywheel-system", "watch", "", "secrets", ""),
         ("flywheel-system", "get", "", "secrets", "somebody-elses"),
         ("flywheel-system", "update", "", "secrets", "flywheel-forge"),
+        ("flywheel-system", "update", "coordination.k8s.io", "leases", "somebody-elses"),
+        ("flywheel-system", "delete", "coordination.k8s.io", "leases", "flywheel-controller"),
+        ("kube-system", "create", "coordination.k8s.io", "leases", ""),
         ("flywheel-keys", "get", "", "secrets", "any"),
         ("kube-system", "get", "", "secrets", "any"),
         ("flywheel-gates", "create", "", "pods", ""),
