@@ -131,7 +131,12 @@ impl Default for Metrics {
         let (spec_to_green, green_to_merged) = (stages(), stages());
         let merged = Family::default();
         let verdict_flips = Counter::default();
-        registry.register_with_unit("spec_to_green", "From a change's first look to its first passed gate", Unit::Seconds, spec_to_green.clone());
+        registry.register_with_unit(
+            "spec_to_green",
+            "From a change's first look to its first passed gate",
+            Unit::Seconds,
+            spec_to_green.clone(),
+        );
         registry.register_with_unit(
             "green_to_merged",
             "From a change's first passed gate to its merge",

@@ -9,11 +9,13 @@
 //! - `adapters`: each adapter against a server that misbehaves.
 //! - `scaffold`: from documents to packages that pass the factory's own checks.
 //! - `gate`: the Job of a gate, and what is read back of its pod.
+//! - `change`: changes from files to merge.
 //! - `driver`, `webhook`, `lease`, with `apiserver`: the controller around all that.
 
 mod adapters;
 mod api;
 mod apiserver;
+mod change;
 mod contract;
 mod decide;
 mod drift;

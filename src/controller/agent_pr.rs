@@ -12,8 +12,7 @@ use super::{
     connections::{self, Connection},
     context::Context,
     driver::{Kind, StatusFields},
-    objects,
-    proposal,
+    objects, proposal,
 };
 use crate::{
     api::{
@@ -78,7 +77,7 @@ impl Kind for AgentPR {
             }
         };
         seen.rules = rules(&factory);
-        if seen.previous.made.is_none() && !deleting {
+        if seen.previous.number.is_none() && !deleting {
             seen.change = proposal::read(self, &namespace, cx).await;
         }
         let connection = connections::forge(&factory, cx).await.map_err(|error| connections::of_factory(&factory, &error));

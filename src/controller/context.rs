@@ -59,7 +59,7 @@ pub struct Context {
 }
 
 /// Kinds whose caches must be filled before the process is ready.
-const KINDS: usize = 3;
+pub const KINDS: usize = 3;
 
 impl Context {
     /// A context on real servers, which leads only where no Lease is asked for.

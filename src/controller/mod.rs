@@ -65,8 +65,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
 
     let namespace = config.namespace.as_str();
     let factories = watch::run::<Factory>(cx.clone(), namespace, ReceiverStream::new(poked), shutdown.clone());
-    let gate_runs =
-        watch::run::<GateRun>(cx.clone(), namespace, triggers::gate_jobs(&client, &config.gates_namespace), shutdown.clone());
+    let gate_runs = watch::run::<GateRun>(cx.clone(), namespace, triggers::gate_jobs(&client, &config.gates_namespace), shutdown.clone());
     let change_moved = stream_select!(
         triggers::owners::<GateRun, AgentPR>(&client, namespace).boxed(),
         triggers::factories_moved::<AgentPR>(&client, namespace).boxed(),

@@ -33,7 +33,8 @@ pub async fn read(object: &AgentPR, namespace: &str, cx: &Context) -> Result<Cha
     if let Some(found) = cx.scanner.scan(&texts).await? {
         return Err(PortError::new(Class::Invalid, Reason::SecretInFile, format!("{path}: {found}")));
     }
-    let changes = files.iter().map(|f| forge::Change { path: f.path.clone(), content: f.content.clone().map(String::into_bytes) }).collect();
+    let changes =
+        files.iter().map(|f| forge::Change { path: f.path.clone(), content: f.content.clone().map(String::into_bytes) }).collect();
     Ok(Change { hash: hash(&files), files: changes })
 }
 
@@ -103,7 +104,9 @@ mod tests {
 
     #[test]
     fn what_no_package_may_have_is_named_by_its_path() {
-        assert!(admit("spec.files", "notes", &[file("packages/notes/prim.yaml", Some(FREE)), file("packages/notes/src/old.ts", None)]).is_ok());
+        assert!(
+            admit("spec.files", "notes", &[file("packages/notes/prim.yaml", Some(FREE)), file("packages/notes/src/old.ts", None)]).is_ok()
+        );
         for (files, names) in [
             (vec![], "spec.files: has no files"),
             (vec![file(".github/workflows/x.yml", Some(""))], ".github/workflows/x.yml"),

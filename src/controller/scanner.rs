@@ -24,7 +24,8 @@ impl Scan for Gitleaks {
     async fn scan(&self, files: &[(&str, &str)]) -> Result<Option<String>, PortError> {
         let files: Vec<_> = files.iter().map(|(path, text)| SourceFile::new(*path, *text)).collect();
         let findings = secrets::scan(&files, &self.0, PATIENCE).await.map_err(|error| {
-            let what = format!("files can't be looked through for secrets, so that nothing is pushed: {} does not do its work", self.0.display());
+            let what =
+                format!("files can't be looked through for secrets, so that nothing is pushed: {} does not do its work", self.0.display());
             PortError::new(Class::Transient, Reason::NotChecked, what).because(error)
         })?;
         Ok((!findings.is_empty()).then(|| secrets::message(&findings)))

@@ -74,8 +74,7 @@ pub fn gate_jobs(client: &Client, namespace: &str) -> impl Stream<Item = ObjectR
 pub fn workloads(client: &Client, namespace: &str) -> impl Stream<Item = ObjectRef<Primitive>> + Send + use<> {
     let deployments: Api<PartialObjectMeta<Deployment>> = Api::namespaced(client.clone(), namespace);
     let ours = watcher::Config::default().labels(PRIMITIVE_LABEL);
-    changes(watcher(deployments, ours))
-        .filter_map(|found| async move { by_labels(&found, NAMESPACE_LABEL, PRIMITIVE_LABEL) })
+    changes(watcher(deployments, ours)).filter_map(|found| async move { by_labels(&found, NAMESPACE_LABEL, PRIMITIVE_LABEL) })
 }
 
 /// Objects of kind `K` of every Factory whose base branch moved or whose health

@@ -16,7 +16,8 @@ pub(super) fn merged(draft: &mut Draft<'_>, sha: &Sha, forge: &ForgeSeen) {
     }
     draft.does(Action::PokeFactory);
     let tree = forge.merged.as_ref().map(|commit| commit.tree.to_string());
-    let tested = tree.is_some() && draft.status.attempts.iter().any(|a| Some(&a.tree) == tree.as_ref() && a.verdict == Some(Verdict::Passed));
+    let tested =
+        tree.is_some() && draft.status.attempts.iter().any(|a| Some(&a.tree) == tree.as_ref() && a.verdict == Some(Verdict::Passed));
     let again = draft.again;
     say(draft, tested);
     if !draft.status.cleaned {

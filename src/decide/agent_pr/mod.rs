@@ -171,7 +171,8 @@ pub fn receive(status: &mut AgentPRStatus, done: &[(&Action, Receipt)]) {
             }
             // The last of a report's writes.
             Receipt::Done if let Action::SetStatus(head, said) = action => {
-                let comment = done.iter().find_map(|(action, _)| if let Action::Comment { body, .. } = action { Some(body.as_str()) } else { None });
+                let comment =
+                    done.iter().find_map(|(action, _)| if let Action::Comment { body, .. } = action { Some(body.as_str()) } else { None });
                 status.reported = Some(report::said(head, said, comment));
             }
             Receipt::Done if matches!(action, Action::DeleteBranch(..)) => status.cleaned = status.merge_sha.is_some(),
@@ -204,7 +205,8 @@ struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     fn new(seen: &'a Seen, now: Now) -> Self {
-        let status = AgentPRStatus { conditions: Vec::new(), observed_generation: None, next_action: None, queue: None, ..seen.previous.clone() };
+        let status =
+            AgentPRStatus { conditions: Vec::new(), observed_generation: None, next_action: None, queue: None, ..seen.previous.clone() };
         Self { seen, now, status, actions: Vec::new(), ready: Vec::new(), gate: None, again: now.resync }
     }
 
@@ -233,7 +235,8 @@ impl<'a> Draft<'a> {
     }
 
     fn fails(&mut self, error: &PortError) {
-        let since = self.seen.previous.conditions.iter().find(|c| c.type_ == "Ready" && c.status == "False").map(|c| c.last_transition_time.0);
+        let since =
+            self.seen.previous.conditions.iter().find(|c| c.type_ == "Ready" && c.status == "False").map(|c| c.last_transition_time.0);
         self.ready = retry::not_ready_because(error).into();
         self.again = retry::delay(error.class, since, self.now.at);
         self.next(if retry::stalls(error.class) { "Edit" } else { "Wait" }, Some(self.again));
@@ -264,7 +267,10 @@ impl<'a> Draft<'a> {
             }
             Some((pull, PullState::Closed)) => {
                 self.knows(pull);
-                self.stalls(Reason::Closed, &format!("pull request {} was closed without a merge: open it again, or make another change", pull.number));
+                self.stalls(
+                    Reason::Closed,
+                    &format!("pull request {} was closed without a merge: open it again, or make another change", pull.number),
+                );
             }
             Some((pull, PullState::Open)) => {
                 self.knows(pull);
@@ -291,7 +297,8 @@ impl<'a> Draft<'a> {
         let obstacle = self.status.obstacle.take().filter(|o| o.at == place);
         self.status.obstacle.clone_from(&obstacle);
         if obstacle.as_ref().is_some_and(|o| o.kind == ObstacleKind::Conflict) {
-            let what = format!("the change contradicts {} at {}: apply it again, made from what is there now", rules.base, short(&forge.base));
+            let what =
+                format!("the change contradicts {} at {}: apply it again, made from what is there now", rules.base, short(&forge.base));
             return self.stalls(Reason::MergeConflict, &what);
         }
         self.status.queue = i64::try_from(self.seen.ahead.len() + 1).ok();
@@ -299,7 +306,11 @@ impl<'a> Draft<'a> {
         if outdated && self.seen.ahead.is_empty() {
             self.gate = Some(gate_says(Truth::Unknown, Reason::Updating, "a newer base branch is merged in first"));
             self.does(Action::UpdateBranch(pull.number, head.sha.clone()));
-            return self.waits(Reason::Updating, &format!("{} moved on to {}, which is merged into the branch", rules.base, short(&forge.base)), SOON);
+            return self.waits(
+                Reason::Updating,
+                &format!("{} moved on to {}, which is merged into the branch", rules.base, short(&forge.base)),
+                SOON,
+            );
         }
         let Some(passed) = self.gate(rules, &revision, pull, head) else { return };
         self.reach("Green");
@@ -314,7 +325,11 @@ impl<'a> Draft<'a> {
         let held = obstacle.filter(|o| o.kind == ObstacleKind::Held);
         self.does(Action::Merge(
             pull.number,
-            MergeRequest { head: head.sha.clone(), title: self.seen.spec.title.clone(), message: report::trailer(self.seen, &passed, &revision) },
+            MergeRequest {
+                head: head.sha.clone(),
+                title: self.seen.spec.title.clone(),
+                message: report::trailer(self.seen, &passed, &revision),
+            },
         ));
         match held {
             Some(held) => self.waits(Reason::MergeHeld, &format!("green, and the forge does not merge it: {}", held.message), HELD),

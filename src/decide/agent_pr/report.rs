@@ -64,7 +64,10 @@ pub(super) fn said(head: &Sha, status: &CommitStatus, comment: Option<&str>) -> 
 }
 
 fn comment(run: &GateSeen, word: &str, head: &Commit) -> String {
-    let mut text = format!("The gate **{word}** at `{}` (GateRun `{}`).\n\n| step | verdict | ms | |\n| --- | --- | ---: | --- |\n", head.sha, run.name);
+    let mut text = format!(
+        "The gate **{word}** at `{}` (GateRun `{}`).\n\n| step | verdict | ms | |\n| --- | --- | ---: | --- |\n",
+        head.sha, run.name
+    );
     for result in &run.results {
         let why = result.message.as_deref().map(|m| cut(m, MESSAGE)).unwrap_or_default();
         let _ = writeln!(text, "| {} | {:?} | {} | {} |", cell(&result.name), result.verdict, result.milliseconds, cell(&why));
