@@ -23,8 +23,8 @@ ENV := printed=$$($(TESTBED) env); set -a; eval "$$printed"; set +a
 
 ##@ The two commands
 .PHONY: demo test
-demo: up ## apply a real object and watch it become ready
-	@$(ENV); e2e/scripts/demo.sh
+demo: up ## from documents to HTTPS names that answer; SPEC=FILE for one of yours
+	@$(ENV); e2e/scripts/demo.sh $(SPEC)
 test: vacant ## run every test, on a bare machine too, with a table of times
 	@e2e/scripts/stages.sh programs check test-fast test-kit test-control-plane test-bed test-e2e
 
