@@ -80,6 +80,15 @@ pub struct DeliveryLabel {
     pub result: &'static str,
 }
 
+/// A gate's layer, and what a run of it came to.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct GateLabels {
+    /// `unit`, `contract`, …
+    pub layer: &'static str,
+    /// `Passed`, `Failed`, `Blocked` or `Error`.
+    pub verdict: &'static str,
+}
+
 /// Every metric of the controller.
 pub struct Metrics {
     registry: Registry,
@@ -93,6 +102,8 @@ pub struct Metrics {
     pub actions: Family<ActionLabels, Counter>,
     /// Webhook deliveries that came in.
     pub deliveries: Family<DeliveryLabel, Counter>,
+    /// Verdicts of gates.
+    pub gate_verdicts: Family<GateLabels, Counter>,
 }
 
 impl Default for Metrics {
@@ -103,12 +114,14 @@ impl Default for Metrics {
         let status_writes = Family::default();
         let actions = Family::default();
         let deliveries = Family::default();
+        let gate_verdicts = Family::default();
         registry.register("passes", "Passes over objects, by kind and result", passes.clone());
         registry.register_with_unit("pass_duration", "How long a pass took", Unit::Seconds, pass_seconds.clone());
         registry.register("status_writes", "Statuses written to the API server, by kind", status_writes.clone());
         registry.register("actions", "Effects on the outside world, by action and result", actions.clone());
         registry.register("webhook_deliveries", "Webhook deliveries, by what became of them", deliveries.clone());
-        Self { registry, passes, pass_seconds, status_writes, actions, deliveries }
+        registry.register("gate_verdicts", "Verdicts of gates, by layer", gate_verdicts.clone());
+        Self { registry, passes, pass_seconds, status_writes, actions, deliveries, gate_verdicts }
     }
 }
 

@@ -23,5 +23,6 @@ mod fixtures;
 mod gate;
 mod scaffold;
 mod tidy;
+mod tls;
 mod webhook;
 mod world;
