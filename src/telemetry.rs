@@ -87,6 +87,15 @@ pub struct EditedLabel {
     pub edited: &'static str,
 }
 
+/// A gate's layer, and what a run of it came to.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct GateLabels {
+    /// `unit`, `contract`, …
+    pub layer: &'static str,
+    /// `Passed`, `Failed`, `Blocked` or `Error`.
+    pub verdict: &'static str,
+}
+
 /// Every metric of the controller.
 pub struct Metrics {
     registry: Registry,
@@ -100,6 +109,8 @@ pub struct Metrics {
     pub actions: Family<ActionLabels, Counter>,
     /// Webhook deliveries that came in.
     pub deliveries: Family<DeliveryLabel, Counter>,
+    /// Verdicts of gates.
+    pub gate_verdicts: Family<GateLabels, Counter>,
     /// From a change's first look to its first passed gate, in seconds.
     pub spec_to_green: Histogram,
     /// From a change's first passed gate to its merge, in seconds.
@@ -123,6 +134,7 @@ impl Default for Metrics {
         let status_writes = Family::default();
         let actions = Family::default();
         let deliveries = Family::default();
+        let gate_verdicts = Family::default();
         registry.register("passes", "Passes over objects, by kind and result", passes.clone());
         registry.register_with_unit("pass_duration", "How long a pass took", Unit::Seconds, pass_seconds.clone());
         registry.register("status_writes", "Statuses written to the API server, by kind", status_writes.clone());
@@ -145,7 +157,20 @@ impl Default for Metrics {
         );
         registry.register("changes_merged", "Changes that were merged, by whether people edited them", merged.clone());
         registry.register("gate_verdict_flips", "Gates that judged a tree in another way than the run before", verdict_flips.clone());
-        Self { registry, passes, pass_seconds, status_writes, actions, deliveries, spec_to_green, green_to_merged, merged, verdict_flips }
+        registry.register("gate_verdicts", "Verdicts of gates, by layer", gate_verdicts.clone());
+        Self {
+            registry,
+            passes,
+            pass_seconds,
+            status_writes,
+            actions,
+            deliveries,
+            gate_verdicts,
+            spec_to_green,
+            green_to_merged,
+            merged,
+            verdict_flips,
+        }
     }
 }
 

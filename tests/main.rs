@@ -26,5 +26,6 @@ mod gate;
 mod lease;
 mod scaffold;
 mod tidy;
+mod tls;
 mod webhook;
 mod world;

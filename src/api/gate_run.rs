@@ -28,7 +28,10 @@ use super::{
     printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type=='Ready')].message"}"#
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self == oldSelf").message("a run can't be edited: make another GateRun"))]
+#[x_kube(
+    validation = Rule::new("self == oldSelf").message("a run can't be edited: make another GateRun"),
+    validation = Rule::new("(self.layer == 'Unit') != has(self.target.url)").message("layer Unit tests an agentPR or a manifestRef, and all others a url")
+)]
 pub struct GateRunSpec {
     /// The Factory whose policy and image are used.
     pub factory_ref: FactoryReference,
@@ -55,10 +58,25 @@ pub enum Layer {
     CleanRoom,
 }
 
+impl Layer {
+    /// The layer as a label has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unit => "unit",
+            Self::Contract => "contract",
+            Self::Canary => "canary",
+            Self::CleanRoom => "cleanroom",
+        }
+    }
+}
+
 /// What a gate tests: exactly one of its fields.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.agentPR), has(self.manifestRef), has(self.url)].filter(x, x).size() == 1").message("exactly one of agentPR, manifestRef and url is required"))]
+#[x_kube(
+    validation = Rule::new("[has(self.agentPR), has(self.manifestRef), has(self.url)].filter(x, x).size() == 1").message("exactly one of agentPR, manifestRef and url is required"),
+    validation = Rule::new("has(self.url) == has(self.primitive) && has(self.url) == has(self.commit)").message("primitive and commit are required with url, and go with nothing else")
+)]
 pub struct Target {
     /// A change, at exactly these trees.
     #[serde(rename = "agentPR", default, skip_serializing_if = "Option::is_none")]
@@ -66,10 +84,18 @@ pub struct Target {
     /// A file manifest that no branch has yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest_ref: Option<ManifestReference>,
-    /// A running service.
+    /// A running service, by the name that callers use: `https://search.prim.sh`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 2048), regex(pattern = "^https?://"))]
+    #[schemars(length(max = 2048), regex(pattern = "^https://[^/@?#]+/?$"))]
     pub url: Option<String>,
+    /// Id of the primitive that should answer there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 40), regex(pattern = "^[a-z]([a-z0-9-]*[a-z0-9])?$"))]
+    pub primitive: Option<String>,
+    /// Commit whose document says what it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), regex(pattern = "^([0-9a-f]{40}|[0-9a-f]{64})$"))]
+    pub commit: Option<String>,
 }
 
 /// An AgentPR at exactly these trees.
@@ -95,6 +121,18 @@ pub enum Verdict {
     Error,
 }
 
+impl Verdict {
+    /// The verdict as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "Passed",
+            Self::Failed => "Failed",
+            Self::Blocked => "Blocked",
+            Self::Error => "Error",
+        }
+    }
+}
+
 /// What a run did.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -108,7 +146,8 @@ pub struct GateRunStatus {
     /// One line per step or test.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub results: Vec<StepResult>,
-    /// Name of the Job, in the gates' namespace.
+    /// Name of the Job, in the gates' namespace; absent before it is made, and where
+    /// a verdict needed none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
     /// `Ready` (a verdict is there), and `Reconciling` or `Stalled` while true.

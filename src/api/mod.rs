@@ -7,6 +7,7 @@ pub mod agent_pr;
 pub mod conditions;
 pub mod factory;
 pub mod gate_run;
+pub mod http;
 pub mod names;
 pub mod primitive;
 pub mod references;

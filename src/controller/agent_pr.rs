@@ -102,7 +102,7 @@ impl Kind for AgentPR {
         decide::agent_pr::receive(status, done);
     }
 
-    fn measure(before: Option<&AgentPRStatus>, after: &AgentPRStatus, metrics: &Metrics) {
+    fn measure(&self, before: Option<&AgentPRStatus>, after: &AgentPRStatus, metrics: &Metrics) {
         let first = |name: &str| {
             let was = before.and_then(|b| reached(&b.milestones, name));
             reached(&after.milestones, name).filter(|_| was.is_none())

@@ -58,7 +58,7 @@ pub trait Kind:
     fn receive(_status: &mut Self::Status, _done: &[(&Action, Receipt)]) {}
 
     /// Counts what a change of status means.
-    fn measure(_before: Option<&Self::Status>, _after: &Self::Status, _metrics: &Metrics) {}
+    fn measure(&self, _before: Option<&Self::Status>, _after: &Self::Status, _metrics: &Metrics) {}
 
     /// Forgets what the process knows of an object that was deleted.
     fn gone(_namespace: &str, _name: &str, _cx: &Context) {}
@@ -188,7 +188,7 @@ async fn write<K: Kind>(object: &K, mut next: K::Status, statements: &[Statement
         return Ok(());
     }
     status::patch(object, &next, cx).await?;
-    K::measure(before, &next, &cx.metrics);
+    object.measure(before, &next, &cx.metrics);
     cx.metrics.status_writes.get_or_create(&KindLabel { kind: K::NAME }).inc();
     if let Some(ready) = status::turned(old, next.conditions()) {
         announce(object, ready, cx).await;

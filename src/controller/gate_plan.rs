@@ -7,10 +7,9 @@ use crate::{
     api::factory::Factory,
     gate::{
         bundle::{SourceFile, digest},
-        plan::{Example, Generated, Limits, MAX_ROUTES, Method, Plan, Price, Route, Terms},
+        plan::{Example, Generated, Limits, MAX_ROUTES, Plan, Price, Route, Terms},
     },
-    ports::error::PortError,
-    prim::{self, Document},
+    prim::{self, Body, Document},
     scaffold::{self, Kind, Manifest, Options, RouteSummary},
 };
 
@@ -19,39 +18,36 @@ const NOBODY: &str = "0x0000000000000000000000000000000000000001";
 /// What a route of a paid document costs where it has no price of its own.
 const DEFAULT_PRICE: &str = "$0.01";
 
-/// The plan for a package's files. `path` is the field that names them.
-pub fn plan(path: &str, files: &[SourceFile], factory: &Factory) -> Result<Plan, PortError> {
-    let (file, document) = document(path, files)?;
-    let wrong = |problem: String| PortError::invalid(&format!("{path}: {file}"), problem);
+/// The plan for a package's files; or what is wrong with them, from the path on.
+pub fn plan(files: &[SourceFile], factory: &Factory) -> Result<Plan, String> {
+    let (file, document) = document(files)?;
+    let wrong = |problem: String| format!("{file}: {problem}");
     let default_price = DEFAULT_PRICE.parse().map_err(|e| wrong(format!("{e:?}")))?;
     let manifest = scaffold::manifest(&document, &Options { default_price }).map_err(|problems| wrong(all(&problems)))?;
     if manifest.routes.len() > MAX_ROUTES {
         return Err(wrong(format!("has {} routes, and a gate tries {MAX_ROUTES} at most", manifest.routes.len())));
     }
-    let routes = manifest.routes.iter().map(route).collect::<Option<_>>().ok_or_else(|| wrong("has a method that no gate knows".into()))?;
     Ok(Plan {
         primitive: document.id.to_string(),
         names: vec![document.id.to_string(), document.name.clone()],
         terms: terms(&factory.spec.deploy.env),
         env: manifest.env.clone(),
-        routes,
+        // Both in the document's order.
+        routes: document.routes.iter().zip(&manifest.routes).map(|(declared, summary)| route(declared, summary)).collect(),
         generated: generated(&manifest),
         limits: Limits::default(),
     })
 }
 
 /// The one prim.yaml among the files, read.
-fn document<'a>(path: &str, files: &'a [SourceFile]) -> Result<(&'a str, Document), PortError> {
+fn document(files: &[SourceFile]) -> Result<(&str, Document), String> {
     let mut documents = files.iter().filter(|file| matches!(file.path.split('/').collect::<Vec<_>>()[..], ["packages", _, "prim.yaml"]));
     let (Some(file), None) = (documents.next(), documents.next()) else {
-        return Err(PortError::invalid(path, "needs exactly one packages/<id>/prim.yaml"));
+        return Err("needs exactly one packages/<id>/prim.yaml".into());
     };
-    let document = prim::read(&file.content).map_err(|problems| PortError::invalid(&format!("{path}: {}", file.path), all(&problems)))?;
+    let document = prim::read(&file.content).map_err(|problems| format!("{}: {}", file.path, all(&problems)))?;
     if file.path != format!("packages/{}/prim.yaml", document.id) {
-        return Err(PortError::invalid(
-            &format!("{path}: {}", file.path),
-            format!("its id is {}, which is another package's", document.id),
-        ));
+        return Err(format!("{}: its id is {}, which is another package's", file.path, document.id));
     }
     Ok((&file.path, document))
 }
@@ -60,36 +56,30 @@ fn all(problems: &[prim::Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+/// An empty variable is one that is not set, as the kit reads it.
 fn terms(env: &BTreeMap<String, String>) -> Terms {
-    let value = |name: &str, otherwise: &str| env.get(name).map_or(otherwise, String::as_str).to_owned();
+    let value = |name: &str, otherwise: &str| env.get(name).filter(|v| !v.is_empty()).map_or(otherwise, String::as_str).to_owned();
     Terms { network: value("X402_NETWORK", "eip155:84532"), pay_to: value("X402_PAY_TO", NOBODY), asset: None }
 }
 
-fn route(summary: &RouteSummary) -> Option<Route> {
-    let method = match summary.method.as_str() {
-        "GET" => Method::Get,
-        "POST" => Method::Post,
-        "PUT" => Method::Put,
-        "PATCH" => Method::Patch,
-        "DELETE" => Method::Delete,
-        _ => return None,
-    };
+fn route(declared: &prim::Route, summary: &RouteSummary) -> Route {
     let example = summary.example.as_ref().map(|e| Example {
         params: BTreeMap::new(),
         query: e.query.clone(),
         headers: e.headers.clone(),
         body: e.body.clone(),
     });
-    Some(Route {
-        method,
+    Route {
+        method: declared.method,
         path: summary.path.clone(),
         price: summary.micros.map_or(Price::Free, |micros| Price::Exactly { micros }),
+        reads_json: matches!(declared.request, Body::Json(_)),
         status: summary.status,
         errors: summary.answers.clone(),
         example,
         upstream: summary.backend == "provider",
         response: None,
-    })
+    }
 }
 
 /// Files that are the document's and nobody else's: a change has them exactly so.
@@ -101,7 +91,6 @@ fn generated(manifest: &Manifest) -> Vec<Generated> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::conditions::Reason;
 
     const FREE: &str = "id: notes\nname: notes.sh\nfactory: { free_service: true }\nroutes_map:\n  - { route: GET /v1/notes, status: 200, operation_id: list_notes }\n";
 
@@ -123,7 +112,7 @@ mod tests {
     #[test]
     fn the_document_decides_and_not_the_code() {
         let files = [SourceFile::new("packages/notes/prim.yaml", FREE), SourceFile::new("packages/notes/src/index.ts", "anything")];
-        let plan = plan("spec.target.manifestRef", &files, &factory()).expect("plan");
+        let plan = plan(&files, &factory()).expect("plan");
         assert_eq!((plan.primitive.as_str(), plan.terms.pay_to.as_str()), ("notes", "0x02"));
         assert_eq!(plan.routes.len(), 1);
         assert_eq!(plan.routes[0].price, Price::Free);
@@ -132,18 +121,33 @@ mod tests {
     }
 
     #[test]
+    fn only_a_route_that_reads_json_is_asked_for_a_400() {
+        let request = |request: &str| {
+            let route = format!(
+                "{{ route: PUT /v1/blobs, status: 200, operation_id: do_it, request: {request}, query_params: [{{ name: n, type: integer }}], errors: [{{ status: 400, code: bad, description: x }}] }}"
+            );
+            let document = format!("id: notes\nname: notes.sh\nfactory: {{ free_service: true }}\nroutes_map:\n  - {route}\n");
+            plan(&[SourceFile::new("packages/notes/prim.yaml", document)], &factory()).expect("plan").routes.remove(0)
+        };
+        assert!(crate::gate::checks::bad_request(&request("Blob")).is_some());
+        for none in ["\"raw bytes\"", "null"] {
+            let route = request(none);
+            assert!(route.errors.contains(&400) && crate::gate::checks::bad_request(&route).is_none(), "{none}: {route:?}");
+        }
+    }
+
+    #[test]
     fn what_is_no_package_is_refused_with_its_path() {
-        let refused = |files: &[SourceFile]| plan("spec.target.manifestRef", files, &factory()).expect_err("refused");
-        for files in [
-            vec![],
-            vec![SourceFile::new("packages/notes/deep/prim.yaml", FREE)],
-            vec![SourceFile::new("packages/notes/prim.yaml", FREE), SourceFile::new("packages/other/prim.yaml", FREE)],
-            vec![SourceFile::new("packages/other/prim.yaml", FREE)],
-            vec![SourceFile::new("packages/notes/prim.yaml", "id: [")],
+        let refused = |files: &[SourceFile]| plan(files, &factory()).expect_err("refused");
+        for (files, expected) in [
+            (vec![], "exactly one"),
+            (vec![SourceFile::new("packages/notes/deep/prim.yaml", FREE)], "exactly one"),
+            (vec![SourceFile::new("packages/notes/prim.yaml", FREE), SourceFile::new("packages/other/prim.yaml", FREE)], "exactly one"),
+            (vec![SourceFile::new("packages/other/prim.yaml", FREE)], "packages/other/prim.yaml: its id is notes"),
+            (vec![SourceFile::new("packages/notes/prim.yaml", "id: [")], "packages/notes/prim.yaml: "),
         ] {
-            let error = refused(&files);
-            assert_eq!(error.reason, Reason::Invalid);
-            assert!(error.message.starts_with("spec.target.manifestRef"), "{}", error.message);
+            let problem = refused(&files);
+            assert!(problem.contains(expected), "{expected:?} is not in {problem:?}");
         }
     }
 }

@@ -1,9 +1,13 @@
 //! What a GateRun's Job comes to. A verdict is final: it lives in the status, and
 //! not in whether the Job is still there.
 
+mod change;
+mod queue;
+
 use std::time::Duration;
 
-use super::{Action, Decision, GateObjects, factory::Now, retry};
+pub use self::{change::judge, queue::Queue};
+use super::{Action, Decision, GateObjects, Receipt, factory::Now, retry};
 use crate::{
     api::{
         conditions::{ConditionType, Reason, Statement, Truth},
@@ -14,6 +18,10 @@ use crate::{
 
 /// How often a Job is looked at that nothing is heard of; its changes poke.
 const POLL: Duration = Duration::from_secs(30);
+/// How often a run asks whether it is its turn: nothing tells it.
+const TURN: Duration = Duration::from_secs(2);
+/// Until a Job that was found is looked at once more.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Everything a decision about a GateRun looks at.
 #[derive(Debug)]
@@ -22,10 +30,23 @@ pub struct Seen {
     pub previous: GateRunStatus,
     /// Name of the Job, in the gates' namespace.
     pub job: String,
-    /// What the Job is made of; not looked at once there is a verdict.
-    pub objects: Result<Box<GateObjects>, PortError>,
+    /// What is tested.
+    pub subject: Result<Subject, PortError>,
+    /// Its place among the Factory's runs.
+    pub queue: Queue,
     /// The Job.
     pub run: Run,
+}
+
+/// What a run is about.
+#[derive(Debug)]
+pub enum Subject {
+    /// Not looked at: there is a verdict, the Job has its inputs, or it is not its turn.
+    NotLooked,
+    /// It needs no Job to be judged.
+    Told(Outcome),
+    /// It needs this Job.
+    Job(Box<GateObjects>),
 }
 
 /// A gate's Job.
@@ -55,6 +76,14 @@ impl Outcome {
     pub fn broken(message: impl Into<String>) -> Self {
         Self { verdict: Verdict::Error, results: Vec::new(), message: message.into() }
     }
+
+    /// What can be told without a Job: one step's result.
+    pub fn told(step: &str, verdict: Verdict, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let why = (verdict != Verdict::Passed).then(|| message.clone());
+        let result = StepResult { name: step.into(), verdict, milliseconds: 0, message: why };
+        Self { verdict, results: vec![result], message }
+    }
 }
 
 /// Decides.
@@ -62,12 +91,24 @@ pub fn decide(seen: &Seen, now: Now) -> Decision<GateRunStatus> {
     if seen.previous.verdict.is_some() {
         return said_before(seen, now);
     }
-    match &seen.run {
-        Run::Over(outcome) => over(seen, outcome.clone(), now),
-        Run::Going(doing) => going(seen, doing),
+    match (&seen.run, &seen.subject, &seen.previous.job) {
+        // A pass made the Job and was cut off before it was written down: what it
+        // left undone is done again, and nothing is made twice.
+        (Run::Over(_) | Run::Going(_), Ok(Subject::Job(objects)), None) => found(objects),
+        (Run::Over(outcome), ..) => over(outcome.clone(), Some(seen.job.clone()), now),
+        (Run::Going(doing), ..) => going(seen, doing),
         // It was made and is gone: whoever removed it took the evidence along.
-        Run::Absent if seen.previous.job.is_some() => over(seen, Outcome::broken("the Job was removed before it came to a verdict"), now),
-        Run::Absent => begin(seen, now),
+        (Run::Absent, _, Some(job)) => over(Outcome::broken("the Job was removed before it came to a verdict"), Some(job.clone()), now),
+        (Run::Absent, subject, None) => begin(subject, seen.queue, now),
+    }
+}
+
+/// Takes over what came of the Job's making.
+pub fn receive(status: &mut GateRunStatus, done: &[(&Action, Receipt)]) {
+    for (action, _) in done {
+        if let Action::CreateGate(objects) = action {
+            status.job.clone_from(&objects.job.metadata.name);
+        }
     }
 }
 
@@ -79,36 +120,39 @@ fn said_before(seen: &Seen, now: Now) -> Decision<GateRunStatus> {
     Decision { actions: Vec::new(), status, statements: statements(verdict, &message.unwrap_or_default()), again: now.resync }
 }
 
-fn begin(seen: &Seen, now: Now) -> Decision<GateRunStatus> {
-    match &seen.objects {
-        Ok(objects) => Decision {
-            actions: vec![Action::CreateGate(objects.clone())],
-            status: GateRunStatus { job: Some(seen.job.clone()), ..GateRunStatus::default() },
-            statements: retry::not_ready(false, Reason::Running, "the Job is being made").into(),
-            again: POLL,
-        },
+fn begin(subject: &Result<Subject, PortError>, queue: Queue, now: Now) -> Decision<GateRunStatus> {
+    match subject {
+        Ok(Subject::Told(outcome)) => over(outcome.clone(), None, now),
+        Ok(Subject::Job(objects)) if !queue.waits() => doing(vec![Action::CreateGate(objects.clone())], "the Job is being made", POLL),
+        Ok(Subject::Job(_) | Subject::NotLooked) => {
+            Decision { statements: retry::not_ready(false, Reason::Queued, &queue.to_string()).into(), ..doing(Vec::new(), "", TURN) }
+        }
         Err(error) => Decision {
-            actions: Vec::new(),
-            status: GateRunStatus::default(),
             statements: retry::not_ready_because(error).into(),
-            again: retry::delay(error.class, None, now.at),
+            ..doing(Vec::new(), "", retry::delay(error.class, None, now.at))
         },
     }
 }
 
-fn going(seen: &Seen, doing: &str) -> Decision<GateRunStatus> {
-    Decision {
-        actions: Vec::new(),
-        status: GateRunStatus { job: Some(seen.job.clone()), ..GateRunStatus::default() },
-        statements: retry::not_ready(false, Reason::Running, doing).into(),
-        again: POLL,
-    }
+fn found(objects: &GateObjects) -> Decision<GateRunStatus> {
+    doing(vec![Action::CreateGate(Box::new(objects.clone()))], "the Job was found", SOON)
 }
 
-fn over(seen: &Seen, outcome: Outcome, now: Now) -> Decision<GateRunStatus> {
+fn going(seen: &Seen, what: &str) -> Decision<GateRunStatus> {
+    let status = GateRunStatus { job: seen.previous.job.clone(), ..GateRunStatus::default() };
+    Decision { status, ..doing(Vec::new(), what, POLL) }
+}
+
+/// Not ready, and the Job's name is not written down: that is [`receive`]'s, when
+/// the Job is there.
+fn doing(actions: Vec<Action>, what: &str, again: Duration) -> Decision<GateRunStatus> {
+    let statements = retry::not_ready(false, Reason::Running, what).into();
+    Decision { actions, status: GateRunStatus::default(), statements, again }
+}
+
+fn over(outcome: Outcome, job: Option<String>, now: Now) -> Decision<GateRunStatus> {
     let statements = statements(outcome.verdict, &outcome.message);
-    let status =
-        GateRunStatus { verdict: Some(outcome.verdict), results: outcome.results, job: Some(seen.job.clone()), ..GateRunStatus::default() };
+    let status = GateRunStatus { verdict: Some(outcome.verdict), results: outcome.results, job, ..GateRunStatus::default() };
     Decision { actions: Vec::new(), status, statements, again: now.resync }
 }
 
@@ -133,7 +177,7 @@ mod tests {
     use jiff::Timestamp;
     use k8s_openapi::{
         api::{batch::v1::Job, core::v1::ConfigMap},
-        apimachinery::pkg::apis::meta::v1::{Condition, Time},
+        apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time},
     };
 
     use super::*;
@@ -141,9 +185,19 @@ mod tests {
 
     const NOW: Now = Now { at: Timestamp::UNIX_EPOCH, resync: Duration::from_secs(600) };
 
+    fn objects() -> Box<GateObjects> {
+        let metadata = ObjectMeta { name: Some("gate-x".into()), ..ObjectMeta::default() };
+        Box::new(GateObjects { config: ConfigMap::default(), job: Job { metadata, ..Job::default() } })
+    }
+
     fn seen(run: Run) -> Seen {
-        let objects = GateObjects { config: ConfigMap::default(), job: Job::default() };
-        Seen { previous: GateRunStatus::default(), job: "gate-x".into(), objects: Ok(Box::new(objects)), run }
+        let previous = GateRunStatus::default();
+        Seen { previous, job: "gate-x".into(), subject: Ok(Subject::Job(objects())), queue: Queue { before: 0, limit: 1 }, run }
+    }
+
+    fn begun(run: Run) -> Seen {
+        let previous = GateRunStatus { job: Some("gate-x".into()), ..GateRunStatus::default() };
+        Seen { previous, subject: Ok(Subject::NotLooked), ..seen(run) }
     }
 
     fn ready(decision: &Decision<GateRunStatus>) -> (Truth, Reason) {
@@ -151,18 +205,68 @@ mod tests {
         decision.statements.iter().find(|s| s.kind == ConditionType::Ready).map(|s| (s.status, s.reason)).expect("Ready")
     }
 
+    fn outcome(verdict: Verdict) -> Outcome {
+        Outcome { verdict, results: Vec::new(), message: "because".into() }
+    }
+
     #[test]
     fn a_job_is_made_once_and_its_name_is_kept() {
-        let decision = decide(&seen(Run::Absent), NOW);
-        assert_eq!(decision.actions.len(), 1);
-        assert_eq!(decision.status.job.as_deref(), Some("gate-x"));
+        let mut decision = decide(&seen(Run::Absent), NOW);
+        assert_eq!(decision.actions, [Action::CreateGate(objects())]);
         assert_eq!(ready(&decision), (Truth::False, Reason::Running));
+        assert_eq!(decision.status.job, None, "what could not be made is not looked for");
+        receive(&mut decision.status, &[(&decision.actions[0], Receipt::Done)]);
+        assert_eq!(decision.status.job.as_deref(), Some("gate-x"));
 
-        let mut gone = seen(Run::Absent);
-        gone.previous = decision.status;
-        let decision = decide(&gone, NOW);
-        assert!(decision.actions.is_empty(), "a Job that somebody removed is not made again");
-        assert_eq!(decision.status.verdict, Some(Verdict::Error));
+        let gone = decide(&begun(Run::Absent), NOW);
+        assert!(gone.actions.is_empty(), "a Job that somebody removed is not made again");
+        assert_eq!((gone.status.verdict, gone.status.job.as_deref()), (Some(Verdict::Error), Some("gate-x")));
+    }
+
+    /// The pass that made it ended before it could say so.
+    #[test]
+    fn a_job_that_is_there_already_is_finished_making_and_then_judged() {
+        for run in [Run::Going("its pod is Running".into()), Run::Over(outcome(Verdict::Passed))] {
+            let decision = decide(&seen(run.clone()), NOW);
+            assert_eq!((decision.actions.len(), decision.status.verdict, decision.again), (1, None, SOON), "{run:?}");
+            ready(&decision);
+        }
+        // Without its inputs nothing is left to finish.
+        let mut alone = seen(Run::Over(outcome(Verdict::Passed)));
+        alone.subject = Err(PortError::unreachable("the forge"));
+        assert_eq!(decide(&alone, NOW).status.verdict, Some(Verdict::Passed));
+        alone.run = Run::Going("its pod is Running".into());
+        assert_eq!(ready(&decide(&alone, NOW)), (Truth::False, Reason::Running));
+    }
+
+    #[test]
+    fn a_run_waits_for_its_turn() {
+        for (subject, before, limit, starts) in [
+            (Subject::Job(objects()), 0, 1, true),
+            (Subject::Job(objects()), 1, 2, true),
+            (Subject::Job(objects()), 2, 2, false),
+            (Subject::NotLooked, 2, 2, false),
+        ] {
+            let mut waiting = seen(Run::Absent);
+            (waiting.subject, waiting.queue) = (Ok(subject), Queue { before, limit });
+            let decision = decide(&waiting, NOW);
+            assert_eq!(!decision.actions.is_empty(), starts, "{before} of {limit}");
+            if !starts {
+                assert_eq!((ready(&decision), decision.again), ((Truth::False, Reason::Queued), Duration::from_secs(2)));
+                assert!(decision.statements[0].message.starts_with("behind 2 others"), "{}", decision.statements[0].message);
+            }
+        }
+    }
+
+    #[test]
+    fn what_needs_no_job_is_told_at_once_even_in_a_queue() {
+        let mut told = seen(Run::Absent);
+        told.queue = Queue { before: 9, limit: 1 };
+        told.subject = Ok(Subject::Told(Outcome::told("files", Verdict::Failed, "biome.json (changed)")));
+        let decision = decide(&told, NOW);
+        assert!(decision.actions.is_empty() && decision.status.job.is_none());
+        assert_eq!(ready(&decision), (Truth::False, Reason::Failed));
+        assert_eq!(decision.status.results[0].message.as_deref(), Some("biome.json (changed)"));
     }
 
     #[test]
@@ -173,8 +277,7 @@ mod tests {
             (Verdict::Blocked, Truth::False, Reason::Blocked),
             (Verdict::Error, Truth::False, Reason::Broken),
         ] {
-            let outcome = Outcome { verdict, results: Vec::new(), message: "because".into() };
-            let first = decide(&seen(Run::Over(outcome)), NOW);
+            let first = decide(&begun(Run::Over(outcome(verdict))), NOW);
             assert_eq!(ready(&first), (truth, reason));
 
             // The Job is gone by its time to live; the verdict stays.
@@ -191,7 +294,7 @@ mod tests {
     #[test]
     fn inputs_that_can_not_be_used_make_no_job() {
         let mut wrong = seen(Run::Absent);
-        wrong.objects = Err(PortError::new(Class::Invalid, Reason::Invalid, "spec.target: nothing there"));
+        wrong.subject = Err(PortError::new(Class::Invalid, Reason::Invalid, "spec.target: nothing there"));
         let decision = decide(&wrong, NOW);
         assert!(decision.actions.is_empty() && decision.status.job.is_none());
         assert_eq!(ready(&decision), (Truth::False, Reason::Invalid));

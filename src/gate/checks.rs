@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use super::{
     payment::{self, Offer},
-    plan::{Method, Plan, Price, Route},
+    plan::{Plan, Price, Route},
     shape,
 };
+use crate::api::http::Method;
 
 /// Value of a path parameter that no example gives.
 const PARAMETER: &str = "test-id-001";
@@ -125,7 +126,7 @@ pub fn request(route: &Route) -> Request {
 /// there is such a thing.
 pub fn bad_request(route: &Route) -> Option<Request> {
     let taken = route.errors.contains(&400) || route.example.as_ref().is_some_and(|e| e.body.is_some());
-    (route.method.has_body() && taken).then(|| Request { body: Some(NO_JSON.into()), ..request(route) })
+    (route.reads_json && route.method.has_body() && taken).then(|| Request { body: Some(NO_JSON.into()), ..request(route) })
 }
 
 /// The answer to a caller who has not paid.
@@ -231,11 +232,18 @@ fn encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::plan::{Example, Terms};
+    use crate::gate::plan::{Example, Limits, Terms};
 
     fn plan() -> Plan {
-        let terms = Terms { network: "eip155:84532".into(), pay_to: "0x01".into(), asset: None };
-        Plan::of_document(&json!({ "id": "echo", "name": "echo.sh" }), terms).unwrap()
+        Plan {
+            primitive: "echo".into(),
+            names: vec!["echo".into(), "echo.sh".into()],
+            terms: Terms { network: "eip155:84532".into(), pay_to: "0x01".into(), asset: None },
+            env: BTreeMap::new(),
+            routes: Vec::new(),
+            generated: Vec::new(),
+            limits: Limits::default(),
+        }
     }
 
     fn route(method: Method, path: &str) -> Route {
@@ -243,6 +251,7 @@ mod tests {
             method,
             path: path.into(),
             price: Price::Exactly { micros: 1000 },
+            reads_json: true,
             status: 200,
             errors: vec![400, 402, 502],
             example: None,
@@ -296,6 +305,8 @@ mod tests {
         let made = request(&route);
         assert_eq!((made.target.as_str(), made.body.as_deref()), ("/v1/items/test-id-001/a%2Fb%20c?q=x%26y", Some("{\"a\":1}")));
         assert!(bad_request(&route).is_some());
+        let bytes = Route { reads_json: false, ..route.clone() };
+        assert!(bad_request(&bytes).is_none(), "to a route of raw bytes nothing is bad");
         route.method = Method::Get;
         assert!(bad_request(&route).is_none() && head(&route).is_some());
     }

@@ -20,7 +20,7 @@ use super::{
 };
 
 /// Most bytes of a body.
-const MAX_BODY: usize = 256 * 1024;
+pub(super) const MAX_BODY: usize = 256 * 1024;
 /// Most bytes of an answer's head.
 const MAX_HEAD: usize = 64 * 1024;
 

@@ -9,7 +9,10 @@
 //! | `gate` | trusted | tools, black-box requests, verdict |
 //!
 //! `agent` is a sidecar so that the pod ends when `gate` does, whatever the
-//! package's code would rather do.
+//! package's code would rather do. Layer 2's Job, without any of that, is
+//! `job/contract.rs`.
+
+mod contract;
 
 use std::collections::BTreeMap;
 
@@ -21,17 +24,24 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+
+pub use contract::{ContractJob, build_contract};
 
 use super::{
     bundle::{Bundle, digest},
     plan::Plan,
     report::{ReportError, Summary},
 };
+use crate::api::gate_run::Layer;
 
 /// Label that all objects of gates have, with the value `gate`.
 pub const LABEL: &str = "app.kubernetes.io/component";
+/// Label of the pods: which layer runs in them. Policies let `contract` out to the
+/// cluster's DNS and the edge, and nobody else anywhere.
+pub const LAYER_LABEL: &str = "flywheel.prim.sh/layer";
 /// The container whose termination message is the verdict, and whose log is the
 /// report.
 pub const GATE: &str = "gate";
@@ -75,25 +85,42 @@ pub struct GateJob {
 /// Makes both objects. The ConfigMap has to be there before the Job, and goes
 /// with it: the controller sets its owner to the Job once that exists.
 pub fn build(job: &GateJob) -> (ConfigMap, Job) {
-    let plan = plan(job);
-    let config = ConfigMap {
-        metadata: metadata(job),
-        immutable: Some(true),
-        binary_data: Some([("bundle.json.gz".to_owned(), ByteString(job.bundle.bytes().to_vec()))].into()),
-        data: Some([("plan.json".to_owned(), plan.clone())].into()),
-    };
+    let plan = text(&limited(&job.plan, job.timeout_seconds));
+    let labels = labels(&job.labels, &job.plan.primitive, Layer::Unit);
+    let bundle = [("bundle.json.gz".to_owned(), ByteString(job.bundle.bytes().to_vec()))].into();
+    let pod = pod(job, &digest(plan.as_bytes()));
+    objects((&job.namespace, &job.name), labels, (plan, Some(bundle)), job.timeout_seconds, &pod)
+}
+
+/// Inputs: a plan, and whatever else there is.
+type Inputs = (String, Option<BTreeMap<String, ByteString>>);
+
+fn objects(
+    (namespace, name): (&str, &str),
+    labels: BTreeMap<String, String>,
+    inputs: Inputs,
+    timeout: u32,
+    pod: &Value,
+) -> (ConfigMap, Job) {
     let spec = json!({
         "backoffLimit": 0,
         "completions": 1,
         "parallelism": 1,
         // No second pod while the first is still ending: a run is one pod.
         "podReplacementPolicy": "Failed",
-        "activeDeadlineSeconds": job.timeout_seconds,
+        "activeDeadlineSeconds": timeout,
         "ttlSecondsAfterFinished": KEPT_SECONDS,
-        "template": { "metadata": { "labels": labels(job) }, "spec": pod(job, &digest(plan.as_bytes())) }
+        "template": { "metadata": { "labels": labels }, "spec": pod }
     });
     let spec = serde_json::from_value(spec).expect("a Job's spec, whatever the inputs: they are strings and numbers in it");
-    (config, Job { metadata: metadata(job), spec: Some(spec), status: None })
+    let metadata = ObjectMeta { name: Some(name.into()), namespace: Some(namespace.into()), labels: Some(labels), ..ObjectMeta::default() };
+    let config = ConfigMap {
+        metadata: metadata.clone(),
+        immutable: Some(true),
+        binary_data: inputs.1,
+        data: Some([("plan.json".to_owned(), inputs.0)].into()),
+    };
+    (config, Job { metadata, spec: Some(spec), status: None })
 }
 
 /// The verdict in a pod of such a Job. Only trusted containers are asked: `gate`,
@@ -109,21 +136,26 @@ pub fn verdict(pod: &Pod, job: &str, change: &str) -> Result<Summary, ReportErro
     Summary::parse_termination(&message)?.about(job, change)
 }
 
-/// The plan as it is mounted: its own limit ends before the Job's.
-fn plan(job: &GateJob) -> String {
-    let mut plan = job.plan.clone();
-    let most = u64::from(job.timeout_seconds).saturating_sub(OVERHEAD_SECONDS).max(1);
+/// The plan with a limit of its own that ends before the Job's.
+fn limited(plan: &Plan, timeout_seconds: u32) -> Plan {
+    let mut plan = plan.clone();
+    let most = u64::from(timeout_seconds).saturating_sub(OVERHEAD_SECONDS).max(1);
     plan.limits.total_seconds = plan.limits.total_seconds.min(most);
-    serde_json::to_string(&plan).expect("a plan has text keys alone")
+    plan
 }
 
-fn labels(job: &GateJob) -> BTreeMap<String, String> {
-    let own = [("app.kubernetes.io/managed-by", "flywheel"), (LABEL, "gate"), ("flywheel.prim.sh/primitive", &job.plan.primitive)];
-    job.labels.clone().into_iter().chain(own.map(|(k, v)| (k.to_owned(), v.to_owned()))).collect()
+fn text(plan: &impl Serialize) -> String {
+    serde_json::to_string(plan).expect("a plan has text keys alone")
 }
 
-fn metadata(job: &GateJob) -> ObjectMeta {
-    ObjectMeta { name: Some(job.name.clone()), namespace: Some(job.namespace.clone()), labels: Some(labels(job)), ..ObjectMeta::default() }
+fn labels(given: &BTreeMap<String, String>, primitive: &str, layer: Layer) -> BTreeMap<String, String> {
+    let own = [
+        ("app.kubernetes.io/managed-by", "flywheel"),
+        (LABEL, "gate"),
+        (LAYER_LABEL, layer.as_str()),
+        ("flywheel.prim.sh/primitive", primitive),
+    ];
+    given.clone().into_iter().chain(own.map(|(k, v)| (k.to_owned(), v.to_owned()))).collect()
 }
 
 /// The untrusted container's user: another for each run, since limits on
@@ -155,12 +187,12 @@ fn pod(job: &GateJob, plan_digest: &str) -> Value {
         "dnsConfig": { "nameservers": ["127.0.0.1"] },
         "securityContext": { "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } },
         "initContainers": [
-            container(job, "seal", &seal, TRUSTED_USER, &json!([]), &resources("20m", "500m", "16Mi", "128Mi")),
-            container(job, "unpack", &unpack, TRUSTED_USER, &json!([inputs, { "name": "work", "mountPath": WORK }]), &resources("20m", "1", "32Mi", "128Mi")),
+            container(&job.image, "seal", &seal, TRUSTED_USER, &json!([]), &resources("20m", "500m", "16Mi", "128Mi")),
+            container(&job.image, "unpack", &unpack, TRUSTED_USER, &json!([inputs, { "name": "work", "mountPath": WORK }]), &resources("20m", "1", "32Mi", "128Mi")),
             agent(job, &work)
         ],
         "containers": [
-            container(job, GATE, &run, TRUSTED_USER, &json!([inputs, work, { "name": "gate-tmp", "mountPath": "/tmp" }]), &resources("200m", "2", "256Mi", "1Gi"))
+            container(&job.image, GATE, &run, TRUSTED_USER, &json!([inputs, work, { "name": "gate-tmp", "mountPath": "/tmp" }]), &resources("200m", "2", "256Mi", "1Gi"))
         ],
         "volumes": [
             { "name": "inputs", "configMap": { "name": job.name } },
@@ -178,15 +210,15 @@ fn pod(job: &GateJob, plan_digest: &str) -> Value {
 fn agent(job: &GateJob, work: &Value) -> Value {
     let mounts = json!([work, { "name": "agent-tmp", "mountPath": "/tmp" }]);
     let resources = resources("200m", "1", "128Mi", "512Mi");
-    let mut agent = container(job, AGENT, &command(&["host"], &[]), agent_user(&job.name), &mounts, &resources);
+    let mut agent = container(&job.image, AGENT, &command(&["host"], &[]), agent_user(&job.name), &mounts, &resources);
     agent["restartPolicy"] = "Always".into();
     agent
 }
 
-fn container(job: &GateJob, name: &str, command: &[&str], user: i64, mounts: &Value, resources: &Value) -> Value {
+fn container(image: &str, name: &str, command: &[&str], user: i64, mounts: &Value, resources: &Value) -> Value {
     json!({
         "name": name,
-        "image": job.image,
+        "image": image,
         // Its tag follows from its contents, or it is a digest.
         "imagePullPolicy": "IfNotPresent",
         "command": command,

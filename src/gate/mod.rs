@@ -1,10 +1,10 @@
-//! Layer 1 of the gates: the program inside a GateRun's Job, and the pure
-//! builder of that Job.
+//! Layers 1 and 2 of the gates: the programs inside a GateRun's Job, and the pure
+//! builders of that Job.
 //!
-//! It may not trust anything that a package's code says about itself, and it
-//! talks to nobody outside its pod. Read [`job`] for the pod's shape, then
-//! [`run`] for what the trusted container does, then `docs/architecture.md`
-//! ("Trust in the gates") for why.
+//! Layer 1 may not trust anything that a package's code says about itself, and it
+//! talks to nobody outside its pod. Layer 2 runs no such code, and asks a deployed
+//! service by its name. Read [`job`] for the pods' shapes, then `run.rs` for what
+//! the trusted container does, then [`contract`].
 //!
 //! Pure: [`bundle`], [`paths`], [`plan`], [`checks`], [`payment`], [`shape`],
 //! [`report`], [`job`]. The others do I/O, each of one kind.
@@ -18,6 +18,7 @@ pub mod plan;
 pub mod report;
 pub mod shape;
 
+pub mod contract;
 pub mod exec;
 pub mod steps;
 
@@ -25,13 +26,22 @@ mod control;
 mod facilitator;
 mod host;
 mod http;
+mod https;
 mod run;
 mod seal;
 mod unpack;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
+use anyhow::{Context as _, bail};
 use clap::Subcommand;
+use serde::de::DeserializeOwned;
+
+use crate::api::gate_run::Verdict;
 
 pub use seal::SealError;
 pub use unpack::{UnpackError, unpack};
@@ -47,6 +57,8 @@ pub enum GateCommand {
     Host(host::HostArgs),
     /// Runs every step and writes the verdict.
     Run(run::RunArgs),
+    /// Asks a deployed service by its name, and writes the verdict.
+    Contract(contract::ContractArgs),
 }
 
 /// Runs one part.
@@ -55,6 +67,7 @@ pub fn run(command: &GateCommand) -> anyhow::Result<ExitCode> {
         GateCommand::Seal(args) => seal::main(args),
         GateCommand::Unpack(args) => unpack::main(args),
         GateCommand::Host(args) => single_threaded()?.block_on(host::main(args)),
+        GateCommand::Contract(args) => single_threaded()?.block_on(contract::main(args)),
         GateCommand::Run(args) => {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(run::main(args))
         }
@@ -71,6 +84,16 @@ fn chain(error: impl Into<anyhow::Error>) -> String {
     format!("{:#}", error.into())
 }
 
+/// A plan from a file, if it is the one that the Job announces.
+fn announced<T: DeserializeOwned>(path: &Path, digest: &str) -> anyhow::Result<T> {
+    let plan = unpack::read(path)?;
+    let found = bundle::digest(&plan);
+    if found != digest {
+        bail!("the plan's digest is {found}, and {digest} was announced");
+    }
+    serde_json::from_slice(&plan).context("the plan is of another version: give controller and gates one image")
+}
+
 /// Where a container's last words go: its termination message.
 #[derive(Debug, clap::Args)]
 pub struct LastWords {
@@ -83,10 +106,21 @@ pub struct LastWords {
 }
 
 impl LastWords {
-    /// Ends a trusted init container: the gate never came to a verdict.
+    /// Ends a container that never came to a verdict.
     fn error(&self, step: &str, message: String) -> anyhow::Result<ExitCode> {
         let summary = report::Summary::broken(&self.job, step, message);
         std::fs::write(&self.termination, summary.to_termination())?;
         Ok(ExitCode::FAILURE)
+    }
+
+    /// Ends a gate that came to a verdict: its report goes to the log, which is
+    /// nothing else, and its summary to the termination message.
+    fn verdict(&self, report: &report::Report) -> anyhow::Result<ExitCode> {
+        let log = report.to_log();
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{log}").and_then(|()| out.flush()).context("the report")?;
+        // Last: whoever sees the verdict finds the whole report.
+        std::fs::write(&self.termination, report.summary(&log).to_termination())?;
+        Ok(if report.verdict == Verdict::Error { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }

@@ -82,8 +82,7 @@ pub fn check(way: &Value, price: &Price, terms: &Terms) -> Result<(), String> {
         Price::Exactly { micros } if u128::from(*micros) != amount => {
             Err(format!("the terms ask for {amount} units of the token, and the declared price is {micros}"))
         }
-        Price::Undeclared if amount == 0 => Err("the terms ask for nothing".into()),
-        Price::Exactly { .. } | Price::Undeclared => Ok(()),
+        Price::Exactly { .. } => Ok(()),
     }
 }
 
@@ -138,8 +137,8 @@ mod tests {
     #[test]
     fn a_header_may_be_anything() {
         for bad in [None, Some(""), Some("%%"), Some("AAAA"), Some("bnVsbA==")] {
-            assert!(offer(bad, &Price::Undeclared, &terms()).is_err(), "{bad:?}");
+            assert!(offer(bad, &Price::Exactly { micros: 1 }, &terms()).is_err(), "{bad:?}");
         }
-        assert!(offer(Some(&"A".repeat(MAX_HEADER + 1)), &Price::Undeclared, &terms()).is_err());
+        assert!(offer(Some(&"A".repeat(MAX_HEADER + 1)), &Price::Exactly { micros: 1 }, &terms()).is_err());
     }
 }

@@ -80,7 +80,7 @@ pub struct Report {
     pub version: u32,
     /// The Job that ran.
     pub job: String,
-    /// Digest of the files that were tested.
+    /// Digest of the files that were tested; of the plan, where a deployed service was.
     pub change: String,
     /// The verdict, which follows from the steps.
     pub verdict: Verdict,
@@ -136,7 +136,8 @@ pub struct Summary {
     pub version: u32,
     /// The Job that ran.
     pub job: String,
-    /// Digest of the files that were tested; empty where it never came to that.
+    /// Digest of what was tested, as in [`Report::change`]; empty where it never came
+    /// to that.
     pub change: String,
     /// The verdict.
     pub verdict: Verdict,

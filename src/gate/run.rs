@@ -3,7 +3,6 @@
 //! report and nothing else.
 
 use std::{
-    io::Write,
     path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
@@ -13,14 +12,14 @@ use anyhow::{Context as _, bail};
 use tokio::{net::TcpListener, time::timeout};
 
 use super::{
-    LastWords,
+    LastWords, announced,
     bundle::{self, SourceFile},
     chain,
     control::{self, Host},
     facilitator::{self, Facilitator},
     paths,
     plan::Plan,
-    report::{Report, Step, Summary},
+    report::{Report, Step},
     seal,
     steps::{Place, files, generated, lint, secrets, service, suppressions, tests, types},
 };
@@ -56,31 +55,15 @@ pub struct RunArgs {
 
 /// Runs, and exits with 0 whenever there is a verdict other than Error.
 pub(super) async fn main(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let job = &args.last_words.job;
-    let (summary, log) = match read(args) {
-        Err(error) => (Summary::broken(job, "input", chain(error)), None),
-        Ok((plan, all)) => {
-            let report = Report::new(job, &args.digest, every_step(args, &plan, all).await);
-            let log = report.to_log();
-            (report.summary(&log), Some(log))
-        }
-    };
-    if let Some(log) = log {
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{log}").and_then(|()| out.flush()).context("the report")?;
+    let words = &args.last_words;
+    match read(args) {
+        Ok((plan, all)) => words.verdict(&Report::new(&words.job, &args.digest, every_step(args, &plan, all).await)),
+        Err(error) => words.error("input", chain(error)),
     }
-    // Last: whoever sees the verdict finds the whole report.
-    std::fs::write(&args.last_words.termination, summary.to_termination())?;
-    Ok(if summary.verdict == Verdict::Error { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn read(args: &RunArgs) -> anyhow::Result<(Plan, Vec<SourceFile>)> {
-    let plan = super::unpack::read(&args.plan)?;
-    let found = bundle::digest(&plan);
-    if found != args.plan_digest {
-        bail!("the plan's digest is {found}, and {} was announced", args.plan_digest);
-    }
-    let plan = serde_json::from_slice(&plan).context("the plan is of another version: give controller and gates one image")?;
+    let plan = announced(&args.plan, &args.plan_digest)?;
     Ok((plan, bundle::files(&super::unpack::read(&args.bundle)?, &args.digest)?))
 }
 

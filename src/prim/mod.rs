@@ -16,7 +16,8 @@ mod providers;
 mod read;
 mod routes;
 
-pub use document::{Body, DeclaredError, Document, Method, Provider, ProviderStatus, QueryKind, QueryParam, Route};
+pub use crate::api::http::Method;
+pub use document::{Body, DeclaredError, Document, Provider, ProviderStatus, QueryKind, QueryParam, Route};
 pub use names::{camel, constant, singular, words};
 pub use notes::{Assumption, Problem};
 pub use path::{Path, Segment};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    document::{Body, DeclaredError, Method, Route},
+    document::{Body, DeclaredError, Route},
     fields::Fields,
     names::{camel, words},
     notes::Notes,
@@ -11,6 +11,7 @@ use super::{
     path::{Path, Segment},
     pricing,
 };
+use crate::api::http::Method;
 
 /// Reads them. `prose` is what else the document says, in lower case.
 pub(super) fn read(document: &Fields<'_>, prose: &str, notes: &mut Notes) -> Vec<Route> {
@@ -132,16 +133,15 @@ fn named(entry: &Fields<'_>, key: &str, text: &str, notes: &mut Notes) -> Body {
 }
 
 fn request(entry: &Fields<'_>, method: Method, remarks: Option<&str>, notes: &mut Notes) -> Body {
-    let carries = matches!(method, Method::Post | Method::Put | Method::Patch);
     let raw = remarks.is_some_and(|text| text.to_ascii_lowercase().contains("raw bytes"));
     match alias(entry, "request", "request_type", notes) {
         Some((key, Some(text))) => named(entry, key, text, notes),
         Some((_, None)) => Body::None,
-        None if carries && raw => {
+        None if method.has_body() && raw => {
             notes.assume(entry.at("notes"), "says that the body is raw bytes");
             Body::Bytes
         }
-        None if carries => {
+        None if method.has_body() => {
             notes.assume(entry.at("request"), "absent, so any JSON object");
             Body::Json(None)
         }

@@ -33,11 +33,15 @@ pub fn agent_pr() -> Value {
     })
 }
 
+fn deployed() -> Value {
+    json!({ "url": "https://search.prim.sh", "primitive": "search", "commit": "0".repeat(40) })
+}
+
 pub fn gate_run() -> Value {
     json!({
         "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "GateRun",
         "metadata": { "name": "search-unit-1", "namespace": "flywheel" },
-        "spec": { "factoryRef": { "name": "prim" }, "layer": "Unit", "target": { "url": "https://search.prim.sh" } },
+        "spec": { "factoryRef": { "name": "prim" }, "layer": "Contract", "target": deployed() },
     })
 }
 
@@ -52,6 +56,8 @@ const FILES: &str = "exactly one of files and manifestRef is required";
 const PATH: &str = "path must not have . or .. in it";
 const RUN: &str = "a run can't be edited";
 const TARGET: &str = "exactly one of agentPR, manifestRef and url is required";
+const DEPLOYED: &str = "primitive and commit are required with url, and go with nothing else";
+const LAYER: &str = "layer Unit tests an agentPR or a manifestRef, and all others a url";
 
 fn factory_creates() -> Vec<Row> {
     vec![("/spec/dns/rfc2136", Value::Null, Some(RFC2136)), ("/spec/dns/provider", json!("Rfc2136"), None)]
@@ -96,10 +102,19 @@ fn agent_pr_creates() -> Vec<Row> {
 
 fn gate_run_creates() -> Vec<Row> {
     let reference = json!({ "name": "m", "digest": format!("sha256:{}", "0".repeat(64)) });
+    let change = json!({ "name": "search-1", "revision": { "base": "0".repeat(40), "head": "1".repeat(40), "tree": "2".repeat(40) } });
+    let spec = |layer: &str, target: Value| json!({ "factoryRef": { "name": "prim" }, "layer": layer, "target": target });
     vec![
         ("/spec/target", json!({}), Some(TARGET)),
         ("/spec/target/manifestRef", reference.clone(), Some(TARGET)),
-        ("/spec/target", json!({ "manifestRef": reference }), None),
+        ("/spec/target/commit", Value::Null, Some(DEPLOYED)),
+        ("/spec/target/primitive", Value::Null, Some(DEPLOYED)),
+        ("/spec", spec("Unit", json!({ "agentPR": change, "commit": "0".repeat(40) })), Some(DEPLOYED)),
+        ("/spec", spec("Unit", deployed()), Some(LAYER)),
+        ("/spec", spec("Contract", json!({ "agentPR": change })), Some(LAYER)),
+        ("/spec", spec("Canary", deployed()), None),
+        ("/spec", spec("Unit", json!({ "manifestRef": reference })), None),
+        ("/spec", spec("Unit", json!({ "agentPR": change })), None),
     ]
 }
 

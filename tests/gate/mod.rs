@@ -1,25 +1,59 @@
 //! A gate's Job as it is submitted, and what is read back of its pod. No Job runs
 //! here: `e2e/scenarios/cluster/gates` runs them.
 
+mod contract;
+
 use std::collections::BTreeMap;
 
 use flywheel::{
-    api::gate_run::Verdict,
+    api::{gate_run::Verdict, http::Method},
     gate::{
         bundle::{Bundle, SourceFile},
-        job::{API_SERVER, GateJob, build, verdict},
-        plan::{Plan, Terms},
+        job::{API_SERVER, ContractJob, GateJob, LAYER_LABEL, build, build_contract, verdict},
+        plan::{Contract, Limits, Plan, Price, Route, Terms},
         report::{Report, ReportError, Step, Summary},
     },
 };
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Container, Pod, PodSpec},
+};
 use serde_json::{Value, json};
 
 const CHANGE: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
+/// A route without an example.
+fn route(method: Method, path: &str, price: Price) -> Route {
+    Route {
+        method,
+        path: path.into(),
+        price,
+        reads_json: method.has_body(),
+        status: 200,
+        errors: Vec::new(),
+        example: None,
+        upstream: false,
+        response: None,
+    }
+}
+
+fn plan(routes: Vec<Route>) -> Plan {
+    Plan {
+        primitive: "echo".into(),
+        names: vec!["echo".into(), "echo.sh".into()],
+        terms: Terms { network: "eip155:84532".into(), pay_to: "0x01".into(), asset: None },
+        env: BTreeMap::new(),
+        routes,
+        generated: Vec::new(),
+        limits: Limits::default(),
+    }
+}
+
+fn paid() -> Route {
+    route(Method::Post, "/v1/echo", Price::Exactly { micros: 1000 })
+}
+
 fn job(name: &str) -> GateJob {
-    let document = json!({ "id": "echo", "name": "echo.sh", "routes_map": [{ "route": "POST /v1/echo", "price": "$0.001" }] });
-    let terms = Terms { network: "eip155:84532".into(), pay_to: "0x01".into(), asset: None };
     GateJob {
         name: name.into(),
         namespace: "flywheel-gates".into(),
@@ -28,7 +62,23 @@ fn job(name: &str) -> GateJob {
         timeout_seconds: 300,
         sealed_from: API_SERVER.into(),
         bundle: Bundle::pack(vec![SourceFile::new("packages/echo/src/index.ts", "")]).unwrap(),
-        plan: Plan::of_document(&document, terms).unwrap(),
+        plan: plan(vec![paid()]),
+        labels: BTreeMap::from([("flywheel.prim.sh/gate-run".to_owned(), "echo-1".to_owned())]),
+    }
+}
+
+fn contract_job(name: &str) -> ContractJob {
+    ContractJob {
+        name: name.into(),
+        namespace: "flywheel-gates".into(),
+        image: "localhost/flywheel/runtime:1".into(),
+        timeout_seconds: 60,
+        contract: Contract {
+            url: "https://echo.prim.sh".into(),
+            commit: "0".repeat(40),
+            ca_bundle: Some("PEM".into()),
+            plan: plan(vec![paid()]),
+        },
         labels: BTreeMap::from([("flywheel.prim.sh/gate-run".to_owned(), "echo-1".to_owned())]),
     }
 }
@@ -49,6 +99,39 @@ fn the_job_is_as_it_was() {
 }
 
 #[test]
+fn the_job_of_layer_2_is_as_it_was() {
+    let (config, job) = build_contract(&contract_job("gate-echo-2"));
+    insta::assert_yaml_snapshot!("contract_config_map", config.data);
+    insta::assert_yaml_snapshot!("contract_job", job);
+}
+
+/// What lets a pod out is its label: only what runs no agent's code may have it.
+#[test]
+fn a_way_out_goes_with_trusted_code_alone() {
+    let label = |job: &Job| job.spec.as_ref().unwrap().template.metadata.as_ref().unwrap().labels.as_ref().unwrap()[LAYER_LABEL].clone();
+    let (_, unit) = build(&GateJob { labels: [(LAYER_LABEL.to_owned(), "contract".to_owned())].into(), ..job("gate-echo-1") });
+    assert_eq!(label(&unit), "unit", "no label given replaces it");
+    let (config, contract) = build_contract(&contract_job("gate-echo-2"));
+    assert_eq!(label(&contract), "contract");
+    assert!(config.binary_data.is_none(), "no code goes along");
+    let spec = contract.spec.unwrap().template.spec.unwrap();
+    let names: Vec<_> = containers(&spec).map(|c| (c.name.as_str(), c.security_context.as_ref().unwrap().run_as_user)).collect();
+    assert_eq!(names, [("gate", Some(65532))]);
+    assert_eq!(spec.automount_service_account_token, Some(false));
+}
+
+/// The verdict of layer 2 is about its plan, as that of layer 1 is about its files.
+#[test]
+fn the_digest_that_a_verdict_must_have_is_in_the_command() {
+    let (config, job) = build_contract(&contract_job("gate-echo-2"));
+    let plan = &config.data.unwrap()["plan.json"];
+    let command = job.spec.unwrap().template.spec.unwrap().containers.remove(0).command.unwrap();
+    let announced = command.iter().skip_while(|word| *word != "--digest").nth(1).unwrap();
+    assert_eq!(announced, &flywheel::gate::bundle::digest(plan.as_bytes()));
+    assert!(plan.contains("\"totalSeconds\":30"), "its own limit ends before the Job's: {plan}");
+}
+
+#[test]
 fn a_retry_makes_the_same_objects_and_another_run_another_user() {
     let text = |name: &str| serde_json::to_string(&build(&job(name))).unwrap();
     assert_eq!(text("gate-echo-1"), text("gate-echo-1"));
@@ -62,21 +145,10 @@ fn a_retry_makes_the_same_objects_and_another_run_another_user() {
 
 #[test]
 fn no_container_has_more_than_it_needs() {
+    let contract = build_contract(&contract_job("gate-echo-2")).1.spec.unwrap().template.spec.unwrap();
+    restricted(&contract);
     let spec = pod_spec("gate-echo-1");
-    assert_eq!(
-        (spec.automount_service_account_token, spec.enable_service_links, spec.share_process_namespace),
-        (Some(false), Some(false), Some(false))
-    );
-    assert!(spec.host_network.is_none() && spec.host_pid.is_none() && spec.host_ipc.is_none());
-    for container in containers(&spec) {
-        let name = &container.name;
-        let context = container.security_context.as_ref().unwrap();
-        assert_eq!((context.read_only_root_filesystem, context.allow_privilege_escalation), (Some(true), Some(false)), "{name}");
-        assert_eq!(context.capabilities.as_ref().and_then(|c| c.drop.clone()), Some(vec!["ALL".to_owned()]), "{name}");
-        let limits = container.resources.as_ref().and_then(|r| r.limits.as_ref()).unwrap();
-        assert!(["cpu", "memory", "ephemeral-storage"].iter().all(|key| limits.contains_key(*key)), "{name}");
-        assert!(container.env.is_none() && container.env_from.is_none(), "{name}");
-    }
+    restricted(&spec);
     // What the untrusted container can write is its own alone.
     let agent = containers(&spec).find(|c| c.name == "agent").unwrap();
     let mounts = |c: &Container, writable: bool| -> Vec<String> {
@@ -85,6 +157,23 @@ fn no_container_has_more_than_it_needs() {
     assert_eq!((mounts(agent, true), mounts(agent, false)), (vec!["agent-tmp".to_owned()], vec!["work".to_owned()]));
     let others = containers(&spec).filter(|c| c.name != "agent");
     assert!(others.flat_map(|c| c.volume_mounts.iter().flatten()).all(|m| m.name != "agent-tmp"));
+}
+
+fn restricted(spec: &PodSpec) {
+    assert_eq!(
+        (spec.automount_service_account_token, spec.enable_service_links, spec.share_process_namespace),
+        (Some(false), Some(false), Some(false))
+    );
+    assert!(spec.host_network.is_none() && spec.host_pid.is_none() && spec.host_ipc.is_none());
+    for container in containers(spec) {
+        let name = &container.name;
+        let context = container.security_context.as_ref().unwrap();
+        assert_eq!((context.read_only_root_filesystem, context.allow_privilege_escalation), (Some(true), Some(false)), "{name}");
+        assert_eq!(context.capabilities.as_ref().and_then(|c| c.drop.clone()), Some(vec!["ALL".to_owned()]), "{name}");
+        let limits = container.resources.as_ref().and_then(|r| r.limits.as_ref()).unwrap();
+        assert!(["cpu", "memory", "ephemeral-storage"].iter().all(|key| limits.contains_key(*key)), "{name}");
+        assert!(container.env.is_none() && container.env_from.is_none(), "{name}");
+    }
 }
 
 #[test]

@@ -1,0 +1,151 @@
+//! A gate's Job in the cluster: how it is doing, and its making.
+
+use k8s_openapi::{
+    api::{
+        batch::v1::Job,
+        core::v1::{ConfigMap, Pod},
+    },
+    apimachinery::pkg::apis::meta::v1::OwnerReference,
+};
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{ListParams, Patch, PatchParams, PostParams},
+};
+use serde_json::json;
+
+use crate::{
+    api::{FIELD_MANAGER, conditions::Reason, gate_run::Verdict},
+    controller::{
+        context::Context,
+        status::{API_TIMEOUT, api_error},
+    },
+    decide::{
+        GateObjects,
+        gate_run::{Outcome, Run},
+    },
+    gate::job,
+    ports::error::{Class, PortError},
+};
+
+/// How the Job is doing.
+pub(super) async fn observe(name: &str, cx: &Context) -> Result<Run, PortError> {
+    let jobs: Api<Job> = Api::namespaced(cx.client.clone(), &cx.gates_namespace);
+    let pods: Api<Pod> = Api::namespaced(cx.client.clone(), &cx.gates_namespace);
+    let look = async {
+        let Some(job) = jobs.get_opt(name).await? else { return Ok((None, None)) };
+        let pods = pods.list(&ListParams::default().labels(&format!("batch.kubernetes.io/job-name={name}"))).await?;
+        Ok((Some(job), pods.items.into_iter().next()))
+    };
+    let (job, pod) = match tokio::time::timeout(API_TIMEOUT, look).await {
+        Ok(seen) => seen.map_err(api_error)?,
+        Err(_) => return Err(PortError::unreachable("the API server")),
+    };
+    Ok(job.map_or(Run::Absent, |job| judge(&job, pod.as_ref())))
+}
+
+/// A Job and its pod, as a run.
+fn judge(job: &Job, pod: Option<&Pod>) -> Run {
+    let name = job.name_any();
+    let ended = job
+        .status
+        .iter()
+        .flat_map(|s| s.conditions.iter().flatten())
+        .find(|c| c.status == "True" && (c.type_ == "Complete" || c.type_ == "Failed"));
+    let Some(ended) = ended else {
+        return Run::Going(pod.map_or_else(|| no_pod(job), doing));
+    };
+    if ended.reason.as_deref() == Some("DeadlineExceeded") {
+        return Run::Over(Outcome::broken("the run took longer than spec.timeoutSeconds"));
+    }
+    let Some(pod) = pod else {
+        return Run::Over(Outcome::broken("the run's pod was removed before it came to a verdict"));
+    };
+    let change = job.spec.as_ref().and_then(|s| bundle_digest(s.template.spec.as_ref()?)).unwrap_or_default();
+    Run::Over(match job::verdict(pod, &name, &change) {
+        Ok(summary) => {
+            let message = summary.steps.iter().filter(|s| s.verdict != Verdict::Passed).map(|s| match &s.message {
+                Some(why) => format!("{}: {why}", s.name),
+                None => s.name.clone(),
+            });
+            Outcome { verdict: summary.verdict, message: message.collect::<Vec<_>>().join("; "), results: summary.steps }
+        }
+        Err(error) => {
+            let why = pod.status.as_ref().and_then(|s| s.reason.clone().or(s.message.clone())).unwrap_or_default();
+            Outcome::broken(format!("the run left no verdict ({error}) {why}").trim_end().to_owned())
+        }
+    })
+}
+
+/// The digest that the Job was made with: its verdict must be about that one.
+fn bundle_digest(pod: &k8s_openapi::api::core::v1::PodSpec) -> Option<String> {
+    let command = pod.containers.iter().find(|c| c.name == job::GATE)?.command.as_ref()?;
+    command.iter().skip_while(|word| *word != "--digest").nth(1).cloned()
+}
+
+/// What keeps a pod from being made, a quota or an admission policy, is told in the
+/// Job's Events alone.
+fn no_pod(job: &Job) -> String {
+    let (namespace, name) = (job.namespace().unwrap_or_default(), job.name_any());
+    format!("the Job has no pod yet; if that lasts, kubectl -n {namespace} describe job {name} says why")
+}
+
+/// What a pod that runs does, in Kubernetes' words.
+fn doing(pod: &Pod) -> String {
+    let status = pod.status.clone().unwrap_or_default();
+    let waiting = status
+        .init_container_statuses
+        .iter()
+        .flatten()
+        .chain(status.container_statuses.iter().flatten())
+        .find_map(|c| c.state.as_ref()?.waiting.as_ref()?.message.as_ref().map(|m| format!("container {} waits: {m}", c.name)));
+    waiting.unwrap_or_else(|| format!("its pod is {}", status.phase.as_deref().unwrap_or("Pending")))
+}
+
+/// Makes the ConfigMap, then the Job; what is there already is ours, by its name.
+/// At last the ConfigMap is given to the Job, so that both go together.
+pub(in crate::controller) async fn create(objects: &GateObjects, client: &kube::Client) -> Result<(), PortError> {
+    let namespace = objects.job.namespace().unwrap_or_default();
+    let configs: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
+    let jobs: Api<Job> = Api::namespaced(client.clone(), &namespace);
+    let make = async {
+        adopt(configs.create(&PostParams::default(), &objects.config).await)?;
+        adopt(jobs.create(&PostParams::default(), &objects.job).await)?;
+        let job = jobs.get(&objects.job.name_any()).await?;
+        let owner: Option<OwnerReference> = job.owner_ref(&());
+        let owned =
+            json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "ownerReferences": owner.into_iter().collect::<Vec<_>>() } });
+        configs.patch(&objects.config.name_any(), &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(owned)).await?;
+        Ok(())
+    };
+    match tokio::time::timeout(API_TIMEOUT, make).await {
+        Ok(made) => made.map_err(|error| refused(&namespace, error)),
+        Err(_) => Err(PortError::unreachable("the API server")),
+    }
+}
+
+/// Why the Job could not be made. A quota is a matter of time; the API server tells
+/// it from a missing right by its words alone.
+fn refused(namespace: &str, error: kube::Error) -> PortError {
+    match &error {
+        kube::Error::Api(answer) if answer.is_forbidden() && answer.message.contains("exceeded quota") => {
+            let message = format!(
+                "the quota of namespace {namespace} has no room for the gate's Job: {}; raise it, or wait until other gates have ended (tried again by itself)",
+                answer.message
+            );
+            PortError::new(Class::Waiting, Reason::Waiting, message).because(error)
+        }
+        kube::Error::Api(answer) if answer.is_forbidden() => {
+            let message = format!("the API server refused the gate's Job in namespace {namespace}: {}", answer.message);
+            PortError::new(Class::Denied, Reason::PermissionMissing, message).because(error)
+        }
+        _ => api_error(error),
+    }
+}
+
+/// An object that is there already was made by an earlier pass.
+fn adopt<K>(created: Result<K, kube::Error>) -> Result<(), kube::Error> {
+    match created {
+        Err(kube::Error::Api(answer)) if answer.is_already_exists() => Ok(()),
+        other => other.map(drop),
+    }
+}

@@ -1,0 +1,247 @@
+//! What a GateRun tests, and the Job that tests it. A change's content comes from
+//! the forge by commit, or from a manifest's ConfigMap by digest; what is wrong
+//! with a change is a verdict, and what is wrong with anything else a condition.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, ResourceExt, api::ListParams, core::DeserializeGuard};
+
+use super::{NAME_LABEL, NAMESPACE_LABEL};
+use crate::{
+    api::{
+        agent_pr::{AgentPR, ManifestReference},
+        conditions::{ConditionType, Reason},
+        factory::Factory,
+        gate_run::{AgentPRTarget, GateRun, Layer, Target, Verdict},
+        names::Sha,
+    },
+    controller::{
+        code::{Package, Source},
+        connections::{self, Connection},
+        context::Context,
+        gate_plan,
+        objects::{get, timely},
+    },
+    decide::{
+        GateObjects,
+        gate_run::{Outcome, Queue, Subject, judge},
+    },
+    gate::{
+        bundle::{self, Bundle, SourceFile},
+        job::{self, ContractJob, GateJob},
+        plan::{Contract, Plan},
+    },
+    ports::{
+        error::{Class, PortError},
+        forge::{Commit, Forge},
+    },
+};
+
+/// Key of a manifest's ConfigMap.
+const BUNDLE_KEY: &str = "bundle.json.gz";
+
+/// A run, and what all its parts are made from.
+struct Scene<'a> {
+    run: &'a GateRun,
+    job: &'a str,
+    namespace: String,
+    factory: Factory,
+    cx: &'a Context,
+}
+
+/// What the run is about, and its place among others.
+pub(super) async fn look(run: &GateRun, job: &str, cx: &Context) -> (Result<Subject, PortError>, Queue) {
+    let namespace = run.namespace().unwrap_or_default();
+    let factories: Api<Factory> = Api::namespaced(cx.client.clone(), &namespace);
+    let factory = match get(&factories, &run.spec.factory_ref.name, "spec.factoryRef.name: Factory").await {
+        Ok(factory) => factory,
+        Err(error) => return (Err(error), Queue::default()),
+    };
+    let scene = Scene { run, job, namespace, factory, cx };
+    let queue = match scene.queue().await {
+        Ok(queue) => queue,
+        Err(error) => return (Err(error), Queue::default()),
+    };
+    // It was looked at when it began to wait, so that what is wrong is said at once.
+    if queue.waits() && waited(run) {
+        return (Ok(Subject::NotLooked), queue);
+    }
+    (scene.subject().await, queue)
+}
+
+fn waited(run: &GateRun) -> bool {
+    let ready = run.status.iter().flat_map(|s| &s.conditions).find(|c| c.type_ == ConditionType::Ready.as_str());
+    ready.is_some_and(|c| c.reason == Reason::Queued.as_str())
+}
+
+impl Scene<'_> {
+    async fn queue(&self) -> Result<Queue, PortError> {
+        let runs: Api<DeserializeGuard<GateRun>> = Api::namespaced(self.cx.client.clone(), &self.namespace);
+        let all = timely(runs.list(&ListParams::default())).await?;
+        // Of a run that can't be read nothing is known, and nothing runs.
+        let readable = all.items.iter().filter_map(|run| run.0.as_ref().ok());
+        Ok(Queue::of(self.run, readable, self.factory.spec.policy.max_running_gates))
+    }
+
+    async fn subject(&self) -> Result<Subject, PortError> {
+        match (self.run.spec.layer, &self.run.spec.target) {
+            (Layer::Unit, Target { agent_pr: Some(target), .. }) => self.change(target).await,
+            (Layer::Unit, Target { manifest_ref: Some(reference), .. }) => self.manifest(reference).await,
+            (Layer::Contract, Target { url: Some(url), primitive: Some(primitive), commit: Some(commit), .. }) => {
+                self.contract(url, primitive, commit).await
+            }
+            (Layer::Unit, _) => Err(PortError::invalid("spec.target", "layer Unit tests an agentPR or a manifestRef")),
+            (Layer::Contract, _) => Err(PortError::invalid("spec.target", "layer Contract tests a url with its primitive and commit")),
+            (Layer::Canary | Layer::CleanRoom, _) => Err(PortError::invalid("spec.layer", "only Unit and Contract can be run yet")),
+        }
+    }
+
+    /// A file manifest that no branch has yet.
+    async fn manifest(&self, reference: &ManifestReference) -> Result<Subject, PortError> {
+        let path = "spec.target.manifestRef";
+        let configs: Api<ConfigMap> = Api::namespaced(self.cx.client.clone(), &self.namespace);
+        let config = get(&configs, &reference.name, &format!("{path}.name: ConfigMap")).await?;
+        let packed = config
+            .binary_data
+            .as_ref()
+            .and_then(|data| data.get(BUNDLE_KEY))
+            .ok_or_else(|| PortError::invalid(path, format!("ConfigMap {} has no binaryData key {BUNDLE_KEY}", reference.name)))?;
+        let files = bundle::files(&packed.0, &reference.digest).map_err(|e| PortError::invalid(path, e))?;
+        let (bundle, plan) = self.planned(&files).map_err(|problem| PortError::invalid(path, problem))?;
+        Ok(self.unit(bundle, plan))
+    }
+
+    /// A change, at exactly its commits.
+    async fn change(&self, target: &AgentPRTarget) -> Result<Subject, PortError> {
+        let primitive = self.primitive_of(&target.name).await?;
+        let connection = self.forge().await?;
+        let source = Source::new(&self.factory, &connection, self.cx);
+        let revision = &target.revision;
+        let (at_base, at_head) = ("spec.target.agentPR.revision.base", "spec.target.agentPR.revision.head");
+        let Some(base) = self.commit(&source, at_base, &revision.base).await? else {
+            return Ok(Subject::Told(missing(at_base, &revision.base)));
+        };
+        let Some(head) = self.commit(&source, at_head, &revision.head).await? else {
+            return Ok(Subject::Told(missing(at_head, &revision.head)));
+        };
+        let before = source.entries(&base.sha).await.map_err(|e| self.of_factory(&e))?;
+        let after = source.entries(&head.sha).await.map_err(|e| self.of_factory(&e))?;
+        if let Some(outcome) = judge(&primitive, revision, &head.tree, &before, &after) {
+            return Ok(Subject::Told(outcome));
+        }
+        let Some(package) = self.package(&source, &primitive, &head.sha).await? else {
+            return Ok(Subject::Told(Outcome::broken(format!(
+                "commit {} has files in packages/{primitive} and no such directory",
+                head.sha
+            ))));
+        };
+        // From here on what is wrong is the change's own content.
+        let files = match source.files(&package).await {
+            Ok(files) => files,
+            Err(error) if error.class == Class::Invalid && matches!(error.reason, Reason::Invalid | Reason::TooLarge) => {
+                return Ok(Subject::Told(Outcome::told("files", Verdict::Failed, error.message)));
+            }
+            Err(error) => return Err(self.of_factory(&error)),
+        };
+        Ok(match self.planned(&files) {
+            Ok((bundle, plan)) => self.unit(bundle, plan),
+            Err(problem) => Subject::Told(Outcome::told("files", Verdict::Failed, problem)),
+        })
+    }
+
+    /// A running service, by the document of its commit.
+    async fn contract(&self, url: &str, primitive: &str, commit: &str) -> Result<Subject, PortError> {
+        let connection = self.forge().await?;
+        let source = Source::new(&self.factory, &connection, self.cx);
+        let path = "spec.target.commit";
+        let Some(found) = self.commit(&source, path, commit).await? else {
+            return Ok(Subject::Told(missing(path, commit)));
+        };
+        let package = self.package(&source, primitive, &found.sha).await?;
+        let package =
+            package.ok_or_else(|| PortError::invalid("spec.target.primitive", format!("commit {commit} has no packages/{primitive}")))?;
+        let files = source.files(&package).await.map_err(|e| self.of_factory(&e))?;
+        let plan = gate_plan::plan(&files, &self.factory).map_err(|problem| PortError::invalid(path, problem))?;
+        // What only its own code is run with stays away.
+        let plan = Plan { env: BTreeMap::new(), generated: Vec::new(), ..plan };
+        let (config, job) = job::build_contract(&ContractJob {
+            name: self.job.into(),
+            namespace: self.cx.gates_namespace.clone(),
+            image: self.factory.spec.deploy.image.clone(),
+            timeout_seconds: self.timeout(),
+            contract: Contract { url: url.into(), commit: commit.into(), ca_bundle: self.factory.spec.deploy.edge.ca_bundle.clone(), plan },
+            labels: self.labels(),
+        });
+        Ok(Subject::Job(Box::new(GateObjects { config, job })))
+    }
+
+    /// The primitive whose package the AgentPR changes.
+    async fn primitive_of(&self, name: &str) -> Result<String, PortError> {
+        let changes: Api<AgentPR> = Api::namespaced(self.cx.client.clone(), &self.namespace);
+        let change = get(&changes, name, "spec.target.agentPR.name: AgentPR").await?;
+        if change.spec.factory_ref != self.run.spec.factory_ref {
+            let problem =
+                format!("AgentPR {name} is of Factory {}, and this run of {}", change.spec.factory_ref.name, self.factory.name_any());
+            return Err(PortError::invalid("spec.target.agentPR.name", problem));
+        }
+        Ok(change.spec.primitive)
+    }
+
+    /// The forge, if it may be asked: what it is asked later may come from memory.
+    async fn forge(&self) -> Result<Connection<dyn Forge>, PortError> {
+        let connection = connections::forge(&self.factory, self.cx).await.map_err(|e| self.of_factory(&e))?;
+        connection.ask(self.cx, |_| async { Ok(()) }).await.map_err(|e| self.of_factory(&e))?;
+        Ok(connection)
+    }
+
+    async fn commit(&self, source: &Source<'_>, path: &str, id: &str) -> Result<Option<Commit>, PortError> {
+        let sha: Sha = id.parse().map_err(|e| PortError::invalid(path, e))?;
+        source.commit(&sha).await.map_err(|e| self.of_factory(&e))
+    }
+
+    async fn package(&self, source: &Source<'_>, primitive: &str, commit: &Sha) -> Result<Option<Package>, PortError> {
+        let mut packages = source.packages(commit).await.map_err(|e| self.of_factory(&e))?;
+        Ok(packages.remove(primitive))
+    }
+
+    fn of_factory(&self, error: &PortError) -> PortError {
+        connections::of_factory(&self.factory, error)
+    }
+
+    fn planned(&self, files: &[SourceFile]) -> Result<(Bundle, Plan), String> {
+        let bundle = Bundle::pack(files.to_vec()).map_err(|e| e.to_string())?;
+        Ok((bundle, gate_plan::plan(files, &self.factory)?))
+    }
+
+    fn unit(&self, bundle: Bundle, plan: Plan) -> Subject {
+        let (config, job) = job::build(&GateJob {
+            name: self.job.into(),
+            namespace: self.cx.gates_namespace.clone(),
+            image: self.factory.spec.deploy.image.clone(),
+            runtime_class: self.factory.spec.deploy.runtime_class.clone(),
+            timeout_seconds: self.timeout(),
+            sealed_from: job::API_SERVER.into(),
+            bundle,
+            plan,
+            labels: self.labels(),
+        });
+        Subject::Job(Box::new(GateObjects { config, job }))
+    }
+
+    fn timeout(&self) -> u32 {
+        u32::try_from(self.run.spec.timeout_seconds).unwrap_or(1)
+    }
+
+    fn labels(&self) -> BTreeMap<String, String> {
+        // A label's value is shorter than a name may be; a run of a longer name is
+        // found by polling alone.
+        let name = Some(self.run.name_any()).filter(|name| name.len() <= 63).unwrap_or_default();
+        [(NAMESPACE_LABEL.to_owned(), self.namespace.clone()), (NAME_LABEL.to_owned(), name)].into()
+    }
+}
+
+/// What was to be tested is not there any more, or never was.
+fn missing(path: &str, commit: &str) -> Outcome {
+    Outcome::broken(format!("{path}: the repository has no commit {commit}"))
+}

@@ -1,0 +1,148 @@
+//! Layer 2: whether a deployed service answers by its name as its document says.
+//! It asks for its health and one route, and nothing that leaves a trace. No
+//! agent's code runs here; its standard output is the report and nothing else.
+
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use super::{
+    LastWords, announced, chain,
+    checks::{self, Answer, Asked, Request},
+    http::HttpError,
+    https::Client,
+    plan::{Contract, Plan, Route},
+    report::{Report, Step},
+    steps::service::since,
+};
+use crate::api::{gate_run::Verdict, http::Method};
+
+/// Pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How long after the run's beginning the edge may still say that nobody is behind
+/// it: a route and the pod behind it may be seconds old.
+const SETTLING: Duration = Duration::from_secs(15);
+
+/// Where the plan is.
+#[derive(Debug, clap::Args)]
+pub struct ContractArgs {
+    /// File with the plan.
+    #[arg(long)]
+    plan: PathBuf,
+    /// The plan's digest: the verdict is about that.
+    #[arg(long)]
+    digest: String,
+    #[command(flatten)]
+    last_words: LastWords,
+}
+
+/// Runs, and exits with 0 whenever there is a verdict other than Error.
+pub(super) async fn main(args: &ContractArgs) -> anyhow::Result<ExitCode> {
+    let words = &args.last_words;
+    match announced(&args.plan, &args.digest) {
+        Ok(contract) => words.verdict(&Report::new(&words.job, &args.digest, steps(&contract).await)),
+        Err(error) => words.error("input", chain(error)),
+    }
+}
+
+/// Asks the service everything.
+pub async fn steps(contract: &Contract) -> Vec<Step> {
+    let limits = &contract.plan.limits;
+    let client = match Client::new(&contract.url, contract.ca_bundle.as_deref(), Duration::from_secs(limits.request_seconds)) {
+        Ok(client) => client,
+        Err(problem) => return vec![Step::not("input", Verdict::Error, problem)],
+    };
+    let service = Service { client, began: Instant::now(), patience: Duration::from_secs(limits.total_seconds) };
+    let health = service.ask("check GET /", &Request::get("/"), |answer| checks::health(&contract.plan, answer)).await;
+    // Who can't be reached is not asked again for as long.
+    let reached = health.verdict != Verdict::Error;
+    let mut steps = vec![health];
+    if reached {
+        steps.push(service.route(&contract.plan).await);
+    }
+    steps.push(Step { milliseconds: since(service.began), ..Step::passed("total") });
+    steps
+}
+
+struct Service {
+    client: Client,
+    began: Instant,
+    patience: Duration,
+}
+
+impl Service {
+    async fn route(&self, plan: &Plan) -> Step {
+        let name = |route: &Route| format!("check {} {}", route.method, route.path);
+        match choose(&plan.routes) {
+            Some(Ask::Unpaid(route)) => {
+                let judge = |answer: &Answer| checks::unpaid(plan, route, answer).map(drop);
+                self.ask(&format!("{} unpaid", name(route)), &checks::request(route), judge).await
+            }
+            Some(Ask::Free(route)) => self.ask(&name(route), &checks::request(route), |answer| checks::answered(route, answer)).await,
+            Some(Ask::BadInput(route, bad)) => {
+                self.ask(&format!("{} bad input", name(route)), &bad, |answer| checks::bad_input(answer, &Asked::default())).await
+            }
+            None => {
+                Step { message: Some("no route can be asked without a key or a lasting effect".into()), ..Step::passed("check no route") }
+            }
+        }
+    }
+
+    /// The judgement of the first answer that is the service's.
+    async fn ask(&self, name: &str, request: &Request, judge: impl FnOnce(&Answer) -> Result<(), String>) -> Step {
+        let began = Instant::now();
+        let answer = loop {
+            let answer = self.client.send(request).await;
+            if !not_there_yet(&answer, self.began.elapsed(), self.patience) {
+                break answer;
+            }
+            tokio::time::sleep(PAUSE).await;
+        };
+        let step = match answer {
+            Ok(answer) => Step::of(name, judge(&answer)),
+            Err(error @ HttpError::TooLarge) => Step::of(name, Err(error.to_string())),
+            // Nobody answered, so that nobody's answer is wrong.
+            Err(error @ HttpError::None(_)) => {
+                let problem =
+                    format!("{error}; tried for {} s: does the name resolve, and may gate pods reach the edge?", began.elapsed().as_secs());
+                Step::not(name, Verdict::Error, problem)
+            }
+        };
+        Step { milliseconds: since(began), ..step }
+    }
+}
+
+/// Whether the service may only not be reachable yet. A wrong answer of its own is
+/// one at once.
+fn not_there_yet(answer: &Result<Answer, HttpError>, elapsed: Duration, patience: Duration) -> bool {
+    match answer {
+        Ok(answer) => matches!(answer.status, 502..=504) && elapsed < SETTLING.min(patience),
+        Err(HttpError::None(_)) => elapsed < patience,
+        Err(HttpError::TooLarge) => false,
+    }
+}
+
+/// What is asked of one route.
+#[derive(Debug, PartialEq)]
+enum Ask<'a> {
+    /// Its price.
+    Unpaid(&'a Route),
+    /// Its answer.
+    Free(&'a Route),
+    /// To refuse a body that is no JSON.
+    BadInput(&'a Route, Request),
+}
+
+/// The route that shows most and changes nothing. A priced one shows its terms; a
+/// free one is read; one that only takes is given something to refuse. An example
+/// with headers needs a key that the plan does not have.
+fn choose(routes: &[Route]) -> Option<Ask<'_>> {
+    let keyless = |route: &&Route| route.example.as_ref().is_none_or(|e| e.headers.is_empty());
+    let free = || routes.iter().filter(|route| !checks::is_paid(route)).filter(keyless);
+    let read = |sure: bool| free().find(|route| route.method == Method::Get && route.example.is_some() == sure).map(Ask::Free);
+    let priced = routes.iter().find(|route| checks::is_paid(route)).map(Ask::Unpaid);
+    let refusing = || free().find_map(|route| Some(Ask::BadInput(route, checks::bad_request(route)?)));
+    priced.or_else(|| read(true)).or_else(|| read(false)).or_else(refusing)
+}
