@@ -15,6 +15,10 @@ pub struct ControllerConfig {
     #[arg(long, env = "FLYWHEEL_GATES_NAMESPACE", default_value = "flywheel-gates")]
     pub gates_namespace: String,
 
+    /// Namespace of Secrets that are granted to primitives.
+    #[arg(long, env = "FLYWHEEL_KEYS_NAMESPACE", default_value = "flywheel-keys")]
+    pub keys_namespace: String,
+
     /// Address of health checks (/livez, /readyz) and metrics (/metrics).
     #[arg(long, env = "FLYWHEEL_HEALTH_LISTEN", default_value = "0.0.0.0:8080")]
     pub health_listen: SocketAddr,

@@ -53,6 +53,8 @@ pub struct Context {
     resync: Duration,
     /// Namespace of gate Jobs.
     pub gates_namespace: String,
+    /// Namespace of Secrets that are granted to primitives.
+    pub keys_namespace: String,
     unfilled: AtomicUsize,
 }
 
@@ -64,6 +66,7 @@ impl Context {
     pub fn new(client: Client, config: &ControllerConfig, pokes: mpsc::Sender<ObjectRef<Factory>>) -> Self {
         Self {
             gates_namespace: config.gates_namespace.clone(),
+            keys_namespace: config.keys_namespace.clone(),
             ..Self::with_world(client, Arc::new(RealServers), Arc::new(SystemClock), pokes, config.resync())
         }
     }
@@ -90,6 +93,7 @@ impl Context {
             pokes,
             resync,
             gates_namespace: "flywheel-gates".into(),
+            keys_namespace: "flywheel-keys".into(),
             unfilled: AtomicUsize::new(KINDS),
         }
     }
