@@ -8,6 +8,7 @@ pub mod connections;
 pub mod context;
 pub mod deliveries;
 pub mod driver;
+pub mod environment;
 pub mod factory;
 pub mod failpoints;
 pub mod gate_plan;
@@ -21,6 +22,7 @@ pub mod server;
 pub mod status;
 pub mod watch;
 pub mod webhook;
+pub mod workload;
 
 use std::sync::Arc;
 

@@ -22,11 +22,12 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::{
     bundle::{Bundle, digest},
+    layout::{BUNDLE, FLYWHEEL, INPUTS, TRUSTED_USER, WORK, untrusted_user},
     plan::Plan,
+    pod::{memory, resources, security},
     report::{ReportError, Summary},
 };
 
@@ -39,10 +40,6 @@ pub const GATE: &str = "gate";
 pub const AGENT: &str = "agent";
 /// What an open pod reaches: the API server's Service, which every pod is told.
 pub const API_SERVER: &str = "$(KUBERNETES_SERVICE_HOST):$(KUBERNETES_SERVICE_PORT)";
-/// Where the tools work.
-const WORK: &str = "/opt/factory/work";
-/// The trusted containers' user.
-const TRUSTED_USER: i64 = 65532;
 /// Seconds of a run that are not the gate's own: pulling, starting, ending.
 const OVERHEAD_SECONDS: u64 = 30;
 /// Seconds that a finished Job stays, for the controller to read its report.
@@ -79,7 +76,7 @@ pub fn build(job: &GateJob) -> (ConfigMap, Job) {
     let config = ConfigMap {
         metadata: metadata(job),
         immutable: Some(true),
-        binary_data: Some([("bundle.json.gz".to_owned(), ByteString(job.bundle.bytes().to_vec()))].into()),
+        binary_data: Some([(BUNDLE.to_owned(), ByteString(job.bundle.bytes().to_vec()))].into()),
         data: Some([("plan.json".to_owned(), plan.clone())].into()),
     };
     let spec = json!({
@@ -126,23 +123,16 @@ fn metadata(job: &GateJob) -> ObjectMeta {
     ObjectMeta { name: Some(job.name.clone()), namespace: Some(job.namespace.clone()), labels: Some(labels(job)), ..ObjectMeta::default() }
 }
 
-/// The untrusted container's user: another for each run, since limits on
-/// processes count over all of a user's on the node.
-fn agent_user(name: &str) -> i64 {
-    let hash = Sha256::digest(name);
-    1_000_000 + i64::from(u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]) % 1_000_000_000)
-}
-
 fn pod(job: &GateJob, plan_digest: &str) -> Value {
     let last_words = ["--job", &job.name];
-    let inputs = ["--bundle", "/inputs/bundle.json.gz", "--digest", job.bundle.digest()];
+    let bundle = format!("{INPUTS}/{BUNDLE}");
+    let plan_file = format!("{INPUTS}/plan.json");
+    let inputs = ["--bundle", &bundle, "--digest", job.bundle.digest()];
     let seal = command(&["seal", &job.sealed_from], &[&last_words]);
     let unpack = command(&["unpack", "--primitive", &job.plan.primitive], &[&inputs, &last_words]);
-    let run = command(
-        &["run", "--plan", "/inputs/plan.json", "--plan-digest", plan_digest, "--sealed-from", &job.sealed_from],
-        &[&inputs, &last_words],
-    );
-    let inputs = json!({ "name": "inputs", "mountPath": "/inputs", "readOnly": true });
+    let run =
+        command(&["run", "--plan", &plan_file, "--plan-digest", plan_digest, "--sealed-from", &job.sealed_from], &[&inputs, &last_words]);
+    let inputs = json!({ "name": "inputs", "mountPath": INPUTS, "readOnly": true });
     let work = json!({ "name": "work", "mountPath": WORK, "readOnly": true });
     let mut pod = json!({
         "restartPolicy": "Never",
@@ -178,7 +168,7 @@ fn pod(job: &GateJob, plan_digest: &str) -> Value {
 fn agent(job: &GateJob, work: &Value) -> Value {
     let mounts = json!([work, { "name": "agent-tmp", "mountPath": "/tmp" }]);
     let resources = resources("200m", "1", "128Mi", "512Mi");
-    let mut agent = container(job, AGENT, &command(&["host"], &[]), agent_user(&job.name), &mounts, &resources);
+    let mut agent = container(job, AGENT, &command(&["host"], &[]), untrusted_user(&job.name), &mounts, &resources);
     agent["restartPolicy"] = "Always".into();
     agent
 }
@@ -191,15 +181,7 @@ fn container(job: &GateJob, name: &str, command: &[&str], user: i64, mounts: &Va
         "imagePullPolicy": "IfNotPresent",
         "command": command,
         "workingDir": "/",
-        "securityContext": {
-            "runAsUser": user,
-            "runAsGroup": user,
-            "runAsNonRoot": true,
-            "privileged": false,
-            "allowPrivilegeEscalation": false,
-            "readOnlyRootFilesystem": true,
-            "capabilities": { "drop": ["ALL"] }
-        },
+        "securityContext": security(user),
         "resources": resources,
         "volumeMounts": mounts,
         "terminationMessagePath": "/dev/termination-log",
@@ -209,16 +191,5 @@ fn container(job: &GateJob, name: &str, command: &[&str], user: i64, mounts: &Va
 }
 
 fn command<'a>(part: &[&'a str], more: &[&[&'a str]]) -> Vec<&'a str> {
-    ["/usr/local/bin/flywheel", "gate"].iter().chain(part).chain(more.iter().copied().flatten()).copied().collect()
-}
-
-fn resources(request: &str, cpu: &str, memory_request: &str, memory: &str) -> Value {
-    json!({
-        "requests": { "cpu": request, "memory": memory_request, "ephemeral-storage": "8Mi" },
-        "limits": { "cpu": cpu, "memory": memory, "ephemeral-storage": "128Mi" }
-    })
-}
-
-fn memory(name: &str, limit: &str) -> Value {
-    json!({ "name": name, "emptyDir": { "medium": "Memory", "sizeLimit": limit } })
+    [FLYWHEEL, "gate"].iter().chain(part).chain(more.iter().copied().flatten()).copied().collect()
 }
