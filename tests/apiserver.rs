@@ -13,6 +13,9 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Client, ResourceExt, client::Body};
 use serde_json::{Value, json};
 
+/// Kinds of a workload's objects, of which a test stores those it needs.
+const RUN: [&str; 7] = ["deployments", "replicasets", "services", "configmaps", "persistentvolumeclaims", "pods", "secrets"];
+
 /// One request, as it came in.
 #[derive(Clone, Debug)]
 pub struct Seen {
@@ -127,6 +130,15 @@ impl State {
                     None => (StatusCode::NOT_FOUND, failure(StatusCode::NOT_FOUND)),
                 }
             }
+            ("GET", ["api", "v1", "namespaces", _, kind] | ["apis", "apps", "v1", "namespaces", _, kind]) if RUN.contains(kind) => {
+                (StatusCode::OK, self.list(seen))
+            }
+            ("GET", ["api", "v1", "namespaces", _, kind, _] | ["apis", "apps", "v1", "namespaces", _, kind, _]) if RUN.contains(kind) => {
+                match self.objects.get(&seen.path) {
+                    Some(object) => (StatusCode::OK, object.clone()),
+                    None => (StatusCode::NOT_FOUND, failure(StatusCode::NOT_FOUND)),
+                }
+            }
             ("GET", ["apis", "flywheel.prim.sh", ..]) => match self.objects.get(&seen.path) {
                 Some(object) => (StatusCode::OK, object.clone()),
                 None => (StatusCode::NOT_FOUND, failure(StatusCode::NOT_FOUND)),
@@ -142,6 +154,32 @@ impl State {
             _ => panic!("the controller made a request that no test expects: {seen:?}"),
         }
     }
+}
+
+impl State {
+    /// The objects of a collection that have the labels asked for.
+    fn list(&self, seen: &Seen) -> Value {
+        let query: HashMap<_, _> = url::form_urlencoded::parse(seen.query.as_bytes()).into_owned().collect();
+        let selector = query.get("labelSelector").cloned().unwrap_or_default();
+        let below =
+            |path: &str| path.strip_prefix(&seen.path).and_then(|rest| rest.strip_prefix('/')).is_some_and(|name| !name.contains('/'));
+        let secrets = self.secrets.iter().map(|((namespace, name), secret)| {
+            (format!("/api/v1/namespaces/{namespace}/secrets/{name}"), serde_json::to_value(secret).unwrap())
+        });
+        let objects = self.objects.iter().map(|(path, object)| (path.clone(), object.clone()));
+        let mut found: Vec<_> = objects.chain(secrets).filter(|(path, object)| below(path) && has_labels(object, &selector)).collect();
+        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let items: Vec<_> = found.into_iter().map(|(_, object)| object).collect();
+        json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": items })
+    }
+}
+
+/// Whether an object has every `key=value` of a selector.
+fn has_labels(object: &Value, selector: &str) -> bool {
+    selector.split(',').filter(|part| !part.is_empty()).all(|part| {
+        let (key, value) = part.split_once('=').expect("a selector of equalities");
+        object["metadata"]["labels"][key] == value
+    })
 }
 
 /// What an API server says with an error code.

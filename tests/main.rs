@@ -9,6 +9,7 @@
 //! - `adapters`: each adapter against a server that misbehaves.
 //! - `scaffold`: from documents to packages that pass the factory's own checks.
 //! - `gate`: the Job of a gate, and what is read back of its pod.
+//! - `workload`: what runs a package, and what is read back of it.
 //! - `driver`, `webhook`, with `apiserver`: the controller around all that.
 
 mod adapters;
@@ -24,4 +25,5 @@ mod gate;
 mod scaffold;
 mod tidy;
 mod webhook;
+mod workload;
 mod world;

@@ -37,13 +37,13 @@ impl HttpsProbe {
         Self::build(ca_bundle, None)
     }
 
-    /// A probe that asks whoever answers at `address`, whatever the name resolves
-    /// to; certificate and request still are about the name.
-    pub fn at(ca_bundle: Option<&str>, address: SocketAddr) -> Result<Self, PortError> {
-        Self::build(ca_bundle, Some(address))
+    /// A probe for which every name resolves to these addresses; certificate and
+    /// request still are about the name.
+    pub fn at(ca_bundle: Option<&str>, addresses: Vec<SocketAddr>) -> Result<Self, PortError> {
+        Self::build(ca_bundle, Some(addresses))
     }
 
-    fn build(ca_bundle: Option<&str>, address: Option<SocketAddr>) -> Result<Self, PortError> {
+    fn build(ca_bundle: Option<&str>, addresses: Option<Vec<SocketAddr>>) -> Result<Self, PortError> {
         let mut builder = http::client().timeout(TIMEOUT).connect_timeout(TIMEOUT).https_only(true).pool_max_idle_per_host(0);
         if let Some(bundle) = ca_bundle {
             // A text without any certificate in it is no error to the parser.
@@ -53,8 +53,8 @@ impl HttpsProbe {
                 .ok_or_else(|| PortError::invalid("spec.deploy.edge.caBundle", "is not a list of PEM certificates"))?;
             builder = builder.tls_certs_only(roots);
         }
-        if let Some(address) = address {
-            builder = builder.dns_resolver(Fixed(address));
+        if let Some(addresses) = addresses {
+            builder = builder.dns_resolver(Fixed(addresses));
         }
         let client = builder.build().map_err(|e| {
             PortError::invalid("spec.deploy.edge.caBundle", "can't be used, or where it is absent, this machine has no public roots")
@@ -149,12 +149,18 @@ fn is_refused(error: &reqwest::Error) -> bool {
     false
 }
 
-/// One address for every name.
-struct Fixed(SocketAddr);
+/// The same addresses for every name; where there are none, no name resolves.
+struct Fixed(Vec<SocketAddr>);
 
 impl Resolve for Fixed {
     fn resolve(&self, _: Name) -> Resolving {
-        let addresses: Addrs = Box::new(std::iter::once(self.0));
-        Box::pin(async move { Ok(addresses) })
+        let addresses = self.0.clone();
+        Box::pin(async move {
+            if addresses.is_empty() {
+                return Err("no such name".into());
+            }
+            let addresses: Addrs = Box::new(addresses.into_iter());
+            Ok(addresses)
+        })
     }
 }

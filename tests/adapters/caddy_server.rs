@@ -36,7 +36,8 @@ impl Authority {
         Self { pem: own.pem(), der: own.der().clone(), issuer: Issuer::new(params, key) }
     }
 
-    fn leaf(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
+    /// A certificate for one name or address, and its key.
+    pub fn leaf(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         (params.signed_by(&key, &self.issuer).unwrap(), key)
@@ -84,9 +85,12 @@ impl AdminApi {
     }
 }
 
-struct Tls {
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
+/// A listener that ends TLS.
+pub struct Tls {
+    /// What it listens on.
+    pub listener: TcpListener,
+    /// How it shakes hands.
+    pub acceptor: TlsAcceptor,
 }
 
 impl Listener for Tls {
