@@ -23,6 +23,9 @@ pub struct ControllerConfig {
     /// What the holder of the Lease is called, beside a random part.
     #[arg(long, env = "HOSTNAME", default_value = "flywheel")]
     pub host: String,
+    /// Namespace of Secrets that are granted to primitives.
+    #[arg(long, env = "FLYWHEEL_KEYS_NAMESPACE", default_value = "flywheel-keys")]
+    pub keys_namespace: String,
 
     /// Address of health checks (/livez, /readyz) and metrics (/metrics).
     #[arg(long, env = "FLYWHEEL_HEALTH_LISTEN", default_value = "0.0.0.0:8080")]

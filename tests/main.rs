@@ -10,6 +10,7 @@
 //! - `scaffold`: from documents to packages that pass the factory's own checks.
 //! - `gate`: the Job of a gate, and what is read back of its pod.
 //! - `change`: changes from files to merge.
+//! - `workload`: what runs a package, and what is read back of it.
 //! - `driver`, `webhook`, `lease`, with `apiserver`: the controller around all that.
 
 mod adapters;
@@ -28,4 +29,5 @@ mod scaffold;
 mod tidy;
 mod tls;
 mod webhook;
+mod workload;
 mod world;

@@ -38,7 +38,8 @@ impl Authority {
         Self { pem: own.pem(), der: own.der().clone(), issuer: Issuer::new(params, key) }
     }
 
-    fn leaf(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
+    /// A certificate for one name or address, and its key.
+    pub fn leaf(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         (params.signed_by(&key, &self.issuer).unwrap(), key)

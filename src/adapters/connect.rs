@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::{caddy::Caddy, gitea::Gitea, rfc2136::Rfc2136};
+use super::{caddy::Caddy, gitea::Gitea, probe::HttpsProbe, rfc2136::Rfc2136};
 use crate::{
     api::factory::{DnsProvider, DnsSpec, EdgeSpec, ForgeKind, RepositorySpec},
     ports::{
@@ -13,6 +13,7 @@ use crate::{
         edge::{ClientIdentity, Edge},
         error::PortError,
         forge::{Forge, ForgeAdmin},
+        probe::Probe,
     },
 };
 
@@ -41,5 +42,9 @@ impl Connect for RealServers {
 
     fn edge(&self, spec: &EdgeSpec, identity: &ClientIdentity) -> Result<Arc<dyn Edge>, PortError> {
         Ok(Arc::new(Caddy::new(spec, identity)?))
+    }
+
+    fn probe(&self, ca_bundle: Option<&str>) -> Result<Arc<dyn Probe>, PortError> {
+        Ok(Arc::new(HttpsProbe::new(ca_bundle)?))
     }
 }

@@ -34,7 +34,7 @@ pub fn client() -> ClientBuilder {
 pub fn no_answer(server: &str, error: reqwest::Error) -> PortError {
     // The URL goes: it is in the spec already, and may carry a query.
     let error = error.without_url();
-    if is_certificate_problem(&error) {
+    if tls_problem(&error).is_some() {
         return PortError::new(
             Class::Invalid,
             Reason::CertificateRejected,
@@ -51,24 +51,25 @@ pub fn is_garbage(error: &reqwest::Error) -> bool {
     error.source().is_some_and(|cause| cause.is::<serde_json::Error>())
 }
 
-fn is_certificate_problem(error: &reqwest::Error) -> bool {
+/// What went wrong in the TLS handshake, where that is why there is no answer.
+pub fn tls_problem(error: &reqwest::Error) -> Option<&rustls::Error> {
     let mut source = error.source();
     while let Some(cause) = source {
-        if is_tls(cause) {
-            return true;
+        if let Some(problem) = tls(cause) {
+            return Some(problem);
         }
         source = cause.source();
     }
-    false
+    None
 }
 
 /// An I/O error hides what it wraps from `source`, and may wrap another.
-fn is_tls(cause: &(dyn Error + 'static)) -> bool {
-    if cause.is::<rustls::Error>() {
-        return true;
+fn tls<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(problem) = cause.downcast_ref::<rustls::Error>() {
+        return Some(problem);
     }
-    let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    inner.is_some_and(|inner| is_tls(inner))
+    let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref)?;
+    tls(inner)
 }
 
 /// An answer whose status means the same whichever server sent it; `None` where

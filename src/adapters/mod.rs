@@ -9,4 +9,5 @@ pub mod connect;
 pub mod git;
 pub mod gitea;
 pub mod http;
+pub mod probe;
 pub mod rfc2136;

@@ -55,6 +55,8 @@ pub struct Context {
     resync: Duration,
     /// Namespace of gate Jobs.
     pub gates_namespace: String,
+    /// Namespace of Secrets that are granted to primitives.
+    pub keys_namespace: String,
     unfilled: AtomicUsize,
 }
 
@@ -69,6 +71,7 @@ impl Context {
             gates_namespace: config.gates_namespace.clone(),
             failpoints: Failpoints::parse(&config.failpoint)?,
             leadership: if config.lease_namespace.is_empty() { Leadership::alone() } else { Leadership::none() },
+            keys_namespace: config.keys_namespace.clone(),
             ..Self::with_world(client, Arc::new(RealServers), Arc::new(SystemClock), pokes, config.resync())
         })
     }
@@ -96,6 +99,7 @@ impl Context {
             pokes,
             resync,
             gates_namespace: "flywheel-gates".into(),
+            keys_namespace: "flywheel-keys".into(),
             unfilled: AtomicUsize::new(KINDS),
         }
     }

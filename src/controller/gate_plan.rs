@@ -7,13 +7,17 @@ use crate::{
     api::factory::Factory,
     gate::{
         bundle::{SourceFile, digest},
+        layout,
         plan::{Example, Generated, Limits, MAX_ROUTES, Plan, Price, Route, Terms},
     },
     prim::{self, Body, Document},
     scaffold::{self, Kind, Manifest, Options, RouteSummary},
 };
 
-/// Where nobody is paid: gates make no real payment.
+/// Base Sepolia, a test net.
+const DEFAULT_NETWORK: &str = "eip155:84532";
+/// Where nobody is paid: gates make no real payment, and a service that pays here
+/// gets no facilitator.
 const NOBODY: &str = "0x0000000000000000000000000000000000000001";
 /// What a route of a paid document costs where it has no price of its own.
 const DEFAULT_PRICE: &str = "$0.01";
@@ -56,10 +60,12 @@ fn all(problems: &[prim::Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// An empty variable is one that is not set, as the kit reads it.
-fn terms(env: &BTreeMap<String, String>) -> Terms {
+/// To whom and on what chain the primitives of a Factory with this environment
+/// table are paid.
+pub(super) fn terms(env: &BTreeMap<String, String>) -> Terms {
+    // Empty is how Kubernetes and shells spell "not set".
     let value = |name: &str, otherwise: &str| env.get(name).filter(|v| !v.is_empty()).map_or(otherwise, String::as_str).to_owned();
-    Terms { network: value("X402_NETWORK", "eip155:84532"), pay_to: value("X402_PAY_TO", NOBODY), asset: None }
+    Terms { network: value(layout::NETWORK, DEFAULT_NETWORK), pay_to: value(layout::PAY_TO, NOBODY), asset: None }
 }
 
 fn route(declared: &prim::Route, summary: &RouteSummary) -> Route {

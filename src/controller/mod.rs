@@ -9,6 +9,7 @@ pub mod connections;
 pub mod context;
 pub mod deliveries;
 pub mod driver;
+pub mod environment;
 pub mod factory;
 pub mod failpoints;
 pub mod gate_plan;
@@ -27,6 +28,7 @@ pub mod status;
 pub mod triggers;
 pub mod watch;
 pub mod webhook;
+pub mod workload;
 
 use std::sync::Arc;
 

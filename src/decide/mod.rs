@@ -9,7 +9,7 @@ pub mod factory;
 pub mod gate_run;
 pub mod retry;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
 
@@ -93,8 +93,16 @@ pub enum Action {
 }
 
 /// A Kubernetes object as it is sent.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Manifest(pub serde_json::Value);
+
+/// Only which object it is: it may be a Secret.
+impl fmt::Debug for Manifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |pointer| self.0.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default();
+        write!(f, "Manifest({} {}/{})", text("/kind"), text("/metadata/namespace"), text("/metadata/name"))
+    }
+}
 
 /// Which Kubernetes object.
 #[derive(Clone, Debug, PartialEq, Eq)]

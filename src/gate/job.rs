@@ -26,13 +26,14 @@ use k8s_openapi::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 pub use contract::{ContractJob, build_contract};
 
 use super::{
     bundle::{Bundle, digest},
+    layout::{BUNDLE, FLYWHEEL, INPUTS, TRUSTED_USER, WORK, untrusted_user},
     plan::Plan,
+    pod::{memory, resources, security},
     report::{ReportError, Summary},
 };
 use crate::api::gate_run::Layer;
@@ -49,10 +50,6 @@ pub const GATE: &str = "gate";
 pub const AGENT: &str = "agent";
 /// What an open pod reaches: the API server's Service, which every pod is told.
 pub const API_SERVER: &str = "$(KUBERNETES_SERVICE_HOST):$(KUBERNETES_SERVICE_PORT)";
-/// Where the tools work.
-const WORK: &str = "/opt/factory/work";
-/// The trusted containers' user.
-const TRUSTED_USER: i64 = 65532;
 /// Seconds of a run that are not the gate's own: pulling, starting, ending.
 const OVERHEAD_SECONDS: u64 = 30;
 /// Seconds that a finished Job stays, for the controller to read its report.
@@ -87,7 +84,7 @@ pub struct GateJob {
 pub fn build(job: &GateJob) -> (ConfigMap, Job) {
     let plan = text(&limited(&job.plan, job.timeout_seconds));
     let labels = labels(&job.labels, &job.plan.primitive, Layer::Unit);
-    let bundle = [("bundle.json.gz".to_owned(), ByteString(job.bundle.bytes().to_vec()))].into();
+    let bundle = [(BUNDLE.to_owned(), ByteString(job.bundle.bytes().to_vec()))].into();
     let pod = pod(job, &digest(plan.as_bytes()));
     objects((&job.namespace, &job.name), labels, (plan, Some(bundle)), job.timeout_seconds, &pod)
 }
@@ -158,23 +155,16 @@ fn labels(given: &BTreeMap<String, String>, primitive: &str, layer: Layer) -> BT
     given.clone().into_iter().chain(own.map(|(k, v)| (k.to_owned(), v.to_owned()))).collect()
 }
 
-/// The untrusted container's user: another for each run, since limits on
-/// processes count over all of a user's on the node.
-fn agent_user(name: &str) -> i64 {
-    let hash = Sha256::digest(name);
-    1_000_000 + i64::from(u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]) % 1_000_000_000)
-}
-
 fn pod(job: &GateJob, plan_digest: &str) -> Value {
     let last_words = ["--job", &job.name];
-    let inputs = ["--bundle", "/inputs/bundle.json.gz", "--digest", job.bundle.digest()];
+    let bundle = format!("{INPUTS}/{BUNDLE}");
+    let plan_file = format!("{INPUTS}/plan.json");
+    let inputs = ["--bundle", &bundle, "--digest", job.bundle.digest()];
     let seal = command(&["seal", &job.sealed_from], &[&last_words]);
     let unpack = command(&["unpack", "--primitive", &job.plan.primitive], &[&inputs, &last_words]);
-    let run = command(
-        &["run", "--plan", "/inputs/plan.json", "--plan-digest", plan_digest, "--sealed-from", &job.sealed_from],
-        &[&inputs, &last_words],
-    );
-    let inputs = json!({ "name": "inputs", "mountPath": "/inputs", "readOnly": true });
+    let run =
+        command(&["run", "--plan", &plan_file, "--plan-digest", plan_digest, "--sealed-from", &job.sealed_from], &[&inputs, &last_words]);
+    let inputs = json!({ "name": "inputs", "mountPath": INPUTS, "readOnly": true });
     let work = json!({ "name": "work", "mountPath": WORK, "readOnly": true });
     let mut pod = json!({
         "restartPolicy": "Never",
@@ -210,7 +200,7 @@ fn pod(job: &GateJob, plan_digest: &str) -> Value {
 fn agent(job: &GateJob, work: &Value) -> Value {
     let mounts = json!([work, { "name": "agent-tmp", "mountPath": "/tmp" }]);
     let resources = resources("200m", "1", "128Mi", "512Mi");
-    let mut agent = container(&job.image, AGENT, &command(&["host"], &[]), agent_user(&job.name), &mounts, &resources);
+    let mut agent = container(&job.image, AGENT, &command(&["host"], &[]), untrusted_user(&job.name), &mounts, &resources);
     agent["restartPolicy"] = "Always".into();
     agent
 }
@@ -223,15 +213,7 @@ fn container(image: &str, name: &str, command: &[&str], user: i64, mounts: &Valu
         "imagePullPolicy": "IfNotPresent",
         "command": command,
         "workingDir": "/",
-        "securityContext": {
-            "runAsUser": user,
-            "runAsGroup": user,
-            "runAsNonRoot": true,
-            "privileged": false,
-            "allowPrivilegeEscalation": false,
-            "readOnlyRootFilesystem": true,
-            "capabilities": { "drop": ["ALL"] }
-        },
+        "securityContext": security(user),
         "resources": resources,
         "volumeMounts": mounts,
         "terminationMessagePath": "/dev/termination-log",
@@ -241,16 +223,5 @@ fn container(image: &str, name: &str, command: &[&str], user: i64, mounts: &Valu
 }
 
 fn command<'a>(part: &[&'a str], more: &[&[&'a str]]) -> Vec<&'a str> {
-    ["/usr/local/bin/flywheel", "gate"].iter().chain(part).chain(more.iter().copied().flatten()).copied().collect()
-}
-
-fn resources(request: &str, cpu: &str, memory_request: &str, memory: &str) -> Value {
-    json!({
-        "requests": { "cpu": request, "memory": memory_request, "ephemeral-storage": "8Mi" },
-        "limits": { "cpu": cpu, "memory": memory, "ephemeral-storage": "128Mi" }
-    })
-}
-
-fn memory(name: &str, limit: &str) -> Value {
-    json!({ "name": name, "emptyDir": { "medium": "Memory", "sizeLimit": limit } })
+    [FLYWHEEL, "gate"].iter().chain(part).chain(more.iter().copied().flatten()).copied().collect()
 }

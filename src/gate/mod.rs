@@ -7,14 +7,16 @@
 //! the trusted container does, then [`contract`].
 //!
 //! Pure: [`bundle`], [`paths`], [`plan`], [`checks`], [`payment`], [`shape`],
-//! [`report`], [`job`]. The others do I/O, each of one kind.
+//! [`report`], [`job`], [`layout`], [`pod`]. The others do I/O, each of one kind.
 
 pub mod bundle;
 pub mod checks;
 pub mod job;
+pub mod layout;
 pub mod paths;
 pub mod payment;
 pub mod plan;
+pub mod pod;
 pub mod report;
 pub mod shape;
 

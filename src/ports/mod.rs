@@ -1,5 +1,5 @@
 //! The outside world as traits with plain types in and out: what Flywheel needs
-//! of a forge, a DNS server, an edge and a clock, and nothing of how one speaks.
+//! of a forge, a DNS server, an edge, a service and a clock, and nothing of how one speaks.
 //! Nothing here names a protocol library or Kubernetes; `adapters` does.
 //! Read `error.rs` first: how a failure says who must act.
 
@@ -8,6 +8,7 @@ pub mod dns;
 pub mod edge;
 pub mod error;
 pub mod forge;
+pub mod probe;
 pub mod scan;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use dns::{Dns, TsigKey};
 use edge::{ClientIdentity, Edge};
 use error::PortError;
 use forge::{Forge, ForgeAdmin};
+use probe::Probe;
 
 /// Makes clients from a Factory's spec and its credentials. Making one does no
 /// I/O; an error is about the settings themselves.
@@ -31,4 +33,7 @@ pub trait Connect: Send + Sync {
     fn dns(&self, spec: &DnsSpec, key: &TsigKey) -> Result<Arc<dyn Dns>, PortError>;
     /// A client for one edge.
     fn edge(&self, spec: &EdgeSpec, identity: &ClientIdentity) -> Result<Arc<dyn Edge>, PortError>;
+    /// A client of services themselves, which takes certificates that `ca_bundle`
+    /// signs (PEM), or the public roots where it is none.
+    fn probe(&self, ca_bundle: Option<&str>) -> Result<Arc<dyn Probe>, PortError>;
 }

@@ -7,6 +7,7 @@
 mod caddy;
 mod caddy_server;
 mod gitea;
+mod probe;
 mod rfc2136;
 mod rfc2136_server;
 

@@ -1,4 +1,4 @@
-//! The outside world in memory: a forge, a DNS server, an edge and a clock, whose
+//! The outside world in memory: a forge, a DNS server, an edge, the services behind it and a clock, whose
 //! state a test sets and which fail as the adapters do, with the same class and
 //! reason. It knows nothing of Kubernetes and decides nothing; that the fakes do
 //! not lie is the contract suites' work (`tests/contract`), which run on them and
@@ -8,6 +8,7 @@ pub mod dns;
 pub mod edge;
 pub mod faults;
 pub mod forge;
+pub mod probe;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -26,6 +27,7 @@ use flywheel::{
         edge::{ClientIdentity, Edge},
         error::{Class, PortError},
         forge::{Forge, ForgeAdmin},
+        probe::Probe,
     },
 };
 use jiff::Timestamp;
@@ -42,6 +44,8 @@ pub struct State {
     pub dns: dns::DnsState,
     /// The edge.
     pub edge: edge::EdgeState,
+    /// What answers behind the edge.
+    pub probe: probe::ProbeState,
     /// The time.
     pub now: Timestamp,
 }
@@ -77,6 +81,7 @@ impl World {
             forge: forge::ForgeState::good(),
             dns: dns::DnsState::good(),
             edge: edge::EdgeState::good(),
+            probe: probe::ProbeState::good(),
             now: Timestamp::from_second(1_800_000_000).unwrap(),
         })))
     }
@@ -127,5 +132,9 @@ impl Connect for Fakes {
 
     fn edge(&self, spec: &EdgeSpec, identity: &ClientIdentity) -> Result<Arc<dyn Edge>, PortError> {
         Ok(Arc::new(edge::Client::new(&self.0, spec, identity)))
+    }
+
+    fn probe(&self, ca_bundle: Option<&str>) -> Result<Arc<dyn Probe>, PortError> {
+        Ok(Arc::new(probe::Client::new(&self.0, ca_bundle)))
     }
 }

@@ -14,13 +14,12 @@ use crate::{
         control::{Ended, Host, HostError, Start},
         facilitator::{self, Facilitator},
         http::{Client, HttpError},
+        layout::{self, PORT},
         plan::{Plan, Route},
         report::{MAX_OUTPUT, Step, cut},
     },
 };
 
-/// Loopback port of the service.
-const PORT: u16 = 3000;
 /// The first check.
 const BOOTS: &str = "check boots";
 /// Pause between two looks whether the service answers.
@@ -33,28 +32,23 @@ pub(in crate::gate) fn start(plan: &Plan, arguments: &[&str], service: bool) -> 
     let mut env: BTreeMap<String, String> = plan.env.clone();
     // Last, so that no name the document asks for replaces one of ours.
     let ours = [
-        ("PATH", "/usr/local/bin".to_owned()),
-        ("HOME", "/tmp".into()),
-        ("TMPDIR", "/tmp".into()),
-        ("DO_NOT_TRACK", "1".into()),
-        ("NO_COLOR", "1".into()),
-        ("BUN_RUNTIME_TRANSPILER_CACHE_PATH", "0".into()),
-        ("X402_NETWORK", plan.terms.network.clone()),
-        ("X402_PAY_TO", plan.terms.pay_to.clone()),
-        ("X402_FACILITATOR_URL", format!("http://127.0.0.1:{}", facilitator::PORT)),
+        (layout::NETWORK, plan.terms.network.clone()),
+        (layout::PAY_TO, plan.terms.pay_to.clone()),
+        (layout::FACILITATOR, format!("http://127.0.0.1:{}", facilitator::PORT)),
         ("PORT", PORT.to_string()),
     ];
+    env.extend(layout::SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned())));
     env.extend(ours.map(|(name, value)| (name.to_owned(), value)));
     if service {
         env.insert("NODE_ENV".into(), "production".into());
     }
-    let command = ["/usr/local/bin/bun", "--no-env-file"].iter().chain(arguments).map(|a| (*a).to_owned()).collect();
-    Start { command, env, directory: "/opt/factory/work".into() }
+    let command = [layout::BUN, "--no-env-file"].iter().chain(arguments).map(|a| (*a).to_owned()).collect();
+    Start { command, env, directory: layout::WORK.into() }
 }
 
 /// The entry file of a package.
 pub(in crate::gate) fn entry(plan: &Plan) -> String {
-    format!("packages/{}/src/index.ts", plan.primitive)
+    layout::entry(&plan.primitive)
 }
 
 /// Runs the service and asks it everything.
