@@ -168,7 +168,10 @@ impl State {
             }
             ("PATCH", ["apis", "flywheel.prim.sh", "v1alpha1", "namespaces", _, _, _, "status"]) => {
                 if let Some(object) = self.objects.get_mut(seen.path.trim_end_matches("/status")) {
-                    object["status"] = seen.json()["status"].clone();
+                    match seen.content_type.as_str() {
+                        "application/merge-patch+json" => merge(object, &seen.json()),
+                        _ => object["status"] = seen.json()["status"].clone(),
+                    }
                 }
                 (StatusCode::OK, seen.json())
             }
@@ -190,6 +193,23 @@ impl State {
         let below = format!("{path}/");
         let items: Vec<_> = self.objects.iter().filter(|(at, _)| at.starts_with(&below)).map(|(_, object)| object).collect();
         json!({ "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "List", "metadata": { "resourceVersion": self.version.to_string() }, "items": items })
+    }
+}
+
+/// A JSON merge patch (RFC 7386).
+fn merge(object: &mut Value, patch: &Value) {
+    let Value::Object(fields) = patch else {
+        *object = patch.clone();
+        return;
+    };
+    if !object.is_object() {
+        *object = json!({});
+    }
+    for (name, value) in fields {
+        match value {
+            Value::Null => drop(object.as_object_mut().and_then(|o| o.remove(name))),
+            value => merge(&mut object[name.as_str()], value),
+        }
     }
 }
 

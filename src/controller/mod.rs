@@ -17,6 +17,7 @@ pub mod leadership;
 pub mod lease;
 pub mod limits;
 pub mod objects;
+pub mod packages;
 pub mod secrets;
 pub mod server;
 pub mod status;

@@ -87,6 +87,13 @@ pub enum Action {
     RemoveObject(ObjectName),
     /// Has the Factory looked at: its repository changed.
     PokeFactory,
+    /// Takes packages off the Factory's list of retained ones.
+    DropRetained {
+        /// The Factory.
+        factory: ObjectName,
+        /// The packages.
+        ids: Vec<String>,
+    },
     /// Lets the object itself go: takes our finalizer away. Irreversible.
     Release,
 }
@@ -154,7 +161,8 @@ impl Action {
             | Self::CreateObject(_)
             | Self::ApplyObject(_)
             | Self::RemoveObject(_)
-            | Self::PokeFactory => false,
+            | Self::PokeFactory
+            | Self::DropRetained { .. } => false,
         }
     }
 
@@ -180,6 +188,7 @@ impl Action {
             Self::ApplyObject(_) => "apply_object",
             Self::RemoveObject(_) => "remove_object",
             Self::PokeFactory => "poke_factory",
+            Self::DropRetained { .. } => "drop_retained",
             Self::Release => "release",
         }
     }
