@@ -61,6 +61,7 @@ pub struct RepositorySpec {
     pub owner: String,
     /// The repository's name.
     #[schemars(length(max = 100), regex(pattern = "^[A-Za-z0-9_.-]+$"))]
+    #[x_kube(validation = Rule::new("self != '.' && self != '..'").message("a repository can't be named . or .."))]
     pub name: String,
     /// The branch that is the truth.
     #[serde(default = "main_branch")]
