@@ -3,8 +3,8 @@
 //! first attempt is among the process's first instructions.
 
 use std::{
-    io::{ErrorKind, Write},
-    net::{SocketAddr, TcpStream},
+    io::{self, ErrorKind, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
     process::ExitCode,
     thread,
     time::{Duration, Instant},
@@ -19,6 +19,9 @@ const ATTEMPT: Duration = Duration::from_millis(50);
 /// Pause between attempts that failed at once.
 const PAUSE: Duration = Duration::from_millis(2);
 
+/// A question that a cluster's DNS server answers itself: who serves its zone.
+const QUESTION: &[u8] = b"\x00\x00\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07cluster\x05local\x00\x00\x06\x00\x01";
+
 /// What to try.
 #[derive(Debug, Subcommand)]
 pub enum ProbeCommand {
@@ -26,6 +29,9 @@ pub enum ProbeCommand {
     Window {
         /// Where to: IP:port.
         target: SocketAddr,
+        /// Asks a DNS server by UDP instead, each time from another port.
+        #[arg(long)]
+        udp: bool,
         /// For how many seconds.
         #[arg(long = "for", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=300))]
         seconds: u64,
@@ -52,22 +58,42 @@ pub struct Window {
 
 /// Runs, and prints one JSON object.
 pub fn run(command: &ProbeCommand) -> anyhow::Result<ExitCode> {
-    let ProbeCommand::Window { target, seconds } = command;
-    let window = measure(*target, Duration::from_secs(*seconds));
+    let ProbeCommand::Window { target, udp, seconds } = command;
+    let attempt = if *udp { ask } else { connect };
+    let window = measure(*target, Duration::from_secs(*seconds), attempt);
     serde_json::to_writer(std::io::stdout(), &window)?;
     std::io::stdout().write_all(b"\n")?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// Makes a connection.
+pub fn connect(target: SocketAddr) -> io::Result<()> {
+    TcpStream::connect_timeout(&target, ATTEMPT).map(drop)
+}
+
+/// Asks a DNS server a question, and hears any answer to it.
+pub fn ask(server: SocketAddr) -> io::Result<()> {
+    // A new port, so that no state of an earlier exchange lets this one through.
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    socket.set_read_timeout(Some(ATTEMPT))?;
+    socket.connect(server)?;
+    socket.send(QUESTION)?;
+    let mut answer = [0; 512];
+    let length = socket.recv(&mut answer)?;
+    // Its first two bytes are the question's; the next bit says that it is none.
+    let is_answer = length > 2 && answer[..2] == QUESTION[..2] && answer[2] & 0x80 != 0;
+    if is_answer { Ok(()) } else { Err(ErrorKind::InvalidData.into()) }
+}
+
 /// Tries `target` for `span`.
-pub fn measure(target: SocketAddr, span: Duration) -> Window {
+pub fn measure(target: SocketAddr, span: Duration, attempt: impl Fn(SocketAddr) -> io::Result<()>) -> Window {
     let start = Instant::now();
     let elapsed = || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     let mut window = Window::default();
     while start.elapsed() < span {
         window.attempts += 1;
-        match TcpStream::connect_timeout(&target, ATTEMPT) {
-            Ok(_) => {
+        match attempt(target) {
+            Ok(()) => {
                 window.successes += 1;
                 window.last_success_ms = Some(elapsed());
                 thread::sleep(PAUSE);
@@ -75,7 +101,7 @@ pub fn measure(target: SocketAddr, span: Duration) -> Window {
             Err(error) => {
                 window.first_failure_ms.get_or_insert_with(elapsed);
                 // A refusal comes at once; a dropped packet has waited already.
-                if error.kind() != ErrorKind::TimedOut {
+                if !matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) {
                     thread::sleep(PAUSE);
                 }
             }
@@ -92,13 +118,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_dns_server_is_heard_and_nobody_is_not() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let target = socket.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let mut question = [0; 512];
+            for answers in [true, false, true] {
+                let (length, from) = socket.recv_from(&mut question).unwrap();
+                assert_eq!(&question[..length], QUESTION);
+                question[2] |= if answers { 0x80 } else { 0 };
+                socket.send_to(&question[..length], from).unwrap();
+            }
+        });
+        assert!(ask(target).is_ok());
+        assert_eq!(ask(target).unwrap_err().kind(), ErrorKind::InvalidData, "a question is no answer");
+        assert!(ask(target).is_ok());
+        server.join().unwrap();
+        assert!(ask(target).is_err(), "the port is closed");
+    }
+
+    #[test]
     fn a_port_that_closes_has_a_window() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let target = listener.local_addr().unwrap();
-        let open = measure(target, Duration::from_millis(50));
+        let open = measure(target, Duration::from_millis(50), connect);
         assert!(open.successes > 0 && open.first_failure_ms.is_none(), "{open:?}");
         drop(listener);
-        let closed = measure(target, Duration::from_millis(50));
+        let closed = measure(target, Duration::from_millis(50), connect);
         assert!(closed.successes == 0 && closed.last_success_ms.is_none() && closed.first_failure_ms.is_some(), "{closed:?}");
     }
 }

@@ -76,7 +76,7 @@ pub struct ActionLabels {
 /// What became of a webhook delivery.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct DeliveryLabel {
-    /// `accepted`, `bad_signature` or `unknown_factory`.
+    /// `accepted`, `duplicate`, `bad_signature` or `unknown_factory`.
     pub result: &'static str,
 }
 

@@ -156,7 +156,10 @@ impl State {
             }
             ("PATCH", ["apis", "flywheel.prim.sh", "v1alpha1", "namespaces", _, _, _, "status"]) => {
                 if let Some(object) = self.objects.get_mut(seen.path.trim_end_matches("/status")) {
-                    object["status"] = seen.json()["status"].clone();
+                    match seen.content_type.as_str() {
+                        "application/merge-patch+json" => merge(object, &seen.json()),
+                        _ => object["status"] = seen.json()["status"].clone(),
+                    }
                 }
                 (StatusCode::OK, seen.json())
             }
@@ -238,23 +241,6 @@ impl State {
     }
 }
 
-/// A JSON merge patch (RFC 7386); near enough to server-side apply for what tests
-/// look at.
-fn merge(object: &mut Value, patch: &Value) {
-    match (object, patch) {
-        (Value::Object(object), Value::Object(patch)) => {
-            for (key, value) in patch {
-                if value.is_null() {
-                    object.remove(key);
-                } else {
-                    merge(object.entry(key.clone()).or_insert(json!({})), value);
-                }
-            }
-        }
-        (object, patch) => *object = patch.clone(),
-    }
-}
-
 impl State {
     /// The objects of a collection that have the labels asked for.
     fn list(&self, seen: &Seen) -> Value {
@@ -279,6 +265,23 @@ fn has_labels(object: &Value, selector: &str) -> bool {
         let (key, value) = part.split_once('=').expect("a selector of equalities");
         object["metadata"]["labels"][key] == value
     })
+}
+
+/// A JSON merge patch (RFC 7386).
+fn merge(object: &mut Value, patch: &Value) {
+    let Value::Object(fields) = patch else {
+        *object = patch.clone();
+        return;
+    };
+    if !object.is_object() {
+        *object = json!({});
+    }
+    for (name, value) in fields {
+        match value {
+            Value::Null => drop(object.as_object_mut().and_then(|o| o.remove(name))),
+            value => merge(&mut object[name.as_str()], value),
+        }
+    }
 }
 
 /// What an API server says with an error code.

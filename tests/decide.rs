@@ -1,7 +1,8 @@
 //! What a Factory's checks come to. No clock, no client: a test makes what was
 //! seen and looks at the decision. `reasons.rs` has one row per reason that a
-//! decision can give; `random.rs` holds the invariants over anything seen.
+//! decision can give, `packages.rs` what becomes of each package; `random.rs` holds the invariants over anything seen.
 
+mod packages;
 mod random;
 mod reasons;
 
@@ -10,8 +11,8 @@ use std::time::Duration;
 use flywheel::{
     api::conditions::{ConditionType, Statement},
     decide::{
-        Decision,
-        factory::{ForgeSeen, Now, Part, Seen, WebhookSeen},
+        Decision, ObjectName,
+        factory::{ForgeSeen, Now, PackagesSeen, Part, Seen, WebhookSeen},
     },
     ports::forge::{BranchState, Protection, Repository},
 };
@@ -22,14 +23,21 @@ use crate::{fixtures, world};
 /// Everything is good.
 fn good() -> Seen {
     Seen {
+        factory: factory(),
         spec: fixtures::spec(),
         previous: Default::default(),
         credentials: Vec::new(),
         forge: Part::Seen(good_forge()),
         dns: Part::Seen(7),
         edge: Part::Seen(Vec::new()),
+        packages: Part::Seen(PackagesSeen::default()),
         webhook: WebhookSeen::default(),
     }
+}
+
+fn factory() -> ObjectName {
+    let (namespace, name) = fixtures::FACTORY;
+    ObjectName { api_version: "flywheel.prim.sh/v1alpha1", kind: "Factory", namespace: namespace.into(), name: name.into() }
 }
 
 fn good_forge() -> ForgeSeen {

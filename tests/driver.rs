@@ -4,6 +4,7 @@
 //! the pass. Read `passes.rs` next.
 
 mod failures;
+mod packages;
 mod passes;
 mod webhook_judged;
 

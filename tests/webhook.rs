@@ -52,6 +52,26 @@ async fn a_signed_delivery_pokes_its_factory() {
 }
 
 #[tokio::test]
+async fn the_same_delivery_pokes_once() {
+    let mut run = Run::new();
+    run.pass().await.result.unwrap();
+    let router = webhook::router(run.cx.clone());
+    let signature = sign(world::forge::WEBHOOK_SECRET, b"{}");
+    let id = "f1a7b4f2-0000-4000-8000-000000000001";
+    let sent = |header: &str, signature: &str| {
+        let mut request = delivery("/webhook/flywheel/prim", b"{}".to_vec(), signature);
+        request.headers_mut().insert(axum::http::HeaderName::try_from(header).unwrap(), id.parse().unwrap());
+        ask(router.clone(), request)
+    };
+    assert_eq!(sent("X-Gitea-Delivery", &sign("guess", b"{}")).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(sent("X-Gitea-Delivery", &signature).await.0, StatusCode::ACCEPTED);
+    assert_eq!(run.pokes.len(), 1);
+    assert_eq!(sent("X-GitHub-Delivery", &signature).await.0, StatusCode::ACCEPTED);
+    assert_eq!(run.pokes.len(), 1, "no second poke");
+    assert!(deliveries(&run, "accepted") && deliveries(&run, "duplicate") && deliveries(&run, "bad_signature"));
+}
+
+#[tokio::test]
 async fn an_unsigned_delivery_learns_nothing() {
     let mut run = Run::new();
     run.pass().await.result.unwrap();

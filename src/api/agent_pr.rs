@@ -45,6 +45,7 @@ pub struct AgentPRSpec {
     /// The change itself, up to 200 KiB in all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 200))]
+    #[x_kube(validation = Rule::new("self.map(f, has(f.content) ? size(f.content) : 0).sum() <= 204800").message("the files have more than 204800 characters in all: put the change into a ConfigMap and name it as manifestRef"))]
     pub files: Option<Vec<File>>,
     /// The change by reference, for what is larger.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -27,6 +27,7 @@ use super::{primitive::Stage, references::SecretReference};
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason"}"#,
     printcolumn = r#"{"name":"Repository","type":"string","jsonPath":".status.repository"}"#,
     printcolumn = r#"{"name":"Zone","type":"string","jsonPath":".spec.dns.zone"}"#,
+    printcolumn = r#"{"name":"Packages","type":"integer","jsonPath":".status.packages"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
     printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type=='Ready')].message"}"#
 )]
@@ -60,6 +61,7 @@ pub struct RepositorySpec {
     pub owner: String,
     /// The repository's name.
     #[schemars(length(max = 100), regex(pattern = "^[A-Za-z0-9_.-]+$"))]
+    #[x_kube(validation = Rule::new("self != '.' && self != '..'").message("a repository can't be named . or .."))]
     pub name: String,
     /// The branch that is the truth.
     #[serde(default = "main_branch")]
@@ -207,9 +209,16 @@ pub struct FactoryStatus {
     /// Newest commit of the base branch that was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_sha: Option<String>,
+    /// How many packages that commit has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packages: Option<i64>,
+    /// Packages whose Primitive was deleted and retained, with their git tree: none
+    /// is made for them again before that is another.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub retained: BTreeMap<String, String>,
     /// `Ready`, `Reconciling` or `Stalled` while true, and one per part:
     /// `CredentialsReady`, `ForgeReady`, `BranchProtected`, `WebhookReady`,
-    /// `DnsReady`, `EdgeReady`.
+    /// `DnsReady`, `EdgeReady`; `PackagesAdopted` advises.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

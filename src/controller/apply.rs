@@ -1,7 +1,7 @@
 //! Carries out a decision's actions through the ports: one match, in order, up to
 //! the first failure. It chooses nothing.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{connections::Connection, context::Context, gate_run, objects};
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     telemetry::ActionLabels,
 };
 use kube::runtime::reflector::ObjectRef;
+use serde_json::json;
 
 /// The connections that observing an object made, for acting on it.
 #[derive(Default)]
@@ -96,6 +97,11 @@ async fn one(action: &Action, hands: &Hands, cx: &Context) -> Result<Receipt, Po
         Action::PokeFactory => {
             let (namespace, name) = hands.factory.as_ref().ok_or_else(no_hand)?;
             cx.poke(ObjectRef::new(name).within(namespace));
+        }
+        // By merge: no server-side apply of ours drops what another manager wrote.
+        Action::DropRetained { factory, ids } => {
+            let retained: BTreeMap<_, ()> = ids.iter().map(|id| (id, ())).collect();
+            objects::merge_status(factory, &json!({ "status": { "retained": retained } }), &cx.client).await?;
         }
         Action::Release => {
             let own = hands.object.as_ref().ok_or_else(no_hand)?;

@@ -30,12 +30,16 @@ const PACKAGES: &str = "packages";
 /// What is kept of each kind; the whole is dropped when it is reached.
 const KEPT: usize = 256;
 
-/// What was read, by repository.
+/// What was read, by repository and id.
+type Kept<T> = Mutex<HashMap<(String, Sha), T>>;
+
+/// What was read.
 #[derive(Default)]
 pub struct CodeCache {
-    commits: Mutex<HashMap<(String, Sha), Commit>>,
-    roots: Mutex<HashMap<(String, Sha), Arc<Vec<Entry>>>>,
-    packages: Mutex<HashMap<(String, Sha), Arc<Vec<SourceFile>>>>,
+    commits: Kept<Commit>,
+    roots: Kept<Arc<Vec<Entry>>>,
+    packages: Kept<Arc<Vec<SourceFile>>>,
+    documents: Kept<Arc<str>>,
 }
 
 /// A factory repository.
@@ -52,6 +56,17 @@ pub struct Package {
     pub tree: Sha,
     /// Its files, by path from the repository's root.
     pub entries: Vec<Entry>,
+}
+
+impl Package {
+    /// Its prim.yaml; whatever else is called so is none.
+    pub fn document(&self) -> Option<&Entry> {
+        let is = |entry: &&Entry| {
+            let rest = entry.path.strip_prefix("packages/").and_then(|path| path.split_once('/'));
+            rest.is_some_and(|(_, file)| file == "prim.yaml") && matches!(entry.kind, EntryKind::File | EntryKind::Executable)
+        };
+        self.entries.iter().find(is)
+    }
 }
 
 impl<'a> Source<'a> {
@@ -108,6 +123,22 @@ impl<'a> Source<'a> {
             }
         }
         Ok(packages)
+    }
+
+    /// The text of a package's prim.yaml alone, or why it can't be one.
+    pub async fn document(&self, package: &Package) -> Result<Result<Arc<str>, String>, PortError> {
+        let Some(entry) = package.document() else { return Ok(Err("is not there".into())) };
+        if usize::try_from(entry.size).map_or(true, |size| size > MAX_FILE) {
+            return Ok(Err(format!("has {} bytes, and {MAX_FILE} at most are taken", entry.size)));
+        }
+        let key = (self.repository.clone(), entry.sha.clone());
+        if let Some(known) = kept(&self.cx.code.documents, &key) {
+            return Ok(Ok(known));
+        }
+        let content = self.connection.ask(self.cx, |forge| async move { forge.blob(&entry.sha, MAX_FILE).await }).await?;
+        let text: Arc<str> = String::from_utf8_lossy(&content).into();
+        keep(&self.cx.code.documents, key, text.clone());
+        Ok(Ok(text))
     }
 
     /// A package's files, links and submodules among them, each with its mode.

@@ -12,14 +12,16 @@ use super::{
     connections::{self, Connection},
     context::Context,
     driver::{Kind, StatusFields},
+    packages,
 };
 use crate::{
     api::{
+        API_VERSION,
         factory::{Factory, FactorySpec, FactoryStatus},
         names::Branch,
     },
     decide::{
-        self, Decision,
+        self, Decision, ObjectName,
         factory::{ForgeSeen, Now, Part, Seen},
     },
     ports::{
@@ -57,19 +59,29 @@ impl Kind for Factory {
         let dns_client = connections::dns(self, cx).await.map_or_else(|error| note(&mut credentials, error), Some);
         let edge_client = connections::edge(self, cx).await.map_or_else(|error| note(&mut credentials, error), Some);
 
+        // Before the branch is looked at, see there.
+        let primitives = packages::primitives(self, cx).await;
         let hands = Hands { forge: forge_client.as_ref().and_then(Connection::client), ..Hands::default() };
         let (forge, dns, edge) = futures::join!(
-            part(forge_client, cx, |client| see_forge(client, &self.spec)),
-            part(dns_client, cx, see_dns),
-            part(edge_client, cx, see_edge),
+            part(forge_client.as_ref(), cx, |client| see_forge(client, &self.spec)),
+            part(dns_client.as_ref(), cx, see_dns),
+            part(edge_client.as_ref(), cx, see_edge),
         );
         let head = match &forge {
             Part::Seen(forge) => Some(&forge.base.head),
             Part::Failed(_) | Part::NotChecked => None,
         };
+        let packages = match (forge_client.as_ref().zip(head), primitives) {
+            (None, _) => Part::NotChecked,
+            (Some(_), Err(error)) => Part::Failed(error),
+            (Some((connection, head)), Ok(primitives)) => {
+                packages::see(self, head, connection, primitives, cx).await.map_or_else(Part::Failed, Part::Seen)
+            }
+        };
         let webhook = cx.deliveries.observe(&namespace, &name, head, now.at);
         let previous = self.status.clone().unwrap_or_default();
-        Ok((Seen { spec: self.spec.clone(), previous, credentials, forge, dns, edge, webhook }, hands))
+        let factory = ObjectName { api_version: API_VERSION, kind: Self::NAME, namespace, name };
+        Ok((Seen { factory, spec: self.spec.clone(), previous, credentials, forge, dns, edge, packages, webhook }, hands))
     }
 
     fn decide(seen: &Seen, now: Now) -> Decision<FactoryStatus> {
@@ -103,7 +115,7 @@ fn note<T>(failures: &mut Vec<PortError>, error: PortError) -> Option<T> {
 
 /// Looks at one part: not without credentials, not with settings that can't be
 /// used, not while its server asks to wait.
-async fn part<C, T, F>(connection: Option<Connection<C>>, cx: &Context, look: impl FnOnce(Arc<C>) -> F) -> Part<T>
+async fn part<C, T, F>(connection: Option<&Connection<C>>, cx: &Context, look: impl FnOnce(Arc<C>) -> F) -> Part<T>
 where
     C: ?Sized,
     F: Future<Output = Result<T, PortError>>,

@@ -67,7 +67,7 @@ struct Sighting {
 
 /// What one attempt came to.
 enum Attempt {
-    Held(Held),
+    Held(Box<Held>),
     Foreign(Sighting),
     /// Another claimant wrote first; look again.
     Overtaken,
@@ -133,7 +133,7 @@ impl Claimant {
             match self.attempt(seen.as_ref()).await {
                 Ok(Attempt::Held(held)) => {
                     tracing::info!(lease = NAME, namespace = self.namespace, identity = self.identity, "this process leads");
-                    return held;
+                    return *held;
                 }
                 Ok(Attempt::Overtaken) => {}
                 Ok(Attempt::Foreign(now)) => {
@@ -166,7 +166,7 @@ impl Claimant {
         {
             return Ok(Attempt::Foreign(now));
         }
-        Ok(self.write(there).await?.map_or(Attempt::Overtaken, Attempt::Held))
+        Ok(self.write(there).await?.map_or(Attempt::Overtaken, |held| Attempt::Held(Box::new(held))))
     }
 
     /// Writes the Lease as ours, over `before` and nothing newer; nothing where

@@ -20,6 +20,7 @@ pub mod lease;
 pub mod limits;
 pub mod manifest;
 pub mod objects;
+pub mod packages;
 pub mod proposal;
 pub mod scanner;
 pub mod secrets;

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 use super::{
     context::Context,
-    deliveries::{self, Verdict},
+    deliveries::{self, Sent, Verdict},
     server,
 };
 use crate::telemetry::DeliveryLabel;
@@ -27,6 +27,9 @@ const BODY_LIMIT: usize = 1024 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// HMAC-SHA256 of the body; Gitea sends GitHub's header too.
 const SIGNATURE: &str = "x-hub-signature-256";
+
+/// What a delivery is called, by Gitea and GitHub; the same where both are sent.
+const IDS: [&str; 2] = ["x-gitea-delivery", "x-github-delivery"];
 
 /// Serves until `shutdown`.
 pub async fn serve(listener: TcpListener, cx: Arc<Context>, shutdown: impl Future<Output = ()> + Send + 'static) {
@@ -44,7 +47,8 @@ async fn deliver(
     headers: HeaderMap,
     body: Body,
 ) -> StatusCode {
-    let signature = headers.get(SIGNATURE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let signature = text(SIGNATURE).unwrap_or_default();
     // Who does not even claim to have signed need not be listened to.
     let body = if deliveries::is_signature(signature) {
         match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await {
@@ -55,9 +59,12 @@ async fn deliver(
     } else {
         Bytes::new()
     };
-    let verdict = cx.deliveries.deliver(&namespace, &factory, &body, signature, cx.clock.now());
+    let sent = Sent { id: IDS.into_iter().find_map(text), body: &body, signature };
+    let verdict = cx.deliveries.deliver(&namespace, &factory, &sent, cx.clock.now());
     let (label, status) = match verdict {
         Verdict::Accepted => ("accepted", StatusCode::ACCEPTED),
+        // To the forge it arrived, as the first one did.
+        Verdict::Duplicate => ("duplicate", StatusCode::ACCEPTED),
         Verdict::BadSignature => ("bad_signature", StatusCode::UNAUTHORIZED),
         // The same answer: nobody unsigned learns which Factories there are.
         Verdict::UnknownFactory => ("unknown_factory", StatusCode::UNAUTHORIZED),

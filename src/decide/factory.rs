@@ -2,6 +2,7 @@
 //! need, and when to look again. Observing is `controller/factory.rs`; the webhook
 //! is judged in `factory/webhook.rs`.
 
+mod packages;
 mod webhook;
 
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{Action, Decision, retry};
+use super::{Action, Decision, ObjectName, retry};
 use crate::{
     api::{
         conditions::{ConditionType, Reason, Statement, Truth},
@@ -21,6 +22,7 @@ use crate::{
     },
 };
 
+pub use packages::{AT_ONCE, PackagesSeen};
 pub use webhook::DELIVERY_GRACE;
 
 /// The label every pull request of Flywheel carries.
@@ -29,6 +31,8 @@ pub const PULL_REQUEST_LABEL: &str = "agent-pr";
 /// Everything a decision about a Factory looks at.
 #[derive(Debug)]
 pub struct Seen {
+    /// Which one.
+    pub factory: ObjectName,
     /// What the user wants.
     pub spec: FactorySpec,
     /// What was said last time.
@@ -41,6 +45,8 @@ pub struct Seen {
     pub dns: Part<u32>,
     /// Host names routed by the edge.
     pub edge: Part<Vec<String>>,
+    /// The base branch's packages.
+    pub packages: Part<PackagesSeen>,
     /// What came in from the forge by itself.
     pub webhook: WebhookSeen,
 }
@@ -93,6 +99,7 @@ pub struct Now {
 pub fn decide(seen: &Seen, now: Now) -> Decision<FactoryStatus> {
     let required = [credentials(seen), forge(seen), protection(seen), dns(seen), edge(seen)];
     let (webhook, webhook_again) = webhook::judge(seen, now);
+    let packages = packages::judge(seen);
 
     let mut statements = summary(&required);
     let failing_since = previous(seen, ConditionType::Ready).filter(|c| c.status == "False").map(|c| c.last_transition_time.0);
@@ -101,13 +108,17 @@ pub fn decide(seen: &Seen, now: Now) -> Decision<FactoryStatus> {
         .filter_map(|finding| finding.class)
         // Of several Secrets the finding has the worst class alone.
         .chain(seen.credentials.iter().map(|error| error.class))
+        .chain(packages.class)
         .map(|class| retry::delay(class, failing_since, now.at))
         .chain(webhook_again)
+        .chain(packages.again)
         .fold(now.resync, Duration::min);
     statements.extend(required.into_iter().map(|finding| finding.statement));
-    statements.push(webhook);
+    statements.extend([webhook, packages.statement]);
 
-    Decision { actions: actions(seen), status: status(seen), statements, again }
+    let status = FactoryStatus { retained: packages.retained, packages: packages.count, ..status(seen) };
+    let actions = actions(seen).into_iter().chain(packages.actions).collect();
+    Decision { actions, status, statements, again }
 }
 
 /// One part's statement, and the class of what is wrong with it.
@@ -272,7 +283,7 @@ fn status(seen: &Seen) -> FactoryStatus {
         Part::Seen(forge) => (Some(forge.account.clone()), Some(forge.base.head.to_string())),
         Part::Failed(_) | Part::NotChecked => (previous.account.clone(), previous.base_sha.clone()),
     };
-    FactoryStatus { observed_generation: None, repository: Some(repository_name(seen)), account, base_sha, conditions: Vec::new() }
+    FactoryStatus { repository: Some(repository_name(seen)), account, base_sha, ..FactoryStatus::default() }
 }
 
 fn repository_name(seen: &Seen) -> String {

@@ -88,6 +88,13 @@ pub enum Action {
     RemoveObject(ObjectName),
     /// Has the Factory looked at: its repository changed.
     PokeFactory,
+    /// Takes packages off the Factory's list of retained ones.
+    DropRetained {
+        /// The Factory.
+        factory: ObjectName,
+        /// The packages.
+        ids: Vec<String>,
+    },
     /// Lets the object itself go: takes our finalizer away. Irreversible.
     Release,
 }
@@ -163,7 +170,8 @@ impl Action {
             | Self::CreateObject(_)
             | Self::ApplyObject(_)
             | Self::RemoveObject(_)
-            | Self::PokeFactory => false,
+            | Self::PokeFactory
+            | Self::DropRetained { .. } => false,
         }
     }
 
@@ -189,6 +197,7 @@ impl Action {
             Self::ApplyObject(_) => "apply_object",
             Self::RemoveObject(_) => "remove_object",
             Self::PokeFactory => "poke_factory",
+            Self::DropRetained { .. } => "drop_retained",
             Self::Release => "release",
         }
     }

@@ -22,4 +22,4 @@ pub use names::{camel, constant, singular, words};
 pub use notes::{Assumption, Problem};
 pub use path::{Path, Segment};
 pub use pricing::{Price, PriceError, PricingRow, RoutePrice};
-pub use read::{from_value, read};
+pub use read::{from_value, read, value};

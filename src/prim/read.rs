@@ -14,11 +14,14 @@ use crate::api::names::PrimitiveId;
 /// Reads YAML, of which JSON is a part. All problems come at once; a text that
 /// is no YAML has one.
 pub fn read(text: &str) -> Result<Document, Vec<Problem>> {
+    from_value(value(text).map_err(|problem| vec![problem])?)
+}
+
+/// A text as the value that [`from_value`] takes, whatever is in it.
+pub fn value(text: &str) -> Result<Value, Problem> {
     let options = serde_saphyr::options! { with_snippet: false };
-    match serde_saphyr::from_str_with_options::<Value>(text, options) {
-        Ok(value) => from_value(value),
-        Err(error) => Err(vec![Problem { path: String::new(), text: format!("is not YAML: {error}") }]),
-    }
+    serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| Problem { path: String::new(), text: format!("is not YAML: {error}") })
 }
 
 /// Reads a document that is parsed already: what a Primitive holds.

@@ -54,13 +54,21 @@ const FACTORY_REF: &str = "factoryRef can't change";
 const CHANGE: &str = "a change can't be edited";
 const FILES: &str = "exactly one of files and manifestRef is required";
 const PATH: &str = "path must not have . or .. in it";
+const SIZE: &str = "the files have more than 204800 characters in all";
+const REPOSITORY_NAME: &str = "a repository can't be named . or ..";
 const RUN: &str = "a run can't be edited";
 const TARGET: &str = "exactly one of agentPR, manifestRef and url is required";
 const DEPLOYED: &str = "primitive and commit are required with url, and go with nothing else";
 const LAYER: &str = "layer Unit tests an agentPR or a manifestRef, and all others a url";
 
 fn factory_creates() -> Vec<Row> {
-    vec![("/spec/dns/rfc2136", Value::Null, Some(RFC2136)), ("/spec/dns/provider", json!("Rfc2136"), None)]
+    vec![
+        ("/spec/dns/rfc2136", Value::Null, Some(RFC2136)),
+        ("/spec/dns/provider", json!("Rfc2136"), None),
+        ("/spec/repository/name", json!("."), Some(REPOSITORY_NAME)),
+        ("/spec/repository/name", json!(".."), Some(REPOSITORY_NAME)),
+        ("/spec/repository/name", json!("..."), None),
+    ]
 }
 
 fn factory_updates() -> Vec<Row> {
@@ -91,7 +99,14 @@ fn primitive_updates() -> Vec<Row> {
 
 fn agent_pr_creates() -> Vec<Row> {
     let reference = json!({ "name": "m", "digest": format!("sha256:{}", "0".repeat(64)) });
+    let files = |sizes: &[usize]| -> Value {
+        let file = |(n, size): (usize, &usize)| json!({ "path": format!("packages/search/{n}.ts"), "content": "x".repeat(*size) });
+        sizes.iter().enumerate().map(file).chain([json!({ "path": "packages/search/gone.ts" })]).collect()
+    };
     vec![
+        ("/spec/files", files(&[204_800, 0]), None),
+        ("/spec/files", files(&[204_800, 1]), Some(SIZE)),
+        ("/spec/files", files(&[50_000; 5]), Some(SIZE)),
         ("/spec/files", Value::Null, Some(FILES)),
         ("/spec/manifestRef", reference, Some(FILES)),
         ("/spec/files/0/path", json!("packages/../.github/workflows/ci.yml"), Some(PATH)),
@@ -163,7 +178,7 @@ fn gate_run_rules() {
 /// A rule added to a type must get its rows here.
 #[test]
 fn no_rule_is_without_rows() {
-    let known = [REPOSITORY, ZONE, RFC2136, NAME, RESERVED, FACTORY_REF, CHANGE, FILES, PATH, RUN, TARGET];
+    let known = [REPOSITORY, ZONE, RFC2136, NAME, RESERVED, FACTORY_REF, CHANGE, FILES, PATH, RUN, TARGET, SIZE, REPOSITORY_NAME];
     let mut found = Vec::new();
     for schema in [schema_of::<Factory>(), schema_of::<Primitive>(), schema_of::<AgentPR>(), schema_of::<GateRun>()] {
         messages(&schema, &mut found);

@@ -1,6 +1,6 @@
 //! Invariants over whatever may be seen: random worlds, random pasts.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use flywheel::{
     api::{
@@ -10,7 +10,7 @@ use flywheel::{
     controller::{driver::StatusFields, status},
     decide::{
         audit,
-        factory::{Part, Seen, WebhookSeen, decide},
+        factory::{PackagesSeen, Part, Seen, WebhookSeen, decide},
     },
     ports::{
         error::{Class, PortError},
@@ -18,9 +18,15 @@ use flywheel::{
     },
 };
 use jiff::Timestamp;
-use proptest::{collection::vec, option, prelude::*, sample::select};
+use proptest::{
+    collection::{btree_map, vec},
+    option,
+    prelude::*,
+    sample::select,
+};
+use serde_json::json;
 
-use super::{at, good_forge, said};
+use super::{at, factory, good_forge, said};
 use crate::{fixtures, world};
 
 const NOW: i64 = 1_800_000_000;
@@ -87,7 +93,34 @@ struct Sight {
     forge: Look<Forge>,
     dns: Look<u32>,
     edge: Look<Vec<String>>,
+    packages: Look<Packages>,
     webhook: WebhookSeen,
+}
+
+/// A package: tree, the Factory of its Primitive, the tree it was retained at, its
+/// document's id, or that it was not read.
+type Package = (u64, Option<&'static str>, Option<u64>, Option<Result<&'static str, String>>);
+type Packages = BTreeMap<&'static str, Package>;
+
+fn packages() -> impl Strategy<Value = Packages> {
+    let package = (
+        1..3u64,
+        option::of(select(vec!["prim", "other"])),
+        option::of(1..3u64),
+        option::of(prop_oneof![select(vec!["a", "b", "www", "Bad"]).prop_map(Ok), "[a-z]{1,9}".prop_map(Err)]),
+    );
+    btree_map(select(vec!["a", "b", "www", "Bad"]), package, 0..4)
+}
+
+fn packages_seen(packages: Packages, retained_before: &BTreeMap<String, String>) -> PackagesSeen {
+    let mut seen = PackagesSeen { retained: retained_before.clone(), ..PackagesSeen::default() };
+    for (id, (tree, owner, retained, document)) in packages {
+        seen.trees.insert(id.into(), world::forge::sha(tree));
+        seen.primitives.extend(owner.map(|owner| (id.to_owned(), owner.to_owned())));
+        seen.retained.extend(retained.map(|tree| (id.to_owned(), world::forge::sha(tree).to_string())));
+        seen.documents.extend(document.map(|read| (id.to_owned(), read.map(|id| json!({ "id": id })))));
+    }
+    seen
 }
 
 prop_compose! {
@@ -100,14 +133,17 @@ prop_compose! {
         )),
         dns in look(any::<u32>()),
         edge in look(vec("[a-z]{1,5}", 0..3)),
+        packages in look(packages()),
         last_accepted in moment(), silent_move in moment(), refused in any::<bool>(),
     ) -> Sight {
-        Sight { credentials, forge, dns, edge, webhook: WebhookSeen { last_accepted, refused, silent_move } }
+        Sight { credentials, forge, dns, edge, packages, webhook: WebhookSeen { last_accepted, refused, silent_move } }
     }
 }
 
 fn seen(sight: Sight, previous: FactoryStatus) -> Seen {
+    let retained = previous.retained.clone();
     Seen {
+        factory: factory(),
         spec: fixtures::spec(),
         previous,
         credentials: sight.credentials.into_iter().map(|(class, reason, message)| PortError::new(class, reason, message)).collect(),
@@ -127,6 +163,7 @@ fn seen(sight: Sight, previous: FactoryStatus) -> Seen {
         }),
         dns: sight.dns.part(|serial| serial),
         edge: sight.edge.part(|hosts| hosts),
+        packages: sight.packages.part(|packages| packages_seen(packages, &retained)),
         webhook: sight.webhook,
     }
 }
@@ -159,6 +196,7 @@ proptest! {
         prop_assert_eq!(ready == Truth::True, parts_good, "Ready says what the parts say");
         prop_assert!(decision.again <= Duration::from_secs(600), "the resync is never put off");
         prop_assert!(said(&decision, ConditionType::WebhookReady).is_some());
+        prop_assert!(said(&decision, ConditionType::PackagesAdopted).is_some());
     }
 
     /// What a decision leaves behind must not by itself lead to another write.

@@ -11,8 +11,9 @@ use flywheel::{
     ports::error::{Class, PortError},
 };
 use jiff::Timestamp;
+use serde_json::json;
 
-use super::{at, good, said};
+use super::{at, good, packages::package, said};
 
 /// What is seen, and the one statement it must come to.
 struct Row {
@@ -37,7 +38,7 @@ fn forge_of(seen: &mut Seen) -> &mut flywheel::decide::factory::ForgeSeen {
 }
 
 fn rows() -> Vec<Row> {
-    use ConditionType::{BranchProtected, CredentialsReady, DnsReady, EdgeReady, ForgeReady, Ready, WebhookReady};
+    use ConditionType::{BranchProtected, CredentialsReady, DnsReady, EdgeReady, ForgeReady, PackagesAdopted, Ready, WebhookReady};
     use Truth::{False, True, Unknown};
     let row = |what, kind, status, reason, names, again, change| Row { what, change, kind, status, reason, names, again };
     vec![
@@ -102,6 +103,27 @@ fn rows() -> Vec<Row> {
         row("a delivery came", WebhookReady, True, Reason::Delivering, "arrive", 600, |s| {
             s.webhook.last_accepted = Some(Timestamp::from_second(NOW - 9).unwrap());
         }),
+        row("no package lacks its Primitive", PackagesAdopted, True, Reason::Verified, "every package of main", 600, |_| {}),
+        row("the packages were not looked at", PackagesAdopted, Unknown, Reason::NotChecked, "ForgeReady", 600, |s| {
+            s.packages = Part::NotChecked;
+        }),
+        row("the packages can't be listed", PackagesAdopted, False, Reason::Unreachable, "the forge", 5, |s| {
+            s.packages = Part::Failed(PortError::unreachable("the forge"));
+        }),
+        row("a package is adopted", PackagesAdopted, False, Reason::Waiting, "search", 1, |s| {
+            s.packages = Part::Seen(package("search", json!({ "id": "search" })));
+        }),
+        row(
+            "a package can't be adopted",
+            PackagesAdopted,
+            False,
+            Reason::Invalid,
+            "packages/search: prim.yaml has the id \"find\"",
+            600,
+            |s| {
+                s.packages = Part::Seen(package("search", json!({ "id": "find" })));
+            },
+        ),
     ]
 }
 
@@ -115,7 +137,8 @@ fn every_row_says_what_it_must() {
         assert_eq!((statement.status, statement.reason), (row.status, row.reason), "{}: {}", row.what, statement.message);
         assert!(statement.message.contains(row.names), "{}: {:?} is not in {:?}", row.what, row.names, statement.message);
         assert_eq!(decision.again.as_secs(), row.again, "{}: the next look", row.what);
-        let bad = row.status != Truth::True && row.kind != ConditionType::WebhookReady;
+        let advisory = [ConditionType::WebhookReady, ConditionType::PackagesAdopted];
+        let bad = row.status != Truth::True && !advisory.contains(&row.kind);
         let ready = said(&decision, ConditionType::Ready).unwrap();
         assert_eq!(ready.status == Truth::True, !bad, "{}: Ready", row.what);
     }
@@ -127,6 +150,7 @@ fn no_reason_of_decide_is_without_a_row() {
     let source = concat!(
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/decide/factory.rs")),
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/decide/factory/webhook.rs")),
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/decide/factory/packages.rs")),
     );
     let written: BTreeSet<_> = source
         .split("Reason::")

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use flywheel::{
     api::factory::Factory,
-    controller::{deliveries::Verdict, driver::Kind},
+    controller::{
+        deliveries::{Sent, Verdict},
+        driver::Kind,
+    },
 };
 use kube::runtime::controller::Action as Requeue;
 
@@ -15,7 +18,7 @@ use crate::{fixtures::FACTORY, webhook::sign, world};
 impl Run {
     fn deliver(&self, secret: &str) -> Verdict {
         let now = self.world.read(|w| w.now);
-        self.cx.deliveries.deliver(FACTORY.0, FACTORY.1, b"{}", &sign(secret, b"{}"), now)
+        self.cx.deliveries.deliver(FACTORY.0, FACTORY.1, &Sent { id: None, body: b"{}", signature: &sign(secret, b"{}") }, now)
     }
 
     fn commit(&self) {

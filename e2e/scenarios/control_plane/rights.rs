@@ -44,6 +44,8 @@ async fn the_controller_may_do_its_work_and_no_more() {
         ("flywheel", "patch", flywheel, "factories/status", "prim"),
         ("flywheel", "watch", flywheel, "gateruns", ""),
         ("flywheel", "patch", flywheel, "gateruns/status", "x"),
+        ("flywheel", "list", flywheel, "primitives", ""),
+        ("flywheel", "create", flywheel, "primitives", ""),
         ("flywheel", "get", "", "configmaps", "x"),
         ("flywheel-gates", "create", "batch", "jobs", ""),
         ("flywheel-gates", "list", "", "pods", ""),

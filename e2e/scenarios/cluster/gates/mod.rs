@@ -23,9 +23,10 @@ use kube::{
 };
 use serde_json::json;
 
+pub(super) use self::runner::classes;
 use self::{
     packages::{DOCUMENT, at, good, red, serving, serving_after, with},
-    runner::{Outcome, Run, classes, gate, plan},
+    runner::{Outcome, Run, gate, plan},
 };
 use super::bed::ready;
 use crate::support::PATIENCE;

@@ -94,7 +94,7 @@ impl Outcome {
 }
 
 /// The RuntimeClasses to try: the cluster's default, and gVisor where it is.
-pub(super) async fn classes(client: &Client) -> Vec<Option<String>> {
+pub(in crate::cluster) async fn classes(client: &Client) -> Vec<Option<String>> {
     let known: Api<RuntimeClass> = Api::all(client.clone());
     let gvisor = known.get_opt("gvisor").await.expect("RuntimeClasses").map(|c| c.name_any());
     if gvisor.is_none() {
