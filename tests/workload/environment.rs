@@ -9,7 +9,6 @@ use flywheel::{
     prim,
     telemetry::chain,
 };
-use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 
 use super::{Case, context, primitive};
@@ -33,7 +32,8 @@ fn granted(name: &str, keys: &[(&str, &str)]) -> Value {
 fn server(secrets: &[Value]) -> ApiServer {
     let api = ApiServer::default();
     for secret in secrets {
-        api.put(serde_json::from_value::<Secret>(secret.clone()).unwrap());
+        let text = |field: &str| secret["metadata"][field].as_str().unwrap();
+        api.put_object(&format!("/api/v1/namespaces/{}/secrets/{}", text("namespace"), text("name")), secret.clone());
     }
     api
 }

@@ -105,7 +105,10 @@ func values(images []image.Image) ([]byte, error) {
 				"allowedCIDRs": []string{bed.NodeIP + "/32", bed.ForgeIP + "/32"},
 				"service":      map[string]any{"clusterIP": forge.WebhookIP},
 			},
-			"edge":         map[string]any{"cidrs": []string{bed.NodeIP + "/32", bed.EdgeIP + "/32"}},
+			"edge": map[string]any{
+				"cidrs":        []string{bed.NodeIP + "/32", bed.EdgeIP + "/32"},
+				"serviceCIDRs": []string{bed.EdgeIP + "/32"},
+			},
 			"runtimeClass": map[string]any{"create": false},
 		})
 	}
