@@ -1,9 +1,9 @@
 //! An API server in memory, for the few requests that a pass makes: it hands out
-//! Secrets, takes status patches and Events, remembers every request, and fails
-//! on demand.
+//! Secrets, makes and lists objects, takes status patches and Events, has Leases
+//! with versions, remembers every request, and fails on demand.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -38,9 +38,10 @@ impl Seen {
 #[derive(Default)]
 struct State {
     secrets: HashMap<(String, String), Secret>,
-    objects: HashMap<String, Value>,
+    objects: BTreeMap<String, Value>,
     refusals: HashMap<String, StatusCode>,
     seen: Vec<Seen>,
+    version: u64,
 }
 
 /// The server; clones are the same one.
@@ -67,6 +68,32 @@ impl ApiServer {
     /// Stores any object, by its path; a status patch goes into it.
     pub fn put_object(&self, path: &str, object: Value) {
         self.with(|state| state.objects.insert(path.into(), object));
+    }
+
+    /// An object, by its path.
+    pub fn object(&self, path: &str) -> Option<Value> {
+        self.with(|state| state.objects.get(path).cloned())
+    }
+
+    /// Every object of a collection.
+    pub fn objects(&self, path: &str) -> Vec<Value> {
+        let below = format!("{path}/");
+        self.with(|state| state.objects.iter().filter(|(at, _)| at.starts_with(&below)).map(|(_, object)| object.clone()).collect())
+    }
+
+    /// Changes an object as somebody else would, or removes it.
+    pub fn edit(&self, path: &str, edit: impl FnOnce(Value) -> Option<Value>) {
+        self.with(|state| {
+            let object = state.objects.remove(path).expect("no such object to edit");
+            if let Some(object) = edit(object) {
+                state.store(path, object);
+            }
+        });
+    }
+
+    /// Deletes an object as somebody with kubectl would.
+    pub fn delete(&self, path: &str) {
+        self.with(|state| state.delete(path));
     }
 
     /// Removes a Secret.
@@ -127,10 +154,6 @@ impl State {
                     None => (StatusCode::NOT_FOUND, failure(StatusCode::NOT_FOUND)),
                 }
             }
-            ("GET", ["apis", "flywheel.prim.sh", ..]) => match self.objects.get(&seen.path) {
-                Some(object) => (StatusCode::OK, object.clone()),
-                None => (StatusCode::NOT_FOUND, failure(StatusCode::NOT_FOUND)),
-            },
             ("PATCH", ["apis", "flywheel.prim.sh", "v1alpha1", "namespaces", _, _, _, "status"]) => {
                 if let Some(object) = self.objects.get_mut(seen.path.trim_end_matches("/status")) {
                     object["status"] = seen.json()["status"].clone();
@@ -139,8 +162,107 @@ impl State {
             }
             ("POST", ["apis", "events.k8s.io", "v1", "namespaces", _, "events"]) => (StatusCode::CREATED, seen.json()),
             ("PATCH", ["apis", "events.k8s.io", "v1", "namespaces", _, "events", _]) => (StatusCode::OK, seen.json()),
+            (method, [.., "namespaces", _, _]) => self.collection(method, seen),
+            (method, [.., "namespaces", _, _, _]) => self.single(method, seen),
             _ => panic!("the controller made a request that no test expects: {seen:?}"),
         }
+    }
+
+    /// All objects of a kind in a namespace.
+    fn collection(&mut self, method: &str, seen: &Seen) -> (StatusCode, Value) {
+        match method {
+            "GET" => (StatusCode::OK, self.list(seen)),
+            "POST" => {
+                let object = seen.json();
+                let path = format!("{}/{}", seen.path, object["metadata"]["name"].as_str().expect("a name"));
+                if self.objects.contains_key(&path) {
+                    return (StatusCode::CONFLICT, refusal("AlreadyExists", StatusCode::CONFLICT));
+                }
+                (StatusCode::CREATED, self.store(&path, object))
+            }
+            _ => panic!("the controller made a request that no test expects: {seen:?}"),
+        }
+    }
+
+    /// One object.
+    fn single(&mut self, method: &str, seen: &Seen) -> (StatusCode, Value) {
+        let there = self.objects.get(&seen.path).cloned();
+        let apply = seen.content_type == "application/apply-patch+yaml";
+        let Some(mut object) = there else {
+            // Server-side apply makes what is not there.
+            return match method {
+                "PATCH" if apply => (StatusCode::CREATED, self.store(&seen.path, seen.json())),
+                _ => (StatusCode::NOT_FOUND, failure(StatusCode::NOT_FOUND)),
+            };
+        };
+        let sent = seen.json();
+        let version = &sent["metadata"]["resourceVersion"];
+        if !version.is_null() && *version != object["metadata"]["resourceVersion"] {
+            return (StatusCode::CONFLICT, failure(StatusCode::CONFLICT));
+        }
+        match method {
+            "GET" => (StatusCode::OK, object),
+            "PUT" => (StatusCode::OK, self.store(&seen.path, sent)),
+            "PATCH" => {
+                merge(&mut object, &sent);
+                let held = object["metadata"]["finalizers"].as_array().is_some_and(|f| !f.is_empty());
+                if !held && !object["metadata"]["deletionTimestamp"].is_null() {
+                    self.objects.remove(&seen.path);
+                    return (StatusCode::OK, object);
+                }
+                (StatusCode::OK, self.store(&seen.path, object))
+            }
+            "DELETE" => {
+                self.delete(&seen.path);
+                (StatusCode::OK, object)
+            }
+            _ => panic!("the controller made a request that no test expects: {seen:?}"),
+        }
+    }
+
+    /// Removes an object, or marks it where somebody holds it.
+    fn delete(&mut self, path: &str) {
+        let Some(mut object) = self.objects.remove(path) else { return };
+        if object["metadata"]["finalizers"].as_array().is_some_and(|f| !f.is_empty()) {
+            object["metadata"]["deletionTimestamp"] = json!("2027-01-15T08:00:00Z");
+            self.store(path, object);
+        }
+    }
+
+    /// Stores an object under a version of its own, and returns it.
+    fn store(&mut self, path: &str, mut object: Value) -> Value {
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.objects.insert(path.into(), object.clone());
+        object
+    }
+
+    fn list(&self, seen: &Seen) -> Value {
+        let below = format!("{}/", seen.path);
+        let query: HashMap<_, _> = url::form_urlencoded::parse(seen.query.as_bytes()).into_owned().collect();
+        let labels: Vec<_> =
+            query.get("labelSelector").into_iter().flat_map(|s| s.split(',')).map(|s| s.split_once('=').unwrap_or((s, ""))).collect();
+        let fits = |object: &Value| labels.iter().all(|(name, value)| object["metadata"]["labels"][name] == *value);
+        let items: Vec<_> =
+            self.objects.iter().filter(|(at, object)| at.starts_with(&below) && fits(object)).map(|(_, object)| object).collect();
+        json!({ "apiVersion": "v1", "kind": "List", "metadata": { "resourceVersion": self.version.to_string() }, "items": items })
+    }
+}
+
+/// A JSON merge patch (RFC 7386); near enough to server-side apply for what tests
+/// look at.
+fn merge(object: &mut Value, patch: &Value) {
+    match (object, patch) {
+        (Value::Object(object), Value::Object(patch)) => {
+            for (key, value) in patch {
+                if value.is_null() {
+                    object.remove(key);
+                } else {
+                    merge(object.entry(key.clone()).or_insert(json!({})), value);
+                }
+            }
+        }
+        (object, patch) => *object = patch.clone(),
     }
 }
 
@@ -153,6 +275,10 @@ fn failure(code: StatusCode) -> Value {
         StatusCode::UNPROCESSABLE_ENTITY => "Invalid",
         _ => "InternalError",
     };
+    refusal(reason, code)
+}
+
+fn refusal(reason: &str, code: StatusCode) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Status", "status": "Failure",
         "reason": reason, "code": code.as_u16(), "message": format!("the test says {code}"),
