@@ -156,7 +156,10 @@ impl State {
             }
             ("PATCH", ["apis", "flywheel.prim.sh", "v1alpha1", "namespaces", _, _, _, "status"]) => {
                 if let Some(object) = self.objects.get_mut(seen.path.trim_end_matches("/status")) {
-                    object["status"] = seen.json()["status"].clone();
+                    match seen.content_type.as_str() {
+                        "application/merge-patch+json" => merge(object, &seen.json()),
+                        _ => object["status"] = seen.json()["status"].clone(),
+                    }
                 }
                 (StatusCode::OK, seen.json())
             }
@@ -236,33 +239,48 @@ impl State {
         self.objects.insert(path.into(), object.clone());
         object
     }
+}
 
+impl State {
+    /// The objects of a collection that have the labels asked for.
     fn list(&self, seen: &Seen) -> Value {
-        let below = format!("{}/", seen.path);
         let query: HashMap<_, _> = url::form_urlencoded::parse(seen.query.as_bytes()).into_owned().collect();
-        let labels: Vec<_> =
-            query.get("labelSelector").into_iter().flat_map(|s| s.split(',')).map(|s| s.split_once('=').unwrap_or((s, ""))).collect();
-        let fits = |object: &Value| labels.iter().all(|(name, value)| object["metadata"]["labels"][name] == *value);
-        let items: Vec<_> =
-            self.objects.iter().filter(|(at, object)| at.starts_with(&below) && fits(object)).map(|(_, object)| object).collect();
-        json!({ "apiVersion": "v1", "kind": "List", "metadata": { "resourceVersion": self.version.to_string() }, "items": items })
+        let selector = query.get("labelSelector").cloned().unwrap_or_default();
+        let below =
+            |path: &str| path.strip_prefix(&seen.path).and_then(|rest| rest.strip_prefix('/')).is_some_and(|name| !name.contains('/'));
+        let secrets = self.secrets.iter().map(|((namespace, name), secret)| {
+            (format!("/api/v1/namespaces/{namespace}/secrets/{name}"), serde_json::to_value(secret).unwrap())
+        });
+        let objects = self.objects.iter().map(|(path, object)| (path.clone(), object.clone()));
+        let mut found: Vec<_> = objects.chain(secrets).filter(|(path, object)| below(path) && has_labels(object, &selector)).collect();
+        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let items: Vec<_> = found.into_iter().map(|(_, object)| object).collect();
+        json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": items })
     }
 }
 
-/// A JSON merge patch (RFC 7386); near enough to server-side apply for what tests
-/// look at.
+/// Whether an object has every `key=value` of a selector.
+fn has_labels(object: &Value, selector: &str) -> bool {
+    selector.split(',').filter(|part| !part.is_empty()).all(|part| {
+        let (key, value) = part.split_once('=').expect("a selector of equalities");
+        object["metadata"]["labels"][key] == value
+    })
+}
+
+/// A JSON merge patch (RFC 7386).
 fn merge(object: &mut Value, patch: &Value) {
-    match (object, patch) {
-        (Value::Object(object), Value::Object(patch)) => {
-            for (key, value) in patch {
-                if value.is_null() {
-                    object.remove(key);
-                } else {
-                    merge(object.entry(key.clone()).or_insert(json!({})), value);
-                }
-            }
+    let Value::Object(fields) = patch else {
+        *object = patch.clone();
+        return;
+    };
+    if !object.is_object() {
+        *object = json!({});
+    }
+    for (name, value) in fields {
+        match value {
+            Value::Null => drop(object.as_object_mut().and_then(|o| o.remove(name))),
+            value => merge(&mut object[name.as_str()], value),
         }
-        (object, patch) => *object = patch.clone(),
     }
 }
 
