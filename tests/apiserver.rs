@@ -248,8 +248,11 @@ impl State {
         let selector = query.get("labelSelector").cloned().unwrap_or_default();
         let below =
             |path: &str| path.strip_prefix(&seen.path).and_then(|rest| rest.strip_prefix('/')).is_some_and(|name| !name.contains('/'));
-        let objects = self.objects.iter().filter(|(path, object)| below(path) && has_labels(object, &selector));
-        let mut found: Vec<_> = objects.map(|(path, object)| (path, object.clone())).collect();
+        let secrets = self.secrets.iter().map(|((namespace, name), secret)| {
+            (format!("/api/v1/namespaces/{namespace}/secrets/{name}"), serde_json::to_value(secret).unwrap())
+        });
+        let objects = self.objects.iter().map(|(path, object)| (path.clone(), object.clone()));
+        let mut found: Vec<_> = objects.chain(secrets).filter(|(path, object)| below(path) && has_labels(object, &selector)).collect();
         found.sort_by(|(a, _), (b, _)| a.cmp(b));
         let items: Vec<_> = found.into_iter().map(|(_, object)| object).collect();
         json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": items })

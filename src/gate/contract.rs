@@ -146,3 +146,30 @@ fn choose(routes: &[Route]) -> Option<Ask<'_>> {
     let refusing = || free().find_map(|route| Some(Ask::BadInput(route, checks::bad_request(route)?)));
     priced.or_else(|| read(true)).or_else(|| read(false)).or_else(refusing)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_be_too_early_is_asked_again() {
+        let patience = Duration::from_secs(60);
+        let answered = |status| Ok(Answer { status, ..Answer::default() });
+        let nobody = || Err(HttpError::None("refused".into()));
+        for (what, answer, seconds, again) in [
+            ("nobody listens", nobody(), 59, true),
+            ("nobody ever listened", nobody(), 60, false),
+            ("the edge has nobody behind it", answered(502), 14, true),
+            ("the edge still has nobody behind it", answered(502), 15, false),
+            ("the pod is not ready", answered(503), 0, true),
+            ("the service's own failure", answered(500), 0, false),
+            ("what is not written", answered(501), 0, false),
+            ("no such route", answered(404), 0, false),
+            ("an answer", answered(200), 0, false),
+            ("too much of an answer", Err(HttpError::TooLarge), 0, false),
+        ] {
+            assert_eq!(not_there_yet(&answer, Duration::from_secs(seconds), patience), again, "{what}");
+        }
+        assert!(!not_there_yet(&answered(502), Duration::from_secs(1), Duration::from_secs(1)), "its own time ends that too");
+    }
+}

@@ -178,7 +178,8 @@ fn gate_run_rules() {
 /// A rule added to a type must get its rows here.
 #[test]
 fn no_rule_is_without_rows() {
-    let known = [REPOSITORY, ZONE, RFC2136, NAME, RESERVED, FACTORY_REF, CHANGE, FILES, PATH, RUN, TARGET, SIZE, REPOSITORY_NAME];
+    let known =
+        [REPOSITORY, ZONE, RFC2136, NAME, RESERVED, FACTORY_REF, CHANGE, FILES, PATH, RUN, TARGET, DEPLOYED, LAYER, SIZE, REPOSITORY_NAME];
     let mut found = Vec::new();
     for schema in [schema_of::<Factory>(), schema_of::<Primitive>(), schema_of::<AgentPR>(), schema_of::<GateRun>()] {
         messages(&schema, &mut found);

@@ -112,7 +112,8 @@ fn agent_prs() {
 
 #[test]
 fn gate_runs() {
-    let revision = |sha: &str| json!({ "agentPR": { "name": "a", "revision": { "base": sha, "head": sha, "tree": sha } } });
+    let unit = |target: Value| json!({ "factoryRef": { "name": "prim" }, "layer": "Unit", "target": target });
+    let revision = |sha: &str| unit(json!({ "agentPR": { "name": "a", "revision": { "base": sha, "head": sha, "tree": sha } } }));
     try_rows::<GateRun>(
         &rules::gate_run(),
         &[
@@ -120,13 +121,19 @@ fn gate_runs() {
             ("/spec/timeoutSeconds", json!(0), Some("less than 1")),
             ("/spec/timeoutSeconds", json!(3601), Some("more than 3600")),
             ("/spec/target", Value::Null, Some("lacks target")),
-            ("/spec/target", revision(&"a".repeat(40)), None),
-            ("/spec/target", revision(&"a".repeat(64)), None),
-            ("/spec/target", revision(&"a".repeat(41)), Some("does not match")),
-            ("/spec/target", revision(&"A".repeat(40)), Some("does not match")),
-            ("/spec/target", json!({ "url": "ftp://x" }), Some("does not match")),
-            ("/spec/target", json!({ "manifestRef": { "name": "m", "digest": "sha256:00" } }), Some("does not match")),
-            ("/spec/target", json!({ "manifestRef": { "name": "m", "digest": format!("sha256:{}", "0".repeat(64)) } }), None),
+            ("/spec", revision(&"a".repeat(40)), None),
+            ("/spec", revision(&"a".repeat(64)), None),
+            ("/spec", revision(&"a".repeat(41)), Some("does not match")),
+            ("/spec", revision(&"A".repeat(40)), Some("does not match")),
+            ("/spec/target/url", json!("ftp://x"), Some("does not match")),
+            ("/spec/target/url", json!("http://search.prim.sh"), Some("does not match")),
+            ("/spec/target/url", json!("https://search.prim.sh/v1"), Some("does not match")),
+            ("/spec/target/url", json!("https://user@search.prim.sh"), Some("does not match")),
+            ("/spec/target/url", json!("https://search.prim.sh:8443/"), None),
+            ("/spec/target/primitive", json!("../search"), Some("does not match")),
+            ("/spec/target/commit", json!("main"), Some("does not match")),
+            ("/spec", unit(json!({ "manifestRef": { "name": "m", "digest": "sha256:00" } })), Some("does not match")),
+            ("/spec", unit(json!({ "manifestRef": { "name": "m", "digest": format!("sha256:{}", "0".repeat(64)) } })), None),
         ],
         false,
     );

@@ -1,7 +1,9 @@
 //! A gate's Job as it is submitted, and what is read back of its pod. No Job runs
-//! here: `e2e/scenarios/cluster/gates` runs them.
+//! here: `e2e/scenarios/cluster/gates` runs them. `contract.rs` is layer 2's program,
+//! `object.rs` the controller around both.
 
 mod contract;
+mod object;
 
 use std::collections::BTreeMap;
 

@@ -149,3 +149,111 @@ fn adopt<K>(created: Result<K, kube::Error>) -> Result<(), kube::Error> {
         other => other.map(drop),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, from_value};
+
+    use super::*;
+    use crate::gate::report::{Report, Step};
+
+    fn job(status: &Value) -> Job {
+        let gate = json!({ "name": "gate", "command": ["flywheel", "gate", "run", "--digest", "sha256:0"] });
+        let template = json!({ "spec": { "containers": [gate] } });
+        from_value(json!({ "metadata": { "name": "gate-x", "namespace": "gates" }, "spec": { "template": template }, "status": status }))
+            .expect("a Job")
+    }
+
+    fn ended(kind: &str, reason: &str) -> Job {
+        job(&json!({ "conditions": [{ "type": kind, "status": "True", "reason": reason }] }))
+    }
+
+    fn pod(status: &Value) -> Pod {
+        from_value(json!({ "metadata": { "name": "gate-x-1" }, "status": status })).expect("a Pod")
+    }
+
+    fn said(container: &str, code: i32, message: &str) -> Pod {
+        let state = json!({ "terminated": { "exitCode": code, "message": message } });
+        pod(
+            &json!({ "containerStatuses": [{ "name": container, "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state }] }),
+        )
+    }
+
+    fn summary(job: &str, change: &str, steps: Vec<Step>) -> String {
+        Report::new(job, change, steps).summary("").to_termination()
+    }
+
+    #[test]
+    fn whatever_ends_a_run_without_its_own_verdict_is_an_error() {
+        let passed = summary("gate-x", "sha256:0", vec![Step::passed("lint")]);
+        let evicted = pod(&json!({ "phase": "Failed", "reason": "Evicted" }));
+        for (what, job, pod, named) in [
+            (
+                "it took too long, whatever it said",
+                ended("Failed", "DeadlineExceeded"),
+                Some(said("gate", 0, &passed)),
+                "spec.timeoutSeconds",
+            ),
+            ("its pod was deleted", ended("Failed", "BackoffLimitExceeded"), None, "was removed"),
+            ("its pod was evicted", ended("Failed", "BackoffLimitExceeded"), Some(evicted), "Evicted"),
+            ("it was killed", ended("Failed", "BackoffLimitExceeded"), Some(said("gate", 137, "")), "no verdict"),
+            ("it crashed with a message", ended("Failed", "BackoffLimitExceeded"), Some(said("gate", 1, "panicked")), "no verdict"),
+            ("another container spoke", ended("Complete", ""), Some(said("agent", 0, &passed)), "no verdict"),
+            (
+                "about another Job",
+                ended("Complete", ""),
+                Some(said("gate", 0, &summary("gate-y", "sha256:0", vec![Step::passed("a")]))),
+                "gate-y",
+            ),
+            (
+                "about other files",
+                ended("Complete", ""),
+                Some(said("gate", 0, &summary("gate-x", "sha256:1", vec![Step::passed("a")]))),
+                "sha256:1",
+            ),
+        ] {
+            let Run::Over(outcome) = judge(&job, pod.as_ref()) else { panic!("{what}: not over") };
+            assert_eq!(outcome.verdict, Verdict::Error, "{what}");
+            assert!(outcome.message.contains(named), "{what}: {named:?} is not in {:?}", outcome.message);
+        }
+    }
+
+    #[test]
+    fn a_verdict_is_the_gates_own() {
+        let steps = vec![Step::passed("lint"), Step::not("types", Verdict::Failed, "TS2322")];
+        let pod = said("gate", 0, &summary("gate-x", "sha256:0", steps));
+        let Run::Over(outcome) = judge(&ended("Complete", ""), Some(&pod)) else { panic!("not over") };
+        assert_eq!((outcome.verdict, outcome.message.as_str(), outcome.results.len()), (Verdict::Failed, "types: TS2322", 2));
+    }
+
+    #[test]
+    fn a_run_that_goes_on_says_what_it_does() {
+        let waiting = json!({ "waiting": { "message": "no such image" } });
+        let waiting = pod(
+            &json!({ "containerStatuses": [{ "name": "gate", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": waiting }] }),
+        );
+        for (pod, named) in [
+            (None, "kubectl -n gates describe job gate-x"),
+            (Some(pod(&json!({ "phase": "Running" }))), "Running"),
+            (Some(waiting), "gate waits: no such image"),
+        ] {
+            let Run::Going(doing) = judge(&job(&json!({})), pod.as_ref()) else { panic!("over") };
+            assert!(doing.contains(named), "{named:?} is not in {doing:?}");
+        }
+    }
+
+    #[test]
+    fn a_quota_passes_and_a_missing_right_does_not() {
+        let forbidden = |message: &str| {
+            let status = json!({ "status": "Failure", "message": message, "reason": "Forbidden", "code": 403 });
+            refused("gates", kube::Error::Api(Box::new(from_value(status).expect("a Status"))))
+        };
+        let quota =
+            forbidden("jobs.batch \"gate-x\" is forbidden: exceeded quota: gates, requested: count/jobs.batch=1, used: 5, limited: 5");
+        assert_eq!((quota.class, quota.reason), (Class::Waiting, Reason::Waiting));
+        assert!(quota.message.starts_with("the quota of namespace gates") && quota.message.contains("limited: 5"), "{}", quota.message);
+        let right = forbidden("User \"x\" cannot create resource \"jobs\"");
+        assert_eq!((right.class, right.reason), (Class::Denied, Reason::PermissionMissing));
+        assert!(right.message.contains("cannot create"), "{}", right.message);
+    }
+}

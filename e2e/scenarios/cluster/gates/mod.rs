@@ -25,7 +25,7 @@ use serde_json::json;
 
 pub(super) use self::runner::classes;
 use self::{
-    packages::{DOCUMENT, at, good, red, serving, serving_after, with},
+    packages::{at, good, red, serving, serving_after, with},
     runner::{Outcome, Run, gate, plan},
 };
 use super::bed::ready;
@@ -59,7 +59,7 @@ async fn run(cases: impl Fn() -> Vec<Case>) {
         let (client, factory, class) = (&client, &factory, &class);
         let runs = cases().into_iter().map(|case| async move {
             let run = Run { runtime_class: class.clone(), ..Run::default() };
-            let outcome = gate(client, factory, plan(DOCUMENT), case.files, run).await;
+            let outcome = gate(client, factory, plan(), case.files, run).await;
             let missing: Vec<_> = case.failed.iter().filter(|step| !outcome.steps(Verdict::Failed).contains(step)).collect();
             let place = format!("{} ({})", case.name, class.as_deref().unwrap_or("default"));
             eprintln!("{place}: {:?} in {:.1} s {:?}", outcome.verdict(), outcome.took.as_secs_f64(), outcome.steps(Verdict::Failed));
@@ -82,7 +82,7 @@ async fn a_good_package_passes() {
     let (client, factory) = ready().await;
     for class in classes(&client).await {
         let run = Run { runtime_class: class.clone(), ..Run::default() };
-        let outcome = gate(&client, &factory, plan(DOCUMENT), good(), run).await;
+        let outcome = gate(&client, &factory, plan(), good(), run).await;
         eprintln!("{}: {}", class.as_deref().unwrap_or("default"), outcome.table());
         assert_eq!(outcome.verdict(), Verdict::Passed, "{:?}", outcome.summary);
         assert!(outcome.steps(Verdict::Passed).contains(&"check POST /v1/echo paid"), "{outcome:?}");
@@ -200,7 +200,7 @@ async fn code_reaches_nothing() {
     let (client, factory) = ready().await;
     for class in classes(&client).await {
         let run = Run { runtime_class: class.clone(), ..Run::default() };
-        let outcome = gate(&client, &factory, plan(DOCUMENT), serving_after(first, answer), run).await;
+        let outcome = gate(&client, &factory, plan(), serving_after(first, answer), run).await;
         assert!(outcome.steps(Verdict::Passed).contains(&"check GET /"), "{class:?}: {}", outcome.table());
     }
 }
@@ -242,7 +242,7 @@ async fn a_stale_generated_file_fails() {
     let (client, factory) = ready().await;
     let path = at("src/index.ts");
     let generated = vec![Generated { path: path.clone(), digest: digest(b"something else") }];
-    let outcome = gate(&client, &factory, Plan { generated, ..plan(DOCUMENT) }, good(), Run::default()).await;
+    let outcome = gate(&client, &factory, Plan { generated, ..plan() }, good(), Run::default()).await;
     assert_eq!((outcome.verdict(), outcome.steps(Verdict::Failed)), (Verdict::Failed, vec!["generated"]), "{}", outcome.table());
 }
 
@@ -261,7 +261,7 @@ async fn an_open_network_is_an_error() {
     let open = namespaces.create(&PostParams::default(), &open).await.expect("namespace").name_any();
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &open);
     tokio::time::timeout(PATIENCE, await_condition(accounts, "default", conditions::is_created())).await.expect("in time").expect("watch");
-    let outcome = gate(&client, &factory, plan(DOCUMENT), good(), Run { namespace: open.clone(), ..Run::default() }).await;
+    let outcome = gate(&client, &factory, plan(), good(), Run { namespace: open.clone(), ..Run::default() }).await;
     namespaces.delete(&open, &DeleteParams::default()).await.expect("delete");
     broken(&outcome, "seal");
 }
@@ -269,15 +269,15 @@ async fn an_open_network_is_an_error() {
 #[tokio::test]
 async fn another_bundle_than_announced_is_an_error() {
     let (client, factory) = ready().await;
-    let outcome = gate(&client, &factory, plan(DOCUMENT), good(), Run { smuggled: Some(b"x".into()), ..Run::default() }).await;
+    let outcome = gate(&client, &factory, plan(), good(), Run { smuggled: Some(b"x".into()), ..Run::default() }).await;
     broken(&outcome, "unpack");
 }
 
 #[tokio::test]
 async fn a_pod_that_is_deleted_and_one_that_takes_too_long_are_errors() {
     let (client, factory) = ready().await;
-    let deleted = gate(&client, &factory, plan(DOCUMENT), good(), Run { evicted: true, ..Run::default() }).await;
+    let deleted = gate(&client, &factory, plan(), good(), Run { evicted: true, ..Run::default() }).await;
     assert_eq!(deleted.verdict(), Verdict::Error, "{deleted:?}");
-    let late = gate(&client, &factory, plan(DOCUMENT), good(), Run { timeout_seconds: 2, ..Run::default() }).await;
+    let late = gate(&client, &factory, plan(), good(), Run { timeout_seconds: 2, ..Run::default() }).await;
     assert_eq!(late.verdict(), Verdict::Error, "{late:?}");
 }

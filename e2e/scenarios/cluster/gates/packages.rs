@@ -3,8 +3,8 @@
 
 use flywheel::gate::bundle::SourceFile;
 
-/// The document of all of them.
-pub(super) const DOCUMENT: &str = r#"
+/// The document of all of them; what they have to show is `runner::plan`.
+const DOCUMENT: &str = r#"
 id: echo
 name: echo.sh
 env: [GREETING]
@@ -13,8 +13,6 @@ routes_map:
     price: "$0.001"
     status: 200
     errors: [{ status: 400 }, { status: 402 }]
-    example: { body: { text: hi } }
-    response_schema: { type: object, required: [text], properties: { text: { type: string } } }
   - route: GET /v1/time
     price: free
     status: 200

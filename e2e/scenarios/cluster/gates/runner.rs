@@ -7,11 +7,11 @@ use std::{
 };
 
 use flywheel::{
-    api::{factory::Factory, gate_run::Verdict},
+    api::{factory::Factory, gate_run::Verdict, http::Method},
     gate::{
         bundle::{Bundle, SourceFile, digest},
         job::{API_SERVER, GATE, GateJob, build, verdict},
-        plan::{Limits, Plan, Terms},
+        plan::{Example, Limits, Plan, Price, Route, Terms},
         report::{Report, ReportError, Summary},
     },
 };
@@ -26,6 +26,7 @@ use kube::{
     api::{DeleteParams, ListParams, LogParams, PostParams},
     runtime::{WatchStreamExt, watcher},
 };
+use serde_json::json;
 
 /// Longest wait for a run: longer than the longest run's own limit.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -103,12 +104,33 @@ pub(in crate::cluster) async fn classes(client: &Client) -> Vec<Option<String>> 
     [Some(None), gvisor.map(Some)].into_iter().flatten().collect()
 }
 
-/// The plan for a document, with limits that fit a test.
-pub(super) fn plan(document: &str) -> Plan {
-    let document = serde_saphyr::from_str(document).expect("a document");
-    let terms = Terms { network: "eip155:84532".into(), pay_to: "0x0000000000000000000000000000000000000001".into(), asset: None };
-    let limits = Limits { tool_seconds: 60, boot_seconds: 10, request_seconds: 5, test_seconds: 10, total_seconds: 80 };
-    Plan { limits, ..Plan::of_document(&document, terms).expect("a plan") }
+/// The plan of the packages made by hand, with limits that fit a test.
+pub(super) fn plan() -> Plan {
+    let route = |method, path: &str, price, example: Option<Example>, response| Route {
+        method,
+        path: path.into(),
+        price,
+        reads_json: example.is_some(),
+        status: 200,
+        errors: Vec::new(),
+        example,
+        upstream: false,
+        response,
+    };
+    let echo = Example { body: Some(json!({ "text": "hi" })), ..Example::default() };
+    let echoed = json!({ "type": "object", "required": ["text"], "properties": { "text": { "type": "string" } } });
+    Plan {
+        primitive: "echo".into(),
+        names: vec!["echo".into(), "echo.sh".into()],
+        terms: Terms { network: "eip155:84532".into(), pay_to: "0x0000000000000000000000000000000000000001".into(), asset: None },
+        env: BTreeMap::from([("GREETING".to_owned(), "placeholder".to_owned())]),
+        routes: vec![
+            route(Method::Post, "/v1/echo", Price::Exactly { micros: 1000 }, Some(echo), Some(echoed)),
+            route(Method::Get, "/v1/time", Price::Free, None, None),
+        ],
+        generated: Vec::new(),
+        limits: Limits { tool_seconds: 60, boot_seconds: 10, request_seconds: 5, test_seconds: 10, total_seconds: 80 },
+    }
 }
 
 /// Runs a gate to its end, and removes it.
