@@ -165,7 +165,7 @@ impl State {
             |path: &str| path.strip_prefix(&seen.path).and_then(|rest| rest.strip_prefix('/')).is_some_and(|name| !name.contains('/'));
         let objects = self.objects.iter().filter(|(path, object)| below(path) && has_labels(object, &selector));
         let mut found: Vec<_> = objects.map(|(path, object)| (path, object.clone())).collect();
-        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        found.sort_by_key(|(path, _)| *path);
         let items: Vec<_> = found.into_iter().map(|(_, object)| object).collect();
         json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": items })
     }
