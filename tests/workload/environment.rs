@@ -1,5 +1,7 @@
 //! What a primitive is given by Secrets.
 
+use std::slice;
+
 use axum::http::StatusCode;
 use flywheel::{
     api::conditions::Reason,
@@ -125,14 +127,14 @@ async fn no_document_may_have_a_name_that_is_ours() {
 async fn a_change_of_a_grant_is_another_version_and_its_value_is_in_none() {
     let versions = async |secrets: &[Value], env: &[&str]| of(&server(secrets), &Case::new(), env).await.unwrap().versions;
     let one = granted("a", &[("A", VALUE), ("B", VALUE)]);
-    let first = versions(&[one.clone()], &["A"]).await;
-    assert_eq!(versions(&[one.clone()], &["A"]).await, first);
+    let first = versions(slice::from_ref(&one), &["A"]).await;
+    assert_eq!(versions(slice::from_ref(&one), &["A"]).await, first);
     let mut changed = one.clone();
     changed["metadata"]["resourceVersion"] = "8".into();
     let mut remade = one.clone();
     remade["metadata"]["uid"] = "another".into();
     let mut all = vec![first.clone(), versions(&[changed], &["A"]).await, versions(&[remade], &["A"]).await];
-    all.push(versions(&[one.clone()], &["A", "B"]).await);
+    all.push(versions(slice::from_ref(&one), &["A", "B"]).await);
     all.push(versions(&[], &["A"]).await);
     all.sort();
     all.dedup();

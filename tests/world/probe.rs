@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use flywheel::{
     api::{conditions::Reason, names::Fqdn},
     ports::{
+        edge::Route,
         error::{Class, PortError},
         probe::{Answered, Probe},
     },
@@ -17,7 +18,7 @@ use serde_json::Value;
 use super::{
     Outage, World,
     edge::Listed,
-    faults::{Faults, call},
+    faults::{Faults, When, call},
 };
 
 /// Address where the edge serves primitives.
@@ -95,4 +96,31 @@ impl Probe for Client {
             )
         })
     }
+}
+
+#[tokio::test]
+async fn a_name_is_answered_once_all_that_leads_there_is_made() {
+    let world = World::good();
+    let (host, upstream): (Fqdn, SocketAddr) = ("search.prim.sh".parse().unwrap(), "10.96.0.77:80".parse().unwrap());
+    let probe = Client::new(&world, None);
+    let told = async |part: &str| {
+        let error = probe.get(&host).await.expect_err(part);
+        assert!(error.message.contains(part), "{part:?} is not in {:?}", error.message);
+    };
+    told("does not resolve").await;
+    let record = |address: &str| (60, vec![address.to_owned()]);
+    world.change(|state| drop(state.dns.records.insert((host.to_string(), "A"), record("192.0.2.99"))));
+    told("refuses connections").await;
+    world.change(|state| drop(state.dns.records.insert((host.to_string(), "A"), record(ADDRESS))));
+    told("TLS handshake").await;
+    let route = Route { id: "route-prim-search".into(), host: host.clone(), upstream };
+    world.change(|state| state.edge.routes.as_mut().unwrap().push(Listed::Ours(route)));
+    assert_eq!(probe.get(&host).await.unwrap().status, 502);
+    let answer = Answered { status: 200, body: serde_json::json!({ "service": "search" }) };
+    world.change(|state| drop(state.probe.services.insert(upstream, answer.clone())));
+    assert_eq!(probe.get(&host).await.unwrap(), answer);
+    world.change(|state| state.probe.ca = Some("another".into()));
+    told("signed by another").await;
+    world.change(|state| state.probe.faults.fail("get", When::Before, Outage::Down));
+    told("does not answer").await;
 }
