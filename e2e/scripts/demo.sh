@@ -3,9 +3,10 @@
 # controller has checked them all, and shows what it says.
 set -euo pipefail
 
+factory=$("$FLYWHEEL_CACHE/bin/testbed" factory)
 echo
 echo "— kubectl apply"
-"$FLYWHEEL_CACHE/bin/testbed" factory | kubectl apply --server-side -f -
+kubectl apply --server-side -f - <<<"$factory"
 
 echo
 echo "— kubectl wait"
