@@ -26,7 +26,7 @@ ENV := printed=$$($(TESTBED) env); set -a; eval "$$printed"; set +a
 demo: up ## from documents to HTTPS names that answer; SPEC=FILE for one of yours
 	@$(ENV); e2e/scripts/demo.sh $(SPEC)
 test: vacant ## run every test, on a bare machine too, with a table of times
-	@e2e/scripts/stages.sh programs check test-fast test-kit test-control-plane test-bed test-e2e
+	@e2e/scripts/stages.sh programs check test-fast test-kit test-scaffold test-control-plane test-bed test-e2e
 
 ##@ The test bed
 .PHONY: up down env status programs vacant
@@ -46,7 +46,7 @@ vacant: $(TESTBED)
 	@FLYWHEEL_STATE='$(TEST_STATE)' $(TESTBED) vacant
 
 ##@ Tests
-.PHONY: check test-fast test-kit test-control-plane test-bed test-e2e soak
+.PHONY: check test-fast test-kit test-scaffold test-control-plane test-bed test-e2e soak
 check: $(TESTBED) $(CARGO_DENY) ## formatting, lints, licences, sources, generated files
 	cargo fmt --check
 	@# clippy-driver around an ordinary build: our crate is linted, and the
@@ -61,6 +61,8 @@ test-fast: ## what needs no server but its own: under a minute once built
 	cd e2e/testbed && go test -short ./...
 test-kit: $(TESTBED) ## the factory repository's kit, under Bun
 	@e2e/scripts/test-kit.sh
+test-scaffold: $(TESTBED) ## every document as a package, under Bun; FLYWHEEL_SPECS names more documents
+	@e2e/scripts/test-scaffold.sh
 test-control-plane: export CLUSTER := control-plane
 test-control-plane test-e2e: export FLYWHEEL_STATE := $(TEST_STATE)
 test-control-plane: $(TESTBED) ## what needs a real API server, and no node

@@ -25,7 +25,7 @@ pub async fn client() -> Client {
 /// A variable that `make env` prints.
 #[expect(clippy::disallowed_methods, reason = "the test bed tells its addresses through the environment")]
 pub fn variable(name: &str) -> String {
-    env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run these by `make test-e2e`"))
+    env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run these by `make test-e2e`, on the full test bed (CLUSTER=full)"))
 }
 
 /// The content of a file that a variable names.

@@ -4,5 +4,7 @@
 # use are read from FLYWHEEL_SPECS, and left out loudly where they are not.
 set -euo pipefail
 
+# Into the cache, where the test looks for it.
+"$FLYWHEEL_CACHE/bin/testbed" program bun >/dev/null
 export FLYWHEEL_REQUIRE_BUN=1
 cargo test --locked --test it -- scaffold:: --nocapture --test-threads 1

@@ -11,7 +11,8 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/step"
 )
 
-// upKubeconfig starts nothing: the cluster is somebody's own.
+// upKubeconfig starts and installs nothing: the cluster is somebody's own, and
+// so are whatever forge, zone and edge it is to be used with.
 func upKubeconfig(ctx context.Context, _ *bed.Bed) error {
 	return step.Run("current context", func() (string, error) { return "answers", contextAnswers(ctx) })
 }

@@ -26,7 +26,9 @@ const usage = `usage: testbed COMMAND
   vacant   fail when another full bed is up
   program  print the directory of one program, built if need be: helm, bun, gitleaks
 
-CLUSTER=full (the default), control-plane or kubeconfig chooses the bed.
+CLUSTER=full (the default), control-plane or kubeconfig chooses the bed:
+everything, an API server alone, or the cluster of kubectl's current context,
+where nothing is started, installed or removed.
 FLYWHEEL_STATE and FLYWHEEL_CACHE choose its directories.
 `
 
@@ -40,14 +42,20 @@ var commands = map[string]func(context.Context, *bed.Bed, []string) error{
 	"build":   buildAll,
 	"program": programDir,
 	"vacant":  vacant,
-	"factory": func(_ context.Context, b *bed.Bed, _ []string) error {
-		factory, err := install.Factory(b)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Printf("%s\n", factory)
+	"factory": factory,
+}
+
+// factory prints the Factory of what only the full bed has.
+func factory(_ context.Context, b *bed.Bed, _ []string) error {
+	if b.Mode != bed.Full {
+		return fmt.Errorf("CLUSTER=%s has no forge, zone and edge: use CLUSTER=full, or apply a Factory of your own (manifests/examples/factory.yaml)", b.Mode)
+	}
+	object, err := install.Factory(b)
+	if err != nil {
 		return err
-	},
+	}
+	_, err = fmt.Printf("%s\n", object)
+	return err
 }
 
 func main() {

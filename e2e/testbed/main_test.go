@@ -58,6 +58,15 @@ func TestTheToolsComeOnceOnThePath(t *testing.T) {
 	}
 }
 
+func TestOnlyTheFullBedHasAFactory(t *testing.T) {
+	for _, mode := range []bed.Mode{bed.ControlPlane, bed.Kubeconfig} {
+		err := factory(t.Context(), &bed.Bed{Mode: mode}, nil)
+		if err == nil || !strings.Contains(err.Error(), "CLUSTER="+string(mode)) || !strings.Contains(err.Error(), "CLUSTER=full") {
+			t.Errorf("%s: error = %v", mode, err)
+		}
+	}
+}
+
 func TestAnUnknownModeOrCommandIsRefused(t *testing.T) {
 	if err := run(t.Context(), []string{"fly"}); err == nil || !strings.Contains(err.Error(), "unknown command") {
 		t.Errorf("error = %v", err)

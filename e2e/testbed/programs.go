@@ -150,6 +150,10 @@ func link(b *bed.Bed, p programs) error {
 }
 
 func buildAll(ctx context.Context, b *bed.Bed, _ []string) error {
+	if b.Mode == bed.Kubeconfig {
+		fmt.Println("nothing is built in this mode")
+		return nil
+	}
 	if b.Mode == bed.Full {
 		// The images are made with some of them.
 		if err := step.Run("tools", func() (string, error) { return tools.Ensure(ctx) }); err != nil {

@@ -21,9 +21,11 @@ use wiremock::{
 use super::{closed_port, refused};
 use crate::{fixtures, world::forge::sha};
 
-const TOKEN: &str = "token-that-nobody-may-see-2f6e";
+/// The bot's.
+pub const TOKEN: &str = "token-that-nobody-may-see-2f6e";
 
-fn spec(url: &str) -> RepositorySpec {
+/// The factory repository on a server.
+pub fn spec(url: &str) -> RepositorySpec {
     RepositorySpec { url: url.into(), ..fixtures::spec().repository }
 }
 

@@ -7,6 +7,10 @@
 mod caddy;
 mod caddy_server;
 mod gitea;
+mod gitea_commits;
+mod gitea_pulls;
+mod gitea_reports;
+mod gitea_script;
 mod probe;
 mod rfc2136;
 mod rfc2136_server;
