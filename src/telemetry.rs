@@ -93,6 +93,10 @@ pub struct Metrics {
     pub actions: Family<ActionLabels, Counter>,
     /// Webhook deliveries that came in.
     pub deliveries: Family<DeliveryLabel, Counter>,
+    /// From a primitive's document on the base branch to its answer, in seconds.
+    pub merged_to_serving: Histogram,
+    /// From a primitive's proposal to its answer, in seconds.
+    pub spec_to_serving: Histogram,
 }
 
 impl Default for Metrics {
@@ -108,7 +112,13 @@ impl Default for Metrics {
         registry.register("status_writes", "Statuses written to the API server, by kind", status_writes.clone());
         registry.register("actions", "Effects on the outside world, by action and result", actions.clone());
         registry.register("webhook_deliveries", "Webhook deliveries, by what became of them", deliveries.clone());
-        Self { registry, passes, pass_seconds, status_writes, actions, deliveries }
+        // From a second to most of a day.
+        let long = || Histogram::new(exponential_buckets(1.0, 2.0, 16));
+        let (merged_to_serving, spec_to_serving) = (long(), long());
+        let help = "From a primitive's document on the base branch to its answer";
+        registry.register_with_unit("merged_to_serving", help, Unit::Seconds, merged_to_serving.clone());
+        registry.register_with_unit("spec_to_serving", "From a primitive's proposal to its answer", Unit::Seconds, spec_to_serving.clone());
+        Self { registry, passes, pass_seconds, status_writes, actions, deliveries, merged_to_serving, spec_to_serving }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
         plan::{Example, Generated, Limits, MAX_ROUTES, Method, Plan, Price, Route, Terms},
     },
     ports::error::PortError,
-    prim::{self, Document},
+    prim::{self, Document, Problem},
     scaffold::{self, Kind, Manifest, Options, RouteSummary},
 };
 
@@ -23,8 +23,7 @@ const DEFAULT_PRICE: &str = "$0.01";
 pub fn plan(path: &str, files: &[SourceFile], factory: &Factory) -> Result<Plan, PortError> {
     let (file, document) = document(path, files)?;
     let wrong = |problem: String| PortError::invalid(&format!("{path}: {file}"), problem);
-    let default_price = DEFAULT_PRICE.parse().map_err(|e| wrong(format!("{e:?}")))?;
-    let manifest = scaffold::manifest(&document, &Options { default_price }).map_err(|problems| wrong(all(&problems)))?;
+    let manifest = files_of(&document).map_err(|problems| wrong(all(&problems)))?;
     if manifest.routes.len() > MAX_ROUTES {
         return Err(wrong(format!("has {} routes, and a gate tries {MAX_ROUTES} at most", manifest.routes.len())));
     }
@@ -38,6 +37,13 @@ pub fn plan(path: &str, files: &[SourceFile], factory: &Factory) -> Result<Plan,
         generated: generated(&manifest),
         limits: Limits::default(),
     })
+}
+
+/// The files of a document's package, as both proposals and gates expect them.
+pub fn files_of(document: &Document) -> Result<Manifest, Vec<Problem>> {
+    let default_price =
+        DEFAULT_PRICE.parse().map_err(|e| vec![Problem { path: String::new(), text: format!("the default price: {e:?}") }])?;
+    scaffold::manifest(document, &Options { default_price })
 }
 
 /// The one prim.yaml among the files, read.
@@ -56,7 +62,7 @@ fn document<'a>(path: &str, files: &'a [SourceFile]) -> Result<(&'a str, Documen
     Ok((&file.path, document))
 }
 
-fn all(problems: &[prim::Problem]) -> String {
+fn all(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 

@@ -8,6 +8,7 @@ pub mod connections;
 pub mod context;
 pub mod deliveries;
 pub mod driver;
+pub mod environment;
 pub mod factory;
 pub mod failpoints;
 pub mod gate_plan;
@@ -16,11 +17,13 @@ pub mod health;
 pub mod leadership;
 pub mod limits;
 pub mod objects;
+pub mod primitive;
 pub mod secrets;
 pub mod server;
 pub mod status;
 pub mod watch;
 pub mod webhook;
+pub mod workload;
 
 use std::sync::Arc;
 

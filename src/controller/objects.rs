@@ -62,6 +62,17 @@ pub async fn remove(name: &ObjectName, client: &Client) -> Result<(), PortError>
     }
 }
 
+/// Changes some of an object's status, and leaves the rest as it is. An object that
+/// is gone has nobody to tell.
+pub async fn merge_status(name: &ObjectName, patch: &serde_json::Value, client: &Client) -> Result<(), PortError> {
+    let api = untyped(name.api_version, name.kind, &name.namespace, client);
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+    match timely(async { Ok(api.patch_status(&name.name, &params, &Patch::Merge(patch)).await) }).await? {
+        Err(kube::Error::Api(answer)) if answer.is_not_found() => Ok(()),
+        other => other.map(drop).map_err(api_error),
+    }
+}
+
 /// Has our finalizer among an object's. Fails with a Conflict where the object
 /// changed meanwhile.
 pub async fn set_finalizers(name: &ObjectName, version: Option<&str>, finalizers: &[String], client: &Client) -> Result<(), PortError> {

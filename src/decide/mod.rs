@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod factory;
 pub mod gate_run;
+pub mod primitive;
 pub mod retry;
 
 use std::time::Duration;
@@ -15,7 +16,7 @@ use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
 use crate::{
     api::{
         conditions::Statement,
-        names::{Branch, Fqdn, Sha},
+        names::{Branch, Fqdn, PrimitiveId, Sha},
     },
     ports::{
         dns::{AddressRecord, Owner},
@@ -87,6 +88,16 @@ pub enum Action {
     RemoveObject(ObjectName),
     /// Has the Factory looked at: its repository changed.
     PokeFactory,
+    /// Notes on the Factory that a package was left as it is at this tree, so that
+    /// it is not adopted again before it changes.
+    Retain {
+        /// The Factory.
+        factory: ObjectName,
+        /// The package.
+        id: PrimitiveId,
+        /// What it was left at.
+        tree: Sha,
+    },
     /// Lets the object itself go: takes our finalizer away. Irreversible.
     Release,
 }
@@ -154,7 +165,8 @@ impl Action {
             | Self::CreateObject(_)
             | Self::ApplyObject(_)
             | Self::RemoveObject(_)
-            | Self::PokeFactory => false,
+            | Self::PokeFactory
+            | Self::Retain { .. } => false,
         }
     }
 
@@ -180,6 +192,7 @@ impl Action {
             Self::ApplyObject(_) => "apply_object",
             Self::RemoveObject(_) => "remove_object",
             Self::PokeFactory => "poke_factory",
+            Self::Retain { .. } => "retain",
             Self::Release => "release",
         }
     }

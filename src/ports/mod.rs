@@ -8,6 +8,7 @@ pub mod dns;
 pub mod edge;
 pub mod error;
 pub mod forge;
+pub mod probe;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use dns::{Dns, TsigKey};
 use edge::{ClientIdentity, Edge};
 use error::PortError;
 use forge::{Forge, ForgeAdmin};
+use probe::Probe;
 
 /// Makes clients from a Factory's spec and its credentials. Making one does no
 /// I/O; an error is about the settings themselves.
@@ -30,4 +32,7 @@ pub trait Connect: Send + Sync {
     fn dns(&self, spec: &DnsSpec, key: &TsigKey) -> Result<Arc<dyn Dns>, PortError>;
     /// A client for one edge.
     fn edge(&self, spec: &EdgeSpec, identity: &ClientIdentity) -> Result<Arc<dyn Edge>, PortError>;
+    /// A client for names as the world sees them; the public roots sign their
+    /// certificates where `ca_bundle` names no others.
+    fn probe(&self, ca_bundle: Option<&str>) -> Result<Arc<dyn Probe>, PortError>;
 }
