@@ -23,6 +23,10 @@ pub struct ControllerConfig {
     /// What the holder of the Lease is called, beside a random part.
     #[arg(long, env = "HOSTNAME", default_value = "flywheel")]
     pub host: String,
+    /// Namespace of workloads.
+    #[arg(long, env = "FLYWHEEL_RUN_NAMESPACE", default_value = "flywheel-run")]
+    pub run_namespace: String,
+
     /// Namespace of Secrets that are granted to primitives.
     #[arg(long, env = "FLYWHEEL_KEYS_NAMESPACE", default_value = "flywheel-keys")]
     pub keys_namespace: String,

@@ -111,6 +111,10 @@ pub struct Metrics {
     pub deliveries: Family<DeliveryLabel, Counter>,
     /// Verdicts of gates.
     pub gate_verdicts: Family<GateLabels, Counter>,
+    /// From a primitive's document on the base branch to its answer, in seconds.
+    pub merged_to_serving: Histogram,
+    /// From a primitive's proposal to its answer, in seconds.
+    pub spec_to_serving: Histogram,
     /// From a change's first look to its first passed gate, in seconds.
     pub spec_to_green: Histogram,
     /// From a change's first passed gate to its merge, in seconds.
@@ -140,6 +144,12 @@ impl Default for Metrics {
         registry.register("status_writes", "Statuses written to the API server, by kind", status_writes.clone());
         registry.register("actions", "Effects on the outside world, by action and result", actions.clone());
         registry.register("webhook_deliveries", "Webhook deliveries, by what became of them", deliveries.clone());
+        // From a second to most of a day.
+        let long = || Histogram::new(exponential_buckets(1.0, 2.0, 16));
+        let (merged_to_serving, spec_to_serving) = (long(), long());
+        let help = "From a primitive's document on the base branch to its answer";
+        registry.register_with_unit("merged_to_serving", help, Unit::Seconds, merged_to_serving.clone());
+        registry.register_with_unit("spec_to_serving", "From a primitive's proposal to its answer", Unit::Seconds, spec_to_serving.clone());
         let (spec_to_green, green_to_merged) = (stages(), stages());
         let merged = Family::default();
         let verdict_flips = Counter::default();
@@ -170,6 +180,8 @@ impl Default for Metrics {
             green_to_merged,
             merged,
             verdict_flips,
+            merged_to_serving,
+            spec_to_serving,
         }
     }
 }

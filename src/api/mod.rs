@@ -33,7 +33,8 @@ pub const ALLOWED_SERVERS_ANNOTATION: &str = "flywheel.prim.sh/allowed-servers";
 /// Server-side-apply field manager of the controller, and its Events' reporter.
 pub const FIELD_MANAGER: &str = "flywheel-controller";
 
-/// Label on what is made for a Primitive: its name.
+/// Label on what is made for a Primitive: its name; on a Secret in the keys'
+/// namespace, whom it is for.
 pub const PRIMITIVE_LABEL: &str = "flywheel.prim.sh/primitive";
 
 /// Label on what is made for a Primitive in another namespace: its own namespace.

@@ -8,7 +8,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::references::FactoryReference;
+use super::{
+    gate_run::Verdict,
+    references::{FactoryReference, Milestone},
+};
 
 /// One HTTP service, declared by its `prim.yaml` document.
 #[derive(CustomResource, Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
@@ -152,19 +155,58 @@ pub struct PrimitiveStatus {
     /// Git tree of the package that is deployed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<String>,
-    /// Hash of the document that was last proposed.
+    /// The version on its way, while it is not the deployed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolling: Option<Version>,
+    /// What gate layer 2 said of a deployed version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<Contract>,
+    /// Hash of the document that was last proposed, or found on the base branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposed_hash: Option<String>,
+    /// Name of the AgentPR that proposes it.
+    #[serde(rename = "agentPR", default, skip_serializing_if = "Option::is_none")]
+    pub agent_pr: Option<String>,
+    /// When what was proposed last was `Proposed`, `Merged`, `Deployed`, `Named`,
+    /// `Serving`, `Tested`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub milestones: Vec<Milestone>,
     /// Everything made for it outside this object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub effects: Vec<Effect>,
     /// What may be done now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_action: Option<NextAction>,
-    /// `Ready`, and `Reconciling` or `Stalled` while true.
+    /// `Ready`, `Reconciling` or `Stalled` while true, and one per step that was
+    /// reached: `Merged`, `Deployed`, `Routed`, `NameReady`, `Serving`,
+    /// `ContractPassed`; `EnvironmentComplete` and `SpecOutdated` advise.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// A package at a commit of the base branch.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+pub struct Version {
+    /// The commit that it was taken from.
+    pub commit: String,
+    /// Git tree of the package.
+    pub tree: String,
+}
+
+/// What gate layer 2 said of a version.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+pub struct Contract {
+    /// Git tree of the package that it is about.
+    pub tree: String,
+    /// Name of the GateRun.
+    pub gate: String,
+    /// What it came to; absent while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Why, where it did not pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// Something made for an object in the world outside it.

@@ -8,8 +8,8 @@ use crate::{
     api::conditions::Reason,
     decide::{Action, ObjectName, Receipt},
     ports::{
-        dns::Dns,
-        edge::Edge,
+        dns::{AddressSet, Dns},
+        edge::{Edge, RouteSet},
         error::{Class, PortError},
         forge::Forge,
     },
@@ -87,9 +87,15 @@ async fn one(action: &Action, hands: &Hands, cx: &Context) -> Result<Receipt, Po
         Action::ClosePull(number) => forge(hands)?.close_pull(*number).await.map(drop)?,
         Action::DeleteBranch(branch, head) => forge(hands)?.delete_branch(branch, head).await.map(drop)?,
         Action::Merge(number, request) => return forge(hands)?.merge(*number, request).await.map(Receipt::Merged),
-        Action::SetAddress(record) => hand(hands.dns.as_ref())?.set_address(record).await.map(drop)?,
+        Action::SetAddress(record) => match hand(hands.dns.as_ref())?.set_address(record).await? {
+            AddressSet::Set | AddressSet::Unchanged => {}
+            AddressSet::OwnedBy(holder) => return Err(taken(format!("the name {} is held by {holder}", record.name))),
+        },
         Action::RemoveName(name, owner) => hand(hands.dns.as_ref())?.remove(name, owner).await.map(drop)?,
-        Action::SetRoute(route) => hand(hands.edge.as_ref())?.set_route(route).await.map(drop)?,
+        Action::SetRoute(route) => match hand(hands.edge.as_ref())?.set_route(route).await? {
+            RouteSet::Set | RouteSet::Unchanged => {}
+            RouteSet::HostTaken(other) => return Err(taken(format!("the edge routes {} by {other}", route.host))),
+        },
         Action::RemoveRoute(id) => hand(hands.edge.as_ref())?.remove_route(id).await.map(drop)?,
         Action::CreateObject(manifest) => objects::create(manifest, &cx.client).await?,
         Action::ApplyObject(manifest) => objects::apply(manifest, &cx.client).await?,
@@ -101,6 +107,10 @@ async fn one(action: &Action, hands: &Hands, cx: &Context) -> Result<Receipt, Po
         // By merge: no server-side apply of ours drops what another manager wrote.
         Action::DropRetained { factory, ids } => {
             let retained: BTreeMap<_, ()> = ids.iter().map(|id| (id, ())).collect();
+            objects::merge_status(factory, &json!({ "status": { "retained": retained } }), &cx.client).await?;
+        }
+        Action::Retain { factory, id, tree } => {
+            let retained = json!({ id.as_str(): tree });
             objects::merge_status(factory, &json!({ "status": { "retained": retained } }), &cx.client).await?;
         }
         Action::Release => {
@@ -117,6 +127,11 @@ fn forge(hands: &Hands) -> Result<&Arc<dyn Forge>, PortError> {
 
 fn hand<T>(hand: Option<T>) -> Result<T, PortError> {
     hand.ok_or_else(no_hand)
+}
+
+/// Somebody took it between the look and the deed.
+fn taken(what: String) -> PortError {
+    PortError::new(Class::Invalid, Reason::Taken, format!("{what}, which is not this object's: choose another id, or have it given up"))
 }
 
 fn no_hand() -> PortError {

@@ -61,7 +61,7 @@ pub struct Context {
 }
 
 /// Kinds whose caches must be filled before the process is ready.
-pub const KINDS: usize = 3;
+pub const KINDS: usize = 4;
 
 impl Context {
     /// A context on real servers, which leads only where no Lease is asked for.

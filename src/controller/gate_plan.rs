@@ -10,7 +10,7 @@ use crate::{
         layout,
         plan::{Example, Generated, Limits, MAX_ROUTES, Plan, Price, Route, Terms},
     },
-    prim::{self, Body, Document},
+    prim::{self, Body, Document, Problem},
     scaffold::{self, Kind, Manifest, Options, RouteSummary},
 };
 
@@ -26,8 +26,7 @@ const DEFAULT_PRICE: &str = "$0.01";
 pub fn plan(files: &[SourceFile], factory: &Factory) -> Result<Plan, String> {
     let (file, document) = document(files)?;
     let wrong = |problem: String| format!("{file}: {problem}");
-    let default_price = DEFAULT_PRICE.parse().map_err(|e| wrong(format!("{e:?}")))?;
-    let manifest = scaffold::manifest(&document, &Options { default_price }).map_err(|problems| wrong(all(&problems)))?;
+    let manifest = files_of(&document).map_err(|problems| wrong(all(&problems)))?;
     if manifest.routes.len() > MAX_ROUTES {
         return Err(wrong(format!("has {} routes, and a gate tries {MAX_ROUTES} at most", manifest.routes.len())));
     }
@@ -43,6 +42,13 @@ pub fn plan(files: &[SourceFile], factory: &Factory) -> Result<Plan, String> {
     })
 }
 
+/// The files of a document's package, as both proposals and gates expect them.
+pub fn files_of(document: &Document) -> Result<Manifest, Vec<Problem>> {
+    let default_price =
+        DEFAULT_PRICE.parse().map_err(|e| vec![Problem { path: String::new(), text: format!("the default price: {e:?}") }])?;
+    scaffold::manifest(document, &Options { default_price })
+}
+
 /// The one prim.yaml among the files, read.
 fn document(files: &[SourceFile]) -> Result<(&str, Document), String> {
     let mut documents = files.iter().filter(|file| matches!(file.path.split('/').collect::<Vec<_>>()[..], ["packages", _, "prim.yaml"]));
@@ -56,7 +62,7 @@ fn document(files: &[SourceFile]) -> Result<(&str, Document), String> {
     Ok((&file.path, document))
 }
 
-fn all(problems: &[prim::Problem]) -> String {
+fn all(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 

@@ -21,6 +21,7 @@ pub mod limits;
 pub mod manifest;
 pub mod objects;
 pub mod packages;
+pub mod primitive;
 pub mod proposal;
 pub mod scanner;
 pub mod secrets;
@@ -40,7 +41,7 @@ use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::{
-    api::{agent_pr::AgentPR, factory::Factory, gate_run::GateRun},
+    api::{agent_pr::AgentPR, factory::Factory, gate_run::GateRun, primitive::Primitive},
     config::ControllerConfig,
 };
 use context::Context;
@@ -75,8 +76,15 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         triggers::queue_moved(&client, namespace).boxed(),
     );
     let changes = watch::run::<AgentPR>(cx.clone(), namespace, change_moved, shutdown.clone());
+    let primitive_moved = stream_select!(
+        triggers::owners::<AgentPR, Primitive>(&client, namespace).boxed(),
+        triggers::owners::<GateRun, Primitive>(&client, namespace).boxed(),
+        triggers::factories_moved::<Primitive>(&client, namespace).boxed(),
+        triggers::workloads(&client, &config.run_namespace).boxed(),
+    );
+    let primitives = watch::run::<Primitive>(cx.clone(), namespace, primitive_moved, shutdown.clone());
     let kinds = async {
-        futures::join!(factories, gate_runs, changes);
+        futures::join!(factories, gate_runs, changes, primitives);
     };
     tracing::info!(namespace = %config.namespace, version = env!("CARGO_PKG_VERSION"), "controller started");
     // Who asks after its health is answered while it waits for its turn, too.

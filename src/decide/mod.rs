@@ -7,6 +7,7 @@ pub mod agent_pr;
 pub mod audit;
 pub mod factory;
 pub mod gate_run;
+pub mod primitive;
 pub mod retry;
 
 use std::{fmt, time::Duration};
@@ -16,7 +17,7 @@ use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
 use crate::{
     api::{
         conditions::Statement,
-        names::{Branch, Fqdn, Sha},
+        names::{Branch, Fqdn, PrimitiveId, Sha},
     },
     ports::{
         dns::{AddressRecord, Owner},
@@ -95,6 +96,16 @@ pub enum Action {
         /// The packages.
         ids: Vec<String>,
     },
+    /// Notes on the Factory that a package was left as it is at this tree, so that
+    /// it is not adopted again before it changes.
+    Retain {
+        /// The Factory.
+        factory: ObjectName,
+        /// The package.
+        id: PrimitiveId,
+        /// What it was left at.
+        tree: Sha,
+    },
     /// Lets the object itself go: takes our finalizer away. Irreversible.
     Release,
 }
@@ -171,7 +182,8 @@ impl Action {
             | Self::ApplyObject(_)
             | Self::RemoveObject(_)
             | Self::PokeFactory
-            | Self::DropRetained { .. } => false,
+            | Self::DropRetained { .. }
+            | Self::Retain { .. } => false,
         }
     }
 
@@ -198,6 +210,7 @@ impl Action {
             Self::RemoveObject(_) => "remove_object",
             Self::PokeFactory => "poke_factory",
             Self::DropRetained { .. } => "drop_retained",
+            Self::Retain { .. } => "retain",
             Self::Release => "release",
         }
     }

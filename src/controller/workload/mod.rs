@@ -15,6 +15,7 @@ use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
 use super::environment::Environment;
+pub use crate::api::{NAMESPACE_LABEL, PRIMITIVE_LABEL};
 use crate::{
     api::{
         conditions::Reason,
@@ -22,7 +23,6 @@ use crate::{
         names::{PrimitiveId, Sha},
         primitive::Primitive,
     },
-    decide::{Action, Manifest},
     gate::bundle::Bundle,
     ports::error::{Class, PortError},
 };
@@ -34,10 +34,6 @@ pub use subset::subset;
 
 /// Label: the Factory's name.
 pub const FACTORY_LABEL: &str = "flywheel.prim.sh/factory";
-/// Label: the primitive's id; on a Secret in the keys' namespace, whom it is for.
-pub const PRIMITIVE_LABEL: &str = "flywheel.prim.sh/primitive";
-/// Label: the Primitive's namespace.
-pub const NAMESPACE_LABEL: &str = "flywheel.prim.sh/namespace";
 /// Annotation of a Deployment: the commit that it was made from.
 pub const COMMIT: &str = "flywheel.prim.sh/commit";
 /// Annotation of a pod: the package's git tree.
@@ -114,16 +110,6 @@ pub fn name(factory: &str, id: &PrimitiveId) -> String {
     let begin = if plain.starts_with(|c: char| c.is_ascii_lowercase()) { "" } else { "p" };
     let cut: String = begin.chars().chain(plain.chars()).map(|c| if fits(c) { c } else { '-' }).take(LONGEST_NAME - 9).collect();
     format!("{}-{hash}", cut.trim_end_matches('-'))
-}
-
-/// How each of [`build`]'s manifests is stated: what can't be changed, or must not
-/// be, is only made.
-pub fn actions(manifests: &[Manifest]) -> Vec<Action> {
-    let action = |manifest: &Manifest| match manifest.0["kind"].as_str() {
-        Some("ConfigMap" | "PersistentVolumeClaim") => Action::CreateObject(manifest.clone()),
-        _ => Action::ApplyObject(manifest.clone()),
-    };
-    manifests.iter().map(action).collect()
 }
 
 /// Labels that make an object this primitive's, and by which it is found.

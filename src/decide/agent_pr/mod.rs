@@ -257,7 +257,10 @@ impl<'a> Draft<'a> {
     }
 
     fn advance(&mut self, rules: &Rules, forge: &ForgeSeen) {
-        self.status.base = Some(forge.base.to_string());
+        // Once it is merged, what the base branch was before that stands.
+        if !matches!(&forge.pull, Some(Pull { state: PullState::Merged(_), .. })) {
+            self.status.base = Some(forge.base.to_string());
+        }
         self.reach("Seen");
         match forge.pull.as_ref().map(|pull| (pull, &pull.state)) {
             None => self.propose(rules, forge),

@@ -1,0 +1,116 @@
+//! The document of a Primitive's spec, and its package on the base branch.
+
+use kube::ResourceExt;
+use serde_json::Value;
+
+use super::super::{
+    code::{Package as Listed, Source},
+    connections::{self, Connection},
+    context::Context,
+    gate_plan,
+};
+use crate::{
+    api::{
+        conditions::{ConditionType, Reason},
+        factory::Factory,
+        names::{PrimitiveId, Sha},
+        primitive::Document as Given,
+    },
+    decide::primitive::{Base, Content, Package, PackageFile, Wanted, WantedFile},
+    ports::{
+        error::{Class, PortError},
+        forge::{EntryKind, Forge},
+    },
+    prim::{self, Document, Problem},
+    scaffold::{Kind, Manifest},
+};
+
+/// Where the document stands in the spec.
+const PATH: &str = "spec.document";
+
+/// The spec's document, read, and the files it becomes.
+pub(super) fn wanted(given: &Given, factory: Option<&Factory>) -> Result<Wanted, PortError> {
+    let value = serde_json::to_value(given).map_err(|e| PortError::invalid(PATH, e))?;
+    let endpoint = value["endpoint"].as_str().map(str::to_owned);
+    let document = prim::from_value(value).map_err(|problems| invalid(&problems))?;
+    if let (Some(endpoint), Some(factory)) = (endpoint, factory) {
+        let own = format!("{}.{}", document.id, factory.spec.dns.zone);
+        if endpoint.trim_end_matches('.') != own {
+            let what = format!("is {endpoint:?}, and this Factory can only serve it at {own}: leave it out, or say that");
+            return Err(PortError::invalid("spec.document.endpoint", what));
+        }
+    }
+    let manifest = gate_plan::files_of(&document).map_err(|problems| invalid(&problems))?;
+    Ok(Wanted {
+        hash: document.hash(),
+        name: document.name.clone(),
+        description: document.description.clone(),
+        assumptions: manifest.assumptions.iter().map(ToString::to_string).collect(),
+        unwritten: manifest.unimplemented.iter().map(|route| format!("{}: {}", route.route, route.reason)).collect(),
+        files: manifest
+            .files
+            .into_iter()
+            .map(|file| WantedFile { generated: file.kind == Kind::Generated, path: file.path, content: file.content })
+            .collect(),
+    })
+}
+
+/// Every problem with its path in the spec.
+fn invalid(problems: &[Problem]) -> PortError {
+    let all: Vec<_> = problems.iter().map(|p| if p.path.is_empty() { format!("{PATH}: {p}") } else { format!("{PATH}.{p}") }).collect();
+    PortError::new(Class::Invalid, Reason::Invalid, all.join("; "))
+}
+
+/// The base branch as the Factory saw it last, and the package there.
+pub(super) async fn base(factory: &Factory, id: &PrimitiveId, forge: &Connection<dyn Forge>, cx: &Context) -> Result<Base, PortError> {
+    let status = factory.status.as_ref();
+    let Some(commit) = status.and_then(|status| status.base_sha.as_ref()?.parse::<Sha>().ok()) else {
+        let ready = status.and_then(|s| s.conditions.iter().find(|c| c.type_ == ConditionType::ForgeReady.as_str()));
+        let why = ready.map_or("nobody has looked at it yet", |c| c.message.as_str());
+        return Err(PortError::new(Class::Waiting, Reason::Waiting, format!("Factory {}: {why}", factory.name_any())));
+    };
+    let source = Source::new(factory, forge, cx);
+    let listed = source.packages(&commit).await?.remove(id.as_str());
+    let package = match listed {
+        None => None,
+        Some(listed) => Some(Package {
+            tree: listed.tree.clone(),
+            paths: listed.entries.iter().filter(|e| e.kind != EntryKind::Directory).map(|e| e.path.clone()).collect(),
+            content: content(&source, &listed).await,
+        }),
+    };
+    Ok(Base { commit, package })
+}
+
+async fn content(source: &Source<'_>, listed: &Listed) -> Result<Content, PortError> {
+    let files = source.files(listed).await?;
+    let files: Vec<_> = files.iter().map(|f| PackageFile { path: f.path.clone(), content: f.content.clone() }).collect();
+    let document = document(&files);
+    let generated = document.as_ref().ok().and_then(|(_, manifest)| Some(manifest.as_ref()?.files.iter()));
+    Ok(Content {
+        hash: document.as_ref().ok().map(|(document, _)| document.hash()),
+        generated: generated.into_iter().flatten().filter(|f| f.kind == Kind::Generated).map(|f| f.path.clone()).collect(),
+        files,
+    })
+}
+
+/// A package's own document, and the files it becomes where it makes some.
+pub(super) fn document(files: &[PackageFile]) -> Result<(Document, Option<Manifest>), PortError> {
+    let on_base = |what: String| PortError::new(Class::Invalid, Reason::Invalid, format!("the base branch's {what}"));
+    let file = files
+        .iter()
+        .find(|file| file.path.ends_with("/prim.yaml") && file.path.split('/').count() == 3)
+        .ok_or_else(|| on_base("package has no prim.yaml: merge one".into()))?;
+    let value: Value = prim::value(&file.content).map_err(|p| on_base(format!("{}: {p}", file.path)))?;
+    let document = prim::from_value(value).map_err(|problems| {
+        let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        on_base(format!("{}: {}", file.path, all.join("; ")))
+    })?;
+    let manifest = gate_plan::files_of(&document).ok();
+    Ok((document, manifest))
+}
+
+/// A Factory's error as its primitives tell it.
+pub(super) fn of_factory<T>(factory: &Factory, result: Result<T, PortError>) -> Result<T, PortError> {
+    result.map_err(|error| connections::of_factory(factory, &error))
+}

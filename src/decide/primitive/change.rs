@@ -1,0 +1,132 @@
+//! AgentPRs as they are made: a document's files against what the base branch has,
+//! or a package's removal.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::seen::{Content, FactorySeen, Own, Wanted};
+use crate::{
+    api::{
+        API_VERSION, PRIMITIVE_LABEL,
+        agent_pr::File,
+        conditions::Reason,
+        names::{PrimitiveId, Sha},
+    },
+    decide::Manifest,
+    ports::error::{Class, PortError},
+};
+
+/// Most bytes of an AgentPR's files.
+const MAX_BYTES: usize = 200 * 1024;
+/// Most files of an AgentPR.
+const MAX_FILES: usize = 200;
+/// Longest title, of the 200 characters that are taken.
+const MAX_TITLE: usize = 160;
+/// Lines of each list in a pull request's text.
+const MAX_LINES: usize = 20;
+/// Longest line there.
+const MAX_LINE: usize = 240;
+
+/// Name of the AgentPR that proposes a document.
+pub fn change_name(id: &PrimitiveId, hash: &str) -> String {
+    format!("{id}-{}", first(hash))
+}
+
+/// Name of the AgentPR that removes a package.
+pub fn removal_name(id: &PrimitiveId, tree: &Sha) -> String {
+    format!("{id}-remove-{}", first(tree.as_str()))
+}
+
+/// The ten digits of a hash that names are made with.
+pub(super) fn first(hash: &str) -> &str {
+    hash.get(..10).unwrap_or(hash)
+}
+
+/// What a package needs to become the document's: generated files as they are
+/// generated, seeded ones only where there are none, and no more of what only its
+/// former document generated.
+pub(super) fn files(wanted: &Wanted, base: Option<&Content>) -> Vec<File> {
+    let has = |path: &str| base.and_then(|base| base.files.iter().find(|file| file.path == path));
+    let mut files: Vec<File> = wanted
+        .files
+        .iter()
+        .filter(|file| has(&file.path).is_none_or(|there| file.generated && there.content != file.content))
+        .map(|file| File { path: file.path.clone(), content: Some(file.content.clone()) })
+        .collect();
+    let kept: BTreeSet<&str> = wanted.files.iter().map(|file| file.path.as_str()).collect();
+    let former = base.iter().flat_map(|base| &base.generated);
+    files.extend(
+        former.filter(|path| !kept.contains(path.as_str()) && has(path).is_some()).map(|path| File { path: path.clone(), content: None }),
+    );
+    files
+}
+
+/// The AgentPR that proposes a document.
+pub(super) fn propose(own: &Own, factory: &FactorySeen, wanted: &Wanted, new: bool, files: &[File]) -> Result<Manifest, PortError> {
+    let verb = if new { "Add" } else { "Change" };
+    let title = format!("{verb} {}", cut(&wanted.name, MAX_TITLE));
+    let mut body = format!("{}\n\n", cut(&wanted.description, MAX_LINE));
+    body.push_str(&format!("Proposed by Primitive {}/{}, from the document in its spec.\n", own.namespace, own.id));
+    list(&mut body, "Taken for granted, since the document does not say", &wanted.assumptions);
+    list(&mut body, "Answered 501 until somebody writes them", &wanted.unwritten);
+    let mut object = object(own, factory, &change_name(&own.id, &wanted.hash), &title, &body, files)?;
+    object["metadata"]["ownerReferences"] = json!([owner_reference(own)]);
+    Ok(Manifest(object))
+}
+
+/// The AgentPR that removes a package. The Primitive does not own it: it must
+/// outlive whoever asked for it.
+pub(super) fn remove(own: &Own, factory: &FactorySeen, tree: &Sha, paths: &[String]) -> Result<Manifest, PortError> {
+    let files: Vec<File> = paths.iter().map(|path| File { path: path.clone(), content: None }).collect();
+    let body = format!("Primitive {}/{} was deleted, and its deletionPolicy is Delete.\n", own.namespace, own.id);
+    Ok(Manifest(object(own, factory, &removal_name(&own.id, tree), &format!("Remove {}", own.id), &body, &files)?))
+}
+
+/// The owner that a Primitive is of what it makes beside itself.
+pub(super) fn owner_reference(own: &Own) -> Value {
+    json!({
+        "apiVersion": API_VERSION, "kind": "Primitive", "name": own.id, "uid": own.uid, "controller": true, "blockOwnerDeletion": false,
+    })
+}
+
+fn object(own: &Own, factory: &FactorySeen, name: &str, title: &str, body: &str, files: &[File]) -> Result<Value, PortError> {
+    let bytes: usize = files.iter().map(|file| file.path.len() + file.content.as_ref().map_or(0, String::len)).sum();
+    if bytes > MAX_BYTES || files.len() > MAX_FILES {
+        let message = format!(
+            "the change has {} files of {} KiB in all, and {MAX_FILES} files of {} KiB are taken: make spec.document smaller",
+            files.len(),
+            bytes.div_ceil(1024),
+            MAX_BYTES / 1024
+        );
+        return Err(PortError::new(Class::Invalid, Reason::TooLarge, message));
+    }
+    Ok(json!({
+        "apiVersion": API_VERSION,
+        "kind": "AgentPR",
+        "metadata": { "name": name, "namespace": own.namespace, "labels": { PRIMITIVE_LABEL: own.id } },
+        "spec": { "factoryRef": { "name": factory.name.name }, "primitive": own.id, "title": title, "body": body, "files": files },
+    }))
+}
+
+fn list(body: &mut String, title: &str, lines: &[String]) {
+    if lines.is_empty() {
+        return;
+    }
+    body.push_str(&format!("\n{title}:\n"));
+    for line in lines.iter().take(MAX_LINES) {
+        body.push_str(&format!("- {}\n", cut(line, MAX_LINE)));
+    }
+    if lines.len() > MAX_LINES {
+        body.push_str(&format!("- and {} more\n", lines.len() - MAX_LINES));
+    }
+}
+
+/// One line of a text, no longer than that.
+fn cut(text: &str, most: usize) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(most) {
+        None => line,
+        Some((end, _)) => format!("{}…", &line[..end]),
+    }
+}

@@ -1,0 +1,113 @@
+//! From what was seen of a Primitive to what is done and said: its document is
+//! proposed once, what the base branch says runs, and what runs has its name.
+//! Nothing here looks or waits; observing is `controller/primitive`. Read
+//! `seen.rs` next, then `proposal.rs`, `deployment.rs` and `deletion.rs`.
+
+mod change;
+mod contract;
+mod deletion;
+mod deployment;
+mod draft;
+mod naming;
+mod proposal;
+mod seen;
+
+pub use self::{
+    change::{change_name, removal_name},
+    contract::{MAX_RUNS, run_name},
+    naming::{named, routed, url},
+    seen::{
+        Base, Change, Content, Deployment, FactorySeen, Gate, Naming, Outside, Own, Package, PackageFile, Probed, Remains, Rollout,
+        Running, Seen, Wanted, WantedFile,
+    },
+};
+
+use super::{Decision, factory::Now};
+use crate::api::{
+    conditions::{ConditionType, Reason, Truth},
+    primitive::{Phase, PrimitiveStatus, Stage},
+};
+use draft::{Draft, Hold, SOON};
+
+/// Decides.
+pub fn decide(seen: &Seen, now: Now) -> Decision<PrimitiveStatus> {
+    let mut draft = Draft::new(seen, now);
+    if let Some(pause) = &seen.spec.paused {
+        draft.hold(Hold::stalled(Reason::Paused, &pause.reason, now.resync));
+        return draft.finish("");
+    }
+    if seen.deleting {
+        return deletion::decide(draft);
+    }
+    proposal::judge(&mut draft);
+    let Ok(Base { package, .. }) = &seen.base else { return draft.finish("") };
+    if package.is_none() {
+        draft.status.phase = Some(Phase::Phantom);
+        return draft.finish("");
+    }
+    if stage(seen) == Stage::Building {
+        building(&mut draft);
+    } else {
+        deployed(&mut draft);
+    }
+    let message = ready_message(&draft);
+    draft.finish(&message)
+}
+
+/// How far it may go.
+fn stage(seen: &Seen) -> Stage {
+    seen.spec.stage.or(seen.factory.as_ref().map(|factory| factory.default_stage)).unwrap_or_default()
+}
+
+/// Merged, and no further: whatever runs is taken down, and its data stays.
+fn building(draft: &mut Draft<'_>) {
+    draft.status.phase = Some(Phase::Building);
+    match &draft.seen.outside {
+        Outside::Unwanted(remains) => {
+            let (going, blocked) = deletion::take_down(draft, remains, deletion::Data::Kept);
+            if let Some(error) = blocked {
+                return draft.error(None, error);
+            }
+            if !going.is_empty() {
+                let message = format!("spec.stage is Building: {} are being removed", going.join(", "));
+                return draft.hold(Hold::going(Reason::Deleting, message, SOON));
+            }
+            draft.taken_down();
+        }
+        Outside::Failed(error) => draft.error(None, error),
+        Outside::Unseen | Outside::Wanted(_) => {
+            draft.hold(Hold::going(Reason::NotChecked, "what runs was not looked at", SOON));
+        }
+    }
+}
+
+fn deployed(draft: &mut Draft<'_>) {
+    match &draft.seen.outside {
+        Outside::Wanted(deployment) => deployment::judge(draft, deployment),
+        Outside::Failed(error) => draft.error(Some(ConditionType::Deployed), error),
+        // Whoever looked found something wrong before, which is said already.
+        Outside::Unseen | Outside::Unwanted(_) => {
+            draft.hold(Hold::going(Reason::NotChecked, "what runs was not looked at", SOON));
+        }
+    }
+    // What passed stays at Testing while its successor is on its way.
+    let passed = draft.says(ConditionType::ContractPassed);
+    let was = draft.seen.previous.phase;
+    draft.status.phase = Some(match (passed, was) {
+        (Some(Truth::True), _) | (None, Some(Phase::Testing)) => Phase::Testing,
+        (Some(Truth::Unknown), Some(Phase::Testing)) => Phase::Testing,
+        _ => Phase::Building,
+    });
+    if draft.is_good() && stage(draft.seen) == Stage::Live {
+        let message = "it answers and passed gate layer 2; Live needs the canary gate, which is not there yet: spec.stage Testing is as far as it goes";
+        draft.hold(Hold::stalled(Reason::StageUnavailable, message, draft.now.resync));
+    }
+}
+
+fn ready_message(draft: &Draft<'_>) -> String {
+    let status = &draft.status;
+    match (stage(draft.seen), &status.url, &status.commit) {
+        (Stage::Testing | Stage::Live, Some(url), Some(commit)) => format!("{url} answers with commit {commit}"),
+        _ => "the package is on the base branch, which is as far as spec.stage lets it go".into(),
+    }
+}

@@ -1,0 +1,212 @@
+//! The spec's document as a proposal: made once for each document, mirrored while
+//! it is open, and never made against a base branch that moved on by itself.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{
+    change,
+    draft::{Draft, Hold, POLL, SOON},
+    seen::{Base, Change, Wanted},
+};
+use crate::{
+    api::{
+        API_VERSION,
+        conditions::{ConditionType, Reason, Statement, Truth},
+        references::{Milestone, reached},
+    },
+    decide::{Action, ObjectName},
+};
+
+/// What is to be said of the proposal, and done for it.
+pub(super) fn judge(draft: &mut Draft<'_>) {
+    let seen = draft.seen;
+    let (wanted, base) = match (&seen.document, &seen.base) {
+        (Ok(wanted), Ok(base)) => (wanted, base),
+        (Err(error), base) => {
+            // Nothing is proposed; what the base branch has goes on.
+            draft.error(None, error);
+            if base.as_ref().is_ok_and(|base| base.package.is_some()) {
+                merged(draft, "the base branch has the package");
+            }
+            return;
+        }
+        (_, Err(error)) => return draft.error(None, error),
+    };
+    if let Some(Err(error)) = base.package.as_ref().map(|package| &package.content) {
+        return draft.error(Some(ConditionType::Merged), error);
+    }
+    give_up_older(draft, wanted);
+    let there = base.package.as_ref().and_then(|package| package.content.as_ref().ok()?.hash.as_deref());
+    if there == Some(&wanted.hash) {
+        return same(draft, wanted, base);
+    }
+    if seen.previous.proposed_hash.as_deref() == Some(&wanted.hash) { follow(draft, wanted, base) } else { begin(draft, wanted, base) }
+}
+
+/// An AgentPR for what the spec said before is taken back.
+fn give_up_older(draft: &mut Draft<'_>, wanted: &Wanted) {
+    let own = &draft.seen.own;
+    if let Some(older) = &draft.seen.current
+        && older.name != change::change_name(&own.id, &wanted.hash)
+        && !older.settled()
+        && !older.going
+        && older.foreign.is_none()
+    {
+        draft.actions.push(Action::RemoveObject(agent_pr(&own.namespace, &older.name)));
+    }
+}
+
+/// The base branch says what the spec says.
+fn same(draft: &mut Draft<'_>, wanted: &Wanted, base: &Base) {
+    // What was adopted from the base branch needs no proposal, now or later.
+    draft.status.proposed_hash = Some(wanted.hash.clone());
+    draft.status.agent_pr = draft.seen.planned.as_ref().filter(|change| change.foreign.is_none()).map(|change| change.name.clone());
+    note_pull(draft, draft.seen.planned.as_ref());
+    draft.merged = true;
+    draft.reach("Merged");
+    merged(draft, &format!("packages/{} of the base branch is the spec's document, at commit {}", draft.seen.own.id, at(draft, base)));
+}
+
+/// The commit to name: one that does not move with every other package's merge.
+fn at(draft: &Draft<'_>, base: &Base) -> String {
+    let previous = &draft.seen.previous;
+    let tree = base.package.as_ref().map(|package| package.tree.as_str());
+    let known = [previous.rolling.as_ref().map(|v| (&v.tree, &v.commit)), previous.tree.as_ref().zip(previous.commit.as_ref())];
+    let known = known.into_iter().flatten().find(|(of, _)| Some(of.as_str()) == tree);
+    known.map_or_else(|| base.commit.to_string(), |(_, commit)| commit.clone())
+}
+
+fn merged(draft: &mut Draft<'_>, message: &str) {
+    draft.good(ConditionType::Merged, Reason::Merged, message);
+}
+
+/// The document was not proposed yet.
+fn begin(draft: &mut Draft<'_>, wanted: &Wanted, base: &Base) {
+    let seen = draft.seen;
+    let Some(factory) = &seen.factory else { return };
+    match &seen.planned {
+        Some(Change { name, foreign: Some(whose), .. }) => return taken(draft, name, whose),
+        Some(change) if change.going => return wait_for_going(draft, change),
+        // It was made, and the status of that pass was lost.
+        Some(change) if !change.settled() || unnoticed(draft, change, base) => {
+            note_proposal(draft, wanted, change.name.clone());
+            return follow(draft, wanted, base);
+        }
+        // The same document was proposed and merged before; the base branch has another by now.
+        Some(change) => {
+            draft.actions.push(Action::RemoveObject(agent_pr(&seen.own.namespace, &change.name)));
+            return wait_for_going(draft, change);
+        }
+        None => {}
+    }
+    if let Some(message) = &factory.forge_hold {
+        return draft.bad(ConditionType::Merged, Hold::going(Reason::Waiting, message, POLL * 6));
+    }
+    let content = base.package.as_ref().and_then(|package| package.content.as_ref().ok());
+    let files = change::files(wanted, content);
+    if files.is_empty() {
+        // The documents differ in words that no file has.
+        return same(draft, wanted, base);
+    }
+    match change::propose(&seen.own, factory, wanted, base.package.is_none(), &files) {
+        Err(error) => draft.error(Some(ConditionType::Merged), &error),
+        Ok(object) => {
+            let name = change::change_name(&seen.own.id, &wanted.hash);
+            draft.actions.push(Action::CreateObject(object));
+            let message = format!("AgentPR {name} is being made");
+            note_proposal(draft, wanted, name);
+            draft.bad(ConditionType::Merged, Hold::going(Reason::Proposing, message, SOON));
+        }
+    }
+}
+
+fn taken(draft: &mut Draft<'_>, name: &str, whose: &str) {
+    let message = format!("AgentPR {name} is there already and {whose}: remove it, or choose another id");
+    draft.bad(ConditionType::Merged, Hold::stalled(Reason::Taken, message, POLL));
+}
+
+fn note_proposal(draft: &mut Draft<'_>, wanted: &Wanted, name: String) {
+    draft.status.proposed_hash = Some(wanted.hash.clone());
+    draft.status.agent_pr = Some(name);
+    draft.status.milestones = vec![Milestone { name: "Proposed".into(), at: Time(draft.now.at) }];
+}
+
+fn wait_for_going(draft: &mut Draft<'_>, change: &Change) {
+    let message = format!("AgentPR {} of an earlier proposal is being removed; the document is proposed after it", change.name);
+    draft.bad(ConditionType::Merged, Hold::going(Reason::Proposing, message, SOON));
+}
+
+/// The document was proposed, and the base branch has another or none.
+fn follow(draft: &mut Draft<'_>, wanted: &Wanted, base: &Base) {
+    let seen = draft.seen;
+    note_pull(draft, seen.planned.as_ref());
+    match &seen.planned {
+        Some(Change { name, foreign: Some(whose), .. }) => taken(draft, name, whose),
+        Some(change) if change.going && !change.settled() => wait_for_going(draft, change),
+        Some(change) if unnoticed(draft, change, base) => {
+            draft.actions.push(Action::PokeFactory);
+            let merge = change.merged.as_deref().unwrap_or("that the base branch had before");
+            let message = format!("AgentPR {} is done with commit {merge}; the Factory looks at the base branch", change.name);
+            draft.bad(ConditionType::Merged, Hold::going(Reason::Waiting, message, SOON));
+        }
+        Some(change) if change.settled() => outdated(draft, &change.name, base),
+        Some(change) => mirror(draft, change),
+        None if reached(&draft.status.milestones, "Merged").is_some() => {
+            let name = draft.status.agent_pr.clone().unwrap_or_default();
+            outdated(draft, &name, base);
+        }
+        // Whoever removed the AgentPR asked for another: it closed its pull request.
+        None => {
+            draft.status.proposed_hash = None;
+            begin(draft, wanted, base);
+        }
+    }
+}
+
+/// It is merged, and the Factory saw the base branch last before that.
+fn unnoticed(draft: &Draft<'_>, change: &Change, base: &Base) -> bool {
+    let first = base.package.is_none() && reached(&draft.seen.previous.milestones, "Merged").is_none();
+    let there = change.merged.as_deref() == Some(base.commit.as_str());
+    change.ahead_of(base) || (change.settled() && first && !there)
+}
+
+/// The base branch moved on from what was proposed and merged.
+fn outdated(draft: &mut Draft<'_>, name: &str, base: &Base) {
+    draft.merged = true;
+    draft.reach("Merged");
+    let id = &draft.seen.own.id;
+    if base.package.is_none() {
+        let message = format!(
+            "packages/{id} was merged by AgentPR {name} and is no longer on the base branch: change spec.document to propose it anew, or delete this object"
+        );
+        return draft.bad(ConditionType::Merged, Hold::stalled(Reason::Waiting, message, draft.now.resync));
+    }
+    let message = format!(
+        "packages/{id}/prim.yaml of the base branch is another document than spec.document, which AgentPR {name} proposed before; the base branch is what runs"
+    );
+    draft.advise(Statement::new(ConditionType::SpecOutdated, Truth::True, Reason::Superseded, message));
+    merged(draft, "the base branch has the package");
+}
+
+/// What the AgentPR says is what the Primitive says.
+fn mirror(draft: &mut Draft<'_>, change: &Change) {
+    let (reason, said) = match &change.ready {
+        Some((_, reason, message)) => (*reason, message.as_str()),
+        None => (Reason::Proposing, "nobody has looked at it yet"),
+    };
+    let message = format!("AgentPR {}: {said}", change.name);
+    draft.pull.clone_from(&change.url);
+    let hold = if change.stalled { Hold::stalled(reason, message, POLL) } else { Hold::going(reason, message, POLL) };
+    draft.bad(ConditionType::Merged, hold);
+}
+
+fn note_pull(draft: &mut Draft<'_>, change: Option<&Change>) {
+    if let Some(url) = change.filter(|change| change.foreign.is_none()).and_then(|change| change.url.clone()) {
+        draft.effect("PullRequest", url);
+    }
+}
+
+/// An AgentPR's name as an object's.
+pub(super) fn agent_pr(namespace: &str, name: &str) -> ObjectName {
+    ObjectName { api_version: API_VERSION, kind: "AgentPR", namespace: namespace.into(), name: name.into() }
+}

@@ -1,0 +1,279 @@
+//! Everything a decision about a Primitive looks at.
+
+use crate::{
+    api::{
+        conditions::Reason,
+        gate_run::Verdict,
+        names::{Fqdn, PrimitiveId, Sha},
+        primitive::{PrimitiveSpec, PrimitiveStatus, Stage, Version},
+    },
+    decide::{Manifest, ObjectName},
+    ports::{
+        dns::{AddressRecord, NameState, Owner},
+        edge::Route,
+        error::PortError,
+    },
+};
+
+/// What was seen of a Primitive and of all it depends on.
+#[derive(Debug)]
+pub struct Seen {
+    /// Which object it is.
+    pub own: Own,
+    /// What the user wants.
+    pub spec: PrimitiveSpec,
+    /// What was said last time.
+    pub previous: PrimitiveStatus,
+    /// The object is being deleted.
+    pub deleting: bool,
+    /// The spec's document, and the files it becomes.
+    pub document: Result<Wanted, PortError>,
+    /// Its Factory, if there is one.
+    pub factory: Option<FactorySeen>,
+    /// What the base branch has of it.
+    pub base: Result<Base, PortError>,
+    /// The AgentPR that the status names, if it is there.
+    pub current: Option<Change>,
+    /// The AgentPR that would be made now, if it is there.
+    pub planned: Option<Change>,
+    /// What runs, and how it is reached.
+    pub outside: Outside,
+}
+
+/// Which object a pass is about.
+#[derive(Clone, Debug)]
+pub struct Own {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name, which is the document's id.
+    pub id: PrimitiveId,
+    /// Its uid, for what it owns.
+    pub uid: String,
+}
+
+/// What is looked at of a Factory.
+#[derive(Clone, Debug)]
+pub struct FactorySeen {
+    /// Which.
+    pub name: ObjectName,
+    /// How far a primitive goes that names no stage.
+    pub default_stage: Stage,
+    /// Why its forge can't be used now, if it can't.
+    pub forge_hold: Option<String>,
+}
+
+/// A document that was read, and the files it becomes.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Hash of its normal form.
+    pub hash: String,
+    /// The service's name.
+    pub name: String,
+    /// One line about it.
+    pub description: String,
+    /// The files.
+    pub files: Vec<WantedFile>,
+    /// What was taken for granted, for people.
+    pub assumptions: Vec<String>,
+    /// Routes that answer 501 until somebody writes them.
+    pub unwritten: Vec<String>,
+}
+
+/// A file that a document becomes.
+#[derive(Clone, Debug)]
+pub struct WantedFile {
+    /// Path from the repository's root.
+    pub path: String,
+    /// Its text.
+    pub content: String,
+    /// Whether it is the document's alone, and overwritten.
+    pub generated: bool,
+}
+
+/// The base branch, as the Factory saw it last.
+#[derive(Debug)]
+pub struct Base {
+    /// Its newest commit.
+    pub commit: Sha,
+    /// The primitive's package, if it has one.
+    pub package: Option<Package>,
+}
+
+/// A package in the base branch.
+#[derive(Debug)]
+pub struct Package {
+    /// The id of everything in it.
+    pub tree: Sha,
+    /// Paths of its files.
+    pub paths: Vec<String>,
+    /// What they hold.
+    pub content: Result<Content, PortError>,
+}
+
+/// What a package's files hold.
+#[derive(Clone, Debug, Default)]
+pub struct Content {
+    /// Hash of its document's normal form; none where it can't be read.
+    pub hash: Option<String>,
+    /// The files.
+    pub files: Vec<PackageFile>,
+    /// Paths that its own document generates.
+    pub generated: Vec<String>,
+}
+
+/// A file of a package.
+#[derive(Clone, Debug)]
+pub struct PackageFile {
+    /// Path from the repository's root.
+    pub path: String,
+    /// Its text.
+    pub content: String,
+}
+
+/// An AgentPR that is there.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Its name.
+    pub name: String,
+    /// Why it is not this Primitive's, if it is not.
+    pub foreign: Option<String>,
+    /// It is being deleted.
+    pub going: bool,
+    /// The commit that its merge made on the base branch.
+    pub merged: Option<String>,
+    /// The base branch's commit that it was merged onto.
+    pub base: Option<String>,
+    /// Address of its pull request.
+    pub url: Option<String>,
+    /// Whether its `Ready` is True, why, and in which words.
+    pub ready: Option<(bool, Reason, String)>,
+    /// Somebody must act on it.
+    pub stalled: bool,
+}
+
+impl Change {
+    /// Nothing more comes of it by itself: it is merged, or there was nothing to
+    /// change.
+    pub fn settled(&self) -> bool {
+        self.merged.is_some() || self.ready.as_ref().is_some_and(|(ready, ..)| *ready)
+    }
+
+    /// It is merged, and the Factory saw the base branch last before that.
+    pub fn ahead_of(&self, base: &Base) -> bool {
+        self.merged.as_deref().is_some_and(|merge| merge != base.commit.as_str()) && self.base.as_deref() == Some(base.commit.as_str())
+    }
+}
+
+/// What runs, and how it is reached.
+#[derive(Debug)]
+pub enum Outside {
+    /// Not looked at, because something it needs is not there.
+    Unseen,
+    /// It should run.
+    Wanted(Box<Deployment>),
+    /// It should not run.
+    Unwanted(Remains),
+    /// It could not be looked at.
+    Failed(PortError),
+}
+
+/// A version that should run.
+#[derive(Debug)]
+pub struct Deployment {
+    /// Which.
+    pub version: Version,
+    /// Its objects, in the order to make them.
+    pub manifests: Vec<Manifest>,
+    /// Environment variables that nothing provides.
+    pub missing: Vec<String>,
+    /// What runs now.
+    pub running: Running,
+    /// Objects of earlier versions.
+    pub old: Vec<ObjectName>,
+    /// How it is reached; not looked at before anything could answer.
+    pub naming: Option<Naming>,
+    /// The runs of gate layer 2 for this version, the first first; not looked at
+    /// before its name answers.
+    pub runs: Vec<Gate>,
+}
+
+/// What runs of a primitive.
+#[derive(Clone, Debug)]
+pub struct Running {
+    /// Tree of the package whose rollout was begun last.
+    pub tree: Option<String>,
+    /// How that one does.
+    pub rollout: Rollout,
+    /// Something differs from the objects that are wanted.
+    pub differs: bool,
+}
+
+/// How a rollout does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rollout {
+    /// There is none.
+    Absent,
+    /// It has not ended; with what it does.
+    Going(String),
+    /// It does not get on by itself; with why.
+    Stuck(String),
+    /// All of it runs.
+    Ready,
+}
+
+/// How a primitive is reached.
+#[derive(Debug)]
+pub struct Naming {
+    /// The route it should have.
+    pub route: Route,
+    /// The record it should have.
+    pub record: Result<AddressRecord, PortError>,
+    /// The edge's routes.
+    pub routes: Result<Vec<Route>, PortError>,
+    /// What its name is.
+    pub name: Result<NameState, PortError>,
+    /// What answers at its name.
+    pub probed: Probed,
+}
+
+/// What answers at a name.
+#[derive(Debug)]
+pub enum Probed {
+    /// Nobody asked, since the name does not lead there yet.
+    NotTried,
+    /// This.
+    Answered {
+        /// HTTP status.
+        status: u16,
+        /// The service that it says it is.
+        service: Option<String>,
+        /// Whether that is this primitive.
+        right: bool,
+    },
+    /// Nobody, or not well.
+    Failed(PortError),
+}
+
+/// One run of a gate.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// Name of the GateRun.
+    pub name: String,
+    /// Whether it is this Primitive's, and about this version.
+    pub ours: bool,
+    /// What it came to.
+    pub verdict: Option<Verdict>,
+    /// Why.
+    pub message: String,
+}
+
+/// What is left of something that should not be there.
+#[derive(Debug)]
+pub struct Remains {
+    /// The record's name and its state; none where it was never looked at.
+    pub name: Option<(Owner, Fqdn, Result<NameState, PortError>)>,
+    /// The route's id, and whether it is there.
+    pub route: Option<(String, Result<bool, PortError>)>,
+    /// Kubernetes objects.
+    pub objects: Vec<ObjectName>,
+}
