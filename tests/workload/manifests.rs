@@ -98,6 +98,10 @@ fn the_files_are_verified_and_then_run_as_a_gate_runs_them() {
 fn the_old_version_serves_until_the_new_one_is_ready() {
     let spec = Case::new().manifest("Deployment")["spec"].clone();
     assert_eq!(spec["strategy"], json!({ "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } }));
+    let mut sandboxed = Case { keeps_data: Some("SEARCH_DB_PATH"), ..Case::new() };
+    assert_eq!(sandboxed.manifest("Deployment")["spec"]["strategy"]["type"], "RollingUpdate", "on one kernel SQLite's locks hold");
+    sandboxed.factory.spec.deploy.runtime_class = Some("gvisor".into());
+    assert_eq!(sandboxed.manifest("Deployment")["spec"]["strategy"]["type"], "Recreate", "two sandboxes would not see each other's locks");
     assert_eq!((&spec["progressDeadlineSeconds"], &spec["revisionHistoryLimit"]), (&json!(120), &json!(3)));
     assert_eq!(spec["selector"]["matchLabels"], labels());
     let service = Case::new().manifest("Service");

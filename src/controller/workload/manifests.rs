@@ -99,6 +99,16 @@ fn service(w: &Workload) -> Value {
     })
 }
 
+/// The old version serves until the new one is ready. Not so where both would have
+/// one SQLite file open in two sandboxes: gVisor keeps file locks inside one, so
+/// that neither would see the other's.
+fn strategy(w: &Workload) -> Value {
+    if w.keeps_data.is_some() && w.factory.spec.deploy.runtime_class.is_some() {
+        return json!({ "type": "Recreate" });
+    }
+    json!({ "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } })
+}
+
 fn deployment(w: &Workload) -> Value {
     let annotations = json!({ TREE: w.tree.as_str(), BUNDLE: w.bundle.digest(), ENVIRONMENT: w.environment.versions });
     json!({
@@ -109,8 +119,7 @@ fn deployment(w: &Workload) -> Value {
             "replicas": 1,
             "revisionHistoryLimit": 3,
             "progressDeadlineSeconds": 120,
-            // The old version serves until the new one is ready.
-            "strategy": { "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } },
+            "strategy": strategy(w),
             "selector": { "matchLabels": selector(w.factory, w.id) },
             "template": { "metadata": { "labels": labels(w.factory, w.id), "annotations": annotations }, "spec": pod(w) }
         }

@@ -71,6 +71,12 @@ func credentials(ctx context.Context, b *bed.Bed, client *kube.Client) error {
 	return nil
 }
 
+// The chain that primitives are paid on, and where to.
+const (
+	network = "eip155:84532"
+	payTo   = "0x000000000000000000000000000000000000dEaD"
+)
+
 // Factory is the Factory of this bed's forge, zone and edge, as JSON. The address
 // book is all it has: the credentials are in Secrets.
 func Factory(b *bed.Bed) ([]byte, error) {
@@ -102,6 +108,11 @@ func Factory(b *bed.Bed) ([]byte, error) {
 					"credentials": secret(secretEdge), "address": bed.EdgeIP, "caBundle": string(ca),
 				},
 				"image": image.Latest(image.Runtime),
+				// To whom primitives are paid, under the names that documents use. Nobody
+				// has this address' key.
+				"env": object{
+					"X402_NETWORK": network, "X402_PAY_TO": payTo, "PRIM_NETWORK": network, "PRIM_PAY_TO": payTo, "REVENUE_WALLET": payTo,
+				},
 			},
 		},
 	}, "", "  ")
