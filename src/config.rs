@@ -1,6 +1,6 @@
 //! Settings of the controller process, from flags or environment.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
@@ -23,6 +23,10 @@ pub struct ControllerConfig {
     /// What the holder of the Lease is called, beside a random part.
     #[arg(long, env = "HOSTNAME", default_value = "flywheel")]
     pub host: String,
+    /// Program that looks for secrets in what would be pushed.
+    #[arg(long, env = "FLYWHEEL_GITLEAKS", default_value = "/usr/local/bin/gitleaks")]
+    pub gitleaks: PathBuf,
+
     /// Namespace of workloads.
     #[arg(long, env = "FLYWHEEL_RUN_NAMESPACE", default_value = "flywheel-run")]
     pub run_namespace: String,

@@ -39,9 +39,14 @@ pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The test bed's own program.
+pub fn testbed_path() -> PathBuf {
+    PathBuf::from(variable("FLYWHEEL_CACHE")).join("bin/testbed")
+}
+
 /// Runs the test bed's own program.
 pub fn testbed(command: &str) -> String {
-    run(Command::new(PathBuf::from(variable("FLYWHEEL_CACHE")).join("bin/testbed")).arg(command))
+    run(Command::new(testbed_path()).arg(command))
 }
 
 /// Runs a program that must succeed, and returns what it printed.
@@ -85,6 +90,15 @@ where
     K: kube::Resource + Clone + Debug + DeserializeOwned + Send + 'static,
     K::DynamicType: Default,
 {
+    until_within(PATIENCE, api, name, what, good).await
+}
+
+/// The same, for what may take longer.
+pub async fn until_within<K>(patience: Duration, api: Api<K>, name: &str, what: &str, good: impl Fn(&K) -> bool) -> K
+where
+    K: kube::Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+    K::DynamicType: Default,
+{
     let mut last = None;
     let wait = async {
         let mut objects = std::pin::pin!(
@@ -98,8 +112,8 @@ where
         }
         panic!("the watch of {name} ended");
     };
-    match tokio::time::timeout(PATIENCE, wait).await {
+    match tokio::time::timeout(patience, wait).await {
         Ok(object) => object,
-        Err(_) => panic!("{name}: not {what} within {} s; last seen: {last:#?}", PATIENCE.as_secs()),
+        Err(_) => panic!("{name}: not {what} within {} s; last seen: {last:#?}", patience.as_secs()),
     }
 }

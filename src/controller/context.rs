@@ -69,6 +69,7 @@ impl Context {
     pub fn new(client: Client, config: &ControllerConfig, pokes: mpsc::Sender<ObjectRef<Factory>>) -> Result<Self, String> {
         Ok(Self {
             gates_namespace: config.gates_namespace.clone(),
+            scanner: Arc::new(Gitleaks(config.gitleaks.clone())),
             failpoints: Failpoints::parse(&config.failpoint)?,
             leadership: if config.lease_namespace.is_empty() { Leadership::alone() } else { Leadership::none() },
             keys_namespace: config.keys_namespace.clone(),

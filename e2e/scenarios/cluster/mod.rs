@@ -7,4 +7,5 @@ mod contract;
 mod doctor;
 mod factory;
 mod gates;
+mod journey;
 mod network;

@@ -48,6 +48,11 @@ fn granted() -> TsigKey {
     key("flywheel.", "hmac-sha256", &state_file("dns/tsig-secret"))
 }
 
+/// The bed's zone, with the key that may change it.
+pub(in crate::cluster) fn zone() -> Arc<dyn Dns> {
+    client(&variable("DNS_ZONE"), &variable("DNS_SERVER"), &granted())
+}
+
 #[async_trait]
 impl Arrange for Bind {
     async fn dns(&self, which: Key) -> Arc<dyn Dns> {

@@ -8,6 +8,8 @@ mod forge;
 #[path = "../../../../tests/contract/mod.rs"]
 mod suites;
 
+pub(in crate::cluster) use dns::zone;
+
 /// A port on this machine where nobody listens.
 fn closed_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

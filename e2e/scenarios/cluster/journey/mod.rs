@@ -1,0 +1,155 @@
+//! Primitives from `kubectl apply` to a name that answers, on real parts: what
+//! happens on the way, what goes wrong there, and how it ends all the same.
+
+mod changes;
+mod crashes;
+mod faults;
+mod real;
+mod refused;
+mod rest;
+
+use std::{path::PathBuf, time::Duration};
+
+use flywheel::api::{agent_pr::AgentPR, primitive::Primitive};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::{
+    Api, Client,
+    api::{DeleteParams, DynamicObject, Patch, PatchParams},
+    runtime::wait::await_condition,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::bed::{NAMESPACE, forge};
+use crate::support::{apply, file_at, run, until_within, variable};
+
+/// Longest way from a document to its answer, on a busy machine.
+const JOURNEY: Duration = Duration::from_secs(180);
+
+fn primitives(client: &Client) -> Api<Primitive> {
+    Api::namespaced(client.clone(), NAMESPACE)
+}
+
+fn changes(client: &Client) -> Api<AgentPR> {
+    Api::namespaced(client.clone(), NAMESPACE)
+}
+
+fn deployments(client: &Client) -> Api<Deployment> {
+    Api::namespaced(client.clone(), "flywheel-run")
+}
+
+/// A free service with one route.
+fn document(id: &str, description: &str) -> Value {
+    json!({
+        "id": id, "name": format!("{id}.sh"), "endpoint": format!("{id}.prim.sh"), "description": description,
+        "factory": { "free_service": true },
+        "env": ["NOTES_DB_PATH"],
+        "routes_map": [
+            { "route": "POST /v1/notes", "request": "Note", "response": "Note", "status": 201, "operation_id": "create_note",
+              "description": "Keep a note.", "errors": [{ "status": 400, "code": "invalid_request", "description": "No note" }] },
+            { "route": "GET /v1/notes", "response": "Notes", "status": 200, "operation_id": "list_notes", "description": "List notes." }
+        ]
+    })
+}
+
+/// Applies a Primitive with this document, and more of its spec.
+async fn declare(client: &Client, document: Value, more: Value) {
+    let mut object = json!({
+        "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "Primitive",
+        "metadata": { "name": document["id"], "namespace": NAMESPACE },
+        "spec": { "factoryRef": { "name": "prim" }, "document": document, "deletionPolicy": "Delete" },
+    });
+    for (key, value) in more.as_object().into_iter().flatten() {
+        object["spec"][key] = value.clone();
+    }
+    let object: DynamicObject = serde_json::from_value(object).expect("a Primitive");
+    apply(client, &[object], false).await.expect("the Primitive is let in");
+}
+
+/// Whether a Primitive's condition of this generation says so.
+fn says(primitive: &Primitive, kind: &str, status: &str, reason: &str) -> bool {
+    let generation = primitive.metadata.generation;
+    let conditions = primitive.status.iter().flat_map(|s| &s.conditions);
+    conditions.into_iter().any(|c| c.type_ == kind && c.status == status && c.reason == reason && c.observed_generation == generation)
+}
+
+async fn answering(client: &Client, id: &str) -> Primitive {
+    until_within(JOURNEY, primitives(client), id, "answering", |p| says(p, "Ready", "True", "Answering")).await
+}
+
+async fn saying(client: &Client, id: &str, kind: &str, status: &str, reason: &str) -> Primitive {
+    until_within(JOURNEY, primitives(client), id, &format!("{kind}={status} {reason}"), |p| says(p, kind, status, reason)).await
+}
+
+/// Deletes a Primitive as its policy says, and waits until it is gone.
+async fn remove(client: &Client, id: &str) {
+    primitives(client).delete(id, &DeleteParams::default()).await.expect("delete");
+    gone(client, id).await;
+}
+
+async fn gone(client: &Client, id: &str) {
+    let gone = await_condition(primitives(client), id, |p: Option<&Primitive>| p.is_none());
+    if tokio::time::timeout(JOURNEY, gone).await.is_err() {
+        panic!("{id} is not gone: {:#?}", primitives(client).get(id).await);
+    }
+}
+
+/// Asks a primitive by its name over TLS, as somebody outside would.
+async fn ask(id: &str, method: Method, path: &str, body: Option<Value>) -> Result<(u16, Value), reqwest::Error> {
+    let host = format!("{id}.{}", variable("DNS_ZONE"));
+    let authority = reqwest::Certificate::from_pem(file_at("EDGE_CA_FILE").as_bytes()).expect("the edge's authority");
+    let address = format!("{}:443", variable("EDGE_ADDRESS")).parse().expect("the edge's address");
+    let client = reqwest::Client::builder().tls_certs_only([authority]).resolve(&host, address).timeout(Duration::from_secs(10)).build()?;
+    let mut request = client.request(method, format!("https://{host}{path}"));
+    if let Some(body) = body {
+        request = request.json(&body);
+    }
+    let answer = request.send().await?;
+    let status = answer.status().as_u16();
+    let text = answer.text().await?;
+    Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+}
+
+/// What BIND has at a name.
+fn dig(name: &str, kind: &str) -> Vec<String> {
+    let server = variable("DNS_SERVER");
+    let server = server.split(':').next().unwrap_or_default().to_owned();
+    let mut command = std::process::Command::new("dig");
+    let printed = run(command.args([&format!("@{server}"), "+short", name, kind]));
+    printed.lines().map(str::to_owned).collect()
+}
+
+/// Pull requests of a primitive, newest first, as its repository's API lists them.
+async fn pulls(id: &str) -> Vec<Value> {
+    let all = forge(Method::GET, "/repos/prim/factory/pulls?state=all&limit=50", None).await;
+    let mut all = all.as_array().cloned().unwrap_or_default();
+    all.retain(|pull| {
+        pull["head"]["label"].as_str().or(pull["head"]["ref"].as_str()).is_some_and(|b| b.starts_with(&format!("agent/{id}-")))
+    });
+    all
+}
+
+/// Branches of a primitive that are there.
+async fn branches(id: &str) -> Vec<String> {
+    let all = forge(Method::GET, "/repos/prim/factory/branches?limit=50", None).await;
+    let names = all.as_array().into_iter().flatten().filter_map(|b| b["name"].as_str().map(str::to_owned));
+    names.filter(|name| name.starts_with(&format!("agent/{id}-"))).collect()
+}
+
+/// Changes something of a Primitive's spec.
+async fn patch(client: &Client, id: &str, spec: Value) {
+    primitives(client).patch(id, &PatchParams::default(), &Patch::Merge(json!({ "spec": spec }))).await.expect("patch");
+}
+
+/// Where the given documents lie; nothing, loudly, where they are not.
+#[expect(clippy::disallowed_methods, reason = "where the documents lie is told through the environment")]
+fn specs() -> Option<PathBuf> {
+    let root = crate::support::root();
+    let given = std::env::var("FLYWHEEL_SPECS").map_or_else(|_| root.join("../shared/data/prim.sh"), PathBuf::from);
+    let folder = given.join("prims");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    eprintln!("NOT TRIED: no real documents at {} (FLYWHEEL_SPECS)", folder.display());
+    None
+}

@@ -1,0 +1,64 @@
+//! At rest: nothing is written, and nobody is asked beyond the slow resync.
+
+use std::{fs, time::Duration};
+
+use futures::StreamExt;
+use kube::runtime::{WatchStreamExt, watcher};
+use serde_json::Value;
+
+use super::{answering, declare, document, primitives, remove};
+use crate::{
+    cluster::bed::ready,
+    support::{run, variable},
+};
+
+/// Longer than the bed's resync of 30 s.
+const WINDOW: Duration = Duration::from_secs(40);
+/// Requests of the forge by a look at a Factory; Primitives and AgentPRs add none.
+const LOOK: usize = 8;
+
+/// Writes to the API server by the controller, without its Lease's.
+fn writes() -> usize {
+    let log = fs::read_to_string(variable("AUDIT_LOG")).expect("audit log");
+    let ours = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).filter(|event| {
+        event["user"]["username"] == "system:serviceaccount:flywheel-system:flywheel-controller"
+            && ["create", "update", "patch", "delete"].contains(&event["verb"].as_str().unwrap_or_default())
+            && event["objectRef"]["resource"] != "leases"
+    });
+    ours.count()
+}
+
+/// Requests of the forge by the bot.
+fn requests() -> usize {
+    let log = format!("{}/full/logs/forge-access.log", variable("FLYWHEEL_STATE"));
+    fs::read_to_string(&log).expect("the forge's access log").lines().filter(|line| line.contains("flywheel-bot")).count()
+}
+
+#[tokio::test]
+async fn nothing_is_written_and_nobody_is_asked() {
+    let (client, _) = ready().await;
+    declare(&client, document("quiet", "Rests."), Value::Null).await;
+    answering(&client, "quiet").await;
+    let events = watcher(primitives(&client), watcher::Config::default()).default_backoff().applied_objects();
+    let mut events = std::pin::pin!(events);
+    // What was on its way when it became ready.
+    while tokio::time::timeout(Duration::from_secs(5), events.next()).await.is_ok() {}
+
+    let (written, asked) = (writes(), requests());
+    let moved = tokio::time::timeout(WINDOW, events.next()).await;
+    assert!(moved.is_err(), "a Primitive was written at rest: {moved:?}");
+    let (written, asked) = (writes() - written, requests() - asked);
+    assert_eq!(written, 0, "writes in {} s", WINDOW.as_secs());
+    assert!(asked <= 2 * LOOK, "{asked} requests of the forge in {} s, with a resync of 30 s", WINDOW.as_secs());
+    let memory = run(std::process::Command::new("kubectl").args([
+        "-n",
+        "flywheel-system",
+        "exec",
+        "deploy/flywheel-controller",
+        "--",
+        "/usr/local/bin/flywheel",
+        "--version",
+    ]));
+    eprintln!("at rest for {} s: {written} writes, {asked} requests of the forge ({})", WINDOW.as_secs(), memory.trim());
+    remove(&client, "quiet").await;
+}
