@@ -206,6 +206,10 @@ impl State {
         match method {
             "GET" => (StatusCode::OK, object),
             "PUT" => (StatusCode::OK, self.store(&seen.path, sent)),
+            // A merge patch that takes the version away leaves none to update.
+            "PATCH" if sent["metadata"].get("resourceVersion").is_some_and(Value::is_null) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, failure(StatusCode::UNPROCESSABLE_ENTITY))
+            }
             "PATCH" => {
                 merge(&mut object, &sent);
                 let held = object["metadata"]["finalizers"].as_array().is_some_and(|f| !f.is_empty());

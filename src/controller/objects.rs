@@ -77,7 +77,11 @@ pub async fn merge_status(name: &ObjectName, patch: &serde_json::Value, client: 
 /// changed meanwhile.
 pub async fn set_finalizers(name: &ObjectName, version: Option<&str>, finalizers: &[String], client: &Client) -> Result<(), PortError> {
     let api = untyped(name.api_version, name.kind, &name.namespace, client);
-    let patch = json!({ "metadata": { "finalizers": finalizers, "resourceVersion": version } });
+    let mut patch = json!({ "metadata": { "finalizers": finalizers } });
+    // A null would take the version away, which no update may lack.
+    if let Some(version) = version {
+        patch["metadata"]["resourceVersion"] = version.into();
+    }
     match timely(async { Ok(api.patch(&name.name, &PatchParams::default(), &Patch::Merge(&patch)).await) }).await? {
         // It is gone, and its finalizers with it.
         Err(kube::Error::Api(answer)) if answer.is_not_found() => Ok(()),
