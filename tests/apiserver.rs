@@ -176,10 +176,19 @@ impl State {
         match method {
             "GET" => (StatusCode::OK, self.list(seen)),
             "POST" => {
-                let object = seen.json();
-                let path = format!("{}/{}", seen.path, object["metadata"]["name"].as_str().expect("a name"));
+                let mut object = seen.json();
+                let name = object["metadata"]["name"].as_str().expect("a name").to_owned();
+                let path = format!("{}/{name}", seen.path);
                 if self.objects.contains_key(&path) {
                     return (StatusCode::CONFLICT, refusal("AlreadyExists", StatusCode::CONFLICT));
+                }
+                // No two objects are one, or of one second.
+                let second = self.version;
+                let made = format!("2027-01-15T{:02}:{:02}:{:02}Z", 8 + second / 3600, second / 60 % 60, second % 60);
+                for (key, value) in [("uid", format!("uid-{name}-{second}")), ("creationTimestamp", made)] {
+                    if object["metadata"][key].is_null() {
+                        object["metadata"][key] = value.into();
+                    }
                 }
                 (StatusCode::CREATED, self.store(&path, object))
             }

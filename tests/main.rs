@@ -10,6 +10,7 @@
 //! - `scaffold`: from documents to packages that pass the factory's own checks.
 //! - `gate`: the Job of a gate, and what is read back of its pod.
 //! - `change`: changes from files to merge.
+//! - `primitive`: primitives from document to answer and back.
 //! - `workload`: what runs a package, and what is read back of it.
 //! - `driver`, `webhook`, `lease`, with `apiserver`: the controller around all that.
 
@@ -25,6 +26,7 @@ mod fakes;
 mod fixtures;
 mod gate;
 mod lease;
+mod primitive;
 mod scaffold;
 mod tidy;
 mod tls;

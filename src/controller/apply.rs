@@ -89,12 +89,12 @@ async fn one(action: &Action, hands: &Hands, cx: &Context) -> Result<Receipt, Po
         Action::Merge(number, request) => return forge(hands)?.merge(*number, request).await.map(Receipt::Merged),
         Action::SetAddress(record) => match hand(hands.dns.as_ref())?.set_address(record).await? {
             AddressSet::Set | AddressSet::Unchanged => {}
-            AddressSet::OwnedBy(holder) => return Err(taken(format!("the name {} is held by {holder}", record.name))),
+            AddressSet::OwnedBy(holder) => return Err(taken(&format!("the name {} is held by {holder}", record.name))),
         },
         Action::RemoveName(name, owner) => hand(hands.dns.as_ref())?.remove(name, owner).await.map(drop)?,
         Action::SetRoute(route) => match hand(hands.edge.as_ref())?.set_route(route).await? {
             RouteSet::Set | RouteSet::Unchanged => {}
-            RouteSet::HostTaken(other) => return Err(taken(format!("the edge routes {} by {other}", route.host))),
+            RouteSet::HostTaken(other) => return Err(taken(&format!("the edge routes {} by {other}", route.host))),
         },
         Action::RemoveRoute(id) => hand(hands.edge.as_ref())?.remove_route(id).await.map(drop)?,
         Action::CreateObject(manifest) => objects::create(manifest, &cx.client).await?,
@@ -130,7 +130,7 @@ fn hand<T>(hand: Option<T>) -> Result<T, PortError> {
 }
 
 /// Somebody took it between the look and the deed.
-fn taken(what: String) -> PortError {
+fn taken(what: &str) -> PortError {
     PortError::new(Class::Invalid, Reason::Taken, format!("{what}, which is not this object's: choose another id, or have it given up"))
 }
 

@@ -22,8 +22,8 @@ use crate::{
         primitive::{DeletionPolicy, Primitive, Stage, Version},
     },
     decide::primitive::{
-        Base, Content, Deployment, Gate, MAX_RUNS, Naming, Outside, Package, Probed, Remains, Rollout, Running, Seen, named, routed,
-        run_name, url,
+        Base, Content, Deployment, Gate, MAX_RUNS, Naming, Outside, Package, PackageFile, Probed, Remains, Rollout, Running, Seen, named,
+        routed, run_name, url,
     },
     gate::bundle::{Bundle, SourceFile},
     ports::{
@@ -77,7 +77,8 @@ async fn deployment(
     let (document, manifest) = package::document(&content.files)?;
     let keeps_data = manifest.as_ref().and_then(|m| m.keeps_data.as_deref());
     let environment = environment::of(factory, object, &document, keeps_data, cx).await?;
-    let files = content.files.iter().map(|f| SourceFile::new(&f.path, &f.content)).collect();
+    let file = |f: &PackageFile| SourceFile { path: f.path.clone(), content: f.content.clone(), mode: f.mode.clone() };
+    let files = content.files.iter().map(file).collect();
     let bundle = Bundle::pack(files).map_err(|e| PortError::invalid("the base branch's package", e))?;
     let (tree, commit) = (parse(&version.tree)?, parse(&version.commit)?);
     let manifests = workload::build(&Workload {
@@ -92,8 +93,7 @@ async fn deployment(
     });
     let found = workload::observe(Some(&manifests), factory, id, cx).await?;
     let running = Running {
-        // What does not differ is the rollout of what is wanted, however far it is.
-        tree: if found.differs { found.tree } else { Some(version.tree.clone()) },
+        tree: found.tree,
         differs: found.differs,
         rollout: match found.rollout {
             workload::Rollout::Absent => Rollout::Absent,
@@ -204,7 +204,8 @@ async fn gates(seen: &Seen, version: &Version, factory: &Factory, cx: &Context) 
         gates.push(Gate {
             name: run.name_any(),
             ours: run.owner_references().iter().any(|owner| owner.uid == seen.own.uid)
-                && run.spec.target.url.as_deref() == Some(wanted.as_str()),
+                && run.spec.target.url.as_deref() == Some(wanted.as_str())
+                && run.spec.target.primitive.as_deref() == Some(seen.own.id.as_str()),
             verdict: status.verdict,
             message: ready.map_or_else(|| "nobody has looked at it yet".to_owned(), |c| c.message.clone()),
         });
@@ -226,6 +227,6 @@ async fn remains(seen: &Seen, factory: &Factory, reach: &Reach, named: bool, cx:
     .await;
     let id = route_id(seen, factory);
     let routes = ask(factory, &reach.edge, cx, |edge| async move { edge.routes().await }).await;
-    let there = routes.map(|routes| routes.iter().any(|route| route.id == id));
+    let there = routes.map(|routes| routes.iter().any(|route| route.id == id && route.host == host));
     Ok(Remains { name: Some((owner(seen, factory), host, state)), route: Some((id, there)), objects })
 }

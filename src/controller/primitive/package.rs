@@ -84,7 +84,8 @@ pub(super) async fn base(factory: &Factory, id: &PrimitiveId, forge: &Connection
 
 async fn content(source: &Source<'_>, listed: &Listed) -> Result<Content, PortError> {
     let files = source.files(listed).await?;
-    let files: Vec<_> = files.iter().map(|f| PackageFile { path: f.path.clone(), content: f.content.clone() }).collect();
+    let files: Vec<_> =
+        files.iter().map(|f| PackageFile { path: f.path.clone(), content: f.content.clone(), mode: f.mode.clone() }).collect();
     let document = document(&files);
     let generated = document.as_ref().ok().and_then(|(_, manifest)| Some(manifest.as_ref()?.files.iter()));
     Ok(Content {

@@ -13,7 +13,7 @@ use crate::{
         conditions::Reason,
         primitive::{DeletionPolicy, PrimitiveStatus},
     },
-    decide::{Action, Decision},
+    decide::{Action, Decision, ObjectName},
     ports::{dns::Holder, error::PortError},
 };
 
@@ -166,25 +166,34 @@ fn remove_rest(draft: &mut Draft<'_>) {
 /// being removed, and what can't be looked at.
 pub(super) fn take_down<'a>(draft: &mut Draft<'_>, remains: &'a Remains, data: Data) -> (Vec<String>, Option<&'a PortError>) {
     let (mut going, mut blocked) = (Vec::new(), None);
+    let mut route_is_ours = true;
     match &remains.name {
         Some((_, _, Err(error))) => blocked = Some(error),
         Some((owner, name, Ok(state))) if state.holder == Some(Holder::Marked(owner.clone())) => {
             draft.actions.push(Action::RemoveName(name.clone(), owner.clone()));
             going.push(format!("record {name}"));
         }
-        Some((_, _, Ok(_))) | None => {}
+        // A Factory of the same name in another namespace has routes of the same name.
+        Some((owner, _, Ok(state))) => {
+            route_is_ours = !matches!(&state.holder, Some(Holder::Marked(other)) if other.id == owner.id);
+        }
+        None => {}
     }
     match &remains.route {
         Some((_, Err(error))) => blocked = blocked.or(Some(error)),
-        Some((id, Ok(true))) => {
+        Some((id, Ok(true))) if route_is_ours => {
             draft.actions.push(Action::RemoveRoute(id.clone()));
             going.push(format!("route {id}"));
         }
-        Some((_, Ok(false))) | None => {}
+        Some((_, Ok(_))) | None => {}
     }
     // While the name may still lead there, what answers stays.
     if blocked.is_none() {
-        for object in remains.objects.iter().filter(|object| data == Data::Removed || object.kind != "PersistentVolumeClaim") {
+        // A Secret is named unseen, before all that can be seen: where that is gone, it is.
+        let seen = |object: &&ObjectName| data == Data::Removed || !["PersistentVolumeClaim", "Secret"].contains(&object.kind);
+        let any = remains.objects.iter().any(|object| seen(&object));
+        let goes = |object: &&ObjectName| any && (data == Data::Removed || object.kind != "PersistentVolumeClaim");
+        for object in remains.objects.iter().filter(goes) {
             draft.actions.push(Action::RemoveObject(object.clone()));
             going.push(format!("{} {}/{}", object.kind, object.namespace, object.name));
         }

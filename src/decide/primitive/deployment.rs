@@ -51,12 +51,13 @@ fn rollout(draft: &mut Draft<'_>, deployment: &Deployment) -> bool {
     let (version, running) = (&deployment.version, &deployment.running);
     let kind = ConditionType::Deployed;
     let commit = short(&version.commit);
-    let current = running.tree.as_ref() == Some(&version.tree) && !running.differs;
     if running.rollout != Rollout::Absent {
         listed(draft, &deployment.manifests);
     }
     match &running.rollout {
-        Rollout::Ready if current => {
+        Rollout::Absent => apply(draft, deployment, commit),
+        _ if running.differs => apply(draft, deployment, commit),
+        Rollout::Ready if running.tree.as_ref() == Some(&version.tree) => {
             let status = &mut draft.status;
             (status.commit, status.tree, status.rolling) = (Some(version.commit.clone()), Some(version.tree.clone()), None);
             draft.actions.extend(deployment.old.iter().cloned().map(Action::RemoveObject));
@@ -64,20 +65,20 @@ fn rollout(draft: &mut Draft<'_>, deployment: &Deployment) -> bool {
             draft.good(kind, Reason::Verified, format!("commit {commit} runs"));
             return true;
         }
-        Rollout::Going(doing) if current => {
-            draft.bad(kind, Hold::going(Reason::RollingOut, format!("commit {commit} starts: {doing}"), SOON));
-        }
-        Rollout::Stuck(why) if current => {
+        Rollout::Ready => draft.bad(kind, Hold::going(Reason::RollingOut, format!("commit {commit} starts"), SOON)),
+        Rollout::Going(doing) => draft.bad(kind, Hold::going(Reason::RollingOut, format!("commit {commit} starts: {doing}"), SOON)),
+        Rollout::Stuck(why) => {
             draft.bad(kind, Hold::stalled(Reason::RolloutFailed, format!("commit {commit} does not start: {why}"), POLL));
-        }
-        Rollout::Absent | Rollout::Ready | Rollout::Going(_) | Rollout::Stuck(_) => {
-            draft.actions.extend(deployment.manifests.iter().cloned().map(action));
-            listed(draft, &deployment.manifests);
-            draft.bad(kind, Hold::going(Reason::RollingOut, format!("commit {commit} is being deployed"), SOON));
         }
     }
     draft.status.rolling = (draft.status.tree.as_ref() != Some(&version.tree)).then(|| version.clone());
     false
+}
+
+fn apply(draft: &mut Draft<'_>, deployment: &Deployment, commit: &str) {
+    draft.actions.extend(deployment.manifests.iter().cloned().map(action));
+    listed(draft, &deployment.manifests);
+    draft.bad(ConditionType::Deployed, Hold::going(Reason::RollingOut, format!("commit {commit} is being deployed"), SOON));
 }
 
 fn action(manifest: Manifest) -> Action {

@@ -96,6 +96,12 @@ fn route(draft: &mut Draft<'_>, naming: &Naming) -> Step {
         draft.bad(kind, Hold::stalled(Reason::Taken, message, HELD));
         return Step::Impossible;
     }
+    // Of a Factory of the same name in another namespace.
+    if let Some(other) = routes.iter().find(|other| other.id == wanted.id && other.host != wanted.host) {
+        let message = format!("the edge's route {} is that of {}: give one of the two Factories another name", other.id, other.host);
+        draft.bad(kind, Hold::stalled(Reason::Taken, message, HELD));
+        return Step::Impossible;
+    }
     draft.effect("Route", &wanted.id);
     if routed(routes, wanted) {
         draft.good(kind, Reason::Verified, format!("the edge routes {} to the workload", wanted.host));

@@ -126,8 +126,10 @@ pub struct Content {
 pub struct PackageFile {
     /// Path from the repository's root.
     pub path: String,
-    /// Its text.
+    /// Its text; of a symbolic link, its target.
     pub content: String,
+    /// git's mode, so that a link is refused as what it is where the package is laid out.
+    pub mode: String,
 }
 
 /// An AgentPR that is there.
@@ -200,9 +202,9 @@ pub struct Deployment {
 /// What runs of a primitive.
 #[derive(Clone, Debug)]
 pub struct Running {
-    /// Tree of the package whose rollout was begun last.
+    /// Tree of the newest version that runs: while another starts, the old one's.
     pub tree: Option<String>,
-    /// How that one does.
+    /// How the newest one does.
     pub rollout: Rollout,
     /// Something differs from the objects that are wanted.
     pub differs: bool,

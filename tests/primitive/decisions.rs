@@ -1,0 +1,292 @@
+//! Single decisions, without a pass: what is proposed of a document, and what is
+//! waited for, row by row.
+
+use std::time::Duration;
+
+use flywheel::{
+    api::{
+        conditions::{ConditionType, Reason, Truth},
+        names::Fqdn,
+        primitive::{DeletionPolicy, Phase, PrimitiveStatus, Stage},
+        references::Milestone,
+    },
+    decide::{
+        Action, Decision, Manifest, ObjectName, audit,
+        factory::Now,
+        primitive::{
+            Base, Change, Content, FactorySeen, Naming, Outside, Own, Package, PackageFile, Probed, Remains, Rollout, Seen, Wanted,
+            WantedFile, change_name, decide, removal_name,
+        },
+    },
+    ports::{
+        dns::{AddressRecord, Holder, NameState, Owner},
+        edge::Route,
+        error::{Class, PortError},
+    },
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::json;
+
+use crate::world::forge::sha;
+
+pub const HASH: &str = "aaaaaaaaaaaaaaaaaaaa";
+pub const NOW: i64 = 1_800_000_000;
+
+pub fn now() -> Now {
+    Now { at: Timestamp::from_second(NOW).unwrap(), resync: Duration::from_secs(600) }
+}
+
+/// A document that is wanted, a base branch without it, and nothing else.
+pub fn seen() -> Seen {
+    let file = |path: &str, generated| WantedFile { path: path.into(), content: format!("{path} is new\n"), generated };
+    Seen {
+        own: Own { namespace: "flywheel".into(), id: "notes".parse().unwrap(), uid: "uid".into() },
+        spec: serde_json::from_value(json!({ "factoryRef": { "name": "prim" }, "document": { "id": "notes" } })).unwrap(),
+        previous: PrimitiveStatus::default(),
+        deleting: false,
+        document: Ok(Wanted {
+            hash: HASH.into(),
+            name: "notes.sh".into(),
+            description: "Keeps notes.".into(),
+            files: vec![file("packages/notes/prim.yaml", true), file("packages/notes/src/service.ts", false)],
+            assumptions: (0..30).map(|i| format!("routes_map[{i}]: assumed")).collect(),
+            unwritten: vec!["GET /v1/x: nobody knows".into()],
+        }),
+        factory: Some(FactorySeen {
+            name: ObjectName {
+                api_version: "flywheel.prim.sh/v1alpha1",
+                kind: "Factory",
+                namespace: "flywheel".into(),
+                name: "prim".into(),
+            },
+            default_stage: Stage::Testing,
+            forge_hold: None,
+        }),
+        base: Ok(Base { commit: sha(1), package: None }),
+        current: None,
+        planned: None,
+        outside: Outside::Unseen,
+    }
+}
+
+/// The package on the base branch, with a document of this hash.
+pub fn package(hash: &str) -> Package {
+    let file = |path: &str| PackageFile { path: path.into(), content: format!("{path} is old\n"), mode: "100644".into() };
+    let paths = ["packages/notes/prim.yaml", "packages/notes/src/service.ts", "packages/notes/src/gone.ts", "packages/notes/src/theirs.ts"];
+    let generated = vec!["packages/notes/prim.yaml".into(), "packages/notes/src/gone.ts".into(), "packages/notes/src/never.ts".into()];
+    Package {
+        tree: sha(7),
+        paths: paths.map(String::from).to_vec(),
+        content: Ok(Content { hash: Some(hash.into()), files: paths.map(file).to_vec(), generated }),
+    }
+}
+
+/// The AgentPR of the document, open.
+pub fn open() -> Change {
+    Change {
+        name: change_name(&"notes".parse().unwrap(), HASH),
+        foreign: None,
+        going: false,
+        merged: None,
+        base: None,
+        url: Some("https://forge.example/1".into()),
+        ready: Some((false, Reason::Queued, "place 2".into())),
+        stalled: false,
+    }
+}
+
+fn proposed() -> PrimitiveStatus {
+    PrimitiveStatus { proposed_hash: Some(HASH.into()), agent_pr: Some(open().name), ..PrimitiveStatus::default() }
+}
+
+fn decided(seen: &Seen) -> (Decision<PrimitiveStatus>, Truth, Reason, String) {
+    let decision = decide(seen, now());
+    audit::check(&decision).expect("sound");
+    let ready = decision.statements.iter().find(|s| s.kind == ConditionType::Ready).expect("Ready").clone();
+    (decision, ready.status, ready.reason, ready.message)
+}
+
+fn created(decision: &Decision<PrimitiveStatus>) -> &serde_json::Value {
+    let made: Vec<_> =
+        decision.actions.iter().filter_map(|a| if let Action::CreateObject(Manifest(m)) = a { Some(m) } else { None }).collect();
+    assert_eq!(made.len(), 1, "{:?}", decision.actions);
+    made[0]
+}
+
+fn names(decision: &Decision<PrimitiveStatus>) -> Vec<&'static str> {
+    decision.actions.iter().map(Action::name).collect()
+}
+
+#[test]
+fn generated_files_are_overwritten_seeded_ones_kept_and_former_ones_removed() {
+    let mut changed = seen();
+    changed.base = Ok(Base { commit: sha(1), package: Some(package("other")) });
+    let (decision, ..) = decided(&changed);
+    let spec = &created(&decision)["spec"];
+    assert_eq!(
+        spec["files"],
+        json!([
+            { "path": "packages/notes/prim.yaml", "content": "packages/notes/prim.yaml is new\n" },
+            { "path": "packages/notes/src/gone.ts" },
+        ])
+    );
+    assert_eq!(spec["title"], "Change notes.sh");
+
+    let (decision, ..) = decided(&seen());
+    let spec = &created(&decision)["spec"];
+    assert_eq!((spec["title"].as_str(), spec["files"].as_array().map(Vec::len)), (Some("Add notes.sh"), Some(2)));
+    let body = spec["body"].as_str().unwrap();
+    assert!(body.contains("Keeps notes.") && body.contains("and 10 more") && body.contains("GET /v1/x: nobody knows"), "{body}");
+}
+
+#[test]
+fn a_proposal_is_made_once_for_each_document() {
+    let (decision, _, reason, _) = decided(&seen());
+    assert_eq!((names(&decision), reason), (vec!["create_object"], Reason::Proposing));
+    assert_eq!(decision.status.proposed_hash.as_deref(), Some(HASH));
+    assert_eq!(decision.status.agent_pr, Some(open().name));
+
+    // Made by a pass whose status was lost.
+    let mut lost = seen();
+    lost.planned = Some(open());
+    let (decision, _, reason, message) = decided(&lost);
+    assert_eq!((names(&decision), reason), (vec![], Reason::Queued));
+    assert!(message.contains(&open().name) && message.contains("place 2"), "{message}");
+    assert_eq!(decision.status.agent_pr, Some(open().name));
+
+    // Another document replaces what is open, and leaves alone what is merged.
+    for (settled, actions) in [(false, vec!["remove_object", "create_object"]), (true, vec!["create_object"])] {
+        let mut newer = seen();
+        newer.previous =
+            PrimitiveStatus { proposed_hash: Some("older".into()), agent_pr: Some("notes-older".into()), ..Default::default() };
+        newer.current = Some(Change { name: "notes-older".into(), merged: settled.then(|| sha(1).to_string()), ..open() });
+        assert_eq!(names(&decided(&newer).0), actions);
+    }
+}
+
+#[test]
+fn what_is_open_is_mirrored_and_what_is_merged_is_looked_for() {
+    let base = |commit: u64| Base { commit: sha(commit), package: None };
+    let merged = Change {
+        merged: Some(sha(9).to_string()),
+        base: Some(sha(1).to_string()),
+        ready: Some((true, Reason::Merged, "merged".into())),
+        ..open()
+    };
+    let stuck = Change { stalled: true, ready: Some((false, Reason::Closed, "somebody closed it".into())), ..open() };
+    for (change, commit, actions, reason, stalled) in [
+        (open(), 1, vec![], Reason::Queued, false),
+        (stuck, 1, vec![], Reason::Closed, true),
+        (Change { ready: None, ..open() }, 1, vec![], Reason::Proposing, false),
+        (Change { foreign: Some("belongs to another".into()), ..open() }, 1, vec![], Reason::Taken, true),
+        (merged.clone(), 1, vec!["poke_factory"], Reason::Waiting, false),
+        // Two merges since the Factory looked.
+        (Change { base: Some(sha(2).to_string()), ..merged.clone() }, 1, vec!["poke_factory"], Reason::Waiting, false),
+        // The very merge has no package: somebody has to say what is wanted.
+        (merged.clone(), 9, vec![], Reason::Waiting, true),
+    ] {
+        let what = format!("{change:?} {commit}");
+        let mut followed = seen();
+        followed.previous = proposed();
+        followed.base = Ok(base(commit));
+        followed.planned = Some(change.clone());
+        followed.current = Some(change);
+        let (decision, truth, found, _) = decided(&followed);
+        assert_eq!((names(&decision), found, truth), (actions, reason, Truth::False), "{what}");
+        assert_eq!(decision.statements.iter().any(|s| s.kind == ConditionType::Stalled), stalled, "{what}");
+    }
+}
+
+#[test]
+fn main_is_never_proposed_against() {
+    let mut moved = seen();
+    moved.previous = PrimitiveStatus { milestones: vec![Milestone { name: "Merged".into(), at: Time(now().at) }], ..proposed() };
+    moved.base = Ok(Base { commit: sha(3), package: Some(package("theirs")) });
+    for planned in [None, Some(Change { merged: Some(sha(2).to_string()), base: Some(sha(1).to_string()), ..open() })] {
+        moved.planned = planned;
+        let (decision, ..) = decided(&moved);
+        assert!(names(&decision).is_empty());
+        assert!(decision.statements.iter().any(|s| s.kind == ConditionType::SpecOutdated && s.status == Truth::True));
+        assert!(decision.statements.iter().any(|s| s.kind == ConditionType::Merged && s.status == Truth::True));
+    }
+}
+
+#[test]
+fn what_is_not_known_is_not_acted_on() {
+    let mut blind = seen();
+    blind.base = Err(PortError::new(Class::Waiting, Reason::Waiting, "Factory prim: down"));
+    blind.previous.phase = Some(Phase::Testing);
+    let (decision, truth, reason, _) = decided(&blind);
+    assert_eq!((names(&decision), truth, reason), (vec![], Truth::False, Reason::Waiting));
+    assert_eq!(decision.status.phase, Some(Phase::Testing), "what was known stays");
+
+    let mut held = seen();
+    held.factory.as_mut().unwrap().forge_hold = Some("Factory prim: no token".into());
+    let (decision, _, reason, message) = decided(&held);
+    assert_eq!((names(&decision), reason, message.as_str()), (vec![], Reason::Waiting, "Factory prim: no token"));
+
+    // A package that runs is not Ready on the word of nobody.
+    let mut unseen = seen();
+    unseen.base = Ok(Base { commit: sha(1), package: Some(package(HASH)) });
+    let (_, truth, reason, _) = decided(&unseen);
+    assert_eq!((truth, reason), (Truth::False, Reason::NotChecked));
+}
+
+#[test]
+fn a_removal_too_large_to_propose_is_said() {
+    let mut going = seen();
+    going.deleting = true;
+    going.spec.deletion_policy = DeletionPolicy::Delete;
+    let mut large = package(HASH);
+    large.paths = (0..201).map(|i| format!("packages/notes/{i}.ts")).collect();
+    going.base = Ok(Base { commit: sha(1), package: Some(large) });
+    let (decision, _, reason, message) = decided(&going);
+    assert_eq!((names(&decision), reason), (vec![], Reason::TooLarge));
+    assert!(message.contains("201 files"), "{message}");
+    assert_eq!(removal_name(&going.own.id, &sha(7)), "notes-remove-0000000000");
+}
+
+#[test]
+fn a_factory_of_the_same_name_keeps_its_routes() {
+    let theirs = Owner::primitive("prim", "elsewhere", "notes");
+    let own = Owner::primitive("prim", "flywheel", "notes");
+    let host: Fqdn = "notes.prim.sh".parse().unwrap();
+    for (holder, actions) in [(own.clone(), vec!["remove_name", "remove_route"]), (theirs, vec!["release"])] {
+        let mut going = seen();
+        going.deleting = true;
+        going.spec.deletion_policy = DeletionPolicy::Delete;
+        let state = NameState { addresses: vec!["192.0.2.80".parse().unwrap()], holder: Some(Holder::Marked(holder)) };
+        going.outside = Outside::Unwanted(Remains {
+            name: Some((own.clone(), host.clone(), Ok(state))),
+            route: Some(("route-prim-notes".into(), Ok(true))),
+            objects: Vec::new(),
+        });
+        assert_eq!(names(&decided(&going).0), actions);
+    }
+
+    let mut waits = super::random::deployed(Rollout::Ready, false);
+    waits.base = Ok(Base { commit: sha(1), package: Some(package(HASH)) });
+    let route = Route { id: "route-prim-notes".into(), host: host.clone(), upstream: "10.0.0.1:80".parse().unwrap() };
+    let Outside::Wanted(deployment) = &mut waits.outside else { panic!("it should run") };
+    deployment.naming = Some(Naming {
+        route: route.clone(),
+        record: Ok(AddressRecord { name: host, address: "192.0.2.80".parse().unwrap(), ttl: 60, owner: own }),
+        routes: Ok(vec![Route { host: "notes.example.org".parse().unwrap(), ..route }]),
+        name: Ok(NameState { addresses: Vec::new(), holder: None }),
+        probed: Probed::NotTried,
+    });
+    let (decision, _, reason, message) = decided(&waits);
+    assert_eq!((names(&decision), reason), (vec![], Reason::Taken));
+    assert!(message.contains("notes.example.org"), "{message}");
+}
+
+#[test]
+fn nothing_that_waits_looks_again_late_or_without_a_pause() {
+    for rollout in [Rollout::Absent, Rollout::Going("x".into()), Rollout::Stuck("x".into()), Rollout::Ready] {
+        let mut waits = super::random::deployed(rollout.clone(), false);
+        waits.base = Ok(Base { commit: sha(1), package: Some(package(HASH)) });
+        let (decision, ..) = decided(&waits);
+        assert!(decision.again <= Duration::from_secs(5), "{rollout:?}: {:?}", decision.again);
+    }
+}

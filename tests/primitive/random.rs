@@ -1,0 +1,247 @@
+//! Invariants over whatever may be seen of a Primitive.
+
+use flywheel::{
+    api::{
+        conditions::{ConditionType, Reason, Truth},
+        gate_run::Verdict,
+        names::Fqdn,
+        primitive::{Contract, DeletionPolicy, Pause, PrimitiveStatus, Stage, Version},
+    },
+    decide::{
+        Action, Manifest, ObjectName, audit,
+        primitive::{Base, Change, Deployment, Gate, Naming, Outside, Probed, Remains, Rollout, Running, Seen, decide},
+    },
+    ports::{
+        dns::{AddressRecord, Holder, NameState, Owner},
+        edge::Route,
+        error::{Class, PortError},
+    },
+};
+use proptest::{collection::vec, option, prelude::*, sample::select};
+use serde_json::json;
+
+use super::decisions::{HASH, now, open, package, seen};
+use crate::world::forge::sha;
+
+fn host() -> Fqdn {
+    "notes.prim.sh".parse().unwrap()
+}
+
+fn route() -> Route {
+    Route { id: "route-prim-notes".into(), host: host(), upstream: "10.0.0.1:80".parse().unwrap() }
+}
+
+fn owner() -> Owner {
+    Owner::primitive("prim", "flywheel", "notes")
+}
+
+fn record() -> AddressRecord {
+    AddressRecord { name: host(), address: "192.0.2.80".parse().unwrap(), ttl: 60, owner: owner() }
+}
+
+fn failed(class: Class) -> PortError {
+    PortError::new(class, Reason::Unreachable, "it does not answer")
+}
+
+/// A version that should run, with this rollout.
+pub fn deployed(rollout: Rollout, differs: bool) -> Seen {
+    let manifests =
+        ["ConfigMap", "Deployment"].map(|kind| Manifest(json!({ "kind": kind, "metadata": { "name": "n", "namespace": "run" } })));
+    Seen {
+        outside: Outside::Wanted(Box::new(Deployment {
+            version: Version { commit: sha(1).to_string(), tree: sha(7).to_string() },
+            manifests: manifests.to_vec(),
+            missing: Vec::new(),
+            running: Running { tree: Some(sha(7).to_string()), rollout, differs },
+            old: Vec::new(),
+            naming: None,
+            runs: Vec::new(),
+        })),
+        ..seen()
+    }
+}
+
+fn class() -> impl Strategy<Value = Class> {
+    select(vec![Class::Transient, Class::Conflict, Class::Waiting, Class::Invalid, Class::Denied, Class::Bug])
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let ready = option::of((any::<bool>(), select(Reason::ALL)));
+    (any::<[bool; 3]>(), option::of(1..4u64), option::of(1..4u64), ready).prop_map(|([foreign, going, stalled], merged, base, ready)| {
+        Change {
+            foreign: foreign.then(|| "belongs to another".into()),
+            going,
+            stalled,
+            merged: merged.map(|n| sha(n).to_string()),
+            base: base.map(|n| sha(n).to_string()),
+            ready: ready.map(|(ready, reason)| (ready, reason, "said".into())),
+            ..open()
+        }
+    })
+}
+
+fn name_state() -> impl Strategy<Value = NameState> {
+    let holder = select(vec![
+        None,
+        Some(Holder::Marked(owner())),
+        Some(Holder::Marked(Owner::primitive("other", "x", "y"))),
+        Some(Holder::Unmarked("A 198.51.100.7".into())),
+    ]);
+    (holder, any::<bool>()).prop_map(|(holder, right)| {
+        let address = if right { "192.0.2.80" } else { "198.51.100.7" };
+        NameState { addresses: holder.iter().map(|_| address.parse().unwrap()).collect(), holder }
+    })
+}
+
+fn naming() -> impl Strategy<Value = Naming> {
+    let routes = select(vec![vec![], vec![route()], vec![Route { id: "theirs".into(), ..route() }]]);
+    (option::weighted(0.8, routes), option::weighted(0.8, name_state()), 0..4u8, class()).prop_map(|(routes, name, probed, class)| Naming {
+        route: route(),
+        record: Ok(record()),
+        routes: routes.ok_or_else(|| failed(class)),
+        name: name.ok_or_else(|| failed(class)),
+        probed: match probed {
+            0 => Probed::NotTried,
+            1 => Probed::Failed(failed(class)),
+            other => Probed::Answered { status: 200, service: Some("notes".into()), right: other == 2 },
+        },
+    })
+}
+
+fn verdict() -> impl Strategy<Value = Option<Verdict>> {
+    select(vec![None, Some(Verdict::Passed), Some(Verdict::Failed), Some(Verdict::Blocked), Some(Verdict::Error)])
+}
+
+fn wanted() -> impl Strategy<Value = Outside> {
+    let rollout = select(vec![Rollout::Absent, Rollout::Going("x".into()), Rollout::Stuck("x".into()), Rollout::Ready]);
+    let runs = vec((any::<bool>(), verdict()), 0..4);
+    (rollout, any::<[bool; 2]>(), option::of(naming()), runs).prop_map(|(rollout, [differs, right], naming, runs)| {
+        let Outside::Wanted(mut deployment) = deployed(rollout, differs).outside else { unreachable!() };
+        deployment.running.tree = right.then(|| sha(7).to_string());
+        deployment.naming = naming;
+        deployment.runs = runs.into_iter().map(|(ours, verdict)| Gate { name: "g".into(), ours, verdict, message: "m".into() }).collect();
+        Outside::Wanted(deployment)
+    })
+}
+
+fn unwanted() -> impl Strategy<Value = Outside> {
+    let kinds = vec(select(vec!["Deployment", "Service", "Secret", "PersistentVolumeClaim"]), 0..4);
+    (option::weighted(0.8, name_state()), option::weighted(0.8, any::<bool>()), kinds, class(), any::<bool>()).prop_map(
+        |(name, route, kinds, class, looked)| {
+            let object = |kind| ObjectName { api_version: "v1", kind, namespace: "run".into(), name: "n".into() };
+            Outside::Unwanted(Remains {
+                name: looked.then(|| (owner(), host(), name.ok_or_else(|| failed(class)))),
+                route: looked.then(|| ("route-prim-notes".into(), route.ok_or_else(|| failed(class)))),
+                objects: kinds.into_iter().map(object).collect(),
+            })
+        },
+    )
+}
+
+fn outside() -> impl Strategy<Value = Outside> {
+    prop_oneof![1 => Just(()).prop_map(|()| Outside::Unseen), 6 => wanted(), 3 => unwanted(), 1 => class().prop_map(|class| Outside::Failed(failed(class)))]
+}
+
+fn previous() -> impl Strategy<Value = PrimitiveStatus> {
+    (option::of(select(vec![HASH, "older"])), any::<[bool; 2]>(), option::of(verdict())).prop_map(|(hash, [ran, merged], contract)| {
+        let tree = sha(7).to_string();
+        let mut status = PrimitiveStatus {
+            proposed_hash: hash.map(Into::into),
+            agent_pr: hash.map(|_| open().name),
+            tree: ran.then(|| tree.clone()),
+            contract: contract.map(|verdict| Contract { tree, gate: "g".into(), verdict, message: None }),
+            ..PrimitiveStatus::default()
+        };
+        if merged {
+            flywheel::api::references::reach(
+                &mut status.milestones,
+                "Merged",
+                k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now().at),
+            );
+        }
+        status
+    })
+}
+
+fn anything() -> impl Strategy<Value = Seen> {
+    let spec = (
+        option::weighted(0.1, Just(())),
+        select(vec![None, Some(Stage::Building), Some(Stage::Testing), Some(Stage::Live)]),
+        any::<[bool; 2]>(),
+    );
+    let base = (option::weighted(0.9, option::of(select(vec![HASH, "other"]))), 1..4u64, class());
+    let changes = (option::of(change()), option::of(change()));
+    let whole = (option::weighted(0.9, Just(())), option::weighted(0.9, Just(())), option::weighted(0.2, Just(())));
+    (spec, base, changes, whole, outside(), previous()).prop_map(
+        |(spec, base, (current, planned), (document, factory, hold), outside, previous)| {
+            let mut seen = Seen { current, planned, outside, previous, ..seen() };
+            let (paused, stage, [deleting, delete]) = spec;
+            seen.spec.paused = paused.map(|()| Pause { reason: "held".into() });
+            seen.spec.stage = stage;
+            seen.deleting = deleting;
+            seen.spec.deletion_policy = if delete { DeletionPolicy::Delete } else { DeletionPolicy::Retain };
+            let (package_hash, commit, class) = base;
+            seen.base = match package_hash {
+                Some(hash) => Ok(Base { commit: sha(commit), package: hash.map(package) }),
+                None => Err(failed(class)),
+            };
+            if document.is_none() {
+                seen.document = Err(PortError::invalid("spec.document", "is wrong"));
+            }
+            if factory.is_none() {
+                seen.factory = None;
+                seen.base = Err(failed(Class::Waiting));
+            } else if let (Some(factory), Some(())) = (&mut seen.factory, hold) {
+                factory.forge_hold = Some("Factory prim: down".into());
+            }
+            seen
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_seen_the_decision_is_sound(seen in anything()) {
+        let decision = decide(&seen, now());
+        prop_assert_eq!(audit::check(&decision), Ok(()));
+        let said = |kind| decision.statements.iter().find(|s| s.kind == kind).map(|s| s.status);
+        let ready = said(ConditionType::Ready) == Some(Truth::True);
+
+        if seen.spec.paused.is_some() {
+            prop_assert!(decision.actions.is_empty(), "held, and {:?}", decision.actions);
+        }
+        if seen.document.is_err() {
+            prop_assert!(!seen.deleting || !ready);
+            let proposes = |a: &Action| matches!(a, Action::CreateObject(Manifest(m)) if m["kind"] == "AgentPR");
+            prop_assert!(seen.deleting || !decision.actions.iter().any(proposes));
+        }
+        let Outside::Wanted(deployment) = &seen.outside else { return Ok(()) };
+        if let Some(naming) = &deployment.naming {
+            let anothers = |state: &NameState| state.holder.as_ref().is_some_and(|h| *h != Holder::Marked(owner()));
+            let taken = naming.name.as_ref().is_ok_and(anothers) || naming.routes.as_ref().is_ok_and(|r| r.iter().any(|r| r.id == "theirs"));
+            let names = |a: &Action| matches!(a, Action::SetAddress(_) | Action::SetRoute(_));
+            prop_assert!(!(taken && decision.actions.iter().any(names)), "another's is overwritten: {:?}", decision.actions);
+            prop_assert!(!(taken && ready), "Ready under a name that is another's");
+        }
+    }
+
+    #[test]
+    fn who_goes_takes_nothing_along_that_is_another_s_and_says_so(seen in anything().prop_map(|seen| Seen { deleting: true, ..seen })) {
+        let decision = decide(&seen, now());
+        prop_assert_eq!(audit::check(&decision), Ok(()));
+        let released = decision.actions.contains(&Action::Release);
+        let delete = seen.spec.deletion_policy == DeletionPolicy::Delete;
+        if released && delete && seen.factory.is_some() {
+            prop_assert!(matches!(&seen.base, Ok(Base { package: None, .. })), "released with its package on the base branch");
+            prop_assert_eq!(decision.actions.len(), 1, "released before the rest was seen to be gone");
+        }
+        let retained = decision.actions.iter().any(|a| matches!(a, Action::Retain { .. }));
+        prop_assert!(!(retained && delete));
+        if let Outside::Unwanted(Remains { name: Some((_, _, Ok(state))), .. }) = &seen.outside {
+            let ours = state.holder == Some(Holder::Marked(owner()));
+            prop_assert!(ours || !decision.actions.iter().any(|a| matches!(a, Action::RemoveName(..))), "another's name is removed");
+        }
+    }
+}
