@@ -293,6 +293,30 @@ async fn every_lost_answer_and_every_failure_ends_the_same() {
 }
 
 #[tokio::test]
+async fn a_status_that_was_lost_is_found_again() {
+    // Whatever a pass did, the process may have died before it wrote so.
+    for lost in 0..12 {
+        let run = Run::new();
+        run.add("notes-1", "notes", 0);
+        for pass in 0..24 {
+            let path = format!("{CHANGES}/notes-1");
+            let before = run.api.object(&path).expect("the AgentPR")["status"].clone();
+            let _ = run.pass("notes-1").await;
+            if pass == lost {
+                run.api.edit(&path, |mut object| {
+                    object["status"] = before;
+                    Some(object)
+                });
+            }
+            run.judge("Passed");
+        }
+        run.says("notes-1", "Ready", "True", "Merged");
+        run.world.read(|w| assert_eq!((w.forge.repo.pulls.len(), w.forge.repo.branches.len()), (1, 1), "pass {lost}"));
+        assert_eq!((run.gates().len(), run.calls("merge")), (1, 1), "pass {lost}");
+    }
+}
+
+#[tokio::test]
 async fn what_may_not_be_pushed_is_not_pushed() {
     let secret = json!([{ "path": "packages/notes/src/index.ts", "content": "const key = 'hunter2';" }]);
     let outside = json!([{ "path": ".github/workflows/own.yml", "content": "on: push" }]);

@@ -262,6 +262,7 @@ impl<'a> Draft<'a> {
             self.status.base = Some(forge.base.to_string());
         }
         self.reach("Seen");
+        self.attempts();
         match forge.pull.as_ref().map(|pull| (pull, &pull.state)) {
             None => self.propose(rules, forge),
             Some((pull, PullState::Merged(sha))) => {
@@ -368,7 +369,6 @@ impl<'a> Draft<'a> {
     /// The gate's name, once it has passed; else what is done about it.
     fn gate(&mut self, rules: &Rules, revision: &Revision, pull: &Pull, head: &Commit) -> Option<String> {
         let runs: Vec<_> = self.seen.gates.iter().filter(|g| g.revision == *revision).collect();
-        self.attempts();
         let newest = runs.iter().max_by_key(|run| (run.name.len(), &run.name));
         let begin = |draft: &mut Self, number: usize| {
             let name = gate_name(&draft.seen.me.name, revision, number);

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
 use k8s_openapi::api::apps::v1::Deployment;
@@ -12,16 +12,18 @@ use kube::{
     api::{ListParams, Patch, PatchParams},
 };
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
+use tokio::process::{Child, Command as Process};
 
-use super::{answering, branches, declare, deployments, dig, document, pulls, remove};
+use super::{answering, branches, changes, declare, deployments, dig, document, patch, pulls, remove, saying};
 use crate::{
     cluster::bed::{forge, ready},
     support::{PATIENCE, run, testbed_path, until, variable},
 };
 
-/// In the order of a journey. Each process dies at the first place it reaches.
-const PLACES: [&str; 24] = [
+/// From the document to the merge, in this order. Each process dies at the first
+/// place that it reaches.
+const TO_MERGE: [&str; 15] = [
     "create_object:before",
     "create_object:after",
     "commit_files:before",
@@ -30,14 +32,17 @@ const PLACES: [&str; 24] = [
     "open_pull:after",
     "create_gate:before",
     "create_gate:after",
-    "set_status:before",
-    "set_status:after",
+    "comment:before",
     "comment:after",
+    "set_status:after",
     "merge:before",
     "merge:after",
     "delete_branch:before",
     "delete_branch:after",
-    "poke_factory:after",
+];
+
+/// From the merge to the name.
+const TO_NAME: [&str; 9] = [
     "apply_object:before",
     "apply_object:after",
     "apply_object:after:2",
@@ -45,6 +50,7 @@ const PLACES: [&str; 24] = [
     "set_route:after",
     "set_address:before",
     "set_address:after",
+    "create_object:before",
     "create_object:after",
 ];
 
@@ -59,7 +65,7 @@ impl Controller {
         let server = variable("DNS_SERVER");
         fs::write(&resolver, format!("nameserver {}\n", server.split(':').next().unwrap_or_default())).expect("resolv.conf");
         let script = format!("mount --bind {} /etc/resolv.conf && exec {} controller", resolver.display(), env!("CARGO_BIN_EXE_flywheel"));
-        let child = Command::new("unshare")
+        let child = Process::new("unshare")
             .args(["--mount", "sh", "-c", &script])
             .env("FLYWHEEL_FAILPOINT", place)
             .env("FLYWHEEL_GITLEAKS", gitleaks)
@@ -69,6 +75,7 @@ impl Controller {
             .env("FLYWHEEL_LOG_FORMAT", "text")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            .kill_on_drop(true)
             .spawn()
             .expect("the controller starts");
         Self(child)
@@ -76,18 +83,17 @@ impl Controller {
 
     /// Waits until it died by itself.
     async fn died(mut self, place: &str) {
-        let wait = tokio::task::spawn_blocking(move || self.0.wait());
-        let status = tokio::time::timeout(PATIENCE * 2, wait).await;
-        let status = status.unwrap_or_else(|_| panic!("{place} was not reached")).expect("wait").expect("wait");
+        let status = tokio::time::timeout(PATIENCE * 2, self.0.wait()).await;
+        let status = status.unwrap_or_else(|_| panic!("{place} was not reached")).expect("wait");
         assert!(!status.success(), "{place}: {status}");
     }
 }
 
-impl Drop for Controller {
-    fn drop(&mut self) {
-        // Already gone where it died; either way there is nobody left after this.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+async fn die_at(places: &[&str]) {
+    for place in places {
+        let began = std::time::Instant::now();
+        Controller::start(place).died(place).await;
+        eprintln!("died at {place} after {:.1} s", began.elapsed().as_secs_f64());
     }
 }
 
@@ -108,29 +114,35 @@ async fn scale(client: &Client, replicas: i32) {
 async fn a_controller_that_dies_everywhere_makes_everything_once() {
     let (client, _) = ready().await;
     scale(&client, 0).await;
-    declare(&client, document("crashed", "Survives."), Value::Null).await;
-    for place in PLACES {
-        let began = std::time::Instant::now();
-        Controller::start(place).died(place).await;
-        eprintln!("died at {place} after {:.1} s", began.elapsed().as_secs_f64());
-    }
-    let last = Controller::start("");
-    let primitive = answering(&client, "crashed").await;
-    drop(last);
+    let journey = tokio::spawn(journey(client.clone())).await;
     scale(&client, 1).await;
+    journey.expect("the journey");
+    remove(&client, ID).await;
+}
+
+const ID: &str = "crashed";
+
+async fn journey(client: Client) {
+    // One half at a time: kinds are worked on side by side, in no order.
+    declare(&client, document(ID, "Survives."), json!({ "stage": "Building" })).await;
+    die_at(&TO_MERGE).await;
+    let merging = Controller::start("");
+    saying(&client, ID, "Ready", "True", "StageReached").await;
+    drop(merging);
+    patch(&client, ID, json!({ "stage": "Testing" })).await;
+    die_at(&TO_NAME).await;
+    let last = Controller::start("");
+    let primitive = answering(&client, ID).await;
+    drop(last);
 
     let status = primitive.status.expect("status");
-    let found = pulls("crashed").await;
-    assert_eq!(found.len(), 1, "one pull request: {found:?}");
-    assert!(branches("crashed").await.is_empty(), "its branch is gone");
-    let main = forge(Method::GET, "/repos/prim/factory/commits?sha=main&limit=50&stat=false&files=false", None).await;
-    let merges = main
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|c| c["commit"]["message"].as_str().is_some_and(|m| m.starts_with("Add crashed.sh")))
-        .count();
-    assert_eq!(merges, 1, "one merge");
+    let change = changes(&client).get(&status.agent_pr.expect("an AgentPR")).await.expect("AgentPR");
+    let said = change.status.expect("status");
+    assert!(said.conditions.iter().any(|c| c.type_ == "Ready" && c.reason == "Merged"), "what was tested was merged: {said:?}");
+    let found = pulls(ID).await;
+    assert_eq!(found.iter().filter(|pull| pull["merged"] == true).count(), 1, "one pull request: {found:?}");
+    assert_eq!(found[0]["merge_commit_sha"].as_str(), said.merge_sha.as_deref());
+    assert!(branches(ID).await.is_empty(), "its branch is gone");
     let comments = forge(Method::GET, &format!("/repos/prim/factory/issues/{}/comments", found[0]["number"]), None).await;
     assert_eq!(comments.as_array().map(Vec::len), Some(1), "one comment");
     assert_eq!(dig("crashed.prim.sh", "A"), [variable("EDGE_ADDRESS")]);
@@ -142,5 +154,4 @@ async fn a_controller_that_dies_everywhere_makes_everything_once() {
     let runs = runs.list(&ListParams::default()).await.expect("GateRuns").items;
     let ours: Vec<_> = runs.iter().filter_map(|r| r.metadata.name.clone()).filter(|name| name.starts_with("crashed-")).collect();
     assert_eq!(ours.len(), 2, "one of each layer: {ours:?}");
-    remove(&client, "crashed").await;
 }
