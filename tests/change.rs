@@ -386,6 +386,55 @@ async fn a_deleted_change_takes_its_branch_and_pull_request_back() {
 }
 
 #[tokio::test]
+async fn a_change_that_can_not_go_on_holds_nobody_up() {
+    // Older ones: one without files yet, one held by its label, one that the forge
+    // refuses, one whose pull request somebody removed, one retargeted.
+    let held = |run: &Run| run.world.change(|w| w.forge.repo.pulls[0].labels.clear());
+    let retargeted = |run: &Run| run.world.change(|w| w.forge.repo.pulls[0].base = "dev".into());
+    type Trouble = fn(&Run);
+    let troubles: [(&str, Option<Trouble>); 3] = [("label", Some(held)), ("base", Some(retargeted)), ("files", None)];
+    for (what, trouble) in troubles {
+        let run = Run::new();
+        if trouble.is_some() {
+            run.add("old-1", "old", 0);
+        } else {
+            run.apply("old-1", "old", 0, &json!(null));
+            run.api.edit(&format!("{CHANGES}/old-1"), |mut object| {
+                object["spec"]["manifestRef"] = json!({ "name": "not-there", "digest": format!("sha256:{}", "0".repeat(64)) });
+                Some(object)
+            });
+        }
+        run.settle("old-1").await;
+        run.judge("Passed");
+        if let Some(trouble) = trouble {
+            trouble(&run);
+        }
+        run.settle("old-1").await;
+        run.add("young-1", "young", 5);
+        for _ in 0..4 {
+            run.settle("young-1").await;
+            run.judge("Passed");
+        }
+        run.says("young-1", "Ready", "True", "Merged");
+        assert_eq!(run.status("old-1").merge_sha, None, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_merged_change_stays_merged_when_it_can_not_be_looked_at() {
+    let run = Run::new();
+    run.add("notes-1", "notes", 0);
+    run.settle("notes-1").await;
+    run.judge("Passed");
+    run.settle("notes-1").await;
+    run.api.refuse("/agentprs", axum::http::StatusCode::INTERNAL_SERVER_ERROR);
+    let _ = run.pass("notes-1").await;
+    run.api.relent();
+    run.settle("notes-1").await;
+    run.says("notes-1", "Ready", "True", "Merged");
+}
+
+#[tokio::test]
 async fn what_main_says_already_is_no_change() {
     let run = Run::new();
     run.add("notes-1", "notes", 0);

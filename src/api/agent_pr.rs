@@ -134,6 +134,9 @@ pub struct AgentPRStatus {
     /// What the forge said last that is in the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub obstacle: Option<Obstacle>,
+    /// A gate had passed the tree that was merged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tested: bool,
     /// The branch is gone again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cleaned: bool,
@@ -174,6 +177,14 @@ pub struct Obstacle {
     pub message: String,
     /// Head and base that it is about: with others it may be gone.
     pub at: String,
+    /// How often it was met there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub times: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde calls")]
+fn is_zero(times: &i64) -> bool {
+    *times == 0
 }
 
 /// Kinds of obstacles.

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Api, ResourceExt, api::ListParams};
+use kube::{Api, ResourceExt, api::ListParams, core::DeserializeGuard};
 
 use super::{
     apply::Hands,
@@ -50,31 +50,35 @@ impl Kind for AgentPR {
         let factory_name = self.spec.factory_ref.name.clone();
         let mut hands = Hands { factory: Some((namespace.clone(), factory_name.clone())), ..Hands::default() };
 
-        let all = objects::timely(Api::<AgentPR>::namespaced(cx.client.clone(), &namespace).list(&ListParams::default())).await?.items;
+        // Merged and tidied up: nothing is asked of anybody any more.
+        let settled = previous.cleaned && !deleting;
+        let all = if settled { Vec::new() } else { list(&namespace, cx).await? };
         let others: Vec<_> = all.iter().filter(|o| o.uid() != self.uid() && o.spec.factory_ref == self.spec.factory_ref).collect();
         let me = me(self, &namespace, deleting, &others);
         let mut seen = Seen {
             spec: self.spec.clone(),
             previous,
+            orphaned: false,
             rules: Err(not_looked()),
             change: Err(not_looked()),
             forge: Err(not_looked()),
             gates: Vec::new(),
             ahead: ahead(self, &others),
-            open: others.iter().filter(|o| is_open(o)).count(),
+            open: others.iter().filter(|o| takes_place(o, self)).count(),
             me,
         };
-        // Merged and tidied up: nothing is asked of anybody any more.
-        if seen.previous.cleaned && !deleting {
+        if settled {
             return Ok((seen, hands));
         }
         let factories: Api<Factory> = Api::namespaced(cx.client.clone(), &namespace);
         let factory = match objects::get(&factories, &factory_name, "spec.factoryRef.name: Factory").await {
             Ok(factory) => factory,
-            Err(error) => {
-                seen.rules = Err(error);
+            // Only what is known to be gone is taken for gone.
+            Err(error) if error.reason == Reason::Waiting => {
+                (seen.rules, seen.orphaned) = (Err(error), true);
                 return Ok((seen, hands));
             }
+            Err(error) => return Err(error),
         };
         seen.rules = rules(&factory);
         if seen.previous.number.is_none() && !deleting {
@@ -163,11 +167,24 @@ fn rules(factory: &Factory) -> Result<Rules, PortError> {
     })
 }
 
-/// Changes that are merged before this one: older, and not out of the running.
+/// Every AgentPR that can be read; one that can't must not stop the others.
+async fn list(namespace: &str, cx: &Context) -> Result<Vec<AgentPR>, PortError> {
+    let api: Api<DeserializeGuard<AgentPR>> = Api::namespaced(cx.client.clone(), namespace);
+    let list = objects::timely(api.list(&ListParams::default())).await?;
+    Ok(list.items.into_iter().filter_map(|guard| guard.0.ok()).collect())
+}
+
+/// What orders changes: age, then name.
+fn place(object: &AgentPR) -> (Option<Timestamp>, String) {
+    (object.creation_timestamp().map(|t| t.0), object.name_any())
+}
+
+/// Changes that are merged before this one: older, proposed, and neither ended nor
+/// waiting for somebody. One that has no pull request yet holds nobody up.
 fn ahead(object: &AgentPR, others: &[&AgentPR]) -> Vec<String> {
-    let place = |o: &AgentPR| (o.creation_timestamp().map(|t| t.0), o.name_any());
     let mine = place(object);
-    let mut ahead: Vec<_> = others.iter().filter(|o| place(o) < mine && is_running(o)).map(|o| place(o)).collect();
+    let proposed = |o: &AgentPR| o.status.as_ref().is_some_and(|status| status.number.is_some());
+    let mut ahead: Vec<_> = others.iter().filter(|o| proposed(o) && is_running(o)).map(|o| place(o)).filter(|p| *p < mine).collect();
     ahead.sort();
     ahead.into_iter().map(|(_, name)| name).collect()
 }
@@ -181,11 +198,11 @@ fn is_running(object: &AgentPR) -> bool {
     !ended && object.metadata.deletion_timestamp.is_none()
 }
 
-fn is_open(object: &AgentPR) -> bool {
-    object.status.as_ref().is_some_and(|status| {
-        let closed = status.conditions.iter().any(|c| c.type_ == "Ready" && c.reason == Reason::Closed.as_str());
-        status.made.is_some() && status.merge_sha.is_none() && !closed
-    })
+/// It has a pull request that may still be merged, or comes before `mine` in
+/// getting one: so that the younger never wait for the older and these for a place.
+fn takes_place(other: &AgentPR, mine: &AgentPR) -> bool {
+    let proposed = other.status.as_ref().is_some_and(|status| status.branch.is_some());
+    is_running(other) && (proposed || place(other) < place(mine))
 }
 
 async fn look(

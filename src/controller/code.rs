@@ -18,7 +18,7 @@ use crate::{
         factory::Factory,
         names::{Branch, Sha},
     },
-    gate::bundle::{MAX_FILE, MAX_FILES, SourceFile},
+    gate::bundle::{MAX_FILE, MAX_FILES, MAX_TOTAL, SourceFile},
     ports::{
         error::{Class, PortError},
         forge::{Commit, Entry, EntryKind, Forge},
@@ -143,12 +143,25 @@ impl<'a> Source<'a> {
 
     /// A package's files, links and submodules among them, each with its mode.
     pub async fn files(&self, package: &Package) -> Result<Arc<Vec<SourceFile>>, PortError> {
-        let key = (self.repository.clone(), package.tree.clone());
+        // Files carry their paths, which a tree does not.
+        let place = package.entries.first().map(|entry| entry.path.split('/').take(2).collect::<Vec<_>>().join("/"));
+        let key = (format!("{} {}", self.repository, place.unwrap_or_default()), package.tree.clone());
         if let Some(known) = kept(&self.cx.code.packages, &key) {
             return Ok(known);
         }
         if package.entries.len() > MAX_FILES {
             let problem = format!("the package has {} files, and {MAX_FILES} at most are taken", package.entries.len());
+            return Err(PortError::new(Class::Invalid, Reason::TooLarge, problem));
+        }
+        // Before anything is fetched: a repository may hold more than fits here.
+        let sizes = || package.entries.iter().map(|entry| usize::try_from(entry.size).unwrap_or(usize::MAX));
+        if let Some(entry) = package.entries.iter().zip(sizes()).find_map(|(entry, size)| (size > MAX_FILE).then_some(entry)) {
+            let problem = format!("{} has {} bytes, and {MAX_FILE} at most are taken", entry.path, entry.size);
+            return Err(PortError::new(Class::Invalid, Reason::TooLarge, problem));
+        }
+        let total = sizes().fold(0_usize, usize::saturating_add);
+        if total > MAX_TOTAL {
+            let problem = format!("the package has {total} bytes, and {MAX_TOTAL} at most are taken");
             return Err(PortError::new(Class::Invalid, Reason::TooLarge, problem));
         }
         let mut files = Vec::new();

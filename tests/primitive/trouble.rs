@@ -259,6 +259,16 @@ async fn layer_2_decides_and_is_tried_again_only_where_it_broke() {
         assert_eq!(run.gates().iter().filter(|gate| gate["spec"]["layer"] == "Contract").count(), runs, "{verdict}");
         assert_eq!(run.status("notes").phase, Some(Phase::Building));
         run.quiet_pass("notes").await;
+        if verdict == "Error" {
+            // A run that broke said nothing of the service: whoever removes the runs
+            // asks again.
+            run.contract = "Passed";
+            for gate in run.gates() {
+                run.api.edit(&format!("{OWN}/gateruns/{}", gate["metadata"]["name"].as_str().unwrap()), |_| None);
+            }
+            run.until("notes", "True", "Answering").await;
+            continue;
+        }
         // What was said stays said, whatever becomes of the GateRun.
         for gate in run.gates() {
             run.api.edit(&format!("{OWN}/gateruns/{}", gate["metadata"]["name"].as_str().unwrap()), |_| None);

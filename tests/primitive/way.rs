@@ -40,7 +40,7 @@ async fn a_document_becomes_a_tested_answer() {
     let gates: Vec<_> = run.gates().into_iter().filter(|gate| gate["spec"]["layer"] == "Contract").collect();
     let [gate] = &gates[..] else { panic!("one run of layer 2: {gates:?}") };
     assert_eq!(gate["spec"]["target"], json!({ "url": "https://notes.prim.sh", "primitive": "notes", "commit": commit }));
-    assert_eq!(gate["metadata"]["name"], format!("notes-{}-contract", &status.tree.unwrap()[..10]));
+    assert_eq!(gate["metadata"]["name"], format!("notes-{}-contract", &status.tree.unwrap()[..24]));
     assert_eq!(gate["metadata"]["ownerReferences"][0]["uid"], "uid-of-notes");
 
     let metrics = run.cx.metrics.encode().unwrap();

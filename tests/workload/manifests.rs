@@ -50,7 +50,7 @@ fn the_code_has_no_right_that_it_does_not_need() {
         assert!(pod.get(shared).is_none(), "{shared}");
     }
     let containers = [&pod["initContainers"], &pod["containers"]].map(|list| list.as_array().unwrap().clone()).concat();
-    assert_eq!(containers.len(), 2);
+    assert_eq!(containers.len(), 3);
     for container in &containers {
         let security = &container["securityContext"];
         assert_eq!(security["allowPrivilegeEscalation"], false);
@@ -61,9 +61,10 @@ fn the_code_has_no_right_that_it_does_not_need() {
         assert_eq!(container["terminationMessagePolicy"].as_str().unwrap_or("File"), "File", "a log would go into the status");
     }
     let user = |c: &Value| c["securityContext"]["runAsUser"].as_i64().unwrap();
-    assert!(user(&containers[1]) >= 1_000_000 && user(&containers[0]) == 65532, "the code shares a user with the program that lays it out");
+    assert_eq!(containers[0]["command"][2], "seal", "nothing of the package runs before the network policy holds");
+    assert!(user(&containers[2]) >= 1_000_000 && user(&containers[1]) == 65532, "the code shares a user with the program that lays it out");
     // Its own files are not its to change, and what it writes to ends with it.
-    let mounts = containers[1]["volumeMounts"].as_array().unwrap();
+    let mounts = containers[2]["volumeMounts"].as_array().unwrap();
     assert!(mounts.iter().all(|m| m["name"] == "tmp" || m["readOnly"] == true), "{mounts:?}");
     for volume in pod["volumes"].as_array().unwrap() {
         let memory = volume["emptyDir"]["medium"] == "Memory" && volume["emptyDir"]["sizeLimit"].is_string();
@@ -76,7 +77,7 @@ fn the_files_are_verified_and_then_run_as_a_gate_runs_them() {
     let case = Case::new();
     let (config, pod) = (case.manifest("ConfigMap"), case.pod());
     assert_eq!(config["immutable"], true);
-    let unpack: Vec<_> = pod["initContainers"][0]["command"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
+    let unpack: Vec<_> = pod["initContainers"][1]["command"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
     let digest = unpack.last().unwrap();
     assert_eq!(
         unpack[..8],

@@ -22,8 +22,8 @@ use crate::{
         primitive::{DeletionPolicy, Primitive, Stage, Version},
     },
     decide::primitive::{
-        Base, Content, Deployment, Gate, MAX_RUNS, Naming, Outside, Package, PackageFile, Probed, Remains, Rollout, Running, Seen, named,
-        routed, run_name, url,
+        Base, Content, Deployment, Gate, MAX_RUNS, Naming, Outside, Package, PackageFile, Probed, Remains, Rollout, Running, Seen,
+        is_final, named, routed, run_name, url,
     },
     gate::bundle::{Bundle, SourceFile},
     ports::{
@@ -75,6 +75,11 @@ async fn deployment(
 ) -> Result<Deployment, PortError> {
     let id = &seen.own.id;
     let (document, manifest) = package::document(&content.files)?;
+    // Whoever merges a document of another's id must not get what is the other's.
+    if document.id != *id {
+        let what = format!("id: is {}, which is another package's", document.id);
+        return Err(PortError::invalid(&format!("the base branch's packages/{id}/prim.yaml"), what));
+    }
     let keeps_data = manifest.as_ref().and_then(|m| m.keeps_data.as_deref());
     let environment = environment::of(factory, object, &document, keeps_data, cx).await?;
     let file = |f: &PackageFile| SourceFile { path: f.path.clone(), content: f.content.clone(), mode: f.mode.clone() };
@@ -191,7 +196,7 @@ async fn probe(host: &Fqdn, document: &Document, factory: &Factory, cx: &Context
 
 /// The runs of gate layer 2 over a version, unless its verdict is known.
 async fn gates(seen: &Seen, version: &Version, factory: &Factory, cx: &Context) -> Result<Vec<Gate>, PortError> {
-    if seen.previous.contract.as_ref().is_some_and(|known| known.tree == version.tree && known.verdict.is_some()) {
+    if seen.previous.contract.as_ref().is_some_and(|known| known.tree == version.tree && is_final(known.verdict)) {
         return Ok(Vec::new());
     }
     let wanted = url(&host(seen, factory)?);

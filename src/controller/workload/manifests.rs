@@ -13,6 +13,7 @@ use crate::{
     decide::Manifest,
     gate::{
         bundle::digest,
+        job::API_SERVER,
         layout::{self, BUN, FLYWHEEL, INPUTS, TRUSTED_USER, WORK, untrusted_user},
         pod::{memory, resources, security},
     },
@@ -24,6 +25,8 @@ const DATA: &str = "/data";
 pub(super) const SERVICE: &str = "service";
 /// The container that lays its files out.
 pub(super) const UNPACK: &str = "unpack";
+/// The container that waits for the network policy.
+const SEAL: &str = "seal";
 
 /// The objects, in the order they are applied: what a pod needs comes before it.
 pub fn build(w: &Workload) -> Vec<Manifest> {
@@ -139,7 +142,7 @@ fn pod(w: &Workload) -> Value {
         // The kit lets requests in flight finish for 10 s, after the pause before.
         "terminationGracePeriodSeconds": 15,
         "securityContext": { "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } },
-        "initContainers": [unpack(w)],
+        "initContainers": [seal(w), unpack(w)],
         "containers": [main(w, user)],
     });
     if w.keeps_data.is_some() {
@@ -155,6 +158,20 @@ fn pod(w: &Workload) -> Value {
     }
     pod["volumes"] = volumes.into();
     pod
+}
+
+/// Trusted: waits until the network policy holds for this pod, since what follows
+/// is agents' code and would else reach the cluster in its first moments.
+fn seal(w: &Workload) -> Value {
+    json!({
+        "name": SEAL,
+        "image": w.factory.spec.deploy.image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": [FLYWHEEL, "gate", "seal", API_SERVER],
+        "workingDir": "/",
+        "securityContext": security(TRUSTED_USER),
+        "resources": resources("10m", "500m", "16Mi", "128Mi"),
+    })
 }
 
 /// Trusted: it runs nothing of the package, and refuses files of another digest.

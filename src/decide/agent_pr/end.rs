@@ -18,6 +18,7 @@ pub(super) fn merged(draft: &mut Draft<'_>, sha: &Sha, forge: &ForgeSeen) {
     let tree = forge.merged.as_ref().map(|commit| commit.tree.to_string());
     let tested =
         tree.is_some() && draft.status.attempts.iter().any(|a| Some(&a.tree) == tree.as_ref() && a.verdict == Some(Verdict::Passed));
+    draft.status.tested = tested;
     let again = draft.again;
     say(draft, tested);
     if !draft.status.cleaned {
@@ -27,8 +28,9 @@ pub(super) fn merged(draft: &mut Draft<'_>, sha: &Sha, forge: &ForgeSeen) {
 
 /// Nothing is to be done any more; what was said stands.
 pub(super) fn settled(draft: &mut Draft<'_>) {
-    let untested = draft.seen.previous.conditions.iter().any(|c| c.type_ == "Ready" && c.status != "True");
-    say(draft, !untested);
+    // By what was said then, and not by whether the object could be looked at since.
+    let tested = draft.seen.previous.tested;
+    say(draft, tested);
 }
 
 fn say(draft: &mut Draft<'_>, tested: bool) {
@@ -49,12 +51,15 @@ pub(super) fn go(draft: &mut Draft<'_>) {
             if let Some(pull) = forge.pull.as_ref().filter(|pull| pull.state == PullState::Open) {
                 draft.does(Action::ClosePull(pull.number));
             }
+            if forge.pull.as_ref().is_some_and(|pull| matches!(pull.state, PullState::Merged(_))) {
+                draft.does(Action::PokeFactory);
+            }
             if let Some((branch, head)) = branch_and_head(draft, forge) {
                 draft.does(Action::DeleteBranch(branch, head));
             }
         }
         // Without its Factory nothing can be reached, and nothing is owed to it.
-        Err(_) if draft.seen.rules.is_err() || draft.seen.previous.branch.is_none() => {}
+        Err(_) if draft.seen.orphaned || draft.seen.previous.branch.is_none() => {}
         Err(error) => return draft.fails(error),
     }
     draft.does(Action::Release);

@@ -34,8 +34,11 @@ const MAX_ATTEMPTS: usize = 3;
 const SOON: Duration = Duration::from_millis(100);
 /// Pause while somebody else acts and a watch tells, usually earlier.
 const WATCHED: Duration = Duration::from_secs(10);
-/// Pause between two attempts at a merge that the forge holds back.
-const HELD: Duration = Duration::from_secs(5);
+/// Pause between two attempts at a merge that the forge holds back, at first and
+/// after [`PATIENCE`] of them.
+const HELD: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(120));
+/// Attempts at a merge before it is somebody's turn to act.
+const PATIENCE: i64 = 5;
 
 /// Label on a change's GateRuns: its AgentPR's uid.
 pub const CHANGE_LABEL: &str = "flywheel.prim.sh/agentpr-uid";
@@ -49,6 +52,8 @@ pub struct Seen {
     pub spec: AgentPRSpec,
     /// What was said last time.
     pub previous: AgentPRStatus,
+    /// Its Factory is gone.
+    pub orphaned: bool,
     /// The Factory's rules.
     pub rules: Result<Rules, PortError>,
     /// The files, where they may be proposed; not looked at once they were.
@@ -59,7 +64,8 @@ pub struct Seen {
     pub gates: Vec<GateSeen>,
     /// Changes of the Factory that come before this one.
     pub ahead: Vec<String>,
-    /// Other changes of the Factory whose pull requests are open.
+    /// Other changes of the Factory that have their pull requests, or come before
+    /// this one in getting theirs.
     pub open: usize,
 }
 
@@ -167,7 +173,8 @@ pub fn receive(status: &mut AgentPRStatus, done: &[(&Action, Receipt)]) {
             Receipt::Updated(Updated::UpToDate) => status.obstacle = Some(obstacle(ObstacleKind::Contains, "", &at)),
             Receipt::Merged(MergeOutcome::Merged(sha) | MergeOutcome::AlreadyMerged(sha)) => status.merge_sha = Some(sha.to_string()),
             Receipt::Merged(MergeOutcome::NotReady(_, why) | MergeOutcome::Refused(why)) => {
-                status.obstacle = Some(obstacle(ObstacleKind::Held, why, &at));
+                let before = status.obstacle.take().filter(|o| o.kind == ObstacleKind::Held && o.at == at).map_or(0, |o| o.times);
+                status.obstacle = Some(Obstacle { times: before + 1, ..obstacle(ObstacleKind::Held, why, &at) });
             }
             // The last of a report's writes.
             Receipt::Done if let Action::SetStatus(head, said) = action => {
@@ -183,7 +190,7 @@ pub fn receive(status: &mut AgentPRStatus, done: &[(&Action, Receipt)]) {
 }
 
 fn obstacle(kind: ObstacleKind, message: &str, at: &str) -> Obstacle {
-    Obstacle { kind, message: message.into(), at: at.into() }
+    Obstacle { kind, message: message.into(), at: at.into(), times: 0 }
 }
 
 /// Head and base: what an obstacle is about.
@@ -264,7 +271,18 @@ impl<'a> Draft<'a> {
         self.reach("Seen");
         self.attempts();
         match forge.pull.as_ref().map(|pull| (pull, &pull.state)) {
+            None if self.status.number.is_some() => {
+                self.stalls(Reason::Closed, "its pull request was removed from the forge: make another change");
+            }
             None => self.propose(rules, forge),
+            Some((pull, _)) if pull.base != rules.base.as_str() || !pull.own_branch => {
+                self.knows(pull);
+                let what = format!(
+                    "pull request {} goes into {}, and not from its own branch into {}: set its base back",
+                    pull.number, pull.base, rules.base
+                );
+                self.stalls(Reason::MergeHeld, &what);
+            }
             Some((pull, PullState::Merged(sha))) => {
                 self.knows(pull);
                 end::merged(self, sha, forge);
@@ -320,7 +338,7 @@ impl<'a> Draft<'a> {
         self.reach("Green");
         if !pull.labels.iter().any(|l| l == super::factory::PULL_REQUEST_LABEL) {
             let what = format!("green, and held: its label {} was removed; add it to have it merged", super::factory::PULL_REQUEST_LABEL);
-            return self.waits(Reason::MergeHeld, &what, WATCHED);
+            return self.stalls(Reason::MergeHeld, &what);
         }
         if let Some(first) = self.seen.ahead.first() {
             let what = format!("green; place {} in the queue, behind {first}", self.seen.ahead.len() + 1);
@@ -336,7 +354,12 @@ impl<'a> Draft<'a> {
             },
         ));
         match held {
-            Some(held) => self.waits(Reason::MergeHeld, &format!("green, and the forge does not merge it: {}", held.message), HELD),
+            // Somebody has to do what the forge asks; meanwhile others go first.
+            Some(held) if held.times >= PATIENCE => {
+                self.stalls(Reason::MergeHeld, &format!("green, and the forge does not merge it: {}", held.message));
+                self.again = HELD.1;
+            }
+            Some(held) => self.waits(Reason::MergeHeld, &format!("green, and the forge does not merge it yet: {}", held.message), HELD.0),
             None => self.waits(Reason::Merging, "green, and first in the queue: it is merged", SOON),
         }
     }

@@ -44,7 +44,11 @@ impl Draft<'_> {
         let Ok(branch) = branch.parse() else {
             return self.stalls(Reason::InternalError, "status.branch is no branch name");
         };
-        if self.seen.previous.made.is_none() {
+        if self.seen.previous.made.is_some() && forge.head.is_none() {
+            // Somebody removed it before its pull request was opened: made once more.
+            self.status.made = None;
+        }
+        if self.status.made.is_none() {
             self.does(Action::CommitFiles(Box::new(NewCommit {
                 branch,
                 onto,

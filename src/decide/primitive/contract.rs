@@ -5,7 +5,7 @@
 use serde_json::json;
 
 use super::{
-    change::{first, owner_reference},
+    change::owner_reference,
     deployment::short,
     draft::{Draft, Hold, POLL},
     seen::{Deployment, FactorySeen, Gate, Own},
@@ -26,8 +26,15 @@ pub const MAX_RUNS: usize = 3;
 
 /// Name of a version's run, the first being 1.
 pub fn run_name(id: &PrimitiveId, tree: &str, run: usize) -> String {
-    let name = format!("{id}-{}-contract", first(tree));
+    // Enough of it that nobody finds another tree of this name.
+    let name = format!("{id}-{}-contract", tree.get(..24).unwrap_or(tree));
     if run > 1 { format!("{name}-{run}") } else { name }
+}
+
+/// Whether a verdict stands. A run that broke says nothing of the service: what
+/// counts is which runs are there, so that removing them asks again.
+pub fn is_final(verdict: Option<Verdict>) -> bool {
+    verdict.is_some_and(|verdict| verdict != Verdict::Error)
 }
 
 /// What was said of this version, where it is not asked again now.
@@ -42,7 +49,7 @@ pub(super) fn remember(draft: &mut Draft<'_>, version: &Version) {
 pub(super) fn judge(draft: &mut Draft<'_>, deployment: &Deployment, url: &str) {
     let seen = draft.seen;
     let version = &deployment.version;
-    if seen.previous.contract.as_ref().is_some_and(|known| known.tree == version.tree && known.verdict.is_some()) {
+    if seen.previous.contract.as_ref().is_some_and(|known| known.tree == version.tree && is_final(known.verdict)) {
         return remember(draft, version);
     }
     let Some(factory) = &seen.factory else { return };

@@ -14,7 +14,7 @@ mod seen;
 
 pub use self::{
     change::{change_name, removal_name},
-    contract::{MAX_RUNS, run_name},
+    contract::{MAX_RUNS, is_final, run_name},
     naming::{named, routed, url},
     seen::{
         Base, Change, Content, Deployment, FactorySeen, Gate, Naming, Outside, Own, Package, PackageFile, Probed, Remains, Rollout,
@@ -87,7 +87,9 @@ fn deployed(draft: &mut Draft<'_>) {
         Outside::Failed(error) => draft.error(Some(ConditionType::Deployed), error),
         // Whoever looked found something wrong before, which is said already.
         Outside::Unseen | Outside::Unwanted(_) => {
-            draft.hold(Hold::going(Reason::NotChecked, "what runs was not looked at", SOON));
+            if draft.is_good() {
+                draft.hold(Hold::going(Reason::NotChecked, "what runs was not looked at", SOON));
+            }
         }
     }
     // What passed stays at Testing while its successor is on its way.

@@ -50,9 +50,6 @@ pub enum ScanError {
         /// What it said.
         said: String,
     },
-    /// gitleaks said something unexpected.
-    #[error("gitleaks' report is not the JSON it should be")]
-    Report(#[from] serde_json::Error),
 }
 
 #[derive(Deserialize)]
@@ -111,7 +108,11 @@ pub async fn scan(files: &[SourceFile], program: &Path, patience: Duration) -> R
     let Output { code, stdout, stderr, .. } = tool.run(patience).await?;
     match code {
         Some(0) => Ok(Vec::new()),
-        Some(FOUND) => Ok(locate(serde_json::from_str(&stdout)?, &index)),
+        // More findings than are listed whole are findings still.
+        Some(FOUND) => Ok(serde_json::from_str(&stdout).map_or_else(
+            |_| vec![Finding { path: "the files".into(), line: 0, rule: "more findings than can be listed".into() }],
+            |leaks| locate(leaks, &index),
+        )),
         code => Err(ScanError::Failed { code, said: stderr.chars().take(500).collect() }),
     }
 }

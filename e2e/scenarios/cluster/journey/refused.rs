@@ -51,7 +51,7 @@ async fn wrong_documents_are_conditions_and_nothing_is_pushed() {
         let said = saying(&client, "wrong", "Stalled", "True", reason).await;
         assert!(message(&said).contains(names), "{}", message(&said));
     }
-    assert!(branches("wrong").await.is_empty() && pulls("wrong").await.is_empty());
+    assert!(branches("wrong").await.is_empty() && pulls("wrong").await.is_empty(), "nothing is pushed");
     remove(&client, "wrong").await;
 
     declare(&client, document("lost", "No such Factory."), json!({ "factoryRef": { "name": "nowhere" } })).await;
