@@ -45,14 +45,15 @@ impl Kind for Primitive {
     async fn observe(&self, cx: &Context, _: Now) -> Result<(Seen, Hands), PortError> {
         let namespace = self.namespace().unwrap_or_default();
         let id: PrimitiveId = self.name_any().parse().map_err(|e| PortError::invalid("metadata.name", e))?;
+        let not_looked = || PortError::new(Class::Waiting, Reason::NotChecked, "not looked at");
         let own = Own { namespace: namespace.clone(), id, uid: self.uid().unwrap_or_default() };
         let mut seen = Seen {
             spec: self.spec.clone(),
             previous: self.status.clone().unwrap_or_default(),
             deleting: self.metadata.deletion_timestamp.is_some(),
-            document: package::wanted(&self.spec.document, None),
+            document: Err(not_looked()),
             factory: None,
-            base: Err(PortError::new(Class::Waiting, Reason::NotChecked, "not looked at")),
+            base: Err(not_looked()),
             current: None,
             planned: None,
             outside: Outside::Unseen,
@@ -68,7 +69,7 @@ impl Kind for Primitive {
             Ok(factory) => factory,
             // Only what is known to be gone is taken for gone.
             Err(error) if error.reason == Reason::Waiting => {
-                seen.base = Err(error);
+                (seen.document, seen.base) = (package::wanted(&self.spec.document, None), Err(error));
                 return Ok((seen, hands));
             }
             Err(error) => return Err(error),

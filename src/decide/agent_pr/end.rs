@@ -5,8 +5,14 @@ use super::{Action, Draft, ForgeSeen, PullState, Reason, SOON, Sha, Verdict};
 /// Merged: was it what was tested? Then nothing of it stays but the commit.
 pub(super) fn merged(draft: &mut Draft<'_>, sha: &Sha, forge: &ForgeSeen) {
     draft.status.merge_sha = Some(sha.to_string());
-    draft.reach("Merged");
     draft.status.obstacle = None;
+    let tree = forge.merged.as_ref().map(|commit| commit.tree.to_string());
+    let tested =
+        tree.is_some() && draft.status.attempts.iter().any(|a| Some(&a.tree) == tree.as_ref() && a.verdict == Some(Verdict::Passed));
+    if tested {
+        draft.reach("Green");
+    }
+    draft.reach("Merged");
     match branch_and_head(draft, forge) {
         Some((branch, head)) => {
             draft.does(Action::DeleteBranch(branch, head));
@@ -15,9 +21,6 @@ pub(super) fn merged(draft: &mut Draft<'_>, sha: &Sha, forge: &ForgeSeen) {
         None => draft.status.cleaned = true,
     }
     draft.does(Action::PokeFactory);
-    let tree = forge.merged.as_ref().map(|commit| commit.tree.to_string());
-    let tested =
-        tree.is_some() && draft.status.attempts.iter().any(|a| Some(&a.tree) == tree.as_ref() && a.verdict == Some(Verdict::Passed));
     draft.status.tested = tested;
     let again = draft.again;
     say(draft, tested);

@@ -307,6 +307,8 @@ impl<'a> Draft<'a> {
     fn knows(&mut self, pull: &Pull) {
         self.status.number = i64::try_from(pull.number).ok();
         self.status.url = Some(pull.url.clone());
+        // A pass that opened it and was cut off wrote neither down.
+        self.reach("Committed");
         self.reach("Opened");
     }
 
