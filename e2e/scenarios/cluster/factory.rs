@@ -20,7 +20,7 @@ async fn it_is_checked_and_says_so_once() {
     let said: Vec<_> = status.conditions.iter().map(|c| c.type_.as_str()).collect();
     assert_eq!(
         said,
-        ["BranchProtected", "CredentialsReady", "DnsReady", "EdgeReady", "ForgeReady", "Ready", "WebhookReady"],
+        ["BranchProtected", "CredentialsReady", "DnsReady", "EdgeReady", "ForgeReady", "PackagesAdopted", "Ready", "WebhookReady"],
         "no Reconciling, no Stalled"
     );
 
