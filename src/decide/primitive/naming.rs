@@ -65,8 +65,12 @@ pub(super) fn judge(draft: &mut Draft<'_>, naming: &Naming, version: &Version) -
         return false;
     }
     draft.status.url = Some(url(&naming.route.host));
-    draft.reach("Named");
-    probe(draft, naming, version)
+    // While another version starts, the name leads to the one before.
+    let runs = draft.status.tree.as_ref() == Some(&version.tree);
+    if runs {
+        draft.reach("Named");
+    }
+    probe(draft, naming, runs)
 }
 
 /// Who else holds the name.
@@ -132,11 +136,11 @@ fn name(draft: &mut Draft<'_>, state: &NameState, wanted: &AddressRecord, route:
     false
 }
 
-fn probe(draft: &mut Draft<'_>, naming: &Naming, version: &Version) -> bool {
+fn probe(draft: &mut Draft<'_>, naming: &Naming, runs: bool) -> bool {
     let (kind, url) = (ConditionType::Serving, url(&naming.route.host));
     let problem = match &naming.probed {
         Probed::Answered { right: true, .. } => {
-            if draft.status.tree.as_ref() == Some(&version.tree) {
+            if runs {
                 draft.reach("Serving");
             }
             draft.good(kind, Reason::Verified, format!("{url} answers as this service"));
