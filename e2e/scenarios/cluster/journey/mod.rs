@@ -4,6 +4,7 @@
 mod changes;
 mod crashes;
 mod faults;
+mod hostile;
 mod real;
 mod refused;
 mod rest;
