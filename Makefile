@@ -46,7 +46,7 @@ vacant: $(TESTBED)
 	@FLYWHEEL_STATE='$(TEST_STATE)' $(TESTBED) vacant
 
 ##@ Tests
-.PHONY: check test-fast test-kit test-scaffold test-control-plane test-bed test-e2e soak
+.PHONY: check test-fast test-kit test-scaffold test-control-plane test-bed test-e2e test-external-dns soak
 check: $(TESTBED) $(CARGO_DENY) ## formatting, lints, licences, sources, generated files
 	cargo fmt --check
 	@# clippy-driver around an ordinary build: our crate is linted, and the
@@ -71,6 +71,9 @@ test-bed: $(TESTBED) ## the test bed itself: three times up and down, every part
 	cd e2e/testbed && go test -count=1 -timeout 20m -p 1 -tags bed ./...
 test-e2e: vacant ## everything together, on the whole test bed
 	@trap '$(TESTBED) down' EXIT; $(TESTBED) up; $(ENV); cargo test --locked --features e2e --test e2e -- --test-threads 1 cluster::
+test-external-dns: up ## external-dns itself beside Flywheel in one zone; builds it first, about 2 min
+	@mkdir -p $(CACHE)/bin && cd e2e/external-dns && go build -o $(CACHE)/bin/external-dns .
+	@$(ENV); export EXTERNAL_DNS=$(CACHE)/bin/external-dns; cargo test --locked --features e2e --test e2e -- --ignored external_dns::
 soak: $(TESTBED) ## what is too long for every run: SOAK_ROUNDS times up, kill something, heal, down
 	@e2e/scripts/soak.sh
 

@@ -3,8 +3,8 @@
 
 mod bed;
 mod contract;
-
 mod doctor;
+mod external_dns;
 mod factory;
 mod gates;
 mod journey;
