@@ -167,8 +167,8 @@ pub struct PrimitiveStatus {
     /// Name of the AgentPR that proposes it.
     #[serde(rename = "agentPR", default, skip_serializing_if = "Option::is_none")]
     pub agent_pr: Option<String>,
-    /// When what was proposed last was `Proposed`, `Merged`, `Deployed`, `Named`,
-    /// `Serving`, `Tested`.
+    /// When what was proposed last was `Proposed`, `Green`, `Merged`, `Deployed`,
+    /// `Named`, `Serving`, `Tested`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub milestones: Vec<Milestone>,
     /// Everything made for it outside this object.

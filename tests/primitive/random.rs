@@ -74,6 +74,7 @@ fn change() -> impl Strategy<Value = Change> {
             stalled,
             merged: merged.map(|n| sha(n).to_string()),
             base: base.map(|n| sha(n).to_string()),
+            branch: going.then(|| "agent/notes".into()),
             ready: ready.map(|(ready, reason)| (ready, reason, "said".into())),
             ..open()
         }
@@ -89,22 +90,28 @@ fn name_state() -> impl Strategy<Value = NameState> {
     ]);
     (holder, any::<bool>()).prop_map(|(holder, right)| {
         let address = if right { "192.0.2.80" } else { "198.51.100.7" };
-        NameState { addresses: holder.iter().map(|_| address.parse().unwrap()).collect(), holder }
+        NameState { addresses: holder.iter().map(|_| address.parse().unwrap()).collect(), ttl: Some(60), holder }
     })
 }
 
 fn naming() -> impl Strategy<Value = Naming> {
     let routes = select(vec![vec![], vec![route()], vec![Route { id: "theirs".into(), ..route() }]]);
-    (option::weighted(0.8, routes), option::weighted(0.8, name_state()), 0..4u8, class()).prop_map(|(routes, name, probed, class)| Naming {
+    let parts = (option::weighted(0.8, routes), option::weighted(0.8, name_state()), probed(), class(), option::weighted(0.2, Just(())));
+    parts.prop_map(|(routes, name, probed, class, taken)| Naming {
         route: route(),
         record: Ok(record()),
         routes: routes.ok_or_else(|| failed(class)),
+        host_taken: taken.is_some(),
         name: name.ok_or_else(|| failed(class)),
-        probed: match probed {
-            0 => Probed::NotTried,
-            1 => Probed::Failed(failed(class)),
-            other => Probed::Answered { status: 200, service: Some("notes".into()), right: other == 2 },
-        },
+        probed,
+    })
+}
+
+fn probed() -> impl Strategy<Value = Probed> {
+    (0..4u8, class()).prop_map(|(probed, class)| match probed {
+        0 => Probed::NotTried,
+        1 => Probed::Failed(failed(class)),
+        other => Probed::Answered { status: 200, service: Some("notes".into()), right: other == 2 },
     })
 }
 
@@ -139,7 +146,7 @@ fn unwanted() -> impl Strategy<Value = Outside> {
 }
 
 fn outside() -> impl Strategy<Value = Outside> {
-    prop_oneof![1 => Just(()).prop_map(|()| Outside::Unseen), 6 => wanted(), 3 => unwanted(), 1 => class().prop_map(|class| Outside::Failed(failed(class)))]
+    prop_oneof![1 => Just(()).prop_map(|()| Outside::Unseen), 6 => wanted(), 3 => unwanted(), 1 => option::of(probed()).prop_map(Outside::Unread), 1 => class().prop_map(|class| Outside::Failed(failed(class)))]
 }
 
 fn previous() -> impl Strategy<Value = PrimitiveStatus> {
