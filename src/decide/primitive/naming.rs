@@ -125,7 +125,7 @@ fn name(draft: &mut Draft<'_>, state: &NameState, wanted: &AddressRecord, route:
     let kind = ConditionType::NameReady;
     if named(state, wanted) {
         draft.effect("DnsRecord", wanted.name.as_str());
-        if state.ttl != Some(wanted.ttl) {
+        if route == Step::There && state.ttl != Some(wanted.ttl) {
             draft.actions.push(Action::SetAddress(wanted.clone()));
         }
         draft.good(kind, Reason::Verified, format!("{} is {}", wanted.name, wanted.address));

@@ -46,8 +46,8 @@ pub(super) fn decide(mut draft: Draft<'_>, error: &PortError, probed: Option<&Pr
     }
     let message = format!("the base branch can't be read now, and what it had goes on: {}", error.message);
     draft.good(ConditionType::Merged, Reason::Merged, message);
-    if let (Some(probed), Some(url)) = (probed, &previous.url) {
-        naming::probe(&mut draft, probed, url, false);
+    if let Some(probed) = probed {
+        naming::probe(&mut draft, probed, previous.url.as_deref().unwrap_or("its name"), false);
     }
     // The Factory looks at the forge, and its recovery starts a pass.
     draft.look_again(HELD);
