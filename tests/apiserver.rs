@@ -35,11 +35,15 @@ impl Seen {
     }
 }
 
+/// Which requests are refused, and with which words.
+type Refuses = dyn Fn(&Seen) -> Option<(StatusCode, &'static str)> + Send;
+
 #[derive(Default)]
 struct State {
     secrets: HashMap<(String, String), Secret>,
     objects: BTreeMap<String, Value>,
     refusals: HashMap<String, StatusCode>,
+    refuses: Option<Box<Refuses>>,
     seen: Vec<Seen>,
     version: u64,
 }
@@ -106,9 +110,17 @@ impl ApiServer {
         self.with(|state| state.refusals.insert(path_end.into(), code));
     }
 
+    /// Refuses some requests with these words, from now on.
+    pub fn refuse_those(&self, which: impl Fn(&Seen) -> Option<(StatusCode, &'static str)> + Send + 'static) {
+        self.with(|state| state.refuses = Some(Box::new(which)));
+    }
+
     /// Ends all refusals.
     pub fn relent(&self) {
-        self.with(|state| state.refusals.clear());
+        self.with(|state| {
+            state.refusals.clear();
+            state.refuses = None;
+        });
     }
 
     /// Requests since the last call of this.
@@ -131,6 +143,11 @@ impl ApiServer {
         };
         let (code, answer) = self.with(|state| {
             state.seen.push(seen.clone());
+            if let Some((code, words)) = state.refuses.as_ref().and_then(|refuses| refuses(&seen)) {
+                let mut answer = failure(code);
+                answer["message"] = words.into();
+                return (code, answer);
+            }
             match state.refusals.iter().find(|(end, _)| seen.path.ends_with(end.as_str())) {
                 Some((_, code)) => (*code, failure(*code)),
                 None => state.serve(&seen),

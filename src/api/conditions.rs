@@ -206,6 +206,8 @@ reasons! {
     Answering,
     /// Nothing gives a value that the document asks for.
     NotProvided,
+    /// The cluster's CRDs are older than the controller.
+    CrdsOutdated,
     /// It is being taken down.
     Deleting,
     /// A promise Flywheel makes to itself was broken; please report it.

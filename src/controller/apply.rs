@@ -57,11 +57,18 @@ pub async fn all<'a>(actions: &'a [Action], hands: &Hands, cx: &Context) -> (Vec
     for action in actions {
         cx.failpoints.reach(action.name(), "before");
         let result = one(action, hands, cx).await;
-        let label = result.as_ref().map_or_else(|error| error.class.as_str(), |_| "ok");
+        let label = match &result {
+            Ok(Receipt::Refused { class, .. }) => class.as_str(),
+            Ok(_) => "ok",
+            Err(error) => error.class.as_str(),
+        };
         cx.metrics.actions.get_or_create(&ActionLabels { action: action.name(), result: label }).inc();
         match result {
             Ok(receipt) => {
-                tracing::info!(action = action.name(), ?receipt, "done");
+                match &receipt {
+                    Receipt::Refused { message, .. } => tracing::warn!(action = action.name(), message, "refused"),
+                    _ => tracing::info!(action = action.name(), ?receipt, "done"),
+                }
                 done.push((action, receipt));
             }
             Err(error) => return (done, Some(error)),
@@ -98,6 +105,13 @@ async fn one(action: &Action, hands: &Hands, cx: &Context) -> Result<Receipt, Po
         },
         Action::RemoveRoute(id) => hand(hands.edge.as_ref())?.remove_route(id).await.map(drop)?,
         Action::CreateObject(manifest) => objects::create(manifest, &cx.client).await?,
+        Action::Adopt(manifest) => match objects::create(manifest, &cx.client).await {
+            // Whoever does not answer at all is asked for no other either.
+            Err(PortError { class, reason, message, .. }) if reason != Reason::Unreachable => {
+                return Ok(Receipt::Refused { class, reason, message });
+            }
+            other => other?,
+        },
         Action::ApplyObject(manifest) => objects::apply(manifest, &cx.client).await?,
         Action::RemoveObject(name) => objects::remove(name, &cx.client).await?,
         Action::PokeFactory => {

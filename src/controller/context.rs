@@ -22,7 +22,7 @@ use crate::{
     adapters::{clock::SystemClock, connect::RealServers},
     api::{FIELD_MANAGER, factory::Factory},
     config::ControllerConfig,
-    decide::factory::Now,
+    decide::Now,
     ports::{Connect, clock::Clock, scan::Scan},
     telemetry::Metrics,
 };

@@ -9,22 +9,34 @@ pub mod factory;
 pub mod gate_run;
 pub mod primitive;
 pub mod retry;
+mod waits;
 
 use std::{fmt, time::Duration};
 
+use jiff::Timestamp;
 use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
 
 use crate::{
     api::{
-        conditions::Statement,
+        conditions::{Reason, Statement},
         names::{Branch, Fqdn, PrimitiveId, Sha},
     },
     ports::{
         dns::{AddressRecord, Owner},
         edge::Route,
+        error::Class,
         forge::{CommitStatus, Committed, Label, MergeOutcome, MergeRequest, NewCommit, NewPull, Opened, Updated},
     },
 };
+
+/// The time, and how often to look when all is well.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// The time.
+    pub at: Timestamp,
+    /// Time between two looks when nothing happens.
+    pub resync: Duration,
+}
 
 /// What a pass comes to.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,9 +95,12 @@ pub enum Action {
     RemoveRoute(String),
     /// Makes a Kubernetes object; one of that name that is there is left alone.
     CreateObject(Manifest),
+    /// Makes a package's Primitive. One that the API server refuses is told, and
+    /// holds up no other.
+    Adopt(Manifest),
     /// Makes a Kubernetes object as it is here (server-side apply).
     ApplyObject(Manifest),
-    /// Removes a Kubernetes object.
+    /// Removes a Kubernetes object. Of a claim, irreversible.
     RemoveObject(ObjectName),
     /// Has the Factory looked at: its repository changed.
     PokeFactory,
@@ -146,6 +161,15 @@ pub enum Receipt {
     Updated(Updated),
     /// Of [`Action::Merge`].
     Merged(MergeOutcome),
+    /// Of [`Action::Adopt`], where the API server did not take it.
+    Refused {
+        /// Who must act.
+        class: Class,
+        /// Why, as a condition's reason.
+        reason: Reason,
+        /// Why, in words.
+        message: String,
+    },
     /// Of all others: it was done.
     Done,
 }
@@ -164,6 +188,8 @@ impl Action {
     pub fn irreversible(&self) -> bool {
         match self {
             Self::Merge(..) | Self::Release => true,
+            // It holds somebody's data.
+            Self::RemoveObject(object) => object.kind == "PersistentVolumeClaim",
             Self::CreateLabel(_)
             | Self::CreateGate(_)
             | Self::CommitFiles(_)
@@ -179,8 +205,8 @@ impl Action {
             | Self::SetRoute(_)
             | Self::RemoveRoute(_)
             | Self::CreateObject(_)
+            | Self::Adopt(_)
             | Self::ApplyObject(_)
-            | Self::RemoveObject(_)
             | Self::PokeFactory
             | Self::DropRetained { .. }
             | Self::Retain { .. } => false,
@@ -206,6 +232,7 @@ impl Action {
             Self::SetRoute(_) => "set_route",
             Self::RemoveRoute(_) => "remove_route",
             Self::CreateObject(_) => "create_object",
+            Self::Adopt(_) => "adopt",
             Self::ApplyObject(_) => "apply_object",
             Self::RemoveObject(_) => "remove_object",
             Self::PokeFactory => "poke_factory",

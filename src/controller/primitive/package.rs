@@ -13,7 +13,7 @@ use crate::{
     api::{
         conditions::{ConditionType, Reason},
         factory::Factory,
-        names::{PrimitiveId, Sha},
+        names::{Branch, PrimitiveId, Sha},
         primitive::Document as Given,
     },
     decide::primitive::{Base, Content, Package, PackageFile, Wanted, WantedFile},
@@ -69,8 +69,20 @@ pub(super) async fn base(factory: &Factory, id: &PrimitiveId, forge: &Connection
         let why = ready.map_or("nobody has looked at it yet", |c| c.message.as_str());
         return Err(PortError::new(Class::Waiting, Reason::Waiting, format!("Factory {}: {why}", factory.name_any())));
     };
+    at(commit, factory, id, forge, cx).await
+}
+
+/// The base branch as it is now: what goes for ever must not have been merged anew
+/// since the Factory looked.
+pub(super) async fn newest(factory: &Factory, id: &PrimitiveId, forge: &Connection<dyn Forge>, cx: &Context) -> Result<Base, PortError> {
+    let branch: Branch = factory.spec.repository.base_branch.parse().map_err(|e| PortError::invalid("spec.repository.baseBranch", e))?;
+    let state = of_factory(factory, forge.ask(cx, |forge| async move { forge.branch(&branch).await }).await)?;
+    at(state.head, factory, id, forge, cx).await
+}
+
+async fn at(commit: Sha, factory: &Factory, id: &PrimitiveId, forge: &Connection<dyn Forge>, cx: &Context) -> Result<Base, PortError> {
     let source = Source::new(factory, forge, cx);
-    let listed = source.packages(&commit).await?.remove(id.as_str());
+    let listed = of_factory(factory, source.packages(&commit).await)?.remove(id.as_str());
     let package = match listed {
         None => None,
         Some(listed) => Some(Package {

@@ -184,7 +184,7 @@ pub fn receive(status: &mut AgentPRStatus, done: &[(&Action, Receipt)]) {
             }
             Receipt::Done if matches!(action, Action::DeleteBranch(..)) => status.cleaned = status.merge_sha.is_some(),
             // The next pass sees the head, the pull request or the branch itself.
-            Receipt::Updated(_) | Receipt::Merged(_) | Receipt::Done => {}
+            Receipt::Updated(_) | Receipt::Merged(_) | Receipt::Refused { .. } | Receipt::Done => {}
         }
     }
 }

@@ -99,7 +99,7 @@ func Factory(b *bed.Bed) ([]byte, error) {
 				"credentials": secret(secretForge),
 			},
 			"dns": object{
-				"zone": bed.Zone, "provider": "Rfc2136",
+				"zone": bed.Zone, "ownerId": "prim", "provider": "Rfc2136",
 				"rfc2136": object{"server": dns.Server, "credentials": secret(secretDNS)},
 			},
 			"deploy": object{
