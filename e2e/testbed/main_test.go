@@ -34,6 +34,10 @@ func TestEnvNamesOnlyWhatTheModeHas(t *testing.T) {
 		return names(variables(&bed.Bed{Mode: mode, State: filepath.Join("/state", string(mode)), Cache: "/cache"}, getenv))
 	}
 	full, plane, own := at(bed.Full), at(bed.ControlPlane), at(bed.Kubeconfig)
+	noNode := at(bed.NoNode)
+	if noNode["BED_NETNS"] != "/state/no-node/netns" || noNode["FORGE_URL"] != full["FORGE_URL"] || full["BED_NETNS"] != "" {
+		t.Errorf("no-node is %v", noNode)
+	}
 	if full["FORGE_URL"] == "" || full["DNS_SERVER"] == "" || full["EDGE_ADDRESS"] == "" {
 		t.Errorf("full lacks its parts: %v", full)
 	}
