@@ -62,7 +62,7 @@ func TestTheToolsComeOnceOnThePath(t *testing.T) {
 	}
 }
 
-func TestOnlyTheFullBedHasAFactory(t *testing.T) {
+func TestOnlyABedWithItsOwnServersHasAFactory(t *testing.T) {
 	for _, mode := range []bed.Mode{bed.ControlPlane, bed.Kubeconfig} {
 		err := factory(t.Context(), &bed.Bed{Mode: mode}, nil)
 		if err == nil || !strings.Contains(err.Error(), "CLUSTER="+string(mode)) || !strings.Contains(err.Error(), "CLUSTER=full") {

@@ -22,7 +22,9 @@ func up(ctx context.Context, b *bed.Bed, _ []string) error {
 		return err
 	}
 	begin := time.Now()
-	fmt.Printf("%s test bed\n", b.Mode)
+	if !netns.Inside(b) { // where it was said already
+		fmt.Printf("%s test bed\n", b.Mode)
+	}
 	start := map[bed.Mode]func(context.Context, *bed.Bed) error{
 		bed.Full: upFull, bed.NoNode: upNoNode, bed.ControlPlane: upControlPlane, bed.Kubeconfig: upKubeconfig,
 	}[b.Mode]

@@ -1,6 +1,6 @@
 //! How a journey must end, however often the controller died on the way.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use flywheel::api::{agent_pr::AgentPR, gate_run::GateRun, primitive::Primitive};
 use k8s_openapi::api::{
@@ -18,7 +18,7 @@ use crate::{
         contract::edge::admin,
         journey::{branches, changes, deployments, dig, listed, pulls},
     },
-    support::{PATIENCE, variable},
+    support::{PATIENCE, until, variable},
 };
 
 /// Namespace of what runs.
@@ -54,23 +54,28 @@ impl Before {
         let found = self.new_pulls(id).await;
         assert_eq!(found.len(), 1, "{id}: one pull request: {found:?}");
         self.merged(&found[0], id).await;
-        assert!(branches(id).await.is_empty(), "{id}: its branch is gone");
         if let Some(name) = status.agent_pr {
-            let change = changes(&bed.client).get(&name).await.expect("AgentPR").status.expect("status");
+            let change = tidied_up(bed, &name).await.status.expect("status");
             assert!(
                 change.conditions.iter().any(|c| c.type_ == "Ready" && c.reason == "Merged"),
                 "{id}: what was tested was merged: {change:?}"
             );
             assert_eq!(found[0]["merge_commit_sha"].as_str(), change.merge_sha.as_deref(), "{id}");
         }
+        assert_eq!(branches(id).await, [""; 0], "{id}: its branch is gone");
         assert_eq!(dig(&format!("{id}.prim.sh"), "A"), [variable("EDGE_ADDRESS")], "{id}: one address");
         assert_eq!(dig(&format!("a-{id}.prim.sh"), "TXT").len(), 1, "{id}: one mark");
         assert_eq!(routes(id).await, 1, "{id}: one route");
         let deployment = deployments(&bed.client).get(&format!("prim-{id}")).await.expect("Deployment");
         assert_eq!(deployment.metadata.generation, Some(1), "{id}: one generation for one commit");
         assert_eq!(deployment.annotations().get("flywheel.prim.sh/commit"), status.commit.as_ref(), "{id}");
-        let contracts = gate_runs(bed, id).await.into_iter().filter(|run| run.spec.target.url.is_some()).count();
-        assert_eq!(contracts, 1, "{id}: one run of layer 2");
+        let runs = gate_runs(bed, id).await;
+        assert_eq!(runs.iter().filter(|run| run.spec.target.url.is_some()).count(), 1, "{id}: one run of layer 2");
+        let mut gated: Vec<_> = runs.iter().filter_map(|run| Some(run.spec.target.agent_pr.as_ref()?.revision.head.as_str())).collect();
+        let all = gated.len();
+        gated.sort_unstable();
+        gated.dedup();
+        assert_eq!(gated.len(), all, "{id}: one run of layer 1 for each head: {gated:?}");
     }
 
     /// It was proposed, and never merged.
@@ -83,6 +88,11 @@ impl Before {
 
     /// It was made, and removed, once each.
     pub(super) async fn removed(&self, bed: &Bed, id: &str) {
+        for change in names(bed.api::<AgentPR>(NAMESPACE).list(&of(id)).await.expect("list")) {
+            if change.starts_with(&format!("{id}-remove-")) {
+                tidied_up(bed, &change).await;
+            }
+        }
         let found = self.new_pulls(id).await;
         assert_eq!(found.len(), 2, "{id}: one pull request there and one back: {found:?}");
         for pull in &found {
@@ -104,6 +114,11 @@ impl Before {
         let merges: Vec<_> = new.iter().filter_map(|commit| commit["sha"].as_str()).collect();
         assert_eq!(merges, [pull["merge_commit_sha"].as_str().expect("a commit")], "{id}: one merge of pull request {number}");
     }
+}
+
+/// Waits until a merged change has taken its branch away, which nobody waits for else.
+async fn tidied_up(bed: &Bed, change: &str) -> AgentPR {
+    until(changes(&bed.client), change, "tidied up", |c| c.status.as_ref().is_some_and(|s| s.cleaned)).await
 }
 
 /// The base branch's commits, the newest first.
@@ -168,9 +183,8 @@ async fn disappears<K>(api: &Api<K>, name: &str)
 where
     K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
 {
-    let patience: Duration = PATIENCE;
     let gone = await_condition(api.clone(), name, |found: Option<&K>| found.is_none());
-    if tokio::time::timeout(patience, gone).await.is_err() {
+    if tokio::time::timeout(PATIENCE, gone).await.is_err() {
         panic!("{name} is still there: {:#?}", api.get(name).await);
     }
 }

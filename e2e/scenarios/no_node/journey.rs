@@ -27,24 +27,24 @@ pub(super) async fn journey(bed: &Bed, name: &str) {
     let before = end::Before::look(bed, [&first, &second, &early]).await;
 
     // Both have their pull requests before either is merged: the second is outdated then.
-    bed.node.gates_end(false);
     for id in [&first, &second] {
+        bed.node.hold_gates(id);
         declare(client, document(id, "Survives."), json!({})).await;
     }
     proposed(bed, &first).await;
     proposed(bed, &second).await;
-    bed.node.gates_end(true);
+    bed.node.end_gates(&first);
+    bed.node.end_gates(&second);
     for id in [&first, &second] {
         let primitive = answering(client, id).await;
         before.made(bed, &primitive).await;
     }
 
     // Taken back before its merge.
-    bed.node.gates_end(false);
+    bed.node.hold_gates(&early);
     declare(client, document(&early, "Is not to be."), json!({})).await;
     proposed(bed, &early).await;
     delete(bed, &early).await;
-    bed.node.gates_end(true);
     before.taken_back(bed, &early).await;
 
     // Let go, and taken up again.

@@ -3,7 +3,10 @@
 //! says Passed, a primitive's pod is ready, and its Service's address answers with
 //! its name.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
 
 use axum::{Json, Router};
 use flywheel::gate::report::{Report, Step};
@@ -21,32 +24,40 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
+/// Label of what is a primitive's.
+const PRIMITIVE: &str = "flywheel.prim.sh/primitive";
 /// Port of a primitive's Service.
 const PORT: u16 = 80;
 
 /// The node; it goes with this.
 pub(super) struct Node {
-    open: watch::Sender<bool>,
+    /// Primitives whose gates do not come to their end.
+    held: watch::Sender<BTreeSet<String>>,
     _work: JoinSet<()>,
 }
 
 impl Node {
     pub(super) fn start(client: &Client) -> Self {
-        let (open, opened) = watch::channel(true);
+        let (held, holding) = watch::channel(BTreeSet::new());
         let mut work = JoinSet::new();
-        work.spawn(gates(client.clone(), opened));
+        work.spawn(gates(client.clone(), holding));
         work.spawn(pods(client.clone()));
         work.spawn(services(client.clone()));
-        Self { open, _work: work }
+        Self { held, _work: work }
     }
 
-    /// Whether gates come to their end.
-    pub(super) fn gates_end(&self, end: bool) {
-        self.open.send_replace(end);
+    /// Keeps a primitive's gates from their end.
+    pub(super) fn hold_gates(&self, id: &str) {
+        self.held.send_if_modified(|held| held.insert(id.into()));
+    }
+
+    /// Lets them come to it.
+    pub(super) fn end_gates(&self, id: &str) {
+        self.held.send_if_modified(|held| held.remove(id));
     }
 }
 
-async fn gates(client: Client, opened: watch::Receiver<bool>) {
+async fn gates(client: Client, holding: watch::Receiver<BTreeSet<String>>) {
     let api: Api<Pod> = Api::namespaced(client, "flywheel-gates");
     let mut events = std::pin::pin!(watcher(api.clone(), watcher::Config::default()).default_backoff().applied_objects());
     let mut running = JoinSet::new();
@@ -54,9 +65,10 @@ async fn gates(client: Client, opened: watch::Receiver<bool>) {
         if phase(&pod) == "Succeeded" || pod.metadata.deletion_timestamp.is_some() {
             continue;
         }
-        let (api, mut opened) = (api.clone(), opened.clone());
+        let (api, mut holding) = (api.clone(), holding.clone());
         running.spawn(async move {
-            opened.wait_for(|open| *open).await.expect("the node");
+            let id = pod.labels()[PRIMITIVE].clone();
+            holding.wait_for(|held| !held.contains(&id)).await.expect("the node");
             say(&api, &pod, passed(&pod)).await;
         });
     }
@@ -117,7 +129,7 @@ async fn services(client: Client) {
                 let ip = service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref()).expect("clusterIP");
                 let address = SocketAddr::new(ip.parse().expect("an address"), PORT);
                 let listener = TcpListener::bind(address).await.unwrap_or_else(|e| panic!("{address}: {e}: run this inside BED_NETNS"));
-                let answer = json!({ "service": service.labels()["flywheel.prim.sh/primitive"] });
+                let answer = json!({ "service": service.labels()[PRIMITIVE] });
                 let router = Router::new().fallback(move || async move { Json(answer) });
                 let server = servers.spawn(async move { axum::serve(listener, router).await.expect("serve") });
                 serving.insert(service.name_any(), server);
