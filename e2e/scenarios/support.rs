@@ -28,6 +28,12 @@ pub fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run these by `make test-e2e`, on the full test bed (CLUSTER=full)"))
 }
 
+/// A variable that whoever runs the tests may set.
+#[expect(clippy::disallowed_methods, reason = "tests take their settings from the environment")]
+pub fn setting(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// The content of a file that a variable names.
 pub fn file_at(name: &str) -> String {
     let path = variable(name);

@@ -212,33 +212,48 @@ impl Action {
             | Self::Retain { .. } => false,
         }
     }
+}
 
-    /// A bounded name for logs, metrics and failpoints.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::CreateLabel(_) => "create_label",
-            Self::CreateGate(_) => "create_gate",
-            Self::CommitFiles(_) => "commit_files",
-            Self::OpenPull(_) => "open_pull",
-            Self::AddLabels(..) => "add_labels",
-            Self::UpdateBranch(..) => "update_branch",
-            Self::SetStatus(..) => "set_status",
-            Self::Comment { .. } => "comment",
-            Self::ClosePull(_) => "close_pull",
-            Self::DeleteBranch(..) => "delete_branch",
-            Self::Merge(..) => "merge",
-            Self::SetAddress(_) => "set_address",
-            Self::RemoveName(..) => "remove_name",
-            Self::SetRoute(_) => "set_route",
-            Self::RemoveRoute(_) => "remove_route",
-            Self::CreateObject(_) => "create_object",
-            Self::Adopt(_) => "adopt",
-            Self::ApplyObject(_) => "apply_object",
-            Self::RemoveObject(_) => "remove_object",
-            Self::PokeFactory => "poke_factory",
-            Self::DropRetained { .. } => "drop_retained",
-            Self::Retain { .. } => "retain",
-            Self::Release => "release",
+/// Names of all actions. An action without one does not compile, so that the list
+/// has every one that there is.
+macro_rules! names {
+    ($($action:pat => $name:literal,)*) => {
+        impl Action {
+            /// Every name that an action has.
+            pub const NAMES: &[&str] = &[$($name),*];
+
+            /// A bounded name for logs, metrics and failpoints.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $($action => $name,)*
+                }
+            }
         }
-    }
+    };
+}
+
+names! {
+    Action::CreateLabel(_) => "create_label",
+    Action::CreateGate(_) => "create_gate",
+    Action::CommitFiles(_) => "commit_files",
+    Action::OpenPull(_) => "open_pull",
+    Action::AddLabels(..) => "add_labels",
+    Action::UpdateBranch(..) => "update_branch",
+    Action::SetStatus(..) => "set_status",
+    Action::Comment { .. } => "comment",
+    Action::ClosePull(_) => "close_pull",
+    Action::DeleteBranch(..) => "delete_branch",
+    Action::Merge(..) => "merge",
+    Action::SetAddress(_) => "set_address",
+    Action::RemoveName(..) => "remove_name",
+    Action::SetRoute(_) => "set_route",
+    Action::RemoveRoute(_) => "remove_route",
+    Action::CreateObject(_) => "create_object",
+    Action::Adopt(_) => "adopt",
+    Action::ApplyObject(_) => "apply_object",
+    Action::RemoveObject(_) => "remove_object",
+    Action::PokeFactory => "poke_factory",
+    Action::DropRetained { .. } => "drop_retained",
+    Action::Retain { .. } => "retain",
+    Action::Release => "release",
 }

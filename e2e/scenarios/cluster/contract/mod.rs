@@ -2,7 +2,7 @@
 //! fakes promise, the real servers do.
 
 mod dns;
-mod edge;
+pub(crate) mod edge;
 mod forge;
 
 #[path = "../../../../tests/contract/mod.rs"]

@@ -27,9 +27,9 @@ const (
 // object is one Kubernetes object.
 type object map[string]any
 
-// credentials states the release's namespace, and in it what the Factory needs
+// Credentials states the release's namespace, and in it what the Factory needs
 // to use the bed's forge, zone and edge.
-func credentials(ctx context.Context, b *bed.Bed, client *kube.Client) error {
+func Credentials(ctx context.Context, b *bed.Bed, client *kube.Client) error {
 	namespace := object{
 		"apiVersion": "v1", "kind": "Namespace",
 		"metadata": object{"name": Namespace, "labels": object{"pod-security.kubernetes.io/enforce": "restricted"}},
