@@ -17,12 +17,13 @@ use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
 use crate::{
     api::{
         conditions::Statement,
+        gate_run::ReportReference,
         names::{Branch, Fqdn, PrimitiveId, Sha},
     },
     ports::{
         dns::{AddressRecord, Owner},
         edge::Route,
-        forge::{CommitStatus, Committed, Label, MergeOutcome, MergeRequest, NewCommit, NewPull, Opened, Updated},
+        forge::{CommitStatus, Committed, Label, MergeOutcome, MergeRequest, NewCommit, NewPull, Opened, Removed, Updated},
     },
 };
 
@@ -52,8 +53,6 @@ pub enum Action {
     CommitFiles(Box<NewCommit>),
     /// Opens a pull request.
     OpenPull(Box<NewPull>),
-    /// Adds labels to a pull request.
-    AddLabels(u64, Vec<String>),
     /// Merges the base into a pull request's branch, if that is at this commit.
     UpdateBranch(u64, Sha),
     /// Says something about a commit.
@@ -83,6 +82,8 @@ pub enum Action {
     RemoveRoute(String),
     /// Makes a Kubernetes object; one of that name that is there is left alone.
     CreateObject(Manifest),
+    /// Keeps a gate's report in a ConfigMap. Its failure is no failure of the pass.
+    KeepReport(Manifest, ReportReference),
     /// Makes a Kubernetes object as it is here (server-side apply).
     ApplyObject(Manifest),
     /// Removes a Kubernetes object.
@@ -146,6 +147,10 @@ pub enum Receipt {
     Updated(Updated),
     /// Of [`Action::Merge`].
     Merged(MergeOutcome),
+    /// Of [`Action::DeleteBranch`].
+    Removed(Removed),
+    /// Of [`Action::KeepReport`] where it failed; why, where another try is in vain.
+    Unkept(Option<String>),
     /// Of all others: it was done.
     Done,
 }
@@ -168,7 +173,6 @@ impl Action {
             | Self::CreateGate(_)
             | Self::CommitFiles(_)
             | Self::OpenPull(_)
-            | Self::AddLabels(..)
             | Self::UpdateBranch(..)
             | Self::SetStatus(..)
             | Self::Comment { .. }
@@ -179,6 +183,7 @@ impl Action {
             | Self::SetRoute(_)
             | Self::RemoveRoute(_)
             | Self::CreateObject(_)
+            | Self::KeepReport(..)
             | Self::ApplyObject(_)
             | Self::RemoveObject(_)
             | Self::PokeFactory
@@ -194,7 +199,6 @@ impl Action {
             Self::CreateGate(_) => "create_gate",
             Self::CommitFiles(_) => "commit_files",
             Self::OpenPull(_) => "open_pull",
-            Self::AddLabels(..) => "add_labels",
             Self::UpdateBranch(..) => "update_branch",
             Self::SetStatus(..) => "set_status",
             Self::Comment { .. } => "comment",
@@ -206,6 +210,7 @@ impl Action {
             Self::SetRoute(_) => "set_route",
             Self::RemoveRoute(_) => "remove_route",
             Self::CreateObject(_) => "create_object",
+            Self::KeepReport(..) => "keep_report",
             Self::ApplyObject(_) => "apply_object",
             Self::RemoveObject(_) => "remove_object",
             Self::PokeFactory => "poke_factory",
