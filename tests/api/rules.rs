@@ -54,6 +54,7 @@ const FACTORY_REF: &str = "factoryRef can't change";
 const CHANGE: &str = "a change can't be edited";
 const FILES: &str = "exactly one of files and manifestRef is required";
 const PATH: &str = "path must not have . or .. in it";
+const DRAFT: &str = "title must not begin as a draft's does";
 const SIZE: &str = "the files have more than 204800 characters in all";
 const REPOSITORY_NAME: &str = "a repository can't be named . or ..";
 const RUN: &str = "a run can't be edited";
@@ -112,6 +113,9 @@ fn agent_pr_creates() -> Vec<Row> {
         ("/spec/files/0/path", json!("packages/../.github/workflows/ci.yml"), Some(PATH)),
         ("/spec/files/0/path", json!("./packages/x"), Some(PATH)),
         ("/spec/files/0/path", json!("packages/..x/.y"), None),
+        ("/spec/title", json!("WIP: search"), Some(DRAFT)),
+        ("/spec/title", json!(" [Draft] search"), Some(DRAFT)),
+        ("/spec/title", json!("Draft the plan of wip: search"), None),
     ]
 }
 
@@ -178,8 +182,24 @@ fn gate_run_rules() {
 /// A rule added to a type must get its rows here.
 #[test]
 fn no_rule_is_without_rows() {
-    let known =
-        [REPOSITORY, ZONE, RFC2136, NAME, RESERVED, FACTORY_REF, CHANGE, FILES, PATH, RUN, TARGET, DEPLOYED, LAYER, SIZE, REPOSITORY_NAME];
+    let known = [
+        REPOSITORY,
+        ZONE,
+        RFC2136,
+        NAME,
+        RESERVED,
+        FACTORY_REF,
+        CHANGE,
+        FILES,
+        PATH,
+        RUN,
+        TARGET,
+        DEPLOYED,
+        LAYER,
+        SIZE,
+        REPOSITORY_NAME,
+        DRAFT,
+    ];
     let mut found = Vec::new();
     for schema in [schema_of::<Factory>(), schema_of::<Primitive>(), schema_of::<AgentPR>(), schema_of::<GateRun>()] {
         messages(&schema, &mut found);
