@@ -44,6 +44,7 @@ struct State {
     objects: BTreeMap<String, Value>,
     refusals: HashMap<String, StatusCode>,
     refuses: Option<Box<Refuses>>,
+    logs: HashMap<String, String>,
     seen: Vec<Seen>,
     version: u64,
 }
@@ -100,6 +101,11 @@ impl ApiServer {
         self.with(|state| state.delete(path));
     }
 
+    /// What the containers of a pod printed, by the pod's path.
+    pub fn log(&self, pod: &str, text: &str) {
+        self.with(|state| state.logs.insert(format!("{pod}/log"), text.into()));
+    }
+
     /// Removes a Secret.
     pub fn remove(&self, namespace: &str, name: &str) {
         self.with(|state| state.secrets.remove(&(namespace.into(), name.into())).expect("no such Secret to remove"));
@@ -146,17 +152,21 @@ impl ApiServer {
             if let Some((code, words)) = state.refuses.as_ref().and_then(|refuses| refuses(&seen)) {
                 let mut answer = failure(code);
                 answer["message"] = words.into();
-                return (code, answer);
+                return (code, answer.to_string());
             }
-            match state.refusals.iter().find(|(end, _)| seen.path.ends_with(end.as_str())) {
-                Some((_, code)) => (*code, failure(*code)),
-                None => state.serve(&seen),
+            match (state.refusals.iter().find(|(end, _)| seen.path.ends_with(end.as_str())), state.logs.get(&seen.path)) {
+                (Some((_, code)), _) => (*code, failure(*code).to_string()),
+                (None, Some(log)) => (StatusCode::OK, limited(log, &seen.query)),
+                (None, None) => {
+                    let (code, answer) = state.serve(&seen);
+                    (code, answer.to_string())
+                }
             }
         });
         Response::builder()
             .status(code)
             .header("content-type", "application/json")
-            .body(Body::from(answer.to_string().into_bytes()))
+            .body(Body::from(answer.into_bytes()))
             .expect("a response")
     }
 }
@@ -182,6 +192,7 @@ impl State {
             }
             ("POST", ["apis", "events.k8s.io", "v1", "namespaces", _, "events"]) => (StatusCode::CREATED, seen.json()),
             ("PATCH", ["apis", "events.k8s.io", "v1", "namespaces", _, "events", _]) => (StatusCode::OK, seen.json()),
+            ("GET", [.., "pods", _, "log"]) => (StatusCode::NOT_FOUND, failure(StatusCode::NOT_FOUND)),
             (method, [.., "namespaces", _, _]) => self.collection(method, seen),
             (method, [.., "namespaces", _, _, _]) => self.single(method, seen),
             _ => panic!("the controller made a request that no test expects: {seen:?}"),
@@ -287,6 +298,12 @@ impl State {
         let items: Vec<_> = found.into_iter().map(|(_, object)| object).collect();
         json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": items })
     }
+}
+
+/// A log, as much of it as was asked for.
+fn limited(log: &str, query: &str) -> String {
+    let limit = url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "limitBytes").map(|(_, value)| value.parse().unwrap());
+    log.chars().take(limit.unwrap_or(usize::MAX)).collect()
 }
 
 /// Whether an object has every `key=value` of a selector.

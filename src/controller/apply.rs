@@ -6,14 +6,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{connections::Connection, context::Context, gate_run, objects};
 use crate::{
     api::conditions::Reason,
-    decide::{Action, ObjectName, Receipt},
+    decide::{Action, ObjectName, Receipt, retry},
     ports::{
         dns::{AddressSet, Dns},
         edge::{Edge, RouteSet},
         error::{Class, PortError},
         forge::Forge,
     },
-    telemetry::ActionLabels,
+    telemetry::{ActionLabels, chain},
 };
 use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
@@ -87,12 +87,11 @@ async fn one(action: &Action, hands: &Hands, cx: &Context) -> Result<Receipt, Po
         Action::CreateGate(objects) => gate_run::create(objects, &cx.client).await?,
         Action::CommitFiles(new) => return forge(hands)?.commit_files(new).await.map(Receipt::Committed),
         Action::OpenPull(new) => return forge(hands)?.open_pull(new).await.map(Receipt::Opened),
-        Action::AddLabels(number, labels) => forge(hands)?.add_labels(*number, labels).await?,
         Action::UpdateBranch(number, head) => return forge(hands)?.update_branch(*number, head).await.map(Receipt::Updated),
         Action::SetStatus(sha, status) => forge(hands)?.set_status(sha, status).await.map(drop)?,
         Action::Comment { number, marker, body } => forge(hands)?.upsert_comment(*number, marker, body).await.map(drop)?,
         Action::ClosePull(number) => forge(hands)?.close_pull(*number).await.map(drop)?,
-        Action::DeleteBranch(branch, head) => forge(hands)?.delete_branch(branch, head).await.map(drop)?,
+        Action::DeleteBranch(branch, head) => return forge(hands)?.delete_branch(branch, head).await.map(Receipt::Removed),
         Action::Merge(number, request) => return forge(hands)?.merge(*number, request).await.map(Receipt::Merged),
         Action::SetAddress(record) => match hand(hands.dns.as_ref())?.set_address(record).await? {
             AddressSet::Set | AddressSet::Unchanged => {}
@@ -112,6 +111,12 @@ async fn one(action: &Action, hands: &Hands, cx: &Context) -> Result<Receipt, Po
             }
             other => other?,
         },
+        Action::KeepReport(manifest, _) => {
+            if let Err(error) = objects::create(manifest, &cx.client).await {
+                tracing::warn!(error = chain(&error), "a gate's report was not kept");
+                return Ok(Receipt::Unkept(retry::stalls(error.class).then_some(error.message)));
+            }
+        }
         Action::ApplyObject(manifest) => objects::apply(manifest, &cx.client).await?,
         Action::RemoveObject(name) => objects::remove(name, &cx.client).await?,
         Action::PokeFactory => {

@@ -135,7 +135,7 @@ async fn observed_pass<K: Kind>(object: Arc<DeserializeGuard<K>>, cx: &Context) 
         Ok(observed) => observed,
         Err(error) => {
             let kept = object.status().cloned().unwrap_or_default();
-            let statements = retry::not_ready_because(&error).to_vec();
+            let statements = retry::not_ready_because(&error);
             write(object, kept, &statements, cx, now).await?;
             return Err(error.into());
         }
@@ -148,7 +148,7 @@ async fn observed_pass<K: Kind>(object: Arc<DeserializeGuard<K>>, cx: &Context) 
             PortError::new(Class::Bug, Reason::InternalError, "a decision broke an invariant and was not applied; please report this")
                 .because(violation);
         decision.actions.clear();
-        decision.statements = retry::not_ready_because(&error).to_vec();
+        decision.statements = retry::not_ready_because(&error);
         write(object, decision.status, &decision.statements, cx, now).await?;
         return Err(error.into());
     }
@@ -161,7 +161,9 @@ async fn observed_pass<K: Kind>(object: Arc<DeserializeGuard<K>>, cx: &Context) 
     K::receive(&mut decision.status, &done);
     K::refused(&seen, now, &mut decision, &done);
     if let Some(error) = &failed {
-        decision.statements.retain(|s| !matches!(s.kind, ConditionType::Ready | ConditionType::Reconciling | ConditionType::Stalled));
+        decision.statements.retain(|s| {
+            !matches!(s.kind, ConditionType::Ready | ConditionType::Reconciling | ConditionType::Stalled | ConditionType::Retrying)
+        });
         decision.statements.extend(retry::not_ready_because(error));
     }
 
@@ -258,9 +260,7 @@ async fn unreadable<K: Kind>(invalid: &InvalidObject, cx: &Context) -> PassError
 /// When to try again after a failed pass, by the one table.
 #[expect(clippy::needless_pass_by_value, reason = "the shape that kube's Controller calls")]
 pub fn on_error<K: Kind>(object: Arc<DeserializeGuard<K>>, error: &PassError, cx: Arc<Context>) -> Requeue {
-    let failing_since = object.0.as_ref().ok().and_then(Kind::status).and_then(|s| {
-        s.conditions().iter().find(|c| c.type_ == ConditionType::Ready.as_str() && c.status == "False").map(|c| c.last_transition_time.0)
-    });
+    let failing_since = object.0.as_ref().ok().and_then(Kind::status).and_then(|s| retry::failing_since(s.conditions()));
     let wait: Duration = retry::delay(error.class(), failing_since, cx.now().at);
     let severity = retry::severity(error.class());
     let (kind, name, class, error) = (K::NAME, object.name_any(), error.class().as_str(), chain(error));

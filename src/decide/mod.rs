@@ -19,13 +19,14 @@ use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
 use crate::{
     api::{
         conditions::{Reason, Statement},
+        gate_run::ReportReference,
         names::{Branch, Fqdn, PrimitiveId, Sha},
     },
     ports::{
         dns::{AddressRecord, Owner},
         edge::Route,
         error::Class,
-        forge::{CommitStatus, Committed, Label, MergeOutcome, MergeRequest, NewCommit, NewPull, Opened, Updated},
+        forge::{CommitStatus, Committed, Label, MergeOutcome, MergeRequest, NewCommit, NewPull, Opened, Removed, Updated},
     },
 };
 
@@ -64,8 +65,6 @@ pub enum Action {
     CommitFiles(Box<NewCommit>),
     /// Opens a pull request.
     OpenPull(Box<NewPull>),
-    /// Adds labels to a pull request.
-    AddLabels(u64, Vec<String>),
     /// Merges the base into a pull request's branch, if that is at this commit.
     UpdateBranch(u64, Sha),
     /// Says something about a commit.
@@ -98,6 +97,8 @@ pub enum Action {
     /// Makes a package's Primitive. One that the API server refuses is told, and
     /// holds up no other.
     Adopt(Manifest),
+    /// Keeps a gate's report in a ConfigMap. Its failure is no failure of the pass.
+    KeepReport(Manifest, ReportReference),
     /// Makes a Kubernetes object as it is here (server-side apply).
     ApplyObject(Manifest),
     /// Removes a Kubernetes object. Of a claim, irreversible.
@@ -170,6 +171,10 @@ pub enum Receipt {
         /// Why, in words.
         message: String,
     },
+    /// Of [`Action::DeleteBranch`].
+    Removed(Removed),
+    /// Of [`Action::KeepReport`] where it failed; why, where another try is in vain.
+    Unkept(Option<String>),
     /// Of all others: it was done.
     Done,
 }
@@ -194,7 +199,6 @@ impl Action {
             | Self::CreateGate(_)
             | Self::CommitFiles(_)
             | Self::OpenPull(_)
-            | Self::AddLabels(..)
             | Self::UpdateBranch(..)
             | Self::SetStatus(..)
             | Self::Comment { .. }
@@ -206,6 +210,7 @@ impl Action {
             | Self::RemoveRoute(_)
             | Self::CreateObject(_)
             | Self::Adopt(_)
+            | Self::KeepReport(..)
             | Self::ApplyObject(_)
             | Self::PokeFactory
             | Self::DropRetained { .. }
@@ -237,7 +242,6 @@ names! {
     Action::CreateGate(_) => "create_gate",
     Action::CommitFiles(_) => "commit_files",
     Action::OpenPull(_) => "open_pull",
-    Action::AddLabels(..) => "add_labels",
     Action::UpdateBranch(..) => "update_branch",
     Action::SetStatus(..) => "set_status",
     Action::Comment { .. } => "comment",
@@ -249,6 +253,7 @@ names! {
     Action::SetRoute(_) => "set_route",
     Action::RemoveRoute(_) => "remove_route",
     Action::CreateObject(_) => "create_object",
+    Action::KeepReport(..) => "keep_report",
     Action::Adopt(_) => "adopt",
     Action::ApplyObject(_) => "apply_object",
     Action::RemoveObject(_) => "remove_object",

@@ -61,6 +61,7 @@ fn from_statement(statement: &Statement) -> Option<Finding> {
         ConditionType::Ready
         | ConditionType::Reconciling
         | ConditionType::Stalled
+        | ConditionType::Retrying
         | ConditionType::WebhookReady
         | ConditionType::PackagesAdopted
         | ConditionType::GatePassed

@@ -56,6 +56,7 @@ const FACTORY_REF: &str = "factoryRef can't change";
 const CHANGE: &str = "a change can't be edited";
 const FILES: &str = "exactly one of files and manifestRef is required";
 const PATH: &str = "path must not have . or .. in it";
+const DRAFT: &str = "title must not begin as a draft's does";
 const SIZE: &str = "the files have more than 204800 characters in all";
 const REPOSITORY_NAME: &str = "a repository can't be named . or ..";
 const RUN: &str = "a run can't be edited";
@@ -116,6 +117,9 @@ fn agent_pr_creates() -> Vec<Row> {
         ("/spec/files/0/path", json!("packages/../.github/workflows/ci.yml"), Some(PATH)),
         ("/spec/files/0/path", json!("./packages/x"), Some(PATH)),
         ("/spec/files/0/path", json!("packages/..x/.y"), None),
+        ("/spec/title", json!("WIP: search"), Some(DRAFT)),
+        ("/spec/title", json!(" [Draft] search"), Some(DRAFT)),
+        ("/spec/title", json!("Draft the plan of wip: search"), None),
     ]
 }
 
@@ -199,6 +203,7 @@ fn no_rule_is_without_rows() {
         LAYER,
         SIZE,
         REPOSITORY_NAME,
+        DRAFT,
     ];
     let mut found = Vec::new();
     for schema in [schema_of::<Factory>(), schema_of::<Primitive>(), schema_of::<AgentPR>(), schema_of::<GateRun>()] {

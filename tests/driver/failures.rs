@@ -12,6 +12,7 @@ use flywheel::{
     },
     ports::error::{Class, PortError},
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{core::DeserializeGuard, runtime::controller::Action as Requeue};
 use serde_json::json;
 
@@ -302,12 +303,16 @@ async fn a_failed_pass_comes_back_by_the_one_table() {
     run.world.change(|w| w.forge.outage = Some(world::Outage::Down));
     run.pass().await.result.unwrap();
     run.world.wait(Duration::from_secs(40));
-    let guard = Arc::new(DeserializeGuard(Ok(run.object.clone())));
+    let mut object = run.object.clone();
+    let conditions = &mut object.status.as_mut().unwrap().conditions;
+    let ready = conditions.iter().find(|c| c.type_ == "Ready").unwrap().clone();
+    conditions.push(Condition { type_: "Retrying".into(), status: "True".into(), ..ready });
+    let guard = Arc::new(DeserializeGuard(Ok(object)));
     for (class, seconds) in [
         (Class::Transient, 20),
         (Class::RateLimited(Duration::from_secs(90)), 90),
         (Class::RateLimited(Duration::ZERO), 1),
-        (Class::Conflict, 1),
+        (Class::Conflict, 20),
         (Class::Waiting, 30),
         (Class::Invalid, 300),
         (Class::Denied, 300),

@@ -20,7 +20,7 @@ use crate::{
         code::{Package, Source},
         connections::{self, Connection},
         context::Context,
-        gate_plan,
+        gate_plan, manifest,
         objects::{get, timely},
     },
     decide::{
@@ -28,7 +28,7 @@ use crate::{
         gate_run::{Outcome, Queue, Subject, judge},
     },
     gate::{
-        bundle::{self, Bundle, SourceFile},
+        bundle::{Bundle, SourceFile},
         job::{self, ContractJob, GateJob},
         plan::{Contract, Plan},
     },
@@ -37,9 +37,6 @@ use crate::{
         forge::{Commit, Forge},
     },
 };
-
-/// Key of a manifest's ConfigMap.
-const BUNDLE_KEY: &str = "bundle.json.gz";
 
 /// A run, and what all its parts are made from.
 struct Scene<'a> {
@@ -102,12 +99,7 @@ impl Scene<'_> {
         let path = "spec.target.manifestRef";
         let configs: Api<ConfigMap> = Api::namespaced(self.cx.client.clone(), &self.namespace);
         let config = get(&configs, &reference.name, &format!("{path}.name: ConfigMap")).await?;
-        let packed = config
-            .binary_data
-            .as_ref()
-            .and_then(|data| data.get(BUNDLE_KEY))
-            .ok_or_else(|| PortError::invalid(path, format!("ConfigMap {} has no binaryData key {BUNDLE_KEY}", reference.name)))?;
-        let files = bundle::files(&packed.0, &reference.digest).map_err(|e| PortError::invalid(path, e))?;
+        let files = manifest::unpack(path, &config, reference)?;
         let (bundle, plan) = self.planned(&files).map_err(|problem| PortError::invalid(path, problem))?;
         Ok(self.unit(bundle, plan))
     }
