@@ -21,8 +21,11 @@ fn complete() -> Value {
     prim::value(COMPLETE).unwrap()
 }
 
-/// What the checker says of a text: place, code and path of each.
-fn findings(text: &str) -> Vec<(Option<(usize, usize)>, &'static str, String)> {
+/// Place, code and path of a finding.
+type Found = (Option<(usize, usize)>, &'static str, String);
+
+/// What the checker says of a text.
+fn findings(text: &str) -> Vec<Found> {
     let (_, findings) = prim::check_text(text);
     findings.into_iter().map(|f| (f.position.map(|at| (at.line, at.column)), f.code.as_str(), f.path)).collect()
 }

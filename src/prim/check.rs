@@ -39,7 +39,7 @@ pub fn check_text(text: &str) -> (Option<Value>, Vec<Finding>) {
             };
             finding.position = positions.find(&finding.path);
         }
-        findings.sort_by(|a, b| a.position.cmp(&b.position));
+        findings.sort_by_key(|finding| finding.position);
     }
     let inner = inner.clone();
     (Some(inner), findings)

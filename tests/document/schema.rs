@@ -100,6 +100,46 @@ fn documents_in_use_are_judged_alike() {
     }
 }
 
+/// What chance would seldom come upon: each limit, met and passed.
+#[test]
+fn limits_are_judged_alike() {
+    let many = |n: usize, entry: fn(usize) -> Value| (0..n).map(entry).collect::<Vec<_>>();
+    let mut cases = vec![
+        ("/id", json!("www"), false),
+        ("/id", json!("ww"), true),
+        ("/id", json!("a".repeat(40)), true),
+        ("/id", json!("a".repeat(41)), false),
+        ("/description", json!("→".repeat(200)), true),
+        ("/description", json!("→".repeat(201)), false),
+        ("/port", json!(1024), true),
+        ("/port", json!(1023), false),
+        ("/port", json!(65535.0), true),
+        ("/tips", json!(many(500, |_| json!("x"))), true),
+        ("/tips", json!(many(501, |_| json!("x"))), false),
+        ("/types", (0..501).map(|i| (format!("T{i}"), json!({}))).collect::<Map<_, _>>().into(), false),
+        ("/types/Address/properties/street/enum", json!([]), false),
+        ("/env", json!(["A", "A"]), false),
+        ("/routes_map/3/status", json!(204.0), true),
+        ("/routes_map/3/response", json!("json"), false),
+        ("/routes_map/6/backend", json!({"pattern": "cli"}), false),
+    ];
+    cases.extend(["POST", "PUT", "PATCH"].map(|method| ("/routes_map/5/route", json!(format!("{method} /v1/x")), true)));
+    for (pointer, value, fits) in cases {
+        let mut document = complete();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        match document.pointer_mut(parent).unwrap() {
+            Value::Object(map) => drop(map.insert(key.into(), value)),
+            other => panic!("{pointer}: {other}"),
+        }
+        assert_eq!(VALIDATOR.is_valid(&document), fits, "{pointer}");
+        compare(&document).unwrap_or_else(|e| panic!("{pointer}: {e}"));
+    }
+    let mut silent = complete();
+    silent["routes_map"][0].as_object_mut().unwrap().shift_remove("request");
+    assert!(!VALIDATOR.is_valid(&silent));
+    compare(&silent).unwrap();
+}
+
 #[test]
 fn what_only_the_checker_says_is_documented() {
     let page = fs::read_to_string(crate::scaffold::root().join("docs/document.md")).unwrap();
