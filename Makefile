@@ -67,7 +67,7 @@ test-control-plane soak-loop: export CLUSTER := no-node
 test-control-plane soak-loop test-e2e: export FLYWHEEL_STATE := $(TEST_STATE)
 test-control-plane: $(TESTBED) ## what needs a real API server, forge, zone and edge, and no node
 	@trap '$(TESTBED) down' EXIT; $(TESTBED) up; $(ENV); \
-	e2e/scripts/scenarios.sh control_plane::; e2e/scripts/scenarios.sh --test-threads 1 no_node::
+	e2e/scripts/scenarios.sh control_plane::; e2e/scripts/scenarios.sh --test-threads 1 no_node:: --skip soak::
 test-bed: $(TESTBED) ## the test bed itself: three times up and down, every part killed and healed
 	cd e2e/testbed && go test -count=1 -timeout 20m -p 1 -tags bed ./...
 test-e2e: vacant ## everything together, on the whole test bed
@@ -78,7 +78,7 @@ test-external-dns: up ## external-dns itself beside Flywheel in one zone; builds
 soak: $(TESTBED) ## what is too long for every run: SOAK_ROUNDS times up, kill something, heal, down; soak-loop
 	@e2e/scripts/soak.sh
 soak-loop: $(TESTBED) ## a controller's death at each boundary alone, then SOAK_ROUNDS random ones from SOAK_SEED
-	@trap '$(TESTBED) down' EXIT; $(TESTBED) up; $(ENV); e2e/scripts/scenarios.sh --test-threads 1 --ignored --nocapture no_node::
+	@trap '$(TESTBED) down' EXIT; $(TESTBED) up; $(ENV); e2e/scripts/scenarios.sh --test-threads 1 --nocapture no_node::soak::
 
 ##@ Measurements
 .PHONY: bench-up bench-rest

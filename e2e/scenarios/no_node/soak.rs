@@ -15,7 +15,6 @@ use super::{
 use crate::support::setting;
 
 #[tokio::test]
-#[ignore = "many minutes: make soak"]
 async fn each_boundary_alone_changes_nothing_of_the_end() {
     let bed = Bed::ready().await;
     let wanted = setting("SOAK_PLACES").unwrap_or_default();
@@ -29,7 +28,6 @@ async fn each_boundary_alone_changes_nothing_of_the_end() {
 }
 
 #[tokio::test]
-#[ignore = "many minutes: make soak"]
 async fn random_deaths_change_nothing_of_the_end() {
     let given = setting("SOAK_SEED").map(|seed| seed.parse().expect("SOAK_SEED is a number"));
     let seed: u64 = given.unwrap_or_else(|| RandomState::new().build_hasher().finish());
