@@ -2,6 +2,10 @@
 
 use std::{env, fmt::Debug, fs, path::PathBuf, process::Command, sync::Once, time::Duration};
 
+use flywheel::{
+    prim,
+    scaffold::{self, File, Options},
+};
 use futures::TryStreamExt;
 use kube::{
     Api, Client, ResourceExt,
@@ -11,6 +15,7 @@ use kube::{
     runtime::{WatchStreamExt, watcher},
 };
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// Longest wait for anything that should happen by itself.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -66,6 +71,13 @@ pub fn run(command: &mut Command) -> String {
 /// The documents of a YAML text.
 pub fn documents(yaml: &str) -> Vec<DynamicObject> {
     serde_saphyr::from_multiple(yaml).expect("YAML of Kubernetes objects")
+}
+
+/// The package that the scaffolder makes of a document.
+pub fn package(document: Value) -> Vec<File> {
+    let document = prim::from_value(document).expect("document");
+    let options = Options { default_price: "$0.01".parse().expect("price") };
+    scaffold::manifest(&document, &options).expect("manifest").files
 }
 
 /// Applies objects of any kind, server-side, in their order.

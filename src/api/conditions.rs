@@ -218,6 +218,11 @@ reasons! {
     InternalError,
 }
 
+/// The condition of a kind among those of an object.
+pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|c| c.type_ == kind.as_str())
+}
+
 /// Longest condition message in bytes. The API server takes 32,768.
 pub const MESSAGE_LIMIT: usize = 1024;
 

@@ -22,7 +22,7 @@ use crate::{
     api::{
         API_VERSION,
         agent_pr::{AgentPR, AgentPRStatus},
-        conditions::{ConditionType, Reason},
+        conditions::{self, ConditionType, Reason},
         factory::Factory,
         gate_run::GateRun,
         names::{Branch, Sha},
@@ -30,9 +30,8 @@ use crate::{
         references::reached,
     },
     decide::{
-        self, Action, Decision, ObjectName, Receipt,
+        self, Action, Decision, Now, ObjectName, Receipt,
         agent_pr::{CHANGE_LABEL, ForgeSeen, GateSeen, Me, Rules, Seen},
-        factory::Now,
     },
     ports::{
         error::{Class, PortError},
@@ -208,7 +207,7 @@ fn ahead(object: &AgentPR, others: &[&AgentPR]) -> Vec<String> {
 /// Neither ended nor waiting for somebody.
 fn is_running(object: &AgentPR) -> bool {
     let ended = object.status.as_ref().is_some_and(|status| {
-        let says = |kind: ConditionType| status.conditions.iter().any(|c| c.type_ == kind.as_str() && c.status == "True");
+        let says = |kind: ConditionType| conditions::find(&status.conditions, kind).is_some_and(|c| c.status == "True");
         status.merge_sha.is_some() || says(ConditionType::Ready) || says(ConditionType::Stalled)
     });
     !ended && object.metadata.deletion_timestamp.is_none()
@@ -289,7 +288,7 @@ async fn gates(object: &AgentPR, namespace: &str, cx: &Context) -> Result<(Vec<G
         };
         let created = run.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |t| t.0);
         let status = run.status.unwrap_or_default();
-        let ready = status.conditions.iter().find(|c| c.type_ == ConditionType::Ready.as_str());
+        let ready = conditions::find(&status.conditions, ConditionType::Ready);
         let message = ready.map_or_else(|| "not looked at yet".to_owned(), |c| c.message.clone());
         let Some(target) = run.spec.target.agent_pr else { continue };
         seen.push(GateSeen { name, created, revision: target.revision, verdict: status.verdict, message, results: status.results });

@@ -19,8 +19,7 @@ use super::{
 use crate::{
     api::gate_run::{GateRun, GateRunStatus},
     decide::{
-        self, Action, Decision, Receipt,
-        factory::Now,
+        self, Action, Decision, Now, Receipt,
         gate_run::{Log, Owner, Queue, Run, Seen, Subject},
     },
     ports::error::PortError,

@@ -27,11 +27,12 @@ use crate::{
     api::{
         NAMESPACE_LABEL, PRIMITIVE_LABEL,
         agent_pr::AgentPR,
-        conditions::{ConditionType, Reason},
+        conditions::{self, ConditionType},
         factory::Factory,
-        gate_run::{GateRun, GateRunStatus},
+        gate_run::GateRun,
         primitive::Primitive,
     },
+    decide::gate_run::{held, is_queued},
     telemetry,
 };
 
@@ -111,7 +112,7 @@ where
     let factories: Api<DeserializeGuard<Factory>> = Api::namespaced(client.clone(), namespace);
     let moved = |guard: &DeserializeGuard<Factory>| {
         let status = guard.0.as_ref().ok()?.status.as_ref()?;
-        let ready = status.conditions.iter().find(|c| c.type_ == "Ready").map(|c| c.status.as_str());
+        let ready = conditions::find(&status.conditions, ConditionType::Ready).map(|c| c.status.as_str());
         Some(hash(&(&status.base_sha, ready)))
     };
     let events = watcher(factories, watcher::Config::default()).default_backoff().touched_objects();
@@ -125,7 +126,7 @@ pub fn queue_moved(client: &Client, namespace: &str) -> impl Stream<Item = Objec
     let ended = |guard: &DeserializeGuard<AgentPR>| {
         let object = guard.0.as_ref().ok()?;
         let status = object.status.as_ref();
-        let stalled = status.is_some_and(|s| s.conditions.iter().any(|c| c.type_ == "Stalled" && c.status == "True"));
+        let stalled = status.is_some_and(|s| conditions::find(&s.conditions, ConditionType::Stalled).is_some_and(|c| c.status == "True"));
         Some(hash(&(status.and_then(|s| s.merge_sha.as_ref()), stalled, object.metadata.deletion_timestamp.is_some())))
     };
     let events = watcher(changes, watcher::Config::default()).default_backoff().touched_objects();
@@ -168,8 +169,7 @@ pub fn turn_moved(client: &Client, namespace: &str) -> impl Stream<Item = Object
 /// It runs, or waits for nothing but its turn.
 fn may_go_first(run: &GateRun) -> bool {
     let Some(status) = &run.status else { return true };
-    let waits = ready_reason(status).is_none_or(|reason| [Reason::Queued, Reason::Running].map(Reason::as_str).contains(&reason));
-    status.verdict.is_none() && (status.job.is_some() || waits)
+    status.verdict.is_none() && (status.job.is_some() || !held(run))
 }
 
 /// Objects that were something and are it no longer, or are gone.
@@ -197,14 +197,6 @@ where
         });
         async move { left }
     })
-}
-
-fn ready_reason(status: &GateRunStatus) -> Option<&str> {
-    status.conditions.iter().find(|c| c.type_ == ConditionType::Ready.as_str()).map(|c| c.reason.as_str())
-}
-
-fn is_queued(run: &GateRun) -> bool {
-    run.status.as_ref().and_then(ready_reason) == Some(Reason::Queued.as_str())
 }
 
 /// What is told, each thing once a second at most: the first at once, and what came

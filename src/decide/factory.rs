@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::{Action, Decision, ObjectName, Receipt, retry, waits::HELD};
 use crate::{
     api::{
-        conditions::{ConditionType, Reason, Statement, Truth},
+        conditions::{self, ConditionType, Reason, Statement, Truth},
         factory::{FactorySpec, FactoryStatus},
     },
     ports::{
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-pub use super::Now;
+use super::Now;
 pub use packages::{AT_ONCE, PackagesSeen};
 pub use webhook::DELIVERY_GRACE;
 
@@ -294,5 +294,5 @@ fn repository_name(seen: &Seen) -> String {
 }
 
 fn previous(seen: &Seen, kind: ConditionType) -> Option<&Condition> {
-    seen.previous.conditions.iter().find(|c| c.type_ == kind.as_str())
+    conditions::find(&seen.previous.conditions, kind)
 }

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 pub use self::{
     change::judge,
-    queue::Queue,
+    queue::{Queue, held, is_queued},
     report::{KEY as REPORT_KEY, Log, Owner, name as report_name},
 };
-use super::{Action, Decision, GateObjects, Receipt, factory::Now, retry};
+use super::{Action, Decision, GateObjects, Now, Receipt, retry};
 use crate::{
     api::{
-        conditions::{ConditionType, Reason, Statement, Truth},
+        conditions::{self, ConditionType, Reason, Statement, Truth},
         gate_run::{GateRunStatus, StepResult, Verdict},
     },
     ports::error::PortError,
@@ -125,7 +125,7 @@ pub fn receive(status: &mut GateRunStatus, done: &[(&Action, Receipt)]) {
 /// The verdict stands, and so does what was said of it.
 fn said_before(seen: &Seen, now: Now) -> Decision<GateRunStatus> {
     let verdict = seen.previous.verdict.unwrap_or(Verdict::Error);
-    let message = seen.previous.conditions.iter().find(|c| c.type_ == ConditionType::Ready.as_str()).map(|c| c.message.clone());
+    let message = conditions::find(&seen.previous.conditions, ConditionType::Ready).map(|c| c.message.clone());
     let status = GateRunStatus { conditions: Vec::new(), observed_generation: None, ..seen.previous.clone() };
     let statements = statements(verdict, &message.unwrap_or_default());
     report::keep(seen, Decision { actions: Vec::new(), status, statements, again: now.resync })

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{
-    api::conditions::{ConditionType, Reason, Statement, Truth},
+    api::conditions::{self, ConditionType, Reason, Statement, Truth},
+    decide::waits,
     ports::error::{Class, PortError},
 };
 
@@ -33,8 +34,7 @@ pub enum Severity {
 /// `failing_since`. Waits grow with the age of the failure, so that they survive a
 /// restart without a counter.
 pub fn delay(class: Class, failing_since: Option<Timestamp>, now: Timestamp) -> Duration {
-    let age = failing_since.map_or(0, |since| now.duration_since(since).as_secs().max(0));
-    let half = Duration::from_secs(age.unsigned_abs() / 2);
+    let half = Duration::from_secs(waits::age(failing_since, now).as_secs() / 2);
     match class {
         Class::Transient => half.clamp(BACKOFF.0, BACKOFF.1),
         Class::RateLimited(wait) => wait.max(Duration::from_secs(1)),
@@ -47,7 +47,7 @@ pub fn delay(class: Class, failing_since: Option<Timestamp>, now: Timestamp) -> 
 /// When the failure began that an object's conditions tell of: an object may have
 /// been on its way, and so not `Ready`, for long before that.
 pub fn failing_since(conditions: &[Condition]) -> Option<Timestamp> {
-    let retrying = conditions.iter().find(|c| c.type_ == ConditionType::Retrying.as_str() && c.status == Truth::True.as_str());
+    let retrying = conditions::find(conditions, ConditionType::Retrying).filter(|c| c.status == Truth::True.as_str());
     retrying.map(|c| c.last_transition_time.0)
 }
 

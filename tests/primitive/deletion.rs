@@ -17,6 +17,19 @@ impl Run {
         panic!("{id} does not go: {:#?}", self.status(id));
     }
 
+    /// Deletes what answers, and steps until its Deployment is gone.
+    async fn until_taken_down(&mut self, id: &str) {
+        self.until(id, "True", "Answering").await;
+        self.api.delete(&Self::path(id));
+        for _ in 0..80 {
+            if self.api.objects(DEPLOYMENTS).is_empty() {
+                return;
+            }
+            self.step(id).await;
+        }
+        panic!("{id} still runs: {:#?}", self.status(id));
+    }
+
     /// What Events have said since the requests were taken last.
     fn events(&self) -> String {
         self.api.take().into_iter().filter(|r| r.path.contains("/events")).map(|r| r.body).collect()
@@ -190,14 +203,7 @@ async fn a_policy_that_turns_to_retain_takes_the_removal_back_and_says_what_stay
 async fn a_merge_while_it_goes_is_seen_before_it_is_gone() {
     let mut run = Run::new().await;
     run.apply(&document("notes"), &json!({ "deletionPolicy": "Delete" }));
-    run.until("notes", "True", "Answering").await;
-    run.api.delete(&Run::path("notes"));
-    for _ in 0..80 {
-        if run.api.objects(DEPLOYMENTS).is_empty() {
-            break;
-        }
-        run.step("notes").await;
-    }
+    run.until_taken_down("notes").await;
     // Nobody has told the Factory.
     run.push("packages/notes/prim.yaml", Some(&document("notes").to_string()));
     run.pass("notes").await.unwrap();
@@ -213,14 +219,7 @@ async fn a_merge_while_it_goes_is_seen_before_it_is_gone() {
 async fn data_goes_last_and_only_by_who_leads() {
     let mut run = Run::new().await;
     run.apply(&document("notes"), &json!({ "deletionPolicy": "Delete" }));
-    run.until("notes", "True", "Answering").await;
-    run.api.delete(&Run::path("notes"));
-    for _ in 0..80 {
-        if run.api.objects(DEPLOYMENTS).is_empty() {
-            break;
-        }
-        run.step("notes").await;
-    }
+    run.until_taken_down("notes").await;
     let claims = |run: &Run| run.api.objects(&format!("{RUN}/persistentvolumeclaims")).len();
     assert_eq!(claims(&run), 1, "nothing else is there, and the data is");
     run.cx.leadership.hold(None);

@@ -11,7 +11,7 @@ use super::{NAME_LABEL, NAMESPACE_LABEL};
 use crate::{
     api::{
         agent_pr::{AgentPR, ManifestReference},
-        conditions::{ConditionType, Reason},
+        conditions::Reason,
         factory::Factory,
         gate_run::{AgentPRTarget, GateRun, Layer, Target, Verdict},
         names::Sha,
@@ -25,7 +25,7 @@ use crate::{
     },
     decide::{
         GateObjects,
-        gate_run::{Outcome, Queue, Subject, judge},
+        gate_run::{Outcome, Queue, Subject, is_queued, judge},
     },
     gate::{
         bundle::{Bundle, SourceFile},
@@ -61,15 +61,10 @@ pub(super) async fn look(run: &GateRun, job: &str, cx: &Context) -> (Result<Subj
         Err(error) => return (Err(error), Queue::default()),
     };
     // It was looked at when it began to wait, so that what is wrong is said at once.
-    if queue.waits() && waited(run) {
+    if queue.waits() && is_queued(run) {
         return (Ok(Subject::NotLooked), queue);
     }
     (scene.subject().await, queue)
-}
-
-fn waited(run: &GateRun) -> bool {
-    let ready = run.status.iter().flat_map(|s| &s.conditions).find(|c| c.type_ == ConditionType::Ready.as_str());
-    ready.is_some_and(|c| c.reason == Reason::Queued.as_str())
 }
 
 impl Scene<'_> {

@@ -20,7 +20,7 @@ use crate::{
     api::{
         API_VERSION,
         agent_pr::AgentPR,
-        conditions::{ConditionType, Reason},
+        conditions::{self, ConditionType, Reason},
         factory::Factory,
         names::PrimitiveId,
         primitive::{DeletionPolicy, Primitive, PrimitiveStatus},
@@ -186,7 +186,7 @@ async fn change(name: Option<String>, owned: bool, seen: &Seen, cx: &Context) ->
 
 fn read_change(object: &AgentPR, owned: bool, seen: &Seen) -> Change {
     let status = object.status.clone().unwrap_or_default();
-    let condition = |kind: ConditionType| status.conditions.iter().find(|c| c.type_ == kind.as_str());
+    let condition = |kind: ConditionType| conditions::find(&status.conditions, kind);
     let ready = condition(ConditionType::Ready).map(|c| {
         let reason = Reason::ALL.iter().copied().find(|reason| reason.as_str() == c.reason).unwrap_or(Reason::Waiting);
         (c.status == "True", reason, c.message.clone())

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     api::{
-        conditions::ConditionType,
+        conditions::{self, ConditionType},
         factory::Factory,
         gate_run::GateRun,
         names::{Fqdn, Sha},
@@ -186,7 +186,7 @@ async fn answer(seen: &Seen, factory: &Factory, cx: &Context) -> Option<Probed> 
     let name = seen.document.as_ref().map_or("", |wanted| wanted.name.as_str());
     let probed = probe(&host, seen.own.id.as_str(), name, factory, cx).await;
     // The base branch's document may give it another name than the spec's does.
-    let outdated = seen.previous.conditions.iter().any(|c| c.type_ == ConditionType::SpecOutdated.as_str() && c.status == "True");
+    let outdated = conditions::find(&seen.previous.conditions, ConditionType::SpecOutdated).is_some_and(|c| c.status == "True");
     Some(match probed {
         Probed::Answered { status, service, right } => {
             Probed::Answered { right: right || (outdated && status == 200 && service.is_some()), status, service }
@@ -264,7 +264,7 @@ async fn gates(seen: &Seen, version: &Version, factory: &Factory, cx: &Context) 
     for run in 1..=MAX_RUNS {
         let Some(run) = objects::find(&api, &run_name(&seen.own.id, &version.tree, run)).await? else { break };
         let status = run.status.clone().unwrap_or_default();
-        let ready = status.conditions.iter().find(|c| c.type_ == ConditionType::Ready.as_str());
+        let ready = conditions::find(&status.conditions, ConditionType::Ready);
         gates.push(Gate {
             name: run.name_any(),
             ours: run.owner_references().iter().any(|owner| owner.uid == seen.own.uid)

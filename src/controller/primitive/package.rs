@@ -11,7 +11,7 @@ use super::super::{
 };
 use crate::{
     api::{
-        conditions::{ConditionType, Reason},
+        conditions::{self, ConditionType, Reason},
         factory::Factory,
         names::{Branch, PrimitiveId, Sha},
         primitive::Document as Given,
@@ -65,7 +65,7 @@ fn invalid(problems: &[Problem]) -> PortError {
 pub(super) async fn base(factory: &Factory, id: &PrimitiveId, forge: &Connection<dyn Forge>, cx: &Context) -> Result<Base, PortError> {
     let status = factory.status.as_ref();
     let Some(commit) = status.and_then(|status| status.base_sha.as_ref()?.parse::<Sha>().ok()) else {
-        let ready = status.and_then(|s| s.conditions.iter().find(|c| c.type_ == ConditionType::ForgeReady.as_str()));
+        let ready = status.and_then(|s| conditions::find(&s.conditions, ConditionType::ForgeReady));
         let why = ready.map_or("nobody has looked at it yet", |c| c.message.as_str());
         return Err(PortError::new(Class::Waiting, Reason::Waiting, format!("Factory {}: {why}", factory.name_any())));
     };

@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Action, Decision, ObjectName, Receipt, factory::Now, retry};
+use super::{Action, Decision, Now, ObjectName, Receipt, retry};
 use crate::{
     api::{
         agent_pr::{AgentPRSpec, AgentPRStatus, Intent, Obstacle, ObstacleKind, Revision},

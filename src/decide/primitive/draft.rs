@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::seen::Seen;
 use crate::{
     api::{
-        conditions::{ConditionType, Reason, Statement, Truth},
+        conditions::{self, ConditionType, Reason, Statement, Truth},
         primitive::{Effect, NextAction, PrimitiveStatus},
         references::reach,
     },
@@ -127,7 +127,7 @@ impl<'a> Draft<'a> {
     /// Since when a condition has been False, if it was.
     pub fn since_false(&self, kind: ConditionType) -> Option<jiff::Timestamp> {
         let conditions = &self.seen.previous.conditions;
-        conditions.iter().find(|c| c.type_ == kind.as_str() && c.status == "False").map(|c| c.last_transition_time.0)
+        conditions::find(conditions, kind).filter(|c| c.status == "False").map(|c| c.last_transition_time.0)
     }
 
     /// Notes when something was reached for the first time, once what was proposed

@@ -9,11 +9,11 @@ use super::{
 };
 use crate::{
     api::{
-        conditions::{ConditionType, Reason, Statement, Truth},
+        conditions::{self, ConditionType, Reason, Statement, Truth},
         primitive::PrimitiveStatus,
     },
-    decide::{Decision, waits::HELD},
-    ports::error::{Class, PortError},
+    decide::{Decision, retry, waits::HELD},
+    ports::error::PortError,
 };
 
 /// What is said as it was said before: nothing of it can be looked at.
@@ -33,10 +33,9 @@ pub fn stands(seen: &Seen) -> Option<&PortError> {
         Err(error) | Ok(Base { package: Some(Package { content: Err(error), .. }), .. }) => error,
         Ok(_) => return None,
     };
-    let passes = !matches!(error.class, Class::Invalid | Class::Denied | Class::Bug);
     let ready = kept(&seen.previous, ConditionType::Ready).is_some_and(|statement| statement.status == Truth::True);
     let same = seen.unchanged && !seen.deleting && seen.document.is_ok() && seen.factory.is_some();
-    (passes && ready && same).then_some(error)
+    (!retry::stalls(error.class) && ready && same).then_some(error)
 }
 
 pub(super) fn decide(mut draft: Draft<'_>, error: &PortError, probed: Option<&Probed>) -> Decision<PrimitiveStatus> {
@@ -57,7 +56,7 @@ pub(super) fn decide(mut draft: Draft<'_>, error: &PortError, probed: Option<&Pr
 
 /// What was said before.
 fn kept(previous: &PrimitiveStatus, kind: ConditionType) -> Option<Statement> {
-    let said = previous.conditions.iter().find(|c| c.type_ == kind.as_str())?;
+    let said = conditions::find(&previous.conditions, kind)?;
     let status = match said.status.as_str() {
         "True" => Truth::True,
         "False" => Truth::False,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flywheel::api::gate_run::GateRun;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
     Api,
     api::{DeleteParams, ListParams},
@@ -20,6 +20,11 @@ use crate::{
 /// How long the forge is away in the middle of a change.
 const OUTAGE: Duration = Duration::from_secs(30);
 
+/// What is said of a server that is away.
+fn silent(conditions: &[Condition]) -> bool {
+    conditions.iter().any(|c| c.type_ == "Ready" && c.status == "False" && c.message.contains("does not answer"))
+}
+
 #[tokio::test]
 async fn a_forge_that_is_down_is_waited_for() {
     let (client, _) = ready().await;
@@ -29,8 +34,7 @@ async fn a_forge_that_is_down_is_waited_for() {
     patch(&client, "patient", json!({ "paused": null })).await;
     // Meanwhile the object itself says what is wrong.
     let said = until_within(super::JOURNEY, super::primitives(&client), "patient", "waiting for the forge", |p| {
-        let ready = p.status.iter().flat_map(|s| &s.conditions).find(|c| c.type_ == "Ready");
-        ready.is_some_and(|c| c.message.contains("does not answer"))
+        p.status.as_ref().is_some_and(|s| silent(&s.conditions))
     })
     .await;
     assert!(!super::says(&said, "Ready", "True", "Answering"));
@@ -50,9 +54,6 @@ async fn a_forge_that_goes_away_in_the_middle_is_waited_for() {
     until_within(JOURNEY, changes(&client), &change, "a pull request", |c| c.status.as_ref().is_some_and(|s| s.number.is_some())).await;
     kill("forge");
     let killed = tokio::time::Instant::now();
-    let silent = |conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition]| {
-        conditions.iter().any(|c| c.type_ == "Ready" && c.status == "False" && c.message.contains("does not answer"))
-    };
     until(changes(&client), &change, "waiting for the forge", |c| c.status.as_ref().is_some_and(|s| silent(&s.conditions))).await;
     // All that time it says so, and gets no further.
     let early = tokio::time::timeout_at(killed + OUTAGE, answering(&client, "midway")).await;
@@ -118,8 +119,7 @@ async fn an_edge_and_a_name_server_that_are_down_are_waited_for() {
         kill(part);
         patch(&client, "remote", json!({ "stage": "Testing" })).await;
         until_within(super::JOURNEY, super::primitives(&client), "remote", "waiting", |p| {
-            let ready = p.status.iter().flat_map(|s| &s.conditions).find(|c| c.type_ == "Ready");
-            ready.is_some_and(|c| c.message.contains("does not answer"))
+            p.status.as_ref().is_some_and(|s| silent(&s.conditions))
         })
         .await;
         heal();

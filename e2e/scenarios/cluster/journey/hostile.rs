@@ -7,7 +7,6 @@ use flywheel::{
         gate_run::{GateRun, Verdict},
     },
     gate::report::{Report, Step},
-    prim, scaffold,
 };
 use kube::{
     Api,
@@ -20,15 +19,12 @@ use serde_json::{Value, json};
 use super::{JOURNEY, branches, changes, document, pulls};
 use crate::{
     cluster::bed::{forge, ready},
-    support::{until, until_within},
+    support::{package, until, until_within},
 };
 
 /// The files that the scaffolder makes of a document, as an AgentPR has them.
 fn scaffolded(id: &str) -> Vec<Value> {
-    let document = prim::from_value(document(id, "Means ill.")).expect("document");
-    let options = scaffold::Options { default_price: "$0.01".parse().expect("price") };
-    let manifest = scaffold::manifest(&document, &options).expect("manifest");
-    manifest.files.iter().map(|f| json!({ "path": f.path, "content": f.content })).collect()
+    package(document(id, "Means ill.")).iter().map(|f| json!({ "path": f.path, "content": f.content })).collect()
 }
 
 fn change(name: &str, files: &[Value]) -> AgentPR {
