@@ -9,7 +9,10 @@ mod reasons;
 use std::time::Duration;
 
 use flywheel::{
-    api::conditions::{ConditionType, Statement},
+    api::{
+        conditions::{ConditionType, Statement},
+        factory::FactoryStatus,
+    },
     decide::{
         Decision, Now, ObjectName,
         factory::{ForgeSeen, PackagesSeen, Part, Seen, WebhookSeen},
@@ -25,7 +28,7 @@ fn good() -> Seen {
     Seen {
         factory: factory(),
         spec: fixtures::spec(),
-        previous: Default::default(),
+        previous: FactoryStatus { base_sha: Some(world::forge::sha(1).to_string()), ..FactoryStatus::default() },
         credentials: Vec::new(),
         forge: Part::Seen(good_forge()),
         dns: Part::Seen(7),

@@ -40,7 +40,7 @@ use crate::{
     telemetry::{EditedLabel, Metrics},
 };
 
-/// Merged changes of a primitive whose GateRuns are kept.
+/// Merged changes of a primitive that are kept with their GateRuns.
 const KEPT: usize = 3;
 
 #[async_trait]
@@ -308,26 +308,28 @@ async fn paused(object: &AgentPR, namespace: &str, cx: &Context) -> Result<Optio
     Ok(Some(spec["paused"]["reason"].as_str().unwrap_or_default().into()))
 }
 
-/// Runs of merged changes that nobody needs any more: of the primitive's former
-/// changes but for the last ones. No more are looked at than one merge can add, and
-/// some that a former merge may have missed.
+/// What nobody needs any more of the primitive's former changes but for the last
+/// ones: those that its Primitive made, and the runs of all others. No more are
+/// looked at than one merge can add, and some that a former merge may have missed.
 async fn surplus(object: &AgentPR, others: &[&AgentPR], namespace: &str, cx: &Context) -> Result<Vec<ObjectName>, PortError> {
     let over = |o: &&&AgentPR| o.spec.primitive == object.spec.primitive && o.status.as_ref().is_some_and(|status| status.cleaned);
     let mut over: Vec<_> = others.iter().filter(over).collect();
     over.sort_by_key(|o| std::cmp::Reverse(place(o)));
     let runs: Api<GateRun> = Api::namespaced(cx.client.clone(), namespace);
+    let named = |kind, name| ObjectName { api_version: API_VERSION, kind, namespace: namespace.into(), name };
     let mut surplus = Vec::new();
     // This one is the last of those that stay.
     for former in over.into_iter().skip(KEPT - 1).take(KEPT) {
+        // Its runs go with it. What a person or a GitOps tool declared is theirs, and
+        // what no gate passed is to be seen until somebody has seen to it.
+        if former.owner_references().iter().any(|owner| owner.kind == "Primitive") && former.status.as_ref().is_some_and(|s| s.tested) {
+            surplus.push(named(AgentPR::NAME, former.name_any()));
+            continue;
+        }
         let uid = former.uid().unwrap_or_default();
         let found = objects::timely(runs.list_metadata(&ListParams::default().labels(&format!("{CHANGE_LABEL}={uid}")))).await?;
         let own = found.items.into_iter().filter(|run| run.owner_references().iter().any(|owner| owner.uid == uid));
-        surplus.extend(own.map(|run| ObjectName {
-            api_version: API_VERSION,
-            kind: "GateRun",
-            namespace: namespace.into(),
-            name: run.name_any(),
-        }));
+        surplus.extend(own.map(|run| named(GateRun::NAME, run.name_any())));
     }
     Ok(surplus)
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use kube::{
     Api, ResourceExt,
     api::{ApiResource, ListParams, NotUsed},
@@ -19,7 +20,7 @@ use crate::{
         primitive::Primitive,
         references::FactoryReference,
     },
-    decide::factory::{AT_ONCE, PackagesSeen},
+    decide::factory::{AT_ONCE, PackagesSeen, REFUSED_AGAIN},
     ports::{error::PortError, forge::Forge},
     prim,
 };
@@ -63,7 +64,8 @@ pub async fn see(
         seen.retained = now.status.unwrap_or_default().retained;
     }
     // Where the directory's name is no id, the document can't help.
-    let lacking: Vec<_> = seen.lacking().filter(|id| id.parse::<PrimitiveId>().is_ok()).map(str::to_owned).collect();
+    let mut lacking: Vec<_> = seen.lacking().filter(|id| id.parse::<PrimitiveId>().is_ok()).map(str::to_owned).collect();
+    turn(&mut lacking, cx.clock.now());
     let mut good = 0;
     for id in lacking {
         if good == AT_ONCE {
@@ -78,4 +80,34 @@ pub async fn see(
         seen.documents.insert(id, document);
     }
     Ok(seen)
+}
+
+/// Begins with others the next time: as many as are made at once may be refused, and
+/// must not keep those behind them waiting.
+fn turn(ids: &mut [String], now: Timestamp) {
+    let rounds = usize::try_from(now.as_second()).unwrap_or(0) / REFUSED_AGAIN.as_secs() as usize;
+    if let Some(start) = rounds.wrapping_mul(AT_ONCE).checked_rem(ids.len()) {
+        ids.rotate_left(start);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_comes_among_the_first_in_time() {
+        let ids: Vec<_> = (0..AT_ONCE * 2 + 7).map(|n| n.to_string()).collect();
+        let first = |round: i64| {
+            let mut ids = ids.clone();
+            turn(&mut ids, Timestamp::from_second(1_800_000_000 + round * 60).unwrap());
+            ids.truncate(AT_ONCE);
+            ids
+        };
+        let mut seen: Vec<_> = (0..4).flat_map(first).collect();
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), ids.len());
+        turn(&mut [], Timestamp::UNIX_EPOCH);
+    }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{Action, Decision, ObjectName, Receipt, retry, waits::HELD};
+use super::{Action, Decision, ObjectName, Receipt, retry, waits};
 use crate::{
     api::{
         conditions::{self, ConditionType, Reason, Statement, Truth},
@@ -87,6 +87,9 @@ pub struct WebhookSeen {
     pub silent_move: Option<Timestamp>,
 }
 
+/// When another look follows where the API server took none of the Primitives.
+pub const REFUSED_AGAIN: Duration = waits::HELD;
+
 /// Decides.
 pub fn decide(seen: &Seen, now: Now) -> Decision<FactoryStatus> {
     let required = required(seen);
@@ -107,7 +110,7 @@ pub fn decide(seen: &Seen, now: Now) -> Decision<FactoryStatus> {
 /// of them, another look in a moment would come to the same.
 pub fn refused(seen: &Seen, now: Now, decision: &mut Decision<FactoryStatus>, done: &[(&Action, Receipt)]) {
     if packages::refused(&mut decision.statements, done) {
-        decision.again = pace(seen, now, &required(seen), None, [webhook::judge(seen, now).1, Some(HELD)]);
+        decision.again = pace(seen, now, &required(seen), None, [webhook::judge(seen, now).1, Some(REFUSED_AGAIN)]);
     }
 }
 

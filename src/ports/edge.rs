@@ -25,7 +25,7 @@ pub trait Edge: Send + Sync {
 /// Where requests for a host go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// What it is found by, such as `route-<factory>-<primitive>`.
+    /// What it is found by, such as `route-<owner>-<primitive>`.
     pub id: String,
     /// The host name.
     pub host: Fqdn,

@@ -37,6 +37,19 @@ fn store(run: &Run) {
     run.api.put_object(FACTORY, serde_json::to_value(&run.object).unwrap());
 }
 
+/// A pass that notes the base branch's commit, and adopts nothing of it yet: a new
+/// Primitive reads its package at the commit that is noted.
+async fn noted(run: &mut Run) {
+    let before = run.api.objects(PRIMITIVES).len();
+    assert_eq!(run.pass().await.result.unwrap(), Requeue::requeue(Duration::from_secs(1)));
+    assert!(
+        run.condition("PackagesAdopted").message.starts_with("Primitives are made in a moment"),
+        "{:?}",
+        run.condition("PackagesAdopted")
+    );
+    assert_eq!(run.api.objects(PRIMITIVES).len(), before);
+}
+
 #[tokio::test]
 async fn a_merged_package_has_its_primitive_and_at_rest_nobody_is_asked() {
     let mut run = Run::new();
@@ -46,6 +59,7 @@ async fn a_merged_package_has_its_primitive_and_at_rest_nobody_is_asked() {
     assert_eq!(run.status().packages, Some(0));
 
     merge(&run, &[("packages/search/prim.yaml", "id: search\nunknown: [1, {x: null}]\n"), ("packages/kit/index.ts", "")]);
+    noted(&mut run).await;
     let passed = run.pass().await;
     assert_eq!(passed.result.unwrap(), Requeue::requeue(Duration::from_secs(1)));
     run.says("PackagesAdopted", "False", "Waiting");
@@ -77,6 +91,7 @@ async fn what_was_retained_is_left_alone_until_it_changes() {
     let mut run = Run::new();
     merge(&run, &[("packages/search/prim.yaml", "id: search\n")]);
     store(&run);
+    noted(&mut run).await;
     run.pass().await.result.unwrap();
     let tree = run.world.read(|w| {
         let repo = &w.forge.repo;
@@ -100,11 +115,12 @@ async fn what_was_retained_is_left_alone_until_it_changes() {
     run.api.take();
     let passed = run.pass().await;
     passed.result.unwrap();
-    assert!(primitive(&run, "search").is_some());
     let drops: Vec<_> = passed.requests.iter().filter(|r| r.content_type == "application/merge-patch+json").collect();
     assert_eq!(drops.len(), 1);
     assert_eq!((drops[0].method.clone(), drops[0].json()), (Method::PATCH, json!({ "status": { "retained": { "search": null } } })));
     assert!(run.status().retained.is_empty());
+    run.pass().await.result.unwrap();
+    assert!(primitive(&run, "search").is_some());
     run.pass().await.result.unwrap();
     run.says("PackagesAdopted", "True", "Verified");
 }
@@ -151,6 +167,7 @@ async fn one_that_the_api_server_refuses_holds_up_nobody() {
         let bad = seen.method == Method::POST && seen.json()["metadata"]["name"] == "bad";
         bad.then_some((StatusCode::UNPROCESSABLE_ENTITY, "spec.document: not to this webhook's liking"))
     });
+    noted(&mut run).await;
     let passed = run.pass().await;
     assert_eq!(passed.result.unwrap(), Requeue::requeue(Duration::from_secs(1)));
     assert!(primitive(&run, "bad").is_none() && primitive(&run, "find").is_some() && primitive(&run, "search").is_some());
@@ -177,6 +194,7 @@ async fn a_refusal_is_told_beside_what_is_wrong_with_another() {
     merge(&run, &[("packages/find/prim.yaml", "id: [\n"), ("packages/search/prim.yaml", "id: search\n")]);
     store(&run);
     run.api.refuse_those(|seen| (seen.method == Method::POST).then_some((StatusCode::INTERNAL_SERVER_ERROR, "failed calling webhook")));
+    run.pass().await.result.unwrap();
     run.pass().await.result.unwrap();
     // Both are told: what is wrong with one, and who refused the other.
     run.says("PackagesAdopted", "False", "Invalid");

@@ -57,6 +57,7 @@ pub fn deployed(rollout: Rollout, differs: bool) -> Seen {
             old: Vec::new(),
             naming: None,
             runs: Vec::new(),
+            surplus: Vec::new(),
         })),
         ..seen()
     }

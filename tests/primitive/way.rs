@@ -269,3 +269,19 @@ async fn a_record_of_another_time_to_live_is_mended_once() {
     run.quiet_pass("notes").await;
     assert_eq!(set(&run), before + 2);
 }
+
+#[tokio::test]
+async fn what_former_versions_left_goes_but_for_the_last() {
+    let mut run = Run::new().await;
+    for version in 0..7 {
+        run.apply(&changed("notes", &format!("Keeps notes, in its version {version}.")), &json!({}));
+        run.until("notes", "True", "Answering").await;
+        run.settle("notes").await;
+    }
+    let status = run.status("notes");
+    let layers = |layer: &str| run.gates().iter().filter(|gate| gate["spec"]["layer"] == layer).count();
+    assert_eq!((run.changes().len(), run.pulls()), (3, 7), "pull requests stay");
+    assert_eq!(layers("Contract"), 4, "this version's, and three before it");
+    assert!(run.changes().contains(&status.agent_pr.expect("an AgentPR")));
+    assert_eq!(run.quiet_pass("notes").await, Requeue::requeue(RESYNC));
+}

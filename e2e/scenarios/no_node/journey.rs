@@ -1,18 +1,18 @@
 //! A way past every boundary of the loop: two primitives are made side by side, a
-//! third is taken back before its merge, one is retained and taken up again, and at
-//! last all go.
+//! third is taken back before its merge, one is retained and taken up again, one is
+//! merged by somebody else, and at last all go.
 
 use std::time::Duration;
 
 use flywheel::api::{factory::Factory, primitive::Primitive};
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
 
 use super::{Bed, end};
 use crate::{
     cluster::{
         bed::NAME,
-        journey::{answering, changes, declare, document, gone, patch, primitives},
+        journey::{answering, by_hand, changes, declare, document, gone, packaged, patch, primitives},
     },
     support::until_within,
 };
@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// Goes there and back. The primitives' ids begin with `name`.
 pub(super) async fn journey(bed: &Bed, name: &str) {
     let client = &bed.client;
-    let [first, second, early] = ["a", "b", "c"].map(|letter| format!("{name}{letter}"));
-    let before = end::Before::look(bed, [&first, &second, &early]).await;
+    let [first, second, early, adopted] = ["a", "b", "c", "d"].map(|letter| format!("{name}{letter}"));
+    let before = end::Before::look(bed, [&first, &second, &early, &adopted]).await;
 
     // Both have their pull requests before either is merged: the second is outdated then.
     for id in [&first, &second] {
@@ -56,10 +56,18 @@ pub(super) async fn journey(bed: &Bed, name: &str) {
     let again = answering(client, &second).await;
     before.made(bed, &again).await;
 
-    for id in [&first, &second] {
+    // Merged by somebody, and taken up: what is on the base branch has its Primitive.
+    let files = packaged(document(&adopted, "Is adopted."));
+    let change = by_hand(&format!("{adopted}-by-hand"), &adopted, &files);
+    changes(client).create(&PostParams::default(), &change).await.expect("AgentPR");
+    let taken_up = answering(client, &adopted).await;
+    before.made(bed, &taken_up).await;
+    patch(client, &adopted, json!({ "deletionPolicy": "Delete" })).await;
+
+    for id in [&first, &second, &adopted] {
         primitives(client).delete(id, &DeleteParams::default()).await.expect("delete");
     }
-    for id in [&first, &second] {
+    for id in [&first, &second, &adopted] {
         gone(client, id).await;
         before.removed(bed, id).await;
     }

@@ -5,10 +5,7 @@ use std::fmt;
 use flywheel::{controller::failpoints::SIDES, decide::Action};
 
 /// Actions that no journey reaches, and why.
-const UNREACHED: [(&str, &str); 2] = [
-    ("adopt", "it is for packages that somebody else merged, and every journey declares its own"),
-    ("keep_report", "a scripted node keeps no logs, so that there is no report"),
-];
+const UNREACHED: [(&str, &str); 1] = [("keep_report", "a scripted node keeps no logs, so that there is no report")];
 
 /// One side of an action, the nth time that it is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,14 +1,15 @@
 //! What runs of a Primitive, how it is reached, and what is left of it.
 
-use std::net::IpAddr;
+use std::{cmp::Reverse, net::IpAddr};
 
-use kube::{Api, ResourceExt};
+use kube::{Api, ResourceExt, api::ListParams};
 use sha2::{Digest, Sha256};
 
 use super::{
     super::{
         connections::Connection,
         context::Context,
+        driver::Kind,
         environment, objects,
         workload::{self, Workload},
     },
@@ -16,15 +17,19 @@ use super::{
 };
 use crate::{
     api::{
+        API_VERSION, PRIMITIVE_LABEL,
         conditions::{self, ConditionType},
         factory::Factory,
         gate_run::GateRun,
         names::{Fqdn, Sha},
         primitive::{DeletionPolicy, Primitive, Stage, Version},
     },
-    decide::primitive::{
-        Base, Content, Deployment, Gate, MAX_RUNS, Naming, Outside, Package, PackageFile, Probed, Remains, Rollout, Running, Seen, another,
-        is_final, named, routed, run_name, stands, url,
+    decide::{
+        ObjectName,
+        primitive::{
+            Base, Content, Deployment, Gate, KEPT, MAX_RUNS, Naming, Outside, Package, PackageFile, Probed, Remains, Rollout, Running,
+            Seen, another, is_final, named, routed, run_name, stands, url,
+        },
     },
     gate::bundle::{Bundle, SourceFile},
     ports::{
@@ -120,8 +125,8 @@ async fn deployment(
         None => None,
     };
     let answered = naming.as_ref().is_some_and(|naming| matches!(naming.probed, Probed::Answered { right: true, .. }));
-    let gates = if runs && answered { gates(seen, version, factory, cx).await? } else { Vec::new() };
-    Ok(Deployment { version: version.clone(), manifests, missing: environment.missing, running, old, naming, runs: gates })
+    let (runs, surplus) = if runs && answered { gates(seen, version, factory, cx).await? } else { Default::default() };
+    Ok(Deployment { version: version.clone(), manifests, missing: environment.missing, running, old, naming, runs, surplus })
 }
 
 fn parse(sha: &str) -> Result<Sha, PortError> {
@@ -133,16 +138,18 @@ fn host(seen: &Seen, factory: &Factory) -> Result<Fqdn, PortError> {
     package::of_factory(factory, name.parse().map_err(|e| PortError::invalid("spec.dns.zone", e)))
 }
 
+/// An edge may serve several installations: of two Factories of one name each has
+/// its own.
 fn route_id(seen: &Seen, factory: &Factory) -> String {
-    format!("route-{}-{}", factory.name_any(), seen.own.id)
+    format!("route-{}-{}", owner_id(factory), seen.own.id)
 }
 
 fn owner(seen: &Seen, factory: &Factory) -> Owner {
     Owner::primitive(&owner_id(factory), &seen.own.namespace, seen.own.id.as_str())
 }
 
-/// Whose records they are, for other installations that write into the zone. It
-/// follows from what a Factory is made anew from, so that who lost a cluster has
+/// Whose records and routes they are, for other installations that write into the
+/// zone and the edge. It follows from what a Factory is made anew from, so that who lost a cluster has
 /// its names again.
 fn owner_id(factory: &Factory) -> String {
     if let Some(given) = &factory.spec.dns.owner_id {
@@ -253,10 +260,11 @@ async fn probe(host: &Fqdn, id: &str, name: &str, factory: &Factory, cx: &Contex
     }
 }
 
-/// The runs of gate layer 2 over a version, unless its verdict is known.
-async fn gates(seen: &Seen, version: &Version, factory: &Factory, cx: &Context) -> Result<Vec<Gate>, PortError> {
+/// The runs of gate layer 2 over a version, unless its verdict is known; before the
+/// first, what is too much of other versions'.
+async fn gates(seen: &Seen, version: &Version, factory: &Factory, cx: &Context) -> Result<(Vec<Gate>, Vec<ObjectName>), PortError> {
     if seen.previous.contract.as_ref().is_some_and(|known| known.tree == version.tree && is_final(known.verdict)) {
-        return Ok(Vec::new());
+        return Ok(Default::default());
     }
     let wanted = url(&host(seen, factory)?);
     let api: Api<GateRun> = Api::namespaced(cx.client.clone(), &seen.own.namespace);
@@ -274,7 +282,18 @@ async fn gates(seen: &Seen, version: &Version, factory: &Factory, cx: &Context) 
             message: ready.map_or_else(|| "nobody has looked at it yet".to_owned(), |c| c.message.clone()),
         });
     }
-    Ok(gates)
+    let surplus = if gates.is_empty() { surplus(seen, &api).await? } else { Vec::new() };
+    Ok((gates, surplus))
+}
+
+/// Runs of gate layer 2 but for the last ones.
+async fn surplus(seen: &Seen, api: &Api<GateRun>) -> Result<Vec<ObjectName>, PortError> {
+    let labelled = ListParams::default().labels(&format!("{PRIMITIVE_LABEL}={}", seen.own.id));
+    let mut runs = objects::timely(api.list_metadata(&labelled)).await?.items;
+    runs.retain(|run| run.owner_references().iter().any(|owner| owner.uid == seen.own.uid));
+    runs.sort_by_key(|run| Reverse((run.creation_timestamp(), run.name_any())));
+    let named = |name| ObjectName { api_version: API_VERSION, kind: GateRun::NAME, namespace: seen.own.namespace.clone(), name };
+    Ok(runs.into_iter().skip(KEPT).map(|run| named(run.name_any())).collect())
 }
 
 /// What is left of what should not be there.

@@ -268,7 +268,8 @@ impl<'a> Draft<'a> {
     }
 
     fn next(&mut self, verb: &str, again: Option<Duration>) {
-        let retry_after = again.map(|d| i64::try_from(d.as_secs().max(1)).unwrap_or(i64::MAX));
+        // In steps: a wait that grows with its age is not to be another status each time.
+        let retry_after = again.map(|d| i64::try_from(d.as_secs().max(1).next_power_of_two()).unwrap_or(i64::MAX));
         self.status.next_action = Some(NextAction { verb: verb.into(), url: self.status.url.clone(), retry_after });
     }
 

@@ -90,8 +90,9 @@ pub(super) fn judge(seen: &Seen) -> Judged {
     let mut made = Vec::new();
     let mut actions = Vec::new();
     let mut left = 0;
+    let noted = noted(seen);
     for id in packages.lacking() {
-        match (document(packages, id), actions.len() < AT_ONCE) {
+        match (document(packages, id), noted && actions.len() < AT_ONCE) {
             (Some(Err(problem)), _) => problems.push(format!("packages/{id}: {problem}")),
             (Some(Ok(document)), true) => {
                 made.push(id);
@@ -107,8 +108,12 @@ pub(super) fn judge(seen: &Seen) -> Judged {
     let (status, reason, message) = if !problems.is_empty() {
         (Truth::False, Reason::Invalid, format!("{NONE_MADE}: {}", problems.join("; ")))
     } else if !made.is_empty() || left > 0 {
-        let more = if left == 0 { String::new() } else { format!(", and then for {left} more") };
-        (Truth::False, Reason::Waiting, format!("Primitives are made for {}{more}", made.join(", ")))
+        let message = match (made.join(", "), left) {
+            (made, 0) => format!("Primitives are made for {made}"),
+            (made, left) if made.is_empty() => format!("Primitives are made in a moment, for {left} packages"),
+            (made, left) => format!("Primitives are made for {made}, and then for {left} more"),
+        };
+        (Truth::False, Reason::Waiting, message)
     } else {
         (Truth::True, Reason::Verified, all_adopted(seen, packages, &retained))
     };
@@ -120,6 +125,12 @@ pub(super) fn judge(seen: &Seen) -> Judged {
         retained,
         count: i64::try_from(packages.trees.len()).ok(),
     }
+}
+
+/// The base branch is at the commit that the status names already. A new Primitive
+/// reads its package there: at an older commit it would lack it, and be proposed.
+fn noted(seen: &Seen) -> bool {
+    matches!(&seen.forge, Part::Seen(forge) if seen.previous.base_sha.as_deref() == Some(forge.base.head.as_str()))
 }
 
 /// Says which Primitives the API server refused; whether it took none of those that

@@ -27,6 +27,9 @@ use crate::{
 /// Runs that are made for one version, where each before the last broke.
 pub const MAX_RUNS: usize = 3;
 
+/// Runs of earlier versions that are kept.
+pub const KEPT: usize = 3;
+
 /// Name of a version's run, the first being 1.
 pub fn run_name(id: &PrimitiveId, tree: &str, run: usize) -> String {
     // Enough of it that nobody finds another tree of this name.
@@ -79,6 +82,7 @@ fn begin(draft: &mut Draft<'_>, factory: &FactorySeen, deployment: &Deployment, 
     let own = &draft.seen.own;
     let name = run_name(&own.id, &deployment.version.tree, deployment.runs.len() + 1);
     draft.actions.push(Action::CreateObject(gate_run(own, factory, &deployment.version, &name, url)));
+    draft.actions.extend(deployment.surplus.iter().cloned().map(Action::RemoveObject));
     running(draft, &deployment.version, &name, "it is being made");
 }
 

@@ -15,7 +15,7 @@ mod unread;
 
 pub use self::{
     change::{change_name, removal_name},
-    contract::{MAX_RUNS, is_final, run_name},
+    contract::{KEPT, MAX_RUNS, is_final, run_name},
     naming::{another, named, routed, url},
     seen::{
         Base, Change, Content, Deployment, FactorySeen, Gate, Naming, Outside, Own, Package, PackageFile, Probed, Remains, Rollout,

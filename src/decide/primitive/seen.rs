@@ -214,6 +214,9 @@ pub struct Deployment {
     /// The runs of gate layer 2 for this version, the first first; not looked at
     /// before its name answers.
     pub runs: Vec<Gate>,
+    /// Runs of earlier versions that nobody needs any more; looked for when this
+    /// version has no run yet.
+    pub surplus: Vec<ObjectName>,
 }
 
 /// What runs of a primitive.

@@ -5,16 +5,15 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use flywheel::api::agent_pr::AgentPR;
 use kube::api::{DeleteParams, PostParams};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{JOURNEY, answering, ask, changes, declare, deployments, document, gone, patch, primitives, pulls, remove, saying, says};
-use crate::{
-    cluster::bed::ready,
-    support::{package, until_within},
+use super::{
+    JOURNEY, answering, ask, by_hand, changes, declare, deployments, document, gone, packaged, patch, primitives, pulls, remove, saying,
+    says,
 };
+use crate::{cluster::bed::ready, support::until_within};
 
 #[tokio::test]
 async fn a_change_redeploys_its_package_alone_while_the_old_version_serves() {
@@ -59,13 +58,7 @@ async fn a_change_redeploys_its_package_alone_while_the_old_version_serves() {
 #[tokio::test]
 async fn a_package_that_somebody_merged_has_a_primitive_and_a_retained_one_has_none() {
     let (client, _) = ready().await;
-    let files = package(document("adopted", "Merged by somebody."));
-    let files: Vec<_> = files.iter().map(|f| json!({ "path": f.path, "content": f.content })).collect();
-    let change: AgentPR = serde_json::from_value(json!({
-        "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "AgentPR", "metadata": { "name": "adopted-by-hand" },
-        "spec": { "factoryRef": { "name": "prim" }, "primitive": "adopted", "title": "Add adopted", "files": files },
-    }))
-    .expect("an AgentPR");
+    let change = by_hand("adopted-by-hand", "adopted", &packaged(document("adopted", "Merged by somebody.")));
     changes(&client).create(&PostParams::default(), &change).await.expect("AgentPR");
     let adopted = until_within(JOURNEY, primitives(&client), "adopted", "answering", |p| says(p, "Ready", "True", "Answering")).await;
     assert!(adopted.status.expect("status").agent_pr.is_none(), "what is on the base branch is not proposed");

@@ -38,8 +38,8 @@ const TO_MERGE: [&str; 15] = [
     "delete_branch:after",
 ];
 
-/// From the merge to the name.
-const TO_NAME: [&str; 9] = [
+/// From the merge to the name, and to what its gate said of it.
+const TO_NAME: [&str; 11] = [
     "apply_object:before",
     "apply_object:after",
     "apply_object:after:2",
@@ -49,6 +49,8 @@ const TO_NAME: [&str; 9] = [
     "set_address:after",
     "create_object:before",
     "create_object:after",
+    "keep_report:before",
+    "keep_report:after",
 ];
 
 /// Starts a controller beside the cluster, to die at `place`; nowhere where that is

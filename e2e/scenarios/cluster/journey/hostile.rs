@@ -16,23 +16,15 @@ use kube::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{JOURNEY, branches, changes, document, pulls};
+use super::{JOURNEY, branches, by_hand, changes, document, packaged, pulls};
 use crate::{
     cluster::bed::{forge, ready},
-    support::{package, until, until_within},
+    support::{until, until_within},
 };
 
 /// The files that the scaffolder makes of a document, as an AgentPR has them.
 fn scaffolded(id: &str) -> Vec<Value> {
-    package(document(id, "Means ill.")).iter().map(|f| json!({ "path": f.path, "content": f.content })).collect()
-}
-
-fn change(name: &str, files: &[Value]) -> AgentPR {
-    serde_json::from_value(json!({
-        "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "AgentPR", "metadata": { "name": name },
-        "spec": { "factoryRef": { "name": "prim" }, "primitive": name, "title": format!("Add {name}"), "files": files },
-    }))
-    .expect("an AgentPR")
+    packaged(document(id, "Means ill."))
 }
 
 /// What it does from its first instruction on: forges a verdict wherever one might
@@ -81,7 +73,7 @@ async fn a_hostile_package_stays_red_and_is_not_merged() {
         "path": "packages/hostile/test/exit.test.ts",
         "content": "import { test } from \"bun:test\";\n\ntest(\"all is well\", () => process.exit(0));\n",
     }));
-    changes(&client).create(&PostParams::default(), &change("hostile", &files)).await.expect("AgentPR");
+    changes(&client).create(&PostParams::default(), &by_hand("hostile", "hostile", &files)).await.expect("AgentPR");
     let said = until_within(JOURNEY, changes(&client), "hostile", "refused by its gate", |c| {
         c.status.iter().flat_map(|s| &s.conditions).any(|c| c.type_ == "Stalled" && c.status == "True" && c.reason == "Failed")
     })
@@ -123,9 +115,8 @@ async fn a_change_that_carries_more_than_its_package_is_never_pushed() {
     for (what, path) in carried {
         let mut files = scaffolded("smuggler");
         files.push(json!({ "path": path, "content": "{}\n" }));
-        let mut smuggler = change("smuggler", &files);
-        smuggler.metadata.name = Some(format!("smuggler-{what}"));
         let name = format!("smuggler-{what}");
+        let smuggler = by_hand(&name, "smuggler", &files);
         changes(&client).create(&PostParams::default(), &smuggler).await.expect("AgentPR");
         let said = until(changes(&client), &name, "refused", |c| {
             c.status.iter().flat_map(|s| &s.conditions).any(|c| c.type_ == "Stalled" && c.status == "True" && c.reason == "Invalid")
@@ -138,7 +129,8 @@ async fn a_change_that_carries_more_than_its_package_is_never_pushed() {
     // The API server itself refuses these.
     for path in ["packages/smuggler/../../kit/src/index.ts", "/etc/passwd"] {
         let files = [json!({ "path": path, "content": "x\n" })];
-        let refused = changes(&client).create(&PostParams { dry_run: true, ..PostParams::default() }, &change("smuggler", &files)).await;
+        let refused =
+            changes(&client).create(&PostParams { dry_run: true, ..PostParams::default() }, &by_hand("smuggler", "smuggler", &files)).await;
         assert!(refused.is_err_and(|e| e.to_string().contains("spec.files[0].path")), "{path}");
     }
     assert!(branches("smuggler").await.is_empty() && pulls("smuggler").await.is_empty(), "nothing is pushed");

@@ -22,7 +22,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::bed::{NAMESPACE, forge};
-use crate::support::{apply, file_at, run, until_within, variable};
+use crate::support::{apply, file_at, package, run, until_within, variable};
 
 /// Longest way from a document to its answer, on a busy machine.
 const JOURNEY: Duration = Duration::from_secs(180);
@@ -51,6 +51,20 @@ pub(crate) fn document(id: &str, description: &str) -> Value {
             { "route": "GET /v1/notes", "response": "Notes", "status": 200, "operation_id": "list_notes", "description": "List notes." }
         ]
     })
+}
+
+/// The package that the scaffolder makes of a document, as an AgentPR has it.
+pub(crate) fn packaged(document: Value) -> Vec<Value> {
+    package(document).iter().map(|f| json!({ "path": f.path, "content": f.content })).collect()
+}
+
+/// An AgentPR that nobody's Primitive made.
+pub(crate) fn by_hand(name: &str, primitive: &str, files: &[Value]) -> AgentPR {
+    serde_json::from_value(json!({
+        "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "AgentPR", "metadata": { "name": name },
+        "spec": { "factoryRef": { "name": "prim" }, "primitive": primitive, "title": format!("Add {primitive}"), "files": files },
+    }))
+    .expect("an AgentPR")
 }
 
 /// Applies a Primitive with this document, and more of its spec.

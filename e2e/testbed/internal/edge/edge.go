@@ -14,7 +14,7 @@
 // The list is what the object RoutesID, a subroute, has as its "routes". One entry
 // of it:
 //
-//	{"@id": "route-<factory>-<prim>",
+//	{"@id": "route-<owner>-<prim>",
 //	 "match": [{"host": ["<id>.prim.sh"]}],
 //	 "handle": [{"handler": "reverse_proxy",
 //	             "upstreams": [{"dial": "<cluster IP>:<port>"}]}],
