@@ -46,7 +46,7 @@ vacant: $(TESTBED)
 	@FLYWHEEL_STATE='$(TEST_STATE)' $(TESTBED) vacant
 
 ##@ Tests
-.PHONY: check test-fast test-kit test-scaffold test-control-plane test-bed test-e2e soak
+.PHONY: check test-fast test-kit test-scaffold test-control-plane test-bed test-e2e test-external-dns soak soak-loop
 check: $(TESTBED) $(CARGO_DENY) ## formatting, lints, licences, sources, generated files
 	cargo fmt --check
 	@# clippy-driver around an ordinary build: our crate is linted, and the
@@ -63,16 +63,22 @@ test-kit: $(TESTBED) ## the factory repository's kit, under Bun
 	@e2e/scripts/test-kit.sh
 test-scaffold: $(TESTBED) ## every document as a package, under Bun; FLYWHEEL_SPECS names more documents
 	@e2e/scripts/test-scaffold.sh
-test-control-plane: export CLUSTER := control-plane
-test-control-plane test-e2e: export FLYWHEEL_STATE := $(TEST_STATE)
-test-control-plane: $(TESTBED) ## what needs a real API server, and no node
-	@trap '$(TESTBED) down' EXIT; $(TESTBED) up; $(ENV); cargo test --locked --features e2e --test e2e -- control_plane::
+test-control-plane soak-loop: export CLUSTER := no-node
+test-control-plane soak-loop test-e2e: export FLYWHEEL_STATE := $(TEST_STATE)
+test-control-plane: $(TESTBED) ## what needs a real API server, forge, zone and edge, and no node
+	@trap '$(TESTBED) down' EXIT; $(TESTBED) up; $(ENV); \
+	e2e/scripts/scenarios.sh control_plane::; e2e/scripts/scenarios.sh --test-threads 1 no_node:: --skip soak::
 test-bed: $(TESTBED) ## the test bed itself: three times up and down, every part killed and healed
 	cd e2e/testbed && go test -count=1 -timeout 20m -p 1 -tags bed ./...
 test-e2e: vacant ## everything together, on the whole test bed
 	@trap '$(TESTBED) down' EXIT; $(TESTBED) up; $(ENV); cargo test --locked --features e2e --test e2e -- --test-threads 1 cluster::
-soak: $(TESTBED) ## what is too long for every run: SOAK_ROUNDS times up, kill something, heal, down
+test-external-dns: up ## external-dns itself beside Flywheel in one zone; builds it first, about 2 min
+	@mkdir -p $(CACHE)/bin && cd e2e/external-dns && go build -o $(CACHE)/bin/external-dns .
+	@$(ENV); export EXTERNAL_DNS=$(CACHE)/bin/external-dns; cargo test --locked --features e2e --test e2e -- --ignored external_dns::
+soak: $(TESTBED) ## what is too long for every run: SOAK_ROUNDS times up, kill something, heal, down; soak-loop
 	@e2e/scripts/soak.sh
+soak-loop: $(TESTBED) ## a controller's death at each boundary alone, then SOAK_ROUNDS random ones from SOAK_SEED
+	@trap '$(TESTBED) down' EXIT; $(TESTBED) up; $(ENV); e2e/scripts/scenarios.sh --test-threads 1 --nocapture no_node::soak::
 
 ##@ Measurements
 .PHONY: bench-up bench-rest

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{config::ControllerConfig, controller, doctor, gate, generate, package, probe, telemetry};
+use crate::{author, config::ControllerConfig, controller, doctor, gate, generate, package, probe, telemetry};
 
 /// Turns a declared HTTP service into a running one.
 #[derive(Debug, Parser)]
@@ -29,6 +29,12 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Checks documents against the strict form of a prim.yaml.
+    Validate(author::ValidateConfig),
+    /// Prints that form as JSON Schema.
+    Schema,
+    /// Makes a document from flags and answers.
+    New(author::NewConfig),
     /// One part of a gate's pod.
     #[command(subcommand)]
     Gate(gate::GateCommand),
@@ -50,6 +56,9 @@ impl Cli {
             }
             Command::Doctor(config) => runtime()?.block_on(doctor::run(config)),
             Command::Generate { root, check } => generate::run(&root, check),
+            Command::Validate(config) => author::validate(&config),
+            Command::Schema => author::schema(),
+            Command::New(config) => author::new(&config),
             Command::Gate(command) => gate::run(&command),
             Command::Scaffold(config) => package::run(&config),
             Command::Probe(command) => probe::run(&command),

@@ -21,6 +21,7 @@ pub mod scaffold;
 pub mod adapters;
 pub mod controller;
 
+pub mod author;
 pub mod cli;
 pub mod config;
 pub mod doctor;

@@ -115,6 +115,8 @@ pub struct Metrics {
     pub merged_to_serving: Histogram,
     /// From a primitive's proposal to its answer, in seconds.
     pub spec_to_serving: Histogram,
+    /// From the first passed gate of a primitive's proposal to its answer, in seconds.
+    pub green_to_serving: Histogram,
     /// From a change's first look to its first passed gate, in seconds.
     pub spec_to_green: Histogram,
     /// From a change's first passed gate to its merge, in seconds.
@@ -150,6 +152,9 @@ impl Default for Metrics {
         let help = "From a primitive's document on the base branch to its answer";
         registry.register_with_unit("merged_to_serving", help, Unit::Seconds, merged_to_serving.clone());
         registry.register_with_unit("spec_to_serving", "From a primitive's proposal to its answer", Unit::Seconds, spec_to_serving.clone());
+        let green_to_serving = long();
+        let help = "From the first passed gate of a primitive's proposal to its answer";
+        registry.register_with_unit("green_to_serving", help, Unit::Seconds, green_to_serving.clone());
         let (spec_to_green, green_to_merged) = (stages(), stages());
         let merged = Family::default();
         let verdict_flips = Counter::default();
@@ -182,6 +187,7 @@ impl Default for Metrics {
             verdict_flips,
             merged_to_serving,
             spec_to_serving,
+            green_to_serving,
         }
     }
 }

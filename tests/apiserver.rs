@@ -35,11 +35,16 @@ impl Seen {
     }
 }
 
+/// Which requests are refused, and with which words.
+type Refuses = dyn Fn(&Seen) -> Option<(StatusCode, &'static str)> + Send;
+
 #[derive(Default)]
 struct State {
     secrets: HashMap<(String, String), Secret>,
     objects: BTreeMap<String, Value>,
     refusals: HashMap<String, StatusCode>,
+    refuses: Option<Box<Refuses>>,
+    logs: HashMap<String, String>,
     seen: Vec<Seen>,
     version: u64,
 }
@@ -96,6 +101,11 @@ impl ApiServer {
         self.with(|state| state.delete(path));
     }
 
+    /// What the containers of a pod printed, by the pod's path.
+    pub fn log(&self, pod: &str, text: &str) {
+        self.with(|state| state.logs.insert(format!("{pod}/log"), text.into()));
+    }
+
     /// Removes a Secret.
     pub fn remove(&self, namespace: &str, name: &str) {
         self.with(|state| state.secrets.remove(&(namespace.into(), name.into())).expect("no such Secret to remove"));
@@ -106,9 +116,17 @@ impl ApiServer {
         self.with(|state| state.refusals.insert(path_end.into(), code));
     }
 
+    /// Refuses some requests with these words, from now on.
+    pub fn refuse_those(&self, which: impl Fn(&Seen) -> Option<(StatusCode, &'static str)> + Send + 'static) {
+        self.with(|state| state.refuses = Some(Box::new(which)));
+    }
+
     /// Ends all refusals.
     pub fn relent(&self) {
-        self.with(|state| state.refusals.clear());
+        self.with(|state| {
+            state.refusals.clear();
+            state.refuses = None;
+        });
     }
 
     /// Requests since the last call of this.
@@ -131,15 +149,24 @@ impl ApiServer {
         };
         let (code, answer) = self.with(|state| {
             state.seen.push(seen.clone());
-            match state.refusals.iter().find(|(end, _)| seen.path.ends_with(end.as_str())) {
-                Some((_, code)) => (*code, failure(*code)),
-                None => state.serve(&seen),
+            if let Some((code, words)) = state.refuses.as_ref().and_then(|refuses| refuses(&seen)) {
+                let mut answer = failure(code);
+                answer["message"] = words.into();
+                return (code, answer.to_string());
+            }
+            match (state.refusals.iter().find(|(end, _)| seen.path.ends_with(end.as_str())), state.logs.get(&seen.path)) {
+                (Some((_, code)), _) => (*code, failure(*code).to_string()),
+                (None, Some(log)) => (StatusCode::OK, limited(log, &seen.query)),
+                (None, None) => {
+                    let (code, answer) = state.serve(&seen);
+                    (code, answer.to_string())
+                }
             }
         });
         Response::builder()
             .status(code)
             .header("content-type", "application/json")
-            .body(Body::from(answer.to_string().into_bytes()))
+            .body(Body::from(answer.into_bytes()))
             .expect("a response")
     }
 }
@@ -165,6 +192,7 @@ impl State {
             }
             ("POST", ["apis", "events.k8s.io", "v1", "namespaces", _, "events"]) => (StatusCode::CREATED, seen.json()),
             ("PATCH", ["apis", "events.k8s.io", "v1", "namespaces", _, "events", _]) => (StatusCode::OK, seen.json()),
+            ("GET", [.., "pods", _, "log"]) => (StatusCode::NOT_FOUND, failure(StatusCode::NOT_FOUND)),
             (method, [.., "namespaces", _, _]) => self.collection(method, seen),
             (method, [.., "namespaces", _, _, _]) => self.single(method, seen),
             _ => panic!("the controller made a request that no test expects: {seen:?}"),
@@ -270,6 +298,12 @@ impl State {
         let items: Vec<_> = found.into_iter().map(|(_, object)| object).collect();
         json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": items })
     }
+}
+
+/// A log, as much of it as was asked for.
+fn limited(log: &str, query: &str) -> String {
+    let limit = url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "limitBytes").map(|(_, value)| value.parse().unwrap());
+    log.chars().take(limit.unwrap_or(usize::MAX)).collect()
 }
 
 /// Whether an object has every `key=value` of a selector.

@@ -1,5 +1,10 @@
 //! Changes from files to merge, over a forge and an API server in memory: passes in
 //! any order come to the same end, and what can't be merged is said and kept out.
+//! `held.rs` has what keeps one back, `gates.rs` its runs, `calls.rs` what it costs.
+
+mod calls;
+mod gates;
+mod held;
 
 use std::sync::Arc;
 

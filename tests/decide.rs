@@ -11,8 +11,8 @@ use std::time::Duration;
 use flywheel::{
     api::conditions::{ConditionType, Statement},
     decide::{
-        Decision, ObjectName,
-        factory::{ForgeSeen, Now, PackagesSeen, Part, Seen, WebhookSeen},
+        Decision, Now, ObjectName,
+        factory::{ForgeSeen, PackagesSeen, Part, Seen, WebhookSeen},
     },
     ports::forge::{BranchState, Protection, Repository},
 };

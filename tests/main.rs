@@ -7,6 +7,8 @@
 //! - `fakes`, with `world` and `contract`: the outside world in memory, and the
 //!   suites that keep it honest.
 //! - `adapters`: each adapter against a server that misbehaves.
+//! - `document`: the format of documents, its checker, its schema, and the
+//!   commands for those who write them.
 //! - `scaffold`: from documents to packages that pass the factory's own checks.
 //! - `gate`: the Job of a gate, and what is read back of its pod.
 //! - `change`: changes from files to merge.
@@ -20,6 +22,7 @@ mod apiserver;
 mod change;
 mod contract;
 mod decide;
+mod document;
 mod drift;
 mod driver;
 mod fakes;

@@ -309,6 +309,24 @@ impl Run {
         self.world.read(|w| w.edge.routes.as_ref().unwrap().len())
     }
 
+    /// The controller starts anew, and knows nothing of what it read before.
+    fn restart(&mut self) {
+        let (sender, pokes) = mpsc::channel(64);
+        let mut cx = Context::with_world(self.api.client(), Arc::new(Fakes(self.world.clone())), self.world.clone(), sender, RESYNC);
+        cx.scanner = Arc::new(Nothing);
+        (self.cx, self.pokes) = (Arc::new(cx), pokes);
+    }
+
+    /// Nothing was written to the forge.
+    fn nothing_pushed(&self) -> bool {
+        let writes = ["commit_files", "open_pull", "set_status", "upsert_comment", "merge", "update_branch"];
+        self.changes().is_empty() && self.pulls() == 0 && self.world.read(|w| writes.iter().all(|name| w.forge.faults.calls(name) == 0))
+    }
+
+    fn effects(&self, id: &str) -> Vec<String> {
+        self.status(id).effects.into_iter().map(|e| format!("{} {}", e.kind, e.name)).collect()
+    }
+
     /// A pass that writes nothing and asks the forge for nothing.
     async fn quiet_pass(&self, id: &str) -> Requeue {
         self.api.take();

@@ -21,7 +21,7 @@ use flywheel::{
 };
 use serde_json::Value;
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -34,7 +34,7 @@ fn yaml(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The documents in use, where they are.
-fn given() -> Vec<PathBuf> {
+pub fn given() -> Vec<PathBuf> {
     let specs = std::env::var_os("FLYWHEEL_SPECS").map_or_else(|| root().join("../shared/data/prim.sh"), PathBuf::from);
     let files = ["prims", "site-prims"].into_iter().flat_map(|folder| yaml(&specs.join(folder))).collect::<Vec<_>>();
     if files.is_empty() {
@@ -44,7 +44,7 @@ fn given() -> Vec<PathBuf> {
 }
 
 /// Documents of our own: those made for tests, and the examples.
-fn own() -> Vec<PathBuf> {
+pub fn own() -> Vec<PathBuf> {
     let mut files = yaml(&root().join("tests/scaffold/documents"));
     files.extend(yaml(&root().join("manifests/examples")).into_iter().filter(|p| p.to_string_lossy().contains("/primitive-")));
     assert!(files.len() > 5, "{files:?}");

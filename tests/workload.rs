@@ -77,11 +77,11 @@ impl Case {
         self.manifest("Deployment")["spec"]["template"]["spec"].clone()
     }
 
-    /// The service's variables.
+    /// The service's variables, but for those of its Secret.
     fn env(&self) -> Vec<(String, String)> {
         let env = self.pod()["containers"][0]["env"].clone();
         let text = |v: &Value| v.as_str().unwrap().to_owned();
-        env.as_array().unwrap().iter().map(|v| (text(&v["name"]), text(&v["value"]))).collect()
+        env.as_array().unwrap().iter().filter(|v| !v["value"].is_null()).map(|v| (text(&v["name"]), text(&v["value"]))).collect()
     }
 
     fn value(&self, name: &str) -> Option<String> {

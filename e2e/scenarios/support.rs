@@ -2,6 +2,10 @@
 
 use std::{env, fmt::Debug, fs, path::PathBuf, process::Command, sync::Once, time::Duration};
 
+use flywheel::{
+    prim,
+    scaffold::{self, File, Options},
+};
 use futures::TryStreamExt;
 use kube::{
     Api, Client, ResourceExt,
@@ -11,6 +15,7 @@ use kube::{
     runtime::{WatchStreamExt, watcher},
 };
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// Longest wait for anything that should happen by itself.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,6 +31,12 @@ pub async fn client() -> Client {
 #[expect(clippy::disallowed_methods, reason = "the test bed tells its addresses through the environment")]
 pub fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run these by `make test-e2e`, on the full test bed (CLUSTER=full)"))
+}
+
+/// A variable that whoever runs the tests may set.
+#[expect(clippy::disallowed_methods, reason = "tests take their settings from the environment")]
+pub fn setting(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// The content of a file that a variable names.
@@ -60,6 +71,13 @@ pub fn run(command: &mut Command) -> String {
 /// The documents of a YAML text.
 pub fn documents(yaml: &str) -> Vec<DynamicObject> {
     serde_saphyr::from_multiple(yaml).expect("YAML of Kubernetes objects")
+}
+
+/// The package that the scaffolder makes of a document.
+pub fn package(document: Value) -> Vec<File> {
+    let document = prim::from_value(document).expect("document");
+    let options = Options { default_price: "$0.01".parse().expect("price") };
+    scaffold::manifest(&document, &options).expect("manifest").files
 }
 
 /// Applies objects of any kind, server-side, in their order.

@@ -233,3 +233,43 @@ func TestControlPlaneIsQuickHealsAndKeepsItsAddress(t *testing.T) {
 		t.Errorf("left over: %v, %v", left, err)
 	}
 }
+
+func TestABedWithoutANodeStandsBesideAnotherAndLeavesNothing(t *testing.T) {
+	b := thisTestsBed(t, bed.NoNode)
+	downAtEnd(t, bed.NoNode)
+	before := host(t, b)
+	do(t, bed.NoNode, "up")
+	first := pids(t, b)
+	do(t, bed.NoNode, "up")
+	if again := pids(t, b); fmt.Sprint(again) != fmt.Sprint(first) {
+		t.Errorf("processes were %v, are %v", first, again)
+	}
+	// Of the same addresses, in another network.
+	other := t.TempDir()
+	beside := func(name string) {
+		t.Helper()
+		second := command(bed.NoNode, name)
+		second.Env = append(second.Env, "FLYWHEEL_STATE="+other)
+		if out, err := second.CombinedOutput(); err != nil {
+			t.Fatalf("another bed: %s: %v\n%s", name, err, out)
+		}
+	}
+	beside("up")
+	beside("status")
+	for name, pid := range first {
+		kill(t, pid)
+		do(t, bed.NoNode, "up")
+		if now := pids(t, b)[name]; now == 0 || now == pid {
+			t.Errorf("%s: pid was %d, is %d", name, pid, now)
+		}
+	}
+	do(t, bed.NoNode, "status")
+	beside("status")
+	beside("down")
+	do(t, bed.NoNode, "status")
+	do(t, bed.NoNode, "down")
+	expectSame(t, before, host(t, b))
+	if left, err := cluster.Leftovers(b); err != nil || len(left) > 0 {
+		t.Errorf("left over: %v, %v", left, err)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/dns"
 	"flywheel.prim.sh/e2e/testbed/internal/edge"
 	"flywheel.prim.sh/e2e/testbed/internal/forge"
+	"flywheel.prim.sh/e2e/testbed/internal/netns"
 )
 
 // variable is one line of `testbed env`.
@@ -47,8 +48,12 @@ func variables(b *bed.Bed, getenv func(string) string) []variable {
 		variable{"PATH", withFirst(getenv("PATH"), binDir(b))},
 		variable{"AUDIT_LOG", cluster.AuditLog(b)},
 	)
-	if b.Mode != bed.Full {
+	if !b.Mode.Servers() {
 		return all
+	}
+	if b.Mode == bed.NoNode {
+		// Whoever uses what follows runs inside: nsenter --net=$BED_NETNS.
+		all = append(all, variable{"BED_NETNS", netns.OwnPath(b)})
 	}
 	return append(all,
 		variable{"FORGE_URL", forge.URL},

@@ -26,9 +26,9 @@ const usage = `usage: testbed COMMAND
   vacant   fail when another full bed is up
   program  print the directory of one program, built if need be: helm, bun, gitleaks
 
-CLUSTER=full (the default), control-plane or kubeconfig chooses the bed:
-everything, an API server alone, or the cluster of kubectl's current context,
-where nothing is started, installed or removed.
+CLUSTER=full (the default), no-node, control-plane or kubeconfig chooses the bed:
+everything; control plane, forge, zone and edge; an API server alone; or the
+cluster of kubectl's current context, where nothing is started, installed or removed.
 FLYWHEEL_STATE and FLYWHEEL_CACHE choose its directories.
 `
 
@@ -45,9 +45,9 @@ var commands = map[string]func(context.Context, *bed.Bed, []string) error{
 	"factory": factory,
 }
 
-// factory prints the Factory of what only the full bed has.
+// factory prints the Factory of the bed's forge, zone and edge.
 func factory(_ context.Context, b *bed.Bed, _ []string) error {
-	if b.Mode != bed.Full {
+	if !b.Mode.Servers() {
 		return fmt.Errorf("CLUSTER=%s has no forge, zone and edge: use CLUSTER=full, or apply a Factory of your own (manifests/examples/factory.yaml)", b.Mode)
 	}
 	object, err := install.Factory(b)
@@ -92,9 +92,9 @@ func thisBed() (*bed.Bed, error) {
 	switch mode {
 	case "":
 		mode = bed.Full
-	case bed.Full, bed.ControlPlane, bed.Kubeconfig:
+	case bed.Full, bed.NoNode, bed.ControlPlane, bed.Kubeconfig:
 	default:
-		return nil, fmt.Errorf("CLUSTER=%s: it may be %s, %s or %s", mode, bed.Full, bed.ControlPlane, bed.Kubeconfig)
+		return nil, fmt.Errorf("CLUSTER=%s: it may be %s, %s, %s or %s", mode, bed.Full, bed.NoNode, bed.ControlPlane, bed.Kubeconfig)
 	}
 	repo, err := findRepo()
 	if err != nil {

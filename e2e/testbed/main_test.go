@@ -34,6 +34,10 @@ func TestEnvNamesOnlyWhatTheModeHas(t *testing.T) {
 		return names(variables(&bed.Bed{Mode: mode, State: filepath.Join("/state", string(mode)), Cache: "/cache"}, getenv))
 	}
 	full, plane, own := at(bed.Full), at(bed.ControlPlane), at(bed.Kubeconfig)
+	noNode := at(bed.NoNode)
+	if noNode["BED_NETNS"] != "/state/no-node/netns" || noNode["FORGE_URL"] != full["FORGE_URL"] || full["BED_NETNS"] != "" {
+		t.Errorf("no-node is %v", noNode)
+	}
 	if full["FORGE_URL"] == "" || full["DNS_SERVER"] == "" || full["EDGE_ADDRESS"] == "" {
 		t.Errorf("full lacks its parts: %v", full)
 	}
@@ -58,7 +62,7 @@ func TestTheToolsComeOnceOnThePath(t *testing.T) {
 	}
 }
 
-func TestOnlyTheFullBedHasAFactory(t *testing.T) {
+func TestOnlyABedWithItsOwnServersHasAFactory(t *testing.T) {
 	for _, mode := range []bed.Mode{bed.ControlPlane, bed.Kubeconfig} {
 		err := factory(t.Context(), &bed.Bed{Mode: mode}, nil)
 		if err == nil || !strings.Contains(err.Error(), "CLUSTER="+string(mode)) || !strings.Contains(err.Error(), "CLUSTER=full") {

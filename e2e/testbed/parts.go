@@ -13,26 +13,35 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/step"
 )
 
-// parts brings up what stands beside the cluster, and Flywheel in it.
+// parts brings up what stands beside the cluster, and what of Flywheel the bed
+// has in it.
 func parts(ctx context.Context, b *bed.Bed, c *cluster.Cluster, p programs) error {
 	client, err := c.Client()
 	if err != nil {
 		return err
 	}
-	for _, part := range []struct {
+	type part struct {
 		title  string
 		ensure func() (string, error)
-	}{
-		// BIND before CoreDNS, which asks it for the zone.
+	}
+	all := []part{
 		{"dns", func() (string, error) { return dns.Ensure(ctx, b) }},
-		{"cluster dns", func() (string, error) { return c.DNS(ctx) }},
 		{"forge", func() (string, error) { return forge.Ensure(ctx, b, p.forge) }},
 		{"edge", func() (string, error) { return edge.Ensure(ctx, b) }},
-		{"image import", func() (string, error) { return image.Import(ctx, b, cluster.Socket(b), p.images) }},
-		{"release", func() (string, error) {
-			return install.Ensure(ctx, b, client, p.helm, cluster.KubeconfigPath(b), p.images)
-		}},
-	} {
+	}
+	if b.Mode == bed.Full {
+		all = append(all,
+			// After BIND, which CoreDNS asks for the zone.
+			part{"cluster dns", func() (string, error) { return c.DNS(ctx) }},
+			part{"image import", func() (string, error) { return image.Import(ctx, b, cluster.Socket(b), p.images) }},
+			part{"release", func() (string, error) {
+				return install.Ensure(ctx, b, client, p.helm, cluster.KubeconfigPath(b), p.images)
+			}},
+		)
+	} else {
+		all = append(all, part{"credentials", func() (string, error) { return "stated", install.Credentials(ctx, b, client) }})
+	}
+	for _, part := range all {
 		if err := step.Run(part.title, func() (string, error) {
 			note, err := part.ensure()
 			if note == "" {

@@ -73,18 +73,16 @@ func ensurePrograms(ctx context.Context, b *bed.Bed) (programs, error) {
 }
 
 func (p *programs) ensure(ctx context.Context, b *bed.Bed) (err error) {
-	if p.cluster, err = cluster.Build(ctx, b); err != nil || b.Mode != bed.Full {
+	if p.cluster, err = cluster.Build(ctx, b); err != nil || !b.Mode.Servers() {
 		return err
 	}
-	for _, w := range []struct {
-		binary build.Binary
-		path   *string
-	}{{helmBinary, &p.helm}, {image.Gitleaks, &p.gitleaks}} {
-		if *w.path, err = build.Ensure(ctx, b, w.binary); err != nil {
-			return err
-		}
+	if p.gitleaks, err = build.Ensure(ctx, b, image.Gitleaks); err != nil {
+		return err
 	}
-	if p.forge, err = forge.Build(ctx, b); err != nil {
+	if p.forge, err = forge.Build(ctx, b); err != nil || b.Mode != bed.Full {
+		return err
+	}
+	if p.helm, err = build.Ensure(ctx, b, helmBinary); err != nil {
 		return err
 	}
 	p.bun, err = bun.Ensure(ctx, b)
@@ -123,9 +121,11 @@ func binDir(b *bed.Bed) string { return b.Path("bin") }
 // link makes the links in binDir.
 func link(b *bed.Bed, p programs) error {
 	links := map[string]string{"kubectl": p.cluster.Cluster}
+	if b.Mode.Servers() {
+		links["gitleaks"] = p.gitleaks
+	}
 	if b.Mode == bed.Full {
 		links["helm"] = p.helm
-		links["gitleaks"] = p.gitleaks
 		links["bun"] = filepath.Join(p.bun, "bun")
 		links["bunx"] = filepath.Join(p.bun, "bunx")
 	}
@@ -154,7 +154,7 @@ func buildAll(ctx context.Context, b *bed.Bed, _ []string) error {
 		fmt.Println("nothing is built in this mode")
 		return nil
 	}
-	if b.Mode == bed.Full {
+	if b.Mode.Servers() {
 		// The images are made with some of them.
 		if err := step.Run("tools", func() (string, error) { return tools.Ensure(ctx) }); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
 	"flywheel.prim.sh/e2e/testbed/internal/cluster"
+	"flywheel.prim.sh/e2e/testbed/internal/netns"
 	"flywheel.prim.sh/e2e/testbed/internal/proc"
 )
 
@@ -35,6 +36,9 @@ func status(ctx context.Context, b *bed.Bed, _ []string) error {
 	if len(all) == 0 {
 		fmt.Println("not up")
 		return nil
+	}
+	if b.Mode == bed.NoNode && !netns.Inside(b) {
+		return enter(ctx, b, "status")
 	}
 	c, err := cluster.New(b, cluster.Binaries{})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
 	"flywheel.prim.sh/e2e/testbed/internal/cluster"
 	"flywheel.prim.sh/e2e/testbed/internal/kube"
+	"flywheel.prim.sh/e2e/testbed/internal/netns"
 	"flywheel.prim.sh/e2e/testbed/internal/step"
 	"flywheel.prim.sh/e2e/testbed/internal/tools"
 	"flywheel.prim.sh/e2e/testbed/internal/volumes"
@@ -21,9 +22,11 @@ func up(ctx context.Context, b *bed.Bed, _ []string) error {
 		return err
 	}
 	begin := time.Now()
-	fmt.Printf("%s test bed\n", b.Mode)
+	if !netns.Inside(b) { // where it was said already
+		fmt.Printf("%s test bed\n", b.Mode)
+	}
 	start := map[bed.Mode]func(context.Context, *bed.Bed) error{
-		bed.Full: upFull, bed.ControlPlane: upControlPlane, bed.Kubeconfig: upKubeconfig,
+		bed.Full: upFull, bed.NoNode: upNoNode, bed.ControlPlane: upControlPlane, bed.Kubeconfig: upKubeconfig,
 	}[b.Mode]
 	if err := start(ctx, b); err != nil {
 		return err
@@ -59,6 +62,43 @@ func upFull(ctx context.Context, b *bed.Bed) error {
 	return parts(ctx, b, c, p)
 }
 
+func upNoNode(ctx context.Context, b *bed.Bed) error {
+	if os.Geteuid() != 0 {
+		return errors.New("a test bed with forge, DNS server and edge makes a network namespace: run it as root, or use CLUSTER=control-plane")
+	}
+	if !netns.Inside(b) {
+		// Built and fetched out here: inside there is no other network.
+		if err := step.Run("tools", func() (string, error) { return tools.Ensure(ctx) }); err != nil {
+			return err
+		}
+		if _, err := ensurePrograms(ctx, b); err != nil {
+			return err
+		}
+		return enter(ctx, b, "up")
+	}
+	p, err := ensurePrograms(ctx, b)
+	if err != nil {
+		return err
+	}
+	c, err := controlPlane(ctx, b, p)
+	if err != nil {
+		return err
+	}
+	if err := c.Controllers(ctx); err != nil {
+		return err
+	}
+	return parts(ctx, b, c, p)
+}
+
+// enter goes on with a command inside the bed's network, and returns only where
+// that could not be entered.
+func enter(ctx context.Context, b *bed.Bed, args ...string) error {
+	if err := step.Run("network", func() (string, error) { return netns.EnsureOwn(ctx, b) }); err != nil {
+		return err
+	}
+	return netns.Enter(b, args)
+}
+
 func upControlPlane(ctx context.Context, b *bed.Bed) error {
 	p, err := ensurePrograms(ctx, b)
 	if err != nil {
@@ -68,7 +108,7 @@ func upControlPlane(ctx context.Context, b *bed.Bed) error {
 	return err
 }
 
-// controlPlane brings up what both modes have.
+// controlPlane brings up what all modes have that start anything.
 func controlPlane(ctx context.Context, b *bed.Bed, p programs) (*cluster.Cluster, error) {
 	c, err := cluster.New(b, p.cluster)
 	if err != nil {
@@ -91,8 +131,8 @@ func down(ctx context.Context, b *bed.Bed, _ []string) error {
 		fmt.Println("nothing was started in this mode")
 		return nil
 	}
-	if b.Mode == bed.Full && os.Geteuid() != 0 {
-		return errors.New("the full test bed belongs to root: run this as root")
+	if b.Mode.Servers() && os.Geteuid() != 0 {
+		return fmt.Errorf("the %s test bed belongs to root: run this as root", b.Mode)
 	}
 	return step.Run("down", func() (string, error) { return "clean", cluster.Down(ctx, b) })
 }

@@ -1,8 +1,12 @@
 //! Picks the adapter that a Factory's spec names.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 
 use super::{caddy::Caddy, gitea::Gitea, probe::HttpsProbe, rfc2136::Rfc2136};
 use crate::{
@@ -17,14 +21,41 @@ use crate::{
     },
 };
 
+/// Forge clients that are kept; dropped whole when they are many.
+const KEPT: usize = 64;
+
 /// Connects to real servers.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RealServers;
+#[derive(Default)]
+pub struct RealServers {
+    /// One for each repository and token: with what it knows, and its connections.
+    forges: Mutex<HashMap<String, Arc<Gitea>>>,
+}
+
+impl RealServers {
+    fn gitea(&self, spec: &RepositorySpec, token: &SecretString) -> Result<Arc<Gitea>, PortError> {
+        let mut digest = Sha256::new();
+        for part in [spec.url.as_str(), &spec.owner, &spec.name, token.expose_secret()] {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        let key: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut forges = self.forges.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = forges.get(&key) {
+            return Ok(known.clone());
+        }
+        let made = Arc::new(Gitea::new(spec, token)?);
+        if forges.len() >= KEPT {
+            forges.clear();
+        }
+        forges.insert(key, made.clone());
+        Ok(made)
+    }
+}
 
 impl Connect for RealServers {
     fn forge(&self, spec: &RepositorySpec, token: &SecretString) -> Result<Arc<dyn Forge>, PortError> {
         match spec.forge {
-            ForgeKind::Gitea => Ok(Arc::new(Gitea::new(spec, token)?)),
+            ForgeKind::Gitea => Ok(self.gitea(spec, token)?),
         }
     }
 
@@ -46,5 +77,30 @@ impl Connect for RealServers {
 
     fn probe(&self, ca_bundle: Option<&str>) -> Result<Arc<dyn Probe>, PortError> {
         Ok(Arc::new(HttpsProbe::new(ca_bundle)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What one client learned, the next pass has.
+    #[test]
+    fn a_repository_and_a_token_have_one_client() {
+        // Another test may have done so.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let spec = |name: &str| -> RepositorySpec {
+            let spec = serde_json::json!({ "forge": "Gitea", "url": "https://forge.example", "owner": "prim", "name": name, "credentials": { "name": "x" } });
+            serde_json::from_value(spec).expect("a repository")
+        };
+        let servers = RealServers::default();
+        let client = |name: &str, token: &str| servers.gitea(&spec(name), &token.to_owned().into()).expect("a client");
+        let first = client("factory", "a");
+        assert!(Arc::ptr_eq(&first, &client("factory", "a")));
+        assert!(!Arc::ptr_eq(&first, &client("other", "a")) && !Arc::ptr_eq(&first, &client("factory", "b")));
+        for number in 0..2 * KEPT {
+            client(&number.to_string(), "a");
+        }
+        assert!(servers.forges.lock().expect("the clients").len() <= KEPT);
     }
 }

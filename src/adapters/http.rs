@@ -45,6 +45,29 @@ pub fn no_answer(server: &str, error: reqwest::Error) -> PortError {
     PortError::unreachable(server).because(error)
 }
 
+/// Most bytes that are read of one answer.
+pub const MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// An answer's body, if it has at most `limit` bytes.
+pub async fn body(server: &str, mut response: Response, limit: usize) -> Result<Vec<u8>, PortError> {
+    let mut body = Vec::new();
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+    let too_large = || {
+        let what = format!("{server} answered with more than {limit} bytes, and no more are read of one answer: look at what it sends");
+        PortError::new(Class::Invalid, Reason::TooLarge, what)
+    };
+    if announced > limit {
+        return Err(too_large());
+    }
+    while let Some(chunk) = response.chunk().await.map_err(|e| no_answer(server, e))? {
+        if body.len() + chunk.len() > limit {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
 /// Whether an answer came whole and was not the JSON it should be; otherwise it
 /// did not come whole.
 pub fn is_garbage(error: &reqwest::Error) -> bool {
@@ -92,4 +115,30 @@ pub fn common_failure(server: &str, response: &Response) -> Option<PortError> {
             format!("{server} answered {status}: look at its log (tried again by itself)"),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+    use http_body_util::StreamBody;
+    use hyper::body::{Bytes, Frame};
+
+    use super::*;
+
+    fn answer(body: impl Into<reqwest::Body>) -> Response {
+        hyper::Response::new(body.into()).into()
+    }
+
+    #[tokio::test]
+    async fn no_more_of_an_answer_is_read_than_it_may_have() {
+        assert_eq!(body("it", answer("0123456789"), 10).await.unwrap(), b"0123456789");
+        let error = body("it", answer("0123456789x"), 10).await.unwrap_err();
+        assert_eq!((error.class, error.reason), (Class::Invalid, Reason::TooLarge));
+        assert!(error.message.contains("more than 10 bytes"), "{}", error.message);
+
+        // Its length is not announced, and it never ends.
+        let frames = stream::repeat_with(|| Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(b"abcd"))));
+        let error = body("it", answer(reqwest::Body::wrap(StreamBody::new(frames))), 1000).await.unwrap_err();
+        assert_eq!(error.reason, Reason::TooLarge);
+    }
 }

@@ -50,8 +50,9 @@ pub struct AgentPRSpec {
     /// The change by reference, for what is larger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest_ref: Option<ManifestReference>,
-    /// Title of the pull request and of the squashed commit.
-    #[schemars(length(min = 1, max = 200))]
+    /// Title of the pull request and of the squashed commit, one line.
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"^\P{Cc}*\S\P{Cc}*$"))]
+    #[x_kube(validation = Rule::new("!self.matches('(?i)^\\\\s*(\\\\[(wip|draft)\\\\]|(wip|draft):)')").message("title must not begin as a draft's does: forges merge none"))]
     pub title: String,
     /// Description of the pull request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -137,9 +138,12 @@ pub struct AgentPRStatus {
     /// A gate had passed the tree that was merged.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tested: bool,
-    /// The branch is gone again.
+    /// The branch is gone again, or was left.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cleaned: bool,
+    /// The head at which its branch was left, since that is not what was merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<String>,
     /// When it was `Seen`, `Committed`, `Opened`, `Green`, `Merged`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub milestones: Vec<Milestone>,

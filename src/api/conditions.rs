@@ -14,6 +14,9 @@ pub enum ConditionType {
     Reconciling,
     /// Present and `True` only while somebody else must act first.
     Stalled,
+    /// Present and `True` only while something fails that is tried again by itself;
+    /// its time is when that began, and waits grow with its age.
+    Retrying,
     /// Every referenced Secret exists, may be used and has its keys.
     CredentialsReady,
     /// The forge answers, and the token may push branches and merge.
@@ -58,6 +61,7 @@ impl ConditionType {
             Self::Ready => "Ready",
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
+            Self::Retrying => "Retrying",
             Self::CredentialsReady => "CredentialsReady",
             Self::ForgeReady => "ForgeReady",
             Self::BranchProtected => "BranchProtected",
@@ -206,10 +210,17 @@ reasons! {
     Answering,
     /// Nothing gives a value that the document asks for.
     NotProvided,
+    /// The cluster's CRDs are older than the controller.
+    CrdsOutdated,
     /// It is being taken down.
     Deleting,
     /// A promise Flywheel makes to itself was broken; please report it.
     InternalError,
+}
+
+/// The condition of a kind among those of an object.
+pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|c| c.type_ == kind.as_str())
 }
 
 /// Longest condition message in bytes. The API server takes 32,768.

@@ -38,6 +38,7 @@ pub struct FactorySpec {
     pub repository: RepositorySpec,
     /// The zone primitives are named in, and who may write it.
     #[x_kube(validation = Rule::new("self.zone == oldSelf.zone").message("the zone can't change: every primitive's name is in it"))]
+    #[x_kube(validation = Rule::new("!has(oldSelf.ownerId) || (has(self.ownerId) && self.ownerId == oldSelf.ownerId)").message("ownerId can't change once it is set: every primitive's record is marked with it"))]
     pub dns: DnsSpec,
     /// Where primitives run and how they are reached.
     pub deploy: DeploySpec,
@@ -87,6 +88,12 @@ pub struct DnsSpec {
     /// The zone, without a trailing dot. A primitive's name is `<id>.<zone>`.
     #[schemars(length(max = 200), regex(pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$"))]
     pub zone: String,
+    /// Whose records they are, where several installations write into one zone:
+    /// external-dns calls it the owner. Another for each; where absent, the
+    /// Factory's name and a hash of which repository it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub owner_id: Option<String>,
     /// How records are changed.
     #[serde(default)]
     pub provider: DnsProvider,

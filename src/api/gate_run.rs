@@ -150,10 +150,32 @@ pub struct GateRunStatus {
     /// a verdict needed none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
+    /// Where the full report is kept; absent where no Job ran, and until it was
+    /// looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportReference>,
     /// `Ready` (a verdict is there), and `Reconciling` or `Stalled` while true.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// Where a run's full report is kept, or why it is not.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportReference {
+    /// Name of the ConfigMap, in the object's own namespace; it goes with the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_map: Option<String>,
+    /// Key in its `binaryData`: one JSON document, packed by gzip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Bytes of the unpacked document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<i64>,
+    /// Why there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
 }
 
 /// One step's result.

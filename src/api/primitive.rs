@@ -42,7 +42,8 @@ pub struct PrimitiveSpec {
     /// How far the service may go; the Factory's default where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
-    /// Set to hold every further step.
+    /// Set to hold every further step: nothing is proposed, deployed, named or taken
+    /// down, a deletion neither. What runs goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Pause>,
     /// What deleting this object does to the service.
@@ -167,8 +168,8 @@ pub struct PrimitiveStatus {
     /// Name of the AgentPR that proposes it.
     #[serde(rename = "agentPR", default, skip_serializing_if = "Option::is_none")]
     pub agent_pr: Option<String>,
-    /// When what was proposed last was `Proposed`, `Merged`, `Deployed`, `Named`,
-    /// `Serving`, `Tested`.
+    /// When what was proposed last was `Proposed`, `Green`, `Merged`, `Deployed`,
+    /// `Named`, `Serving`, `Tested`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub milestones: Vec<Milestone>,
     /// Everything made for it outside this object.

@@ -4,7 +4,11 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Api, ResourceExt, api::ListParams, core::DeserializeGuard};
+use kube::{
+    Api, ResourceExt,
+    api::{ApiResource, DynamicObject, ListParams},
+    core::DeserializeGuard,
+};
 
 use super::{
     apply::Hands,
@@ -16,17 +20,18 @@ use super::{
 };
 use crate::{
     api::{
+        API_VERSION,
         agent_pr::{AgentPR, AgentPRStatus},
-        conditions::{ConditionType, Reason},
+        conditions::{self, ConditionType, Reason},
         factory::Factory,
         gate_run::GateRun,
         names::{Branch, Sha},
+        primitive::Primitive,
         references::reached,
     },
     decide::{
-        self, Action, Decision, Receipt,
+        self, Action, Decision, Now, ObjectName, Receipt,
         agent_pr::{CHANGE_LABEL, ForgeSeen, GateSeen, Me, Rules, Seen},
-        factory::Now,
     },
     ports::{
         error::{Class, PortError},
@@ -34,6 +39,9 @@ use crate::{
     },
     telemetry::{EditedLabel, Metrics},
 };
+
+/// Merged changes of a primitive whose GateRuns are kept.
+const KEPT: usize = 3;
 
 #[async_trait]
 impl Kind for AgentPR {
@@ -63,6 +71,9 @@ impl Kind for AgentPR {
             change: Err(not_looked()),
             forge: Err(not_looked()),
             gates: Vec::new(),
+            unreadable: Vec::new(),
+            paused: None,
+            surplus: Vec::new(),
             ahead: ahead(self, &others),
             open: others.iter().filter(|o| takes_place(o, self)).count(),
             me,
@@ -90,7 +101,11 @@ impl Kind for AgentPR {
             Ok(connection) => look(self, &seen, &factory, connection, cx).await.map(Box::new),
             Err(error) => Err(PortError::new(error.class, error.reason, error.message.clone())),
         };
-        seen.gates = gates(self, &namespace, cx).await?;
+        (seen.gates, seen.unreadable) = gates(self, &namespace, cx).await?;
+        seen.paused = paused(self, &namespace, cx).await?;
+        if seen.forge.as_ref().is_ok_and(|forge| forge.merged.is_some()) {
+            seen.surplus = surplus(self, &others, &namespace, cx).await?;
+        }
         Ok((seen, hands))
     }
 
@@ -192,7 +207,7 @@ fn ahead(object: &AgentPR, others: &[&AgentPR]) -> Vec<String> {
 /// Neither ended nor waiting for somebody.
 fn is_running(object: &AgentPR) -> bool {
     let ended = object.status.as_ref().is_some_and(|status| {
-        let says = |kind: ConditionType| status.conditions.iter().any(|c| c.type_ == kind.as_str() && c.status == "True");
+        let says = |kind: ConditionType| conditions::find(&status.conditions, kind).is_some_and(|c| c.status == "True");
         status.merge_sha.is_some() || says(ConditionType::Ready) || says(ConditionType::Stalled)
     });
     !ended && object.metadata.deletion_timestamp.is_none()
@@ -215,7 +230,11 @@ async fn look(
     let source = Source::new(factory, connection, cx);
     let base_name = base_branch(factory)?;
     let base = connection.ask(cx, |forge| async move { forge.branch(&base_name).await }).await?.head;
-    let in_base = source.packages(&base).await?.contains_key(&object.spec.primitive);
+    if let Ok(change) = &seen.change {
+        source.expect(&base, change.files.iter().filter_map(|file| file.content.as_deref()));
+    }
+    // What it is, is said when it is proposed.
+    let in_base = seen.previous.number.is_none() && source.packages(&base).await?.contains_key(&object.spec.primitive);
     let mut looked = ForgeSeen { base, in_base, head: None, pull: None, merged: None };
     // Nothing was made before its name stood in the status.
     let Some(branch) = seen.previous.branch.as_ref().and_then(|b| b.parse::<Branch>().ok()) else { return Ok(looked) };
@@ -229,6 +248,11 @@ async fn look(
         looked.head = Some(commit(&source, &head).await?);
     }
     let number = seen.previous.number.and_then(|n| u64::try_from(n).ok());
+    // It is opened after its commit was written down, and opening finds one that is
+    // there all the same.
+    if number.is_none() && seen.previous.made.is_none() {
+        return Ok(looked);
+    }
     let base_name = base_branch(factory)?;
     looked.pull = connection
         .ask(cx, |forge| async move {
@@ -248,19 +272,62 @@ async fn commit(source: &Source<'_>, sha: &Sha) -> Result<crate::ports::forge::C
     source.commit(sha).await?.ok_or_else(|| PortError::new(Class::Conflict, Reason::Conflict, format!("commit {sha} is gone again")))
 }
 
-async fn gates(object: &AgentPR, namespace: &str, cx: &Context) -> Result<Vec<GateSeen>, PortError> {
-    let ours = ListParams::default().labels(&format!("{CHANGE_LABEL}={}", object.uid().unwrap_or_default()));
-    let runs = objects::timely(Api::<GateRun>::namespaced(cx.client.clone(), namespace).list(&ours)).await?;
-    let seen = runs.items.into_iter().filter_map(|run| {
-        let status = run.status.clone().unwrap_or_default();
-        let ready = status.conditions.iter().find(|c| c.type_ == ConditionType::Ready.as_str());
-        Some(GateSeen {
+/// Its runs, and the names of those that can't be read. Whoever else labelled one so
+/// does not own it.
+async fn gates(object: &AgentPR, namespace: &str, cx: &Context) -> Result<(Vec<GateSeen>, Vec<String>), PortError> {
+    let uid = object.uid().unwrap_or_default();
+    let labelled = ListParams::default().labels(&format!("{CHANGE_LABEL}={uid}"));
+    let runs: Api<DeserializeGuard<GateRun>> = Api::namespaced(cx.client.clone(), namespace);
+    let runs = objects::timely(runs.list(&labelled)).await?;
+    let (mut seen, mut unreadable) = (Vec::new(), Vec::new());
+    for run in runs.items.into_iter().filter(|run| run.owner_references().iter().any(|owner| owner.uid == uid)) {
+        let name = run.name_any();
+        let Ok(run) = run.0 else {
+            unreadable.push(name);
+            continue;
+        };
+        let created = run.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |t| t.0);
+        let status = run.status.unwrap_or_default();
+        let ready = conditions::find(&status.conditions, ConditionType::Ready);
+        let message = ready.map_or_else(|| "not looked at yet".to_owned(), |c| c.message.clone());
+        let Some(target) = run.spec.target.agent_pr else { continue };
+        seen.push(GateSeen { name, created, revision: target.revision, verdict: status.verdict, message, results: status.results });
+    }
+    Ok((seen, unreadable))
+}
+
+/// Why its Primitive is paused, where it is. Read without its types: one that can't
+/// be read as a whole may be paused all the same.
+async fn paused(object: &AgentPR, namespace: &str, cx: &Context) -> Result<Option<String>, PortError> {
+    let primitives: Api<DynamicObject> = Api::namespaced_with(cx.client.clone(), namespace, &ApiResource::erase::<Primitive>(&()));
+    let Some(primitive) = objects::find(&primitives, &object.spec.primitive).await? else { return Ok(None) };
+    let spec = &primitive.data["spec"];
+    if spec["factoryRef"]["name"] != object.spec.factory_ref.name || spec["paused"].is_null() {
+        return Ok(None);
+    }
+    Ok(Some(spec["paused"]["reason"].as_str().unwrap_or_default().into()))
+}
+
+/// Runs of merged changes that nobody needs any more: of the primitive's former
+/// changes but for the last ones. No more are looked at than one merge can add, and
+/// some that a former merge may have missed.
+async fn surplus(object: &AgentPR, others: &[&AgentPR], namespace: &str, cx: &Context) -> Result<Vec<ObjectName>, PortError> {
+    let over = |o: &&&AgentPR| o.spec.primitive == object.spec.primitive && o.status.as_ref().is_some_and(|status| status.cleaned);
+    let mut over: Vec<_> = others.iter().filter(over).collect();
+    over.sort_by_key(|o| std::cmp::Reverse(place(o)));
+    let runs: Api<GateRun> = Api::namespaced(cx.client.clone(), namespace);
+    let mut surplus = Vec::new();
+    // This one is the last of those that stay.
+    for former in over.into_iter().skip(KEPT - 1).take(KEPT) {
+        let uid = former.uid().unwrap_or_default();
+        let found = objects::timely(runs.list_metadata(&ListParams::default().labels(&format!("{CHANGE_LABEL}={uid}")))).await?;
+        let own = found.items.into_iter().filter(|run| run.owner_references().iter().any(|owner| owner.uid == uid));
+        surplus.extend(own.map(|run| ObjectName {
+            api_version: API_VERSION,
+            kind: "GateRun",
+            namespace: namespace.into(),
             name: run.name_any(),
-            revision: run.spec.target.agent_pr?.revision,
-            verdict: status.verdict,
-            message: ready.map_or_else(|| "not looked at yet".to_owned(), |c| c.message.clone()),
-            results: status.results,
-        })
-    });
-    Ok(seen.collect())
+        }));
+    }
+    Ok(surplus)
 }

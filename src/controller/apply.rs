@@ -6,14 +6,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{connections::Connection, context::Context, gate_run, objects};
 use crate::{
     api::conditions::Reason,
-    decide::{Action, ObjectName, Receipt},
+    decide::{Action, ObjectName, Receipt, retry},
     ports::{
         dns::{AddressSet, Dns},
         edge::{Edge, RouteSet},
         error::{Class, PortError},
         forge::Forge,
     },
-    telemetry::ActionLabels,
+    telemetry::{ActionLabels, chain},
 };
 use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
@@ -57,11 +57,18 @@ pub async fn all<'a>(actions: &'a [Action], hands: &Hands, cx: &Context) -> (Vec
     for action in actions {
         cx.failpoints.reach(action.name(), "before");
         let result = one(action, hands, cx).await;
-        let label = result.as_ref().map_or_else(|error| error.class.as_str(), |_| "ok");
+        let label = match &result {
+            Ok(Receipt::Refused { class, .. }) => class.as_str(),
+            Ok(_) => "ok",
+            Err(error) => error.class.as_str(),
+        };
         cx.metrics.actions.get_or_create(&ActionLabels { action: action.name(), result: label }).inc();
         match result {
             Ok(receipt) => {
-                tracing::info!(action = action.name(), ?receipt, "done");
+                match &receipt {
+                    Receipt::Refused { message, .. } => tracing::warn!(action = action.name(), message, "refused"),
+                    _ => tracing::info!(action = action.name(), ?receipt, "done"),
+                }
                 done.push((action, receipt));
             }
             Err(error) => return (done, Some(error)),
@@ -80,12 +87,11 @@ async fn one(action: &Action, hands: &Hands, cx: &Context) -> Result<Receipt, Po
         Action::CreateGate(objects) => gate_run::create(objects, &cx.client).await?,
         Action::CommitFiles(new) => return forge(hands)?.commit_files(new).await.map(Receipt::Committed),
         Action::OpenPull(new) => return forge(hands)?.open_pull(new).await.map(Receipt::Opened),
-        Action::AddLabels(number, labels) => forge(hands)?.add_labels(*number, labels).await?,
         Action::UpdateBranch(number, head) => return forge(hands)?.update_branch(*number, head).await.map(Receipt::Updated),
         Action::SetStatus(sha, status) => forge(hands)?.set_status(sha, status).await.map(drop)?,
         Action::Comment { number, marker, body } => forge(hands)?.upsert_comment(*number, marker, body).await.map(drop)?,
         Action::ClosePull(number) => forge(hands)?.close_pull(*number).await.map(drop)?,
-        Action::DeleteBranch(branch, head) => forge(hands)?.delete_branch(branch, head).await.map(drop)?,
+        Action::DeleteBranch(branch, head) => return forge(hands)?.delete_branch(branch, head).await.map(Receipt::Removed),
         Action::Merge(number, request) => return forge(hands)?.merge(*number, request).await.map(Receipt::Merged),
         Action::SetAddress(record) => match hand(hands.dns.as_ref())?.set_address(record).await? {
             AddressSet::Set | AddressSet::Unchanged => {}
@@ -98,6 +104,19 @@ async fn one(action: &Action, hands: &Hands, cx: &Context) -> Result<Receipt, Po
         },
         Action::RemoveRoute(id) => hand(hands.edge.as_ref())?.remove_route(id).await.map(drop)?,
         Action::CreateObject(manifest) => objects::create(manifest, &cx.client).await?,
+        Action::Adopt(manifest) => match objects::create(manifest, &cx.client).await {
+            // Whoever does not answer at all is asked for no other either.
+            Err(PortError { class, reason, message, .. }) if reason != Reason::Unreachable => {
+                return Ok(Receipt::Refused { class, reason, message });
+            }
+            other => other?,
+        },
+        Action::KeepReport(manifest, _) => {
+            if let Err(error) = objects::create(manifest, &cx.client).await {
+                tracing::warn!(error = chain(&error), "a gate's report was not kept");
+                return Ok(Receipt::Unkept(retry::stalls(error.class).then_some(error.message)));
+            }
+        }
         Action::ApplyObject(manifest) => objects::apply(manifest, &cx.client).await?,
         Action::RemoveObject(name) => objects::remove(name, &cx.client).await?,
         Action::PokeFactory => {

@@ -1,13 +1,15 @@
 //! What a factory repository holds at a commit. A commit never changes, so that
 //! what was read once is kept for as long as there is room.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError},
-};
+mod cache;
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use kube::ResourceExt;
 
+pub use cache::CodeCache;
+
+use self::cache::{Item, Kind};
 use super::{
     connections::{self, Connection},
     context::Context,
@@ -27,25 +29,10 @@ use crate::{
 
 /// Directory of all packages.
 const PACKAGES: &str = "packages";
-/// What is kept of each kind; the whole is dropped when it is reached.
-const KEPT: usize = 256;
-
-/// What was read, by repository and id.
-type Kept<T> = Mutex<HashMap<(String, Sha), T>>;
-
-/// What was read.
-#[derive(Default)]
-pub struct CodeCache {
-    commits: Kept<Commit>,
-    roots: Kept<Arc<Vec<Entry>>>,
-    packages: Kept<Arc<Vec<SourceFile>>>,
-    documents: Kept<Arc<str>>,
-}
-
 /// A factory repository.
 pub struct Source<'a> {
     connection: &'a Connection<dyn Forge>,
-    repository: String,
+    repository: Arc<str>,
     cx: &'a Context,
 }
 
@@ -75,31 +62,29 @@ impl<'a> Source<'a> {
         let spec = &factory.spec.repository;
         // By Factory too: what one may read is not what all may.
         let uid = factory.uid().unwrap_or_default();
-        Self { connection, repository: format!("{uid} {} {}/{}", spec.url, spec.owner, spec.name), cx }
+        Self { connection, repository: format!("{uid} {} {}/{}", spec.url, spec.owner, spec.name).into(), cx }
     }
 
     /// A commit; nothing where the repository has none of that id.
     pub async fn commit(&self, sha: &Sha) -> Result<Option<Commit>, PortError> {
-        let key = (self.repository.clone(), sha.clone());
-        if let Some(known) = kept(&self.cx.code.commits, &key) {
+        if let Some(Item::Commit(known)) = self.cx.code.get(Kind::Commit, &self.repository, sha) {
             return Ok(Some(known));
         }
         let commit = self.connection.ask(self.cx, |forge| async move { forge.commit(sha).await }).await?;
         if let Some(commit) = &commit {
-            keep(&self.cx.code.commits, key, commit.clone());
+            self.cx.code.put(&self.repository, sha, Item::Commit(commit.clone()));
         }
         Ok(commit)
     }
 
     /// Everything in a commit, by path from the root.
     pub async fn entries(&self, commit: &Sha) -> Result<Arc<Vec<Entry>>, PortError> {
-        let key = (self.repository.clone(), commit.clone());
-        if let Some(known) = kept(&self.cx.code.roots, &key) {
+        if let Some(Item::Entries(known)) = self.cx.code.get(Kind::Entries, &self.repository, commit) {
             return Ok(known);
         }
         let tree = self.connection.ask(self.cx, |forge| async move { forge.tree(commit, "").await }).await?;
         let entries = Arc::new(tree.map(|tree| tree.entries).unwrap_or_default());
-        keep(&self.cx.code.roots, key, entries.clone());
+        self.cx.code.put(&self.repository, commit, Item::Entries(entries.clone()));
         Ok(entries)
     }
 
@@ -131,24 +116,32 @@ impl<'a> Source<'a> {
         if usize::try_from(entry.size).map_or(true, |size| size > MAX_FILE) {
             return Ok(Err(format!("has {} bytes, and {MAX_FILE} at most are taken", entry.size)));
         }
-        let key = (self.repository.clone(), entry.sha.clone());
-        if let Some(known) = kept(&self.cx.code.documents, &key) {
-            return Ok(Ok(known));
+        Ok(Ok(String::from_utf8_lossy(&self.blob(&entry.sha).await?).into()))
+    }
+
+    /// Keeps contents that are about to be in the repository, beside a commit of it:
+    /// whoever reads them there later has them.
+    pub fn expect<'b>(&self, beside: &Sha, contents: impl IntoIterator<Item = &'b [u8]>) {
+        let Some(forge) = self.connection.client() else { return };
+        for content in contents {
+            if let Some(id) = forge.blob_id(beside, content) {
+                self.cx.code.put(&self.repository, &id, Item::Blob(content.into()));
+            }
         }
-        let content = self.connection.ask(self.cx, |forge| async move { forge.blob(&entry.sha, MAX_FILE).await }).await?;
-        let text: Arc<str> = String::from_utf8_lossy(&content).into();
-        keep(&self.cx.code.documents, key, text.clone());
-        Ok(Ok(text))
+    }
+
+    /// A file's content.
+    async fn blob(&self, id: &Sha) -> Result<Arc<[u8]>, PortError> {
+        if let Some(Item::Blob(known)) = self.cx.code.get(Kind::Blob, &self.repository, id) {
+            return Ok(known);
+        }
+        let content: Arc<[u8]> = self.connection.ask(self.cx, |forge| async move { forge.blob(id, MAX_FILE).await }).await?.into();
+        self.cx.code.put(&self.repository, id, Item::Blob(content.clone()));
+        Ok(content)
     }
 
     /// A package's files, links and submodules among them, each with its mode.
     pub async fn files(&self, package: &Package) -> Result<Arc<Vec<SourceFile>>, PortError> {
-        // Files carry their paths, which a tree does not.
-        let place = package.entries.first().map(|entry| entry.path.split('/').take(2).collect::<Vec<_>>().join("/"));
-        let key = (format!("{} {}", self.repository, place.unwrap_or_default()), package.tree.clone());
-        if let Some(known) = kept(&self.cx.code.packages, &key) {
-            return Ok(known);
-        }
         if package.entries.len() > MAX_FILES {
             let problem = format!("the package has {} files, and {MAX_FILES} at most are taken", package.entries.len());
             return Err(PortError::new(Class::Invalid, Reason::TooLarge, problem));
@@ -167,17 +160,15 @@ impl<'a> Source<'a> {
         let mut files = Vec::new();
         for entry in &package.entries {
             let content = match entry.kind {
-                EntryKind::Submodule => Vec::new(),
-                _ => self.connection.ask(self.cx, |forge| async move { forge.blob(&entry.sha, MAX_FILE).await }).await?,
+                EntryKind::Submodule => Arc::default(),
+                _ => self.blob(&entry.sha).await?,
             };
-            let content = String::from_utf8(content).map_err(|_| {
+            let content = str::from_utf8(&content).map_err(|_| {
                 PortError::new(Class::Invalid, Reason::Invalid, format!("{} is no text (UTF-8): a package has texts alone", entry.path))
             })?;
-            files.push(SourceFile { path: entry.path.clone(), content, mode: entry.kind.mode().into() });
+            files.push(SourceFile { path: entry.path.clone(), content: content.into(), mode: entry.kind.mode().into() });
         }
-        let files = Arc::new(files);
-        keep(&self.cx.code.packages, key, files.clone());
-        Ok(files)
+        Ok(Arc::new(files))
     }
 }
 
@@ -185,16 +176,4 @@ impl<'a> Source<'a> {
 pub fn base_branch(factory: &Factory) -> Result<Branch, PortError> {
     let parsed = factory.spec.repository.base_branch.parse();
     parsed.map_err(|e| connections::of_factory(factory, &PortError::invalid("spec.repository.baseBranch", e)))
-}
-
-fn kept<K: std::hash::Hash + Eq, V: Clone>(map: &Mutex<HashMap<K, V>>, key: &K) -> Option<V> {
-    map.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
-}
-
-fn keep<K: std::hash::Hash + Eq, V>(map: &Mutex<HashMap<K, V>>, key: K, value: V) {
-    let mut map = map.lock().unwrap_or_else(PoisonError::into_inner);
-    if map.len() >= KEPT {
-        map.clear();
-    }
-    map.insert(key, value);
 }

@@ -15,14 +15,14 @@ use kube::{
         reflector::ObjectRef,
     },
 };
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 use super::{code::CodeCache, deliveries::Deliveries, failpoints::Failpoints, leadership::Leadership, limits::Limits, scanner::Gitleaks};
 use crate::{
     adapters::{clock::SystemClock, connect::RealServers},
     api::{FIELD_MANAGER, factory::Factory},
     config::ControllerConfig,
-    decide::factory::Now,
+    decide::Now,
     ports::{Connect, clock::Clock, scan::Scan},
     telemetry::Metrics,
 };
@@ -52,12 +52,25 @@ pub struct Context {
     /// Publishes Events; one for the process, so that repeats are counted up.
     pub recorder: Recorder,
     pokes: mpsc::Sender<ObjectRef<Factory>>,
+    /// Branches that signed deliveries named.
+    branches: broadcast::Sender<Moved>,
     resync: Duration,
     /// Namespace of gate Jobs.
     pub gates_namespace: String,
     /// Namespace of Secrets that are granted to primitives.
     pub keys_namespace: String,
     unfilled: AtomicUsize,
+}
+
+/// A branch that a signed delivery named.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moved {
+    /// The Factory's namespace.
+    pub namespace: String,
+    /// The Factory's name.
+    pub factory: String,
+    /// The branch.
+    pub branch: String,
 }
 
 /// Kinds whose caches must be filled before the process is ready.
@@ -69,11 +82,11 @@ impl Context {
     pub fn new(client: Client, config: &ControllerConfig, pokes: mpsc::Sender<ObjectRef<Factory>>) -> Result<Self, String> {
         Ok(Self {
             gates_namespace: config.gates_namespace.clone(),
-            scanner: Arc::new(Gitleaks(config.gitleaks.clone())),
+            scanner: Arc::new(Gitleaks::new(config.gitleaks.clone())),
             failpoints: Failpoints::parse(&config.failpoint)?,
             leadership: if config.lease_namespace.is_empty() { Leadership::alone() } else { Leadership::none() },
             keys_namespace: config.keys_namespace.clone(),
-            ..Self::with_world(client, Arc::new(RealServers), Arc::new(SystemClock), pokes, config.resync())
+            ..Self::with_world(client, Arc::new(RealServers::default()), Arc::new(SystemClock), pokes, config.resync())
         })
     }
 
@@ -93,11 +106,12 @@ impl Context {
             deliveries: Deliveries::default(),
             limits: Limits::default(),
             code: CodeCache::default(),
-            scanner: Arc::new(Gitleaks("/usr/local/bin/gitleaks".into())),
+            scanner: Arc::new(Gitleaks::new("/usr/local/bin/gitleaks")),
             failpoints: Failpoints::default(),
             leadership: Leadership::alone(),
             metrics: Metrics::default(),
             pokes,
+            branches: broadcast::channel(256).0,
             resync,
             gates_namespace: "flywheel-gates".into(),
             keys_namespace: "flywheel-keys".into(),
@@ -108,7 +122,7 @@ impl Context {
     /// A context for looking once, without a process around it.
     pub fn for_one_look(client: Client) -> Self {
         let (pokes, _) = mpsc::channel(1);
-        Self::with_world(client, Arc::new(RealServers), Arc::new(SystemClock), pokes, Duration::from_secs(600))
+        Self::with_world(client, Arc::new(RealServers::default()), Arc::new(SystemClock), pokes, Duration::from_secs(600))
     }
 
     /// The time of a pass that begins now.
@@ -121,6 +135,17 @@ impl Context {
         if self.pokes.try_send(factory).is_err() {
             tracing::warn!("too many pokes wait; the resync will serve this one");
         }
+    }
+
+    /// Tells whoever listens that a branch moved, or its pull request changed.
+    pub fn moved(&self, moved: Moved) {
+        // Nobody listens while another process leads.
+        let _ = self.branches.send(moved);
+    }
+
+    /// Branches that are told from now on; a lost one costs time alone.
+    pub fn branches(&self) -> broadcast::Receiver<Moved> {
+        self.branches.subscribe()
     }
 
     /// Notes that a kind's cache is filled, once for each kind.

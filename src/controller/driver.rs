@@ -22,7 +22,7 @@ use crate::{
         API_VERSION,
         conditions::{ConditionType, Reason, Statement},
     },
-    decide::{Action, Decision, ObjectName, Receipt, audit, factory::Now, retry},
+    decide::{Action, Decision, Now, ObjectName, Receipt, audit, retry},
     ports::error::{Class, PortError},
     telemetry::{KindLabel, Metrics, PassLabels, chain},
 };
@@ -56,6 +56,9 @@ pub trait Kind:
 
     /// Takes over what came of actions and the next pass could not see.
     fn receive(_status: &mut Self::Status, _done: &[(&Action, Receipt)]) {}
+
+    /// Says what of the actions was refused without failing the pass.
+    fn refused(_seen: &Self::Seen, _now: Now, _decision: &mut Decision<Self::Status>, _done: &[(&Action, Receipt)]) {}
 
     /// Counts what a change of status means.
     fn measure(&self, _before: Option<&Self::Status>, _after: &Self::Status, _metrics: &Metrics) {}
@@ -132,7 +135,7 @@ async fn observed_pass<K: Kind>(object: Arc<DeserializeGuard<K>>, cx: &Context) 
         Ok(observed) => observed,
         Err(error) => {
             let kept = object.status().cloned().unwrap_or_default();
-            let statements = retry::not_ready_because(&error).to_vec();
+            let statements = retry::not_ready_because(&error);
             write(object, kept, &statements, cx, now).await?;
             return Err(error.into());
         }
@@ -145,22 +148,33 @@ async fn observed_pass<K: Kind>(object: Arc<DeserializeGuard<K>>, cx: &Context) 
             PortError::new(Class::Bug, Reason::InternalError, "a decision broke an invariant and was not applied; please report this")
                 .because(violation);
         decision.actions.clear();
-        decision.statements = retry::not_ready_because(&error).to_vec();
+        decision.statements = retry::not_ready_because(&error);
         write(object, decision.status, &decision.statements, cx, now).await?;
         return Err(error.into());
     }
 
     // Apply, in order, up to the first failure; then say what came of it.
     hands.object = Some(own(object));
-    let (done, failed) = apply::all(&decision.actions, &hands, cx).await;
+    let actions = std::mem::take(&mut decision.actions);
+    let (done, failed) = apply::all(&actions, &hands, cx).await;
+    let let_go = done.iter().any(|(action, _)| **action == Action::Release);
     K::receive(&mut decision.status, &done);
+    K::refused(&seen, now, &mut decision, &done);
     if let Some(error) = &failed {
-        decision.statements.retain(|s| !matches!(s.kind, ConditionType::Ready | ConditionType::Reconciling | ConditionType::Stalled));
+        decision.statements.retain(|s| {
+            !matches!(s.kind, ConditionType::Ready | ConditionType::Reconciling | ConditionType::Stalled | ConditionType::Retrying)
+        });
         decision.statements.extend(retry::not_ready_because(error));
     }
 
-    // Status.
+    // Status. Who is let go says what is left behind, whatever it said before.
     write(object, decision.status, &decision.statements, cx, now).await?;
+    if let_go {
+        let said = status::conditions(&decision.statements, &[], object.meta().generation, now.at);
+        if let Some(ready) = status::turned(&[], &said) {
+            announce(object, ready, "Release", cx).await;
+        }
+    }
     match failed {
         Some(error) => Err(error.into()),
         None => Ok(Requeue::requeue(decision.again)),
@@ -179,7 +193,19 @@ fn own<K: Kind>(object: &K) -> apply::Own {
 }
 
 /// Writes the status where it changed, and publishes an Event where `Ready` did.
-async fn write<K: Kind>(object: &K, mut next: K::Status, statements: &[Statement], cx: &Context, now: Now) -> Result<(), PortError> {
+async fn write<K: Kind>(object: &K, next: K::Status, statements: &[Statement], cx: &Context, now: Now) -> Result<(), PortError> {
+    match store(object, next, statements, cx, now).await {
+        // What it had fits older CRDs, and so does what is wrong with them.
+        Err(error) if error.reason == Reason::CrdsOutdated => {
+            let kept = object.status().cloned().unwrap_or_default();
+            store(object, kept, &retry::not_ready_because(&error), cx, now).await?;
+            Err(error)
+        }
+        other => other,
+    }
+}
+
+async fn store<K: Kind>(object: &K, mut next: K::Status, statements: &[Statement], cx: &Context, now: Now) -> Result<(), PortError> {
     let before = object.status();
     let old = before.map(StatusFields::conditions).unwrap_or_default();
     let generation = object.meta().generation;
@@ -191,20 +217,23 @@ async fn write<K: Kind>(object: &K, mut next: K::Status, statements: &[Statement
     object.measure(before, &next, &cx.metrics);
     cx.metrics.status_writes.get_or_create(&KindLabel { kind: K::NAME }).inc();
     if let Some(ready) = status::turned(old, next.conditions()) {
-        announce(object, ready, cx).await;
+        announce(object, ready, "Reconcile", cx).await;
     }
     Ok(())
 }
 
 /// An Event for a change of `Ready`. A failure to publish is no failure of the
 /// pass: the condition says the same.
-async fn announce<K: Kind>(object: &K, ready: &Condition, cx: &Context) {
+///
+/// Events that differ in their note alone are counted up as one, with the first
+/// one's note: what must be read has an action of its own.
+async fn announce<K: Kind>(object: &K, ready: &Condition, action: &'static str, cx: &Context) {
     let event = Event {
         type_: if ready.status == "True" { EventType::Normal } else { EventType::Warning },
         reason: ready.reason.clone(),
         // The API takes 1 kB, which is MESSAGE_LIMIT.
         note: Some(ready.message.clone()),
-        action: "Reconcile".into(),
+        action: action.into(),
         secondary: None,
     };
     let reference = object.object_ref(&());
@@ -231,9 +260,7 @@ async fn unreadable<K: Kind>(invalid: &InvalidObject, cx: &Context) -> PassError
 /// When to try again after a failed pass, by the one table.
 #[expect(clippy::needless_pass_by_value, reason = "the shape that kube's Controller calls")]
 pub fn on_error<K: Kind>(object: Arc<DeserializeGuard<K>>, error: &PassError, cx: Arc<Context>) -> Requeue {
-    let failing_since = object.0.as_ref().ok().and_then(Kind::status).and_then(|s| {
-        s.conditions().iter().find(|c| c.type_ == ConditionType::Ready.as_str() && c.status == "False").map(|c| c.last_transition_time.0)
-    });
+    let failing_since = object.0.as_ref().ok().and_then(Kind::status).and_then(|s| retry::failing_since(s.conditions()));
     let wait: Duration = retry::delay(error.class(), failing_since, cx.now().at);
     let severity = retry::severity(error.class());
     let (kind, name, class, error) = (K::NAME, object.name_any(), error.class().as_str(), chain(error));

@@ -21,8 +21,8 @@ use crate::{
         names::Branch,
     },
     decide::{
-        self, Decision, ObjectName,
-        factory::{ForgeSeen, Now, Part, Seen},
+        self, Action, Decision, Now, ObjectName, Receipt,
+        factory::{ForgeSeen, Part, Seen},
     },
     ports::{
         dns::Dns,
@@ -86,6 +86,10 @@ impl Kind for Factory {
 
     fn decide(seen: &Seen, now: Now) -> Decision<FactoryStatus> {
         decide::factory::decide(seen, now)
+    }
+
+    fn refused(seen: &Seen, now: Now, decision: &mut Decision<FactoryStatus>, done: &[(&Action, Receipt)]) {
+        decide::factory::refused(seen, now, decision, done);
     }
 
     fn status(&self) -> Option<&FactoryStatus> {

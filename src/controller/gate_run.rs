@@ -1,8 +1,9 @@
 //! Observes a GateRun: what it tests, its place among others, and how its Job is
 //! doing. What that comes to is `decide/gate_run.rs`; what runs inside the Job is
-//! `gate`. Read `gate_run/subject.rs` next, then `gate_run/job.rs`.
+//! `gate`. Read `gate_run/subject.rs` next, then `gate_run/job.rs` and `report.rs`.
 
 mod job;
+mod report;
 mod subject;
 
 use async_trait::async_trait;
@@ -18,9 +19,8 @@ use super::{
 use crate::{
     api::gate_run::{GateRun, GateRunStatus},
     decide::{
-        self, Action, Decision, Receipt,
-        factory::Now,
-        gate_run::{Queue, Run, Seen, Subject},
+        self, Action, Decision, Now, Receipt,
+        gate_run::{Log, Owner, Queue, Run, Seen, Subject},
     },
     ports::error::PortError,
     telemetry::{GateLabels, Metrics},
@@ -40,13 +40,17 @@ impl Kind for GateRun {
     async fn observe(&self, cx: &Context, _: Now) -> Result<(Seen, Hands), PortError> {
         let previous = self.status.clone().unwrap_or_default();
         let job = job_name(self);
-        let mut seen = Seen { previous, job, subject: Ok(Subject::NotLooked), queue: Queue::default(), run: Run::Absent };
+        let own = Owner { namespace: self.namespace().unwrap_or_default(), name: self.name_any(), uid: self.uid().unwrap_or_default() };
+        let (subject, queue) = (Ok(Subject::NotLooked), Queue::default());
+        let mut seen = Seen { previous, job, subject, queue, run: Run::Absent, own, log: Log::NotLooked };
         if seen.previous.verdict.is_none() {
             seen.run = job::observe(&seen.job, cx).await?;
             // Whose Job is written down has its inputs.
             if seen.previous.job.is_none() {
                 (seen.subject, seen.queue) = subject::look(self, &seen.job, cx).await;
             }
+        } else if seen.previous.job.is_some() && seen.previous.report.is_none() {
+            seen.log = report::look(&seen.own, &seen.job, cx).await;
         }
         Ok((seen, Hands::default()))
     }

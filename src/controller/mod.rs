@@ -69,11 +69,15 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
 
     let namespace = config.namespace.as_str();
     let factories = watch::run::<Factory>(cx.clone(), namespace, ReceiverStream::new(poked), shutdown.clone());
-    let gate_runs = watch::run::<GateRun>(cx.clone(), namespace, triggers::gate_jobs(&client, &config.gates_namespace), shutdown.clone());
+    let gate_moved =
+        stream_select!(triggers::gate_jobs(&client, &config.gates_namespace).boxed(), triggers::turn_moved(&client, namespace).boxed(),);
+    let gate_runs = watch::run::<GateRun>(cx.clone(), namespace, gate_moved, shutdown.clone());
     let change_moved = stream_select!(
         triggers::owners::<GateRun, AgentPR>(&client, namespace).boxed(),
         triggers::factories_moved::<AgentPR>(&client, namespace).boxed(),
         triggers::queue_moved(&client, namespace).boxed(),
+        triggers::unpaused(&client, namespace).boxed(),
+        triggers::delivered(&cx, namespace).boxed(),
     );
     let changes = watch::run::<AgentPR>(cx.clone(), namespace, change_moved, shutdown.clone());
     let primitive_moved = stream_select!(

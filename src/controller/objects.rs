@@ -2,7 +2,7 @@
 //! changing and removing those that a decision names.
 
 use kube::{
-    Api, Client,
+    Api, Client, ResourceExt,
     api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams},
 };
 use serde::de::DeserializeOwned;
@@ -36,13 +36,27 @@ where
     timely(api.get_opt(name)).await
 }
 
-/// Makes an object; one of that name that is there is left alone.
+/// Makes an object; one of that name that is there is left alone. Where it has an
+/// owner, one of another owner is an error: it is not the object that is meant.
 pub async fn create(Manifest(body): &Manifest, client: &Client) -> Result<(), PortError> {
     let (api, object) = typed(body, client)?;
     match timely(async { Ok(api.create(&PostParams::default(), &object).await) }).await? {
-        Err(kube::Error::Api(answer)) if answer.is_already_exists() => Ok(()),
-        other => other.map(drop).map_err(api_error),
+        Err(kube::Error::Api(answer)) if answer.is_already_exists() => {}
+        other => return other.map(drop).map_err(api_error),
     }
+    let Some(owner) = object.owner_references().first() else { return Ok(()) };
+    let there = match find(&api, &object.name_any()).await? {
+        Some(there) if !there.owner_references().iter().any(|o| o.uid == owner.uid) => there,
+        // Ours, or gone again: the next look tells.
+        _ => return Ok(()),
+    };
+    let (kind, name) = (there.types.map(|t| t.kind).unwrap_or_default(), object.name_any());
+    if there.metadata.deletion_timestamp.is_some() {
+        let what = format!("{kind} {name} is another's that is being removed");
+        return Err(PortError::new(Class::Conflict, Reason::Conflict, what));
+    }
+    let what = format!("{kind} {name} is there already and is not {} {}'s: remove it (looked for again by itself)", owner.kind, owner.name);
+    Err(PortError::new(Class::Waiting, Reason::Taken, what))
 }
 
 /// Makes an object as it is here; fields that others set stay.

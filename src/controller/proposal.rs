@@ -22,20 +22,44 @@ use crate::{
     prim,
 };
 
+/// What a draft's title begins with, in lower case.
+const DRAFTS: [&str; 4] = ["wip:", "[wip]", "draft:", "[draft]"];
 /// Most bytes of the files that an AgentPR holds itself.
 const MAX_INLINE: usize = 200 * 1024;
 
 /// The files of a change.
 pub async fn read(object: &AgentPR, namespace: &str, cx: &Context) -> Result<Change, PortError> {
+    titled(&object.spec.title)?;
     let (path, files) = files(object, namespace, cx).await?;
     admit(path, &object.spec.primitive, &files)?;
-    let texts: Vec<_> = files.iter().filter_map(|f| Some((f.path.as_str(), f.content.as_deref()?))).collect();
+    // What people read of it is as public as its files.
+    let words = [("spec.title", Some(object.spec.title.as_str())), ("spec.body", object.spec.body.as_deref())];
+    let words = words.into_iter().filter_map(|(field, text)| Some((field, text?)));
+    let texts: Vec<_> = words.chain(files.iter().filter_map(|f| Some((f.path.as_str(), f.content.as_deref()?)))).collect();
     if let Some(found) = cx.scanner.scan(&texts).await? {
-        return Err(PortError::new(Class::Invalid, Reason::SecretInFile, format!("{path}: {found}")));
+        let path = if found.starts_with("spec.") { String::new() } else { format!("{path}: ") };
+        return Err(PortError::new(Class::Invalid, Reason::SecretInFile, format!("{path}{found}")));
     }
     let changes =
         files.iter().map(|f| forge::Change { path: f.path.clone(), content: f.content.clone().map(String::into_bytes) }).collect();
     Ok(Change { hash: hash(&files), files: changes })
+}
+
+/// Whether a pull request may be called so. The schema says the same; an older one
+/// does not.
+fn titled(title: &str) -> Result<(), PortError> {
+    let wrong = |what: &str| Err(PortError::invalid("spec.title", what));
+    if title.trim().is_empty() {
+        return wrong("is empty");
+    }
+    if title.chars().any(char::is_control) {
+        return wrong("must be one line without control characters: what follows would be the commit's own words");
+    }
+    let begin = title.trim_start().to_lowercase();
+    match DRAFTS.iter().find(|draft| begin.starts_with(**draft)) {
+        Some(draft) => wrong(&format!("begins with {draft:?}, by which forges know a draft, and they merge none: leave it out")),
+        None => Ok(()),
+    }
 }
 
 async fn files(object: &AgentPR, namespace: &str, cx: &Context) -> Result<(&'static str, Vec<File>), PortError> {

@@ -29,6 +29,9 @@ use crate::{
 /// longer; one object's pass must not hang that long.
 pub const API_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How the API server says, as an error of its own, that a field is in no schema.
+const NOT_IN_SCHEMA: &str = "field not declared in schema";
+
 /// Statements as conditions, sorted by type, with the times of `old` kept where
 /// the status is the same.
 pub fn conditions(statements: &[Statement], old: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
@@ -120,10 +123,21 @@ pub fn api_error(error: kube::Error) -> PortError {
         kube::Error::Api(answer) if answer.is_forbidden() => {
             PortError::new(Class::Denied, Reason::PermissionMissing, format!("the API server refused the controller: {}", answer.message))
         }
+        kube::Error::Api(answer) if answer.message.contains(NOT_IN_SCHEMA) => PortError::new(
+            Class::Denied,
+            Reason::CrdsOutdated,
+            "the cluster's CRDs are older than the controller, and lack what it has to say: kubectl apply --server-side -f crds/ of the controller's release",
+        ),
         kube::Error::Api(answer) if answer.is_invalid() => PortError::new(
             Class::Bug,
             Reason::InternalError,
             format!("the API server refused what the controller wrote: {}", answer.message),
+        ),
+        // An answer, if a broken one: its own, or that of an admission webhook.
+        kube::Error::Api(answer) if answer.code >= 400 => PortError::new(
+            Class::Transient,
+            Reason::ServerError,
+            format!("the API server answered {} {}: see its log, and the controller's (tried again by itself)", answer.code, answer.reason),
         ),
         _ => PortError::unreachable("the API server"),
     }

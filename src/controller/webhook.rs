@@ -1,6 +1,6 @@
-//! Takes the forge's deliveries: signature first, then a poke. A delivery's
-//! content is not looked at; the pass it starts asks the forge itself, so that a
-//! lost or forged one costs time only.
+//! Takes the forge's deliveries: signature first, then a poke. Of a delivery's
+//! content only the branch is looked at that it is about; the pass it starts asks
+//! the forge itself, so that a lost or forged one costs time only.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,10 +12,11 @@ use axum::{
     routing::post,
 };
 use kube::runtime::reflector::ObjectRef;
+use serde::Deserialize;
 use tokio::net::TcpListener;
 
 use super::{
-    context::Context,
+    context::{Context, Moved},
     deliveries::{self, Sent, Verdict},
     server,
 };
@@ -72,6 +73,53 @@ async fn deliver(
     cx.metrics.deliveries.get_or_create(&DeliveryLabel { result: label }).inc();
     if verdict == Verdict::Accepted {
         cx.poke(ObjectRef::new(&factory).within(&namespace));
+        if let Some(branch) = branch(&body) {
+            cx.moved(Moved { namespace, factory, branch });
+        }
     }
     status
+}
+
+/// The branch that was pushed to, or that a pull request comes from.
+fn branch(body: &[u8]) -> Option<String> {
+    let delivery: Delivery = serde_json::from_slice(body).ok()?;
+    let pushed = delivery.pushed.as_deref().and_then(|name| name.strip_prefix("refs/heads/")).map(String::from);
+    pushed.or_else(|| Some(delivery.pull_request?.head.branch))
+}
+
+#[derive(Deserialize)]
+struct Delivery {
+    #[serde(rename = "ref")]
+    pushed: Option<String>,
+    pull_request: Option<PullRequest>,
+}
+
+#[derive(Deserialize)]
+struct PullRequest {
+    head: Head,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    #[serde(rename = "ref")]
+    branch: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delivery_names_the_branch_it_is_about() {
+        for (body, expected) in [
+            (r#"{"ref":"refs/heads/agent/notes-1","before":"0"}"#, Some("agent/notes-1")),
+            (r#"{"action":"labeled","pull_request":{"number":3,"head":{"ref":"agent/notes-1","sha":"0"}}}"#, Some("agent/notes-1")),
+            (r#"{"ref":"refs/tags/v1"}"#, None),
+            (r#"{"action":"created"}"#, None),
+            (r#"{"ref":7}"#, None),
+            ("", None),
+        ] {
+            assert_eq!(branch(body.as_bytes()).as_deref(), expected, "{body}");
+        }
+    }
 }

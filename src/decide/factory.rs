@@ -10,10 +10,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{Action, Decision, ObjectName, retry};
+use super::{Action, Decision, ObjectName, Receipt, retry, waits::HELD};
 use crate::{
     api::{
-        conditions::{ConditionType, Reason, Statement, Truth},
+        conditions::{self, ConditionType, Reason, Statement, Truth},
         factory::{FactorySpec, FactoryStatus},
     },
     ports::{
@@ -22,6 +22,7 @@ use crate::{
     },
 };
 
+use super::Now;
 pub use packages::{AT_ONCE, PackagesSeen};
 pub use webhook::DELIVERY_GRACE;
 
@@ -86,39 +87,41 @@ pub struct WebhookSeen {
     pub silent_move: Option<Timestamp>,
 }
 
-/// The time, and how often to look when all is well.
-#[derive(Clone, Copy, Debug)]
-pub struct Now {
-    /// The time.
-    pub at: Timestamp,
-    /// Time between two looks when nothing happens.
-    pub resync: Duration,
-}
-
 /// Decides.
 pub fn decide(seen: &Seen, now: Now) -> Decision<FactoryStatus> {
-    let required = [credentials(seen), forge(seen), protection(seen), dns(seen), edge(seen)];
+    let required = required(seen);
     let (webhook, webhook_again) = webhook::judge(seen, now);
     let packages = packages::judge(seen);
 
     let mut statements = summary(&required);
-    let failing_since = previous(seen, ConditionType::Ready).filter(|c| c.status == "False").map(|c| c.last_transition_time.0);
-    let again = required
-        .iter()
-        .filter_map(|finding| finding.class)
-        // Of several Secrets the finding has the worst class alone.
-        .chain(seen.credentials.iter().map(|error| error.class))
-        .chain(packages.class)
-        .map(|class| retry::delay(class, failing_since, now.at))
-        .chain(webhook_again)
-        .chain(packages.again)
-        .fold(now.resync, Duration::min);
+    let again = pace(seen, now, &required, packages.class, [webhook_again, packages.again]);
     statements.extend(required.into_iter().map(|finding| finding.statement));
     statements.extend([webhook, packages.statement]);
 
     let status = FactoryStatus { retained: packages.retained, packages: packages.count, ..status(seen) };
     let actions = actions(seen).into_iter().chain(packages.actions).collect();
     Decision { actions, status, statements, again }
+}
+
+/// Says of which packages the API server refused the Primitive. Where it took none
+/// of them, another look in a moment would come to the same.
+pub fn refused(seen: &Seen, now: Now, decision: &mut Decision<FactoryStatus>, done: &[(&Action, Receipt)]) {
+    if packages::refused(&mut decision.statements, done) {
+        decision.again = pace(seen, now, &required(seen), None, [webhook::judge(seen, now).1, Some(HELD)]);
+    }
+}
+
+fn required(seen: &Seen) -> [Finding; 5] {
+    [credentials(seen), forge(seen), protection(seen), dns(seen), edge(seen)]
+}
+
+/// When to look again: as soon as the first of all asks for it.
+fn pace(seen: &Seen, now: Now, required: &[Finding], more: Option<Class>, others: [Option<Duration>; 2]) -> Duration {
+    let failing_since = previous(seen, ConditionType::Ready).filter(|c| c.status == "False").map(|c| c.last_transition_time.0);
+    // Of several Secrets the finding has the worst class alone.
+    let classes = required.iter().filter_map(|finding| finding.class).chain(seen.credentials.iter().map(|error| error.class)).chain(more);
+    let failures = classes.map(|class| retry::delay(class, failing_since, now.at));
+    failures.chain(others.into_iter().flatten()).fold(now.resync, Duration::min)
 }
 
 /// One part's statement, and the class of what is wrong with it.
@@ -291,5 +294,5 @@ fn repository_name(seen: &Seen) -> String {
 }
 
 fn previous(seen: &Seen, kind: ConditionType) -> Option<&Condition> {
-    seen.previous.conditions.iter().find(|c| c.type_ == kind.as_str())
+    conditions::find(&seen.previous.conditions, kind)
 }

@@ -3,14 +3,19 @@
 
 mod change;
 mod queue;
+mod report;
 
 use std::time::Duration;
 
-pub use self::{change::judge, queue::Queue};
-use super::{Action, Decision, GateObjects, Receipt, factory::Now, retry};
+pub use self::{
+    change::judge,
+    queue::{Queue, held, is_queued},
+    report::{KEY as REPORT_KEY, Log, Owner, name as report_name},
+};
+use super::{Action, Decision, GateObjects, Now, Receipt, retry};
 use crate::{
     api::{
-        conditions::{ConditionType, Reason, Statement, Truth},
+        conditions::{self, ConditionType, Reason, Statement, Truth},
         gate_run::{GateRunStatus, StepResult, Verdict},
     },
     ports::error::PortError,
@@ -18,8 +23,8 @@ use crate::{
 
 /// How often a Job is looked at that nothing is heard of; its changes poke.
 const POLL: Duration = Duration::from_secs(30);
-/// How often a run asks whether it is its turn: nothing tells it.
-const TURN: Duration = Duration::from_secs(2);
+/// How often a run asks whether it is its turn, if nothing tells it before.
+const TURN: Duration = Duration::from_secs(30);
 /// Until a Job that was found is looked at once more.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -36,6 +41,10 @@ pub struct Seen {
     pub queue: Queue,
     /// The Job.
     pub run: Run,
+    /// The run itself, as the owner of its report.
+    pub own: Owner,
+    /// Its full report.
+    pub log: Log,
 }
 
 /// What a run is about.
@@ -99,7 +108,7 @@ pub fn decide(seen: &Seen, now: Now) -> Decision<GateRunStatus> {
         (Run::Going(doing), ..) => going(seen, doing),
         // It was made and is gone: whoever removed it took the evidence along.
         (Run::Absent, _, Some(job)) => over(Outcome::broken("the Job was removed before it came to a verdict"), Some(job.clone()), now),
-        (Run::Absent, subject, None) => begin(subject, seen.queue, now),
+        (Run::Absent, subject, None) => begin(seen, subject, now),
     }
 }
 
@@ -110,26 +119,28 @@ pub fn receive(status: &mut GateRunStatus, done: &[(&Action, Receipt)]) {
             status.job.clone_from(&objects.job.metadata.name);
         }
     }
+    report::receive(status, done);
 }
 
 /// The verdict stands, and so does what was said of it.
 fn said_before(seen: &Seen, now: Now) -> Decision<GateRunStatus> {
     let verdict = seen.previous.verdict.unwrap_or(Verdict::Error);
-    let message = seen.previous.conditions.iter().find(|c| c.type_ == ConditionType::Ready.as_str()).map(|c| c.message.clone());
+    let message = conditions::find(&seen.previous.conditions, ConditionType::Ready).map(|c| c.message.clone());
     let status = GateRunStatus { conditions: Vec::new(), observed_generation: None, ..seen.previous.clone() };
-    Decision { actions: Vec::new(), status, statements: statements(verdict, &message.unwrap_or_default()), again: now.resync }
+    let statements = statements(verdict, &message.unwrap_or_default());
+    report::keep(seen, Decision { actions: Vec::new(), status, statements, again: now.resync })
 }
 
-fn begin(subject: &Result<Subject, PortError>, queue: Queue, now: Now) -> Decision<GateRunStatus> {
+fn begin(seen: &Seen, subject: &Result<Subject, PortError>, now: Now) -> Decision<GateRunStatus> {
     match subject {
         Ok(Subject::Told(outcome)) => over(outcome.clone(), None, now),
-        Ok(Subject::Job(objects)) if !queue.waits() => doing(vec![Action::CreateGate(objects.clone())], "the Job is being made", POLL),
+        Ok(Subject::Job(objects)) if !seen.queue.waits() => doing(vec![Action::CreateGate(objects.clone())], "the Job is being made", POLL),
         Ok(Subject::Job(_) | Subject::NotLooked) => {
-            Decision { statements: retry::not_ready(false, Reason::Queued, &queue.to_string()).into(), ..doing(Vec::new(), "", TURN) }
+            Decision { statements: retry::not_ready(false, Reason::Queued, &seen.queue.to_string()).into(), ..doing(Vec::new(), "", TURN) }
         }
         Err(error) => Decision {
-            statements: retry::not_ready_because(error).into(),
-            ..doing(Vec::new(), "", retry::delay(error.class, None, now.at))
+            statements: retry::not_ready_because(error),
+            ..doing(Vec::new(), "", retry::delay(error.class, retry::failing_since(&seen.previous.conditions), now.at))
         },
     }
 }
@@ -152,8 +163,10 @@ fn doing(actions: Vec<Action>, what: &str, again: Duration) -> Decision<GateRunS
 
 fn over(outcome: Outcome, job: Option<String>, now: Now) -> Decision<GateRunStatus> {
     let statements = statements(outcome.verdict, &outcome.message);
+    // The verdict first; then the report is fetched, whose Job does not stay.
+    let again = if job.is_some() { SOON } else { now.resync };
     let status = GateRunStatus { verdict: Some(outcome.verdict), results: outcome.results, job, ..GateRunStatus::default() };
-    Decision { actions: Vec::new(), status, statements, again: now.resync }
+    Decision { actions: Vec::new(), status, statements, again }
 }
 
 /// A run that did not pass is Stalled: nothing more happens to it by itself, and
@@ -192,7 +205,16 @@ mod tests {
 
     fn seen(run: Run) -> Seen {
         let previous = GateRunStatus::default();
-        Seen { previous, job: "gate-x".into(), subject: Ok(Subject::Job(objects())), queue: Queue { before: 0, limit: 1 }, run }
+        let subject = Ok(Subject::Job(objects()));
+        Seen {
+            previous,
+            job: "gate-x".into(),
+            subject,
+            queue: Queue { before: 0, limit: 1 },
+            run,
+            own: Owner::default(),
+            log: Log::NotLooked,
+        }
     }
 
     fn begun(run: Run) -> Seen {
@@ -252,7 +274,7 @@ mod tests {
             let decision = decide(&waiting, NOW);
             assert_eq!(!decision.actions.is_empty(), starts, "{before} of {limit}");
             if !starts {
-                assert_eq!((ready(&decision), decision.again), ((Truth::False, Reason::Queued), Duration::from_secs(2)));
+                assert_eq!((ready(&decision), decision.again), ((Truth::False, Reason::Queued), TURN));
                 assert!(decision.statements[0].message.starts_with("behind 2 others"), "{}", decision.statements[0].message);
             }
         }

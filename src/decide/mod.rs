@@ -9,22 +9,35 @@ pub mod factory;
 pub mod gate_run;
 pub mod primitive;
 pub mod retry;
+mod waits;
 
 use std::{fmt, time::Duration};
 
+use jiff::Timestamp;
 use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
 
 use crate::{
     api::{
-        conditions::Statement,
+        conditions::{Reason, Statement},
+        gate_run::ReportReference,
         names::{Branch, Fqdn, PrimitiveId, Sha},
     },
     ports::{
         dns::{AddressRecord, Owner},
         edge::Route,
-        forge::{CommitStatus, Committed, Label, MergeOutcome, MergeRequest, NewCommit, NewPull, Opened, Updated},
+        error::Class,
+        forge::{CommitStatus, Committed, Label, MergeOutcome, MergeRequest, NewCommit, NewPull, Opened, Removed, Updated},
     },
 };
+
+/// The time, and how often to look when all is well.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// The time.
+    pub at: Timestamp,
+    /// Time between two looks when nothing happens.
+    pub resync: Duration,
+}
 
 /// What a pass comes to.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,8 +65,6 @@ pub enum Action {
     CommitFiles(Box<NewCommit>),
     /// Opens a pull request.
     OpenPull(Box<NewPull>),
-    /// Adds labels to a pull request.
-    AddLabels(u64, Vec<String>),
     /// Merges the base into a pull request's branch, if that is at this commit.
     UpdateBranch(u64, Sha),
     /// Says something about a commit.
@@ -83,9 +94,14 @@ pub enum Action {
     RemoveRoute(String),
     /// Makes a Kubernetes object; one of that name that is there is left alone.
     CreateObject(Manifest),
+    /// Makes a package's Primitive. One that the API server refuses is told, and
+    /// holds up no other.
+    Adopt(Manifest),
+    /// Keeps a gate's report in a ConfigMap. Its failure is no failure of the pass.
+    KeepReport(Manifest, ReportReference),
     /// Makes a Kubernetes object as it is here (server-side apply).
     ApplyObject(Manifest),
-    /// Removes a Kubernetes object.
+    /// Removes a Kubernetes object. Of a claim, irreversible.
     RemoveObject(ObjectName),
     /// Has the Factory looked at: its repository changed.
     PokeFactory,
@@ -146,6 +162,19 @@ pub enum Receipt {
     Updated(Updated),
     /// Of [`Action::Merge`].
     Merged(MergeOutcome),
+    /// Of [`Action::Adopt`], where the API server did not take it.
+    Refused {
+        /// Who must act.
+        class: Class,
+        /// Why, as a condition's reason.
+        reason: Reason,
+        /// Why, in words.
+        message: String,
+    },
+    /// Of [`Action::DeleteBranch`].
+    Removed(Removed),
+    /// Of [`Action::KeepReport`] where it failed; why, where another try is in vain.
+    Unkept(Option<String>),
     /// Of all others: it was done.
     Done,
 }
@@ -164,11 +193,12 @@ impl Action {
     pub fn irreversible(&self) -> bool {
         match self {
             Self::Merge(..) | Self::Release => true,
+            // It holds somebody's data.
+            Self::RemoveObject(object) => object.kind == "PersistentVolumeClaim",
             Self::CreateLabel(_)
             | Self::CreateGate(_)
             | Self::CommitFiles(_)
             | Self::OpenPull(_)
-            | Self::AddLabels(..)
             | Self::UpdateBranch(..)
             | Self::SetStatus(..)
             | Self::Comment { .. }
@@ -179,39 +209,56 @@ impl Action {
             | Self::SetRoute(_)
             | Self::RemoveRoute(_)
             | Self::CreateObject(_)
+            | Self::Adopt(_)
+            | Self::KeepReport(..)
             | Self::ApplyObject(_)
-            | Self::RemoveObject(_)
             | Self::PokeFactory
             | Self::DropRetained { .. }
             | Self::Retain { .. } => false,
         }
     }
+}
 
-    /// A bounded name for logs, metrics and failpoints.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::CreateLabel(_) => "create_label",
-            Self::CreateGate(_) => "create_gate",
-            Self::CommitFiles(_) => "commit_files",
-            Self::OpenPull(_) => "open_pull",
-            Self::AddLabels(..) => "add_labels",
-            Self::UpdateBranch(..) => "update_branch",
-            Self::SetStatus(..) => "set_status",
-            Self::Comment { .. } => "comment",
-            Self::ClosePull(_) => "close_pull",
-            Self::DeleteBranch(..) => "delete_branch",
-            Self::Merge(..) => "merge",
-            Self::SetAddress(_) => "set_address",
-            Self::RemoveName(..) => "remove_name",
-            Self::SetRoute(_) => "set_route",
-            Self::RemoveRoute(_) => "remove_route",
-            Self::CreateObject(_) => "create_object",
-            Self::ApplyObject(_) => "apply_object",
-            Self::RemoveObject(_) => "remove_object",
-            Self::PokeFactory => "poke_factory",
-            Self::DropRetained { .. } => "drop_retained",
-            Self::Retain { .. } => "retain",
-            Self::Release => "release",
+/// Names of all actions. An action without one does not compile, so that the list
+/// has every one that there is.
+macro_rules! names {
+    ($($action:pat => $name:literal,)*) => {
+        impl Action {
+            /// Every name that an action has.
+            pub const NAMES: &[&str] = &[$($name),*];
+
+            /// A bounded name for logs, metrics and failpoints.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $($action => $name,)*
+                }
+            }
         }
-    }
+    };
+}
+
+names! {
+    Action::CreateLabel(_) => "create_label",
+    Action::CreateGate(_) => "create_gate",
+    Action::CommitFiles(_) => "commit_files",
+    Action::OpenPull(_) => "open_pull",
+    Action::UpdateBranch(..) => "update_branch",
+    Action::SetStatus(..) => "set_status",
+    Action::Comment { .. } => "comment",
+    Action::ClosePull(_) => "close_pull",
+    Action::DeleteBranch(..) => "delete_branch",
+    Action::Merge(..) => "merge",
+    Action::SetAddress(_) => "set_address",
+    Action::RemoveName(..) => "remove_name",
+    Action::SetRoute(_) => "set_route",
+    Action::RemoveRoute(_) => "remove_route",
+    Action::CreateObject(_) => "create_object",
+    Action::KeepReport(..) => "keep_report",
+    Action::Adopt(_) => "adopt",
+    Action::ApplyObject(_) => "apply_object",
+    Action::RemoveObject(_) => "remove_object",
+    Action::PokeFactory => "poke_factory",
+    Action::DropRetained { .. } => "drop_retained",
+    Action::Retain { .. } => "retain",
+    Action::Release => "release",
 }

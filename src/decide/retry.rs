@@ -4,14 +4,18 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{
-    api::conditions::{ConditionType, Reason, Statement, Truth},
+    api::conditions::{self, ConditionType, Reason, Statement, Truth},
+    decide::waits,
     ports::error::{Class, PortError},
 };
 
 /// First and longest wait after a transient failure.
 pub const BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+/// First and longest wait after somebody else moved first.
+pub const OVERTAKEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Wait where somebody must act first: their change usually wakes us earlier.
 pub const SLOW: Duration = Duration::from_secs(300);
 
@@ -26,20 +30,25 @@ pub enum Severity {
     Serious,
 }
 
-/// When to try again after a failure of `class`, if the object has not been
-/// ready since `failing_since`. Waits grow with the age of the failure, so that
-/// they survive a restart without a counter.
+/// When to try again after a failure of `class` that has lasted since
+/// `failing_since`. Waits grow with the age of the failure, so that they survive a
+/// restart without a counter.
 pub fn delay(class: Class, failing_since: Option<Timestamp>, now: Timestamp) -> Duration {
+    let half = Duration::from_secs(waits::age(failing_since, now).as_secs() / 2);
     match class {
-        Class::Transient => {
-            let age = failing_since.map_or(0, |since| now.duration_since(since).as_secs().max(0));
-            Duration::from_secs(age.unsigned_abs() / 2).clamp(BACKOFF.0, BACKOFF.1)
-        }
+        Class::Transient => half.clamp(BACKOFF.0, BACKOFF.1),
         Class::RateLimited(wait) => wait.max(Duration::from_secs(1)),
-        Class::Conflict => Duration::from_secs(1),
+        Class::Conflict => half.clamp(OVERTAKEN.0, OVERTAKEN.1),
         Class::Waiting => BACKOFF.0 * 6,
         Class::Invalid | Class::Denied | Class::Bug => SLOW,
     }
+}
+
+/// When the failure began that an object's conditions tell of: an object may have
+/// been on its way, and so not `Ready`, for long before that.
+pub fn failing_since(conditions: &[Condition]) -> Option<Timestamp> {
+    let retrying = conditions::find(conditions, ConditionType::Retrying).filter(|c| c.status == Truth::True.as_str());
+    retrying.map(|c| c.last_transition_time.0)
 }
 
 /// Whether somebody must act before it can get better.
@@ -66,9 +75,13 @@ pub fn not_ready(stalled: bool, reason: Reason, message: &str) -> [Statement; 2]
     [Statement::new(ConditionType::Ready, Truth::False, reason, message), Statement::new(kind, Truth::True, reason, message)]
 }
 
-/// [`not_ready`] for an error.
-pub fn not_ready_because(error: &PortError) -> [Statement; 2] {
-    not_ready(stalls(error.class), error.reason, &error.message)
+/// [`not_ready`] for an error; with when it began, where its wait grows with its age.
+pub fn not_ready_because(error: &PortError) -> Vec<Statement> {
+    let mut statements = not_ready(stalls(error.class), error.reason, &error.message).to_vec();
+    if matches!(error.class, Class::Transient | Class::Conflict) {
+        statements.push(Statement::new(ConditionType::Retrying, Truth::True, error.reason, &error.message));
+    }
+    statements
 }
 
 #[cfg(test)]
@@ -81,6 +94,8 @@ mod tests {
         let since = |seconds: i64| Some(Timestamp::from_second(1_000_000 - seconds).unwrap());
         let wait = |s| delay(Class::Transient, s, now).as_secs();
         assert_eq!([wait(None), wait(since(4)), wait(since(60)), wait(since(9999)), wait(since(-60))], [5, 5, 30, 300, 5]);
+        let wait = |s| delay(Class::Conflict, s, now).as_secs();
+        assert_eq!([wait(None), wait(since(10)), wait(since(9999))], [1, 5, 60], "also where somebody else is faster again and again");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use kube::{Client, Resource};
 use super::{Finding, Level, remedies::remedy};
 use crate::{
     api::{
-        conditions::{ConditionType, Reason, Statement, Truth},
+        conditions::{self, ConditionType, Reason, Statement, Truth},
         factory::Factory,
     },
     controller::{context::Context, driver::Kind},
@@ -39,7 +39,7 @@ fn controller(object: &Factory) -> Finding {
             "See that it runs: kubectl -n flywheel-system get pods; and what it says: kubectl -n flywheel-system logs deploy/flywheel-controller",
         );
     }
-    let said = |kind: ConditionType| status.conditions.iter().find(|c| c.type_ == kind.as_str());
+    let said = |kind: ConditionType| conditions::find(&status.conditions, kind);
     if let Some(webhook) = said(ConditionType::WebhookReady).filter(|c| c.status == "False") {
         return Finding::bad(check, Level::Warn, "DeliveryMissed", webhook.message.clone(), remedy(Reason::DeliveryMissed));
     }
@@ -61,6 +61,7 @@ fn from_statement(statement: &Statement) -> Option<Finding> {
         ConditionType::Ready
         | ConditionType::Reconciling
         | ConditionType::Stalled
+        | ConditionType::Retrying
         | ConditionType::WebhookReady
         | ConditionType::PackagesAdopted
         | ConditionType::GatePassed

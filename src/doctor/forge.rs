@@ -32,7 +32,7 @@ pub(super) async fn look(client: &Client, object: &Factory, token: &SecretString
             return vec![Finding::bad("webhook", Level::Fail, error.reason.as_str(), message, remedy(error.reason))];
         }
     }
-    match RealServers.forge_admin(&object.spec.repository, token) {
+    match RealServers::default().forge_admin(&object.spec.repository, token) {
         Ok(forge) => vec![webhook(object, &forge).await, rule(object, &forge).await],
         Err(error) => vec![failed("webhook", &error)],
     }

@@ -71,6 +71,9 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::NotProvided => {
             "Put the value into a Secret in the keys' namespace that is labelled for the primitive, or, where it is no secret, into the Factory's spec.deploy.env."
         }
+        Reason::CrdsOutdated => {
+            "Apply the CRDs of the controller's release: kubectl apply --server-side -f crds/. Helm installs CRDs once and never upgrades them."
+        }
         Reason::Deleting => "Nothing: it goes by itself when what was made for it is gone.",
         Reason::InternalError => "Report it, with the controller's log.",
     }

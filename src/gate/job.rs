@@ -120,9 +120,14 @@ fn objects(
     (config, Job { metadata, spec: Some(spec), status: None })
 }
 
-/// The verdict in a pod of such a Job. Only trusted containers are asked: `gate`,
-/// or an init container that ended the run.
+/// The verdict in a pod of such a Job, if it is about this Job and these files.
 pub fn verdict(pod: &Pod, job: &str, change: &str) -> Result<Summary, ReportError> {
+    summary(pod)?.about(job, change)
+}
+
+/// What a pod of such a Job left as its last words. Only trusted containers are
+/// asked: `gate`, or an init container that ended the run.
+pub fn summary(pod: &Pod) -> Result<Summary, ReportError> {
     let status = pod.status.as_ref();
     let inits = status.and_then(|s| s.init_container_statuses.as_ref()).into_iter().flatten().filter(|c| c.name != AGENT);
     let gates = status.and_then(|s| s.container_statuses.as_ref()).into_iter().flatten().filter(|c| c.name == GATE);
@@ -130,7 +135,7 @@ pub fn verdict(pod: &Pod, job: &str, change: &str) -> Result<Summary, ReportErro
     let gate = gates.filter_map(ended).next();
     let broken = inits.filter_map(ended).find(|t| t.exit_code != 0);
     let message = gate.or(broken).and_then(|t| t.message).unwrap_or_default();
-    Summary::parse_termination(&message)?.about(job, change)
+    Summary::parse_termination(&message)
 }
 
 /// The plan with a limit of its own that ends before the Job's.

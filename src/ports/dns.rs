@@ -33,6 +33,9 @@ pub trait Dns: Send + Sync {
 pub struct NameState {
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
+    /// How many seconds others may keep them; nothing where there is none, or where
+    /// they differ.
+    pub ttl: Option<u32>,
     /// Who holds it; nothing where it is free.
     pub holder: Option<Holder>,
 }

@@ -9,6 +9,7 @@ use super::{
     notes::Assumption,
     path::Path,
     pricing::{PricingRow, RoutePrice},
+    types::Type,
 };
 use crate::api::{http::Method, names::PrimitiveId};
 
@@ -33,6 +34,8 @@ pub struct Document {
     pub free: bool,
     /// Its price list, for people.
     pub pricing: Vec<PricingRow>,
+    /// The types of bodies that it defines, each after those that it refers to.
+    pub types: Vec<Type>,
     /// Its routes, in the document's order.
     pub routes: Vec<Route>,
     /// The vendors behind it.
@@ -49,6 +52,13 @@ pub struct Document {
     pub assumptions: Vec<Assumption>,
     /// The document as it was given, with its keys in one order.
     pub(super) given: Value,
+}
+
+impl Document {
+    /// The type of that name, where the document defines it.
+    pub fn kind(&self, name: &str) -> Option<&Type> {
+        self.types.iter().find(|kind| kind.name == name)
+    }
 }
 
 /// One route.
@@ -80,6 +90,66 @@ pub struct Route {
     pub errors: Vec<DeclaredError>,
     /// Its own price, where it has one.
     pub price: Option<RoutePrice>,
+    /// What its path parameters are, as far as the document says; others are texts.
+    pub params: Vec<PathParam>,
+    /// Who may call it, where the document says so.
+    pub auth: Option<Auth>,
+    /// Whether a repeated call changes nothing more, where the document says so.
+    pub idempotent: Option<bool>,
+    /// What implements it, where the document says so.
+    pub backend: Option<RouteBackend>,
+}
+
+/// A path parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathParam {
+    /// Its name in the path.
+    pub name: String,
+    /// [`QueryKind::Text`] or [`QueryKind::Integer`].
+    pub kind: QueryKind,
+    /// About it, in prose.
+    pub description: String,
+    /// The least number it may be.
+    pub min: Option<i64>,
+    /// The greatest.
+    pub max: Option<i64>,
+}
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// Anyone.
+    None,
+    /// A wallet that is known: whoever paid.
+    Wallet,
+    /// Who has the internal key.
+    Internal,
+}
+
+/// What implements a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteBackend {
+    /// The pattern.
+    pub pattern: BackendPattern,
+    /// The provider that answers, one of the document's; its default where absent.
+    pub provider: Option<String>,
+    /// The provider's operation, or the method of its SDK.
+    pub operation: Option<String>,
+    /// The program and its arguments, which no shell reads.
+    pub command: Vec<String>,
+}
+
+/// Patterns of implementations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendPattern {
+    /// The service's own store.
+    Native,
+    /// A provider's HTTP interface.
+    RestJson,
+    /// A program.
+    Cli,
+    /// A provider's library.
+    Sdk,
 }
 
 impl Route {
@@ -106,7 +176,8 @@ impl fmt::Display for Route {
 pub enum Body {
     /// Nothing.
     None,
-    /// JSON, of a type with this name where the document gives one.
+    /// JSON, of a type with this name where the document gives one. What the type
+    /// is, [`Document::types`] may say.
     Json(Option<String>),
     /// Bytes as they are.
     Bytes,
@@ -158,6 +229,8 @@ pub struct DeclaredError {
 /// A vendor behind a primitive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provider {
+    /// Where it stands in the document: `providers[0]`.
+    pub place: String,
     /// Its name in the registry of providers.
     pub name: String,
     /// Environment variables that its client needs.

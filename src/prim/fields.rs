@@ -1,9 +1,15 @@
 //! One object of a document, read key by key. A key whose value is null counts
 //! as absent; a value of another type is taken where its meaning is plain.
 
+use std::fmt::Display;
+
 use serde_json::{Map, Value};
 
-use super::notes::Notes;
+use super::{
+    code::Code,
+    notes::Notes,
+    shape::{MOST_ENTRIES, whole},
+};
 
 /// An object and where it stands.
 pub(super) struct Fields<'a> {
@@ -18,7 +24,7 @@ impl<'a> Fields<'a> {
         match value {
             Value::Object(map) => Some(Self { map, path }),
             other => {
-                notes.problem(path, format!("must be a mapping, not {}", kind(other)));
+                notes.wrong(Code::WrongType, path, format!("must be a mapping, not {}", kind(other)));
                 None
             }
         }
@@ -47,11 +53,11 @@ impl<'a> Fields<'a> {
         match self.get(key)? {
             Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
             value @ (Value::Number(_) | Value::Bool(_)) => {
-                notes.assume(self.at(key), format!("{value} is the text \"{value}\""));
+                notes.lenient(Code::WrongType, self.at(key), format!("{value} is the text \"{value}\""));
                 Some(value.to_string())
             }
             other => {
-                notes.problem(self.at(key), format!("must be a text, not {}", kind(other)));
+                notes.wrong(Code::WrongType, self.at(key), format!("must be a text, not {}", kind(other)));
                 None
             }
         }
@@ -62,27 +68,27 @@ impl<'a> Fields<'a> {
         match self.get(key)? {
             Value::Bool(flag) => Some(*flag),
             Value::String(text) if text == "true" || text == "false" => {
-                notes.assume(self.at(key), format!("the text \"{text}\" is the boolean"));
+                notes.lenient(Code::WrongType, self.at(key), format!("the text \"{text}\" is the boolean"));
                 Some(text == "true")
             }
             other => {
-                notes.problem(self.at(key), format!("must be true or false, not {}", kind(other)));
+                notes.wrong(Code::WrongType, self.at(key), format!("must be true or false, not {}", kind(other)));
                 None
             }
         }
     }
 
     /// A whole number from `least` to `most`; its digits in quotes are taken.
-    pub fn integer(&self, key: &str, (least, most): (u16, u16), notes: &mut Notes) -> Option<u16> {
-        let value = self.get(key)?;
-        let number = match value {
-            Value::Number(number) => number.as_u64(),
-            Value::String(text) => text.trim().parse().ok().inspect(|_| notes.assume(self.at(key), "the digits are the number")),
-            _ => None,
+    pub fn integer<N: TryFrom<i64> + PartialOrd + Display>(&self, key: &str, (least, most): (N, N), notes: &mut Notes) -> Option<N> {
+        let number = match self.get(key)? {
+            Value::String(text) => text.trim().parse().ok().inspect(|_: &i64| {
+                notes.lenient(Code::WrongType, self.at(key), "the digits are the number");
+            }),
+            value => whole(value),
         };
-        let number = number.and_then(|n| u16::try_from(n).ok()).filter(|n| (least..=most).contains(n));
+        let number = number.and_then(|n| N::try_from(n).ok()).filter(|n| (&least..=&most).contains(&n));
         if number.is_none() {
-            notes.problem(self.at(key), format!("must be a whole number from {least} to {most}"));
+            notes.wrong(Code::OutOfRange, self.at(key), format!("must be a whole number from {least} to {most}"));
         }
         number
     }
@@ -91,9 +97,13 @@ impl<'a> Fields<'a> {
     pub fn list(&self, key: &str, notes: &mut Notes) -> Vec<(String, &'a Value)> {
         match self.get(key) {
             None => Vec::new(),
+            Some(Value::Array(entries)) if entries.len() > MOST_ENTRIES => {
+                notes.wrong(Code::TooLarge, self.at(key), format!("has {} entries, of which {MOST_ENTRIES} are taken", entries.len()));
+                Vec::new()
+            }
             Some(Value::Array(entries)) => entries.iter().enumerate().map(|(i, v)| (format!("{}[{i}]", self.at(key)), v)).collect(),
             Some(other) => {
-                notes.problem(self.at(key), format!("must be a list, not {}", kind(other)));
+                notes.wrong(Code::WrongType, self.at(key), format!("must be a list, not {}", kind(other)));
                 Vec::new()
             }
         }
@@ -113,7 +123,7 @@ impl<'a> Fields<'a> {
             Value::String(text) => Some(text.trim().to_owned()),
             Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
             other => {
-                notes.assume(path, format!("is no text but {}, and is left out: put it in quotes", kind(other)));
+                notes.lenient(Code::WrongType, path, format!("is no text but {}, and is left out: put it in quotes", kind(other)));
                 None
             }
         };

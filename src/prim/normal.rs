@@ -5,7 +5,10 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::document::{Body, Document};
+use super::{
+    document::{Body, Document, Route},
+    text,
+};
 
 /// Keys that come first in a mapping, in this order; all others follow by name.
 const FIRST: [&str; 40] = [
@@ -74,7 +77,7 @@ impl Document {
     /// The same as YAML. Reading it gives this document again.
     pub fn to_yaml(&self) -> String {
         match serde_saphyr::to_string(&self.given) {
-            Ok(yaml) if serde_saphyr::from_str::<Value>(&yaml).is_ok_and(|again| again == self.given) => yaml,
+            Ok(yaml) if text::parse(&yaml).is_ok_and(|again| again == self.given) => yaml,
             // Not every text survives every style of YAML; JSON is YAML too, and exact.
             _ => format!("{:#}\n", self.given),
         }
@@ -93,7 +96,12 @@ impl Document {
         defaults(&mut map, "show_on_index", &json!(true));
         defaults(&mut map, "interfaces", &json!({"mcp": true, "cli": true, "tools": true, "rest": true, "sdk": true}));
         defaults(&mut map, "factory", &json!({"metrics": true, "max_body_size": "1MB", "free_service": self.free}));
-        for key in ["providers", "routes_map", "pricing", "quick_start", "tips", "limits"] {
+        defaults(&mut map, "deploy", &json!({"systemd_after": [], "extra_caddy": [], "access_log": false}));
+        defaults(&mut map, "gates", &json!({"coverage_threshold": 80, "allow_todo": false, "skip_smoke": false, "approved_by": ""}));
+        defaults(&mut map, "order", &json!(999));
+        defaults(&mut map, "phantom", &json!(false));
+        defaults(&mut map, "types", &json!({}));
+        for key in ["providers", "routes_map", "pricing", "quick_start", "tips", "limits", "hero_badges", "sections"] {
             defaults(&mut map, key, &json!([]));
         }
         each(&mut map, "routes_map", |i, route| {
@@ -107,8 +115,13 @@ impl Document {
             if let Some(price) = read.price {
                 route.insert("price".into(), json!(price.to_string()));
             }
-            defaults(route, "errors", &json!([]));
-            defaults(route, "query_params", &json!([]));
+            for key in ["errors", "query_params", "params"] {
+                defaults(route, key, &json!([]));
+            }
+            each(route, "query_params", |_, param| defaults(param, "required", &required(read, param)));
+            if let Some(word @ Value::String(_)) = route.get("backend").cloned() {
+                route.insert("backend".into(), json!({"pattern": word}));
+            }
         });
         each(&mut map, "providers", |i, provider| {
             let Some(read) = self.providers.get(i) else { return };
@@ -126,6 +139,12 @@ impl Document {
         let digest = Sha256::digest(self.normal().to_string());
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+/// Whether a parameter must be there, for one that does not say it by key.
+fn required(route: &Route, param: &Map<String, Value>) -> Value {
+    let read = route.query.iter().find(|read| param.get("name").and_then(Value::as_str).map(str::trim) == Some(&read.name));
+    json!(read.is_some_and(|read| read.required))
 }
 
 fn body(body: &Body) -> Value {

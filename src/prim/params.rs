@@ -2,9 +2,10 @@
 //! `1-100, default 20`, `(required)`, `Max items (default 50, max 200)`.
 
 use super::{
+    code::Code,
     document::{QueryKind, QueryParam},
     fields::Fields,
-    notes::Notes,
+    notes::{Notes, quoted},
 };
 
 /// Longest name: generated lines are laid out for it.
@@ -16,7 +17,7 @@ pub(super) fn read(route: &Fields<'_>, notes: &mut Notes) -> Vec<QueryParam> {
     for entry in route.objects("query_params", notes) {
         let Some(param) = one(&entry, notes) else { continue };
         if params.iter().any(|p| p.name == param.name) {
-            notes.assume(entry.path(), format!("{} stands there twice; the first holds", param.name));
+            notes.lenient(Code::Repeated, entry.path(), format!("{} stands there twice; the first holds", param.name));
         } else {
             params.push(param);
         }
@@ -31,41 +32,98 @@ fn one(entry: &Fields<'_>, notes: &mut Notes) -> Option<QueryParam> {
         && name.len() <= LONGEST_NAME
         && name != "__proto__";
     if !fits {
-        notes.problem(entry.at("name"), format!("must be up to {LONGEST_NAME} letters, digits, '_', '-' and '.', a letter or '_' first"));
+        let text = format!("must be up to {LONGEST_NAME} letters, digits, '_', '-' and '.', a letter or '_' first");
+        notes.wrong(Code::Malformed, entry.at("name"), text);
         return None;
     }
     let description = entry.text("description", notes).unwrap_or_default();
     let prose = Prose::of(&description);
-    let counts = ["limit", "offset"].contains(&name.as_str());
-    let kind = match entry.text("type", notes).as_deref() {
-        Some("integer" | "number" | "string") if counts => QueryKind::Integer,
-        Some("string") => QueryKind::Text,
+    let kind = kind(entry, &name, &prose, notes);
+    let number = matches!(kind, QueryKind::Integer | QueryKind::Number);
+    let keys = Bounds::of(entry, number, notes);
+    // Prose holds where no key says it.
+    let open = number && keys.min.is_none() && keys.max.is_none();
+    let (said_min, said_max) = match prose.range {
+        Some((min, max)) if open => (Some(min), Some(max)),
+        _ => (None, prose.max.filter(|_| open)),
+    };
+    let said_default = prose.default.filter(|_| number && keys.default.is_none());
+    let said_required = prose.required && entry.get("required").is_none();
+    if said_min.is_some() || said_max.is_some() || said_default.is_some() || said_required {
+        notes.lenient(Code::RuleInProse, entry.at("description"), format!("{} is the parameter's rule", quoted(&description)));
+    }
+    let max = keys.max.or(said_max);
+    let default = keys.default.or(said_default);
+    // A count or an offset: nothing below nought makes sense.
+    let counts = counts(&name) || max.is_some() || default.is_some();
+    let min =
+        keys.min.or(said_min).or(Some(0).filter(|_| number && counts && max.is_none_or(|max| max >= 0) && default.is_none_or(|d| d >= 0)));
+    let fits = |n: &i64| min.is_none_or(|min| *n >= min) && max.is_none_or(|max| *n <= max);
+    let default = default.filter(fits);
+    let required = entry.flag("required", notes).unwrap_or(said_required);
+    Some(QueryParam { name, kind, description, required: required && default.is_none(), min, max, default })
+}
+
+/// Names of parameters that count, whatever type is written beside them.
+fn counts(name: &str) -> bool {
+    ["limit", "offset"].contains(&name)
+}
+
+fn kind(entry: &Fields<'_>, name: &str, prose: &Prose, notes: &mut Notes) -> QueryKind {
+    let given = entry.text("type", notes);
+    match given.as_deref() {
         Some("integer") => QueryKind::Integer,
-        Some("number") if prose.range.is_some() || prose.default.is_some() || prose.max.is_some() => QueryKind::Integer,
+        Some(other @ ("number" | "string")) if counts(name) => {
+            notes.lenient(Code::OtherSpelling, entry.at("type"), format!("{other} is read as integer, since {name} counts"));
+            QueryKind::Integer
+        }
+        Some("string") => QueryKind::Text,
+        Some("number") if prose.range.is_some() || prose.default.is_some() || prose.max.is_some() => {
+            notes.lenient(Code::OtherSpelling, entry.at("type"), "number is read as integer, since the description counts");
+            QueryKind::Integer
+        }
         Some("number") => QueryKind::Number,
         Some("boolean") => QueryKind::Flag,
-        other => {
-            notes.assume(entry.at("type"), format!("{} is read as string", other.map_or("nothing".into(), |o| format!("{o:?}"))));
+        Some(other) => {
+            notes.lenient(Code::UnknownWord, entry.at("type"), format!("{} is read as string", quoted(other)));
             QueryKind::Text
         }
-    };
-    let number = matches!(kind, QueryKind::Integer | QueryKind::Number);
-    let (min, max) = match (number, prose.range, prose.max) {
-        (true, Some((min, max)), _) => (Some(min), Some(max)),
-        // A count or an offset: nothing below nought makes sense.
-        (true, None, max) if counts || prose.default.is_some() || max.is_some() => (Some(0), max),
-        _ => (None, None),
-    };
-    let fits = |n: &i64| min.is_none_or(|min| *n >= min) && max.is_none_or(|max| *n <= max);
-    let default = prose.default.filter(|_| number).filter(fits);
-    let required = match entry.get("required") {
-        Some(_) => entry.flag("required", notes).unwrap_or(false),
-        None => prose.required,
-    };
-    if min.is_some() || max.is_some() || default.is_some() || prose.required {
-        notes.assume(entry.at("description"), format!("{description:?} is the parameter's rule"));
+        None => {
+            notes.lenient(Code::Missing, entry.at("type"), "nothing is read as string");
+            QueryKind::Text
+        }
     }
-    Some(QueryParam { name, kind, description, required: required && default.is_none(), min, max, default })
+}
+
+/// What keys say of a number.
+pub(super) struct Bounds {
+    pub min: Option<i64>,
+    pub max: Option<i64>,
+    pub default: Option<i64>,
+}
+
+impl Bounds {
+    /// Reads `minimum`, `maximum` and `default`. They are not in old documents, and
+    /// so have to be right.
+    pub fn of(entry: &Fields<'_>, number: bool, notes: &mut Notes) -> Self {
+        const RANGE: (i64, i64) = (-1_000_000_000, 1_000_000_000);
+        let [min, max, default] = ["minimum", "maximum", "default"].map(|key| {
+            let value = entry.integer(key, RANGE, notes);
+            if entry.get(key).is_some() && !number {
+                notes.wrong(Code::WrongType, entry.at(key), "is for numbers alone");
+            }
+            value
+        });
+        if let (Some(least), Some(most)) = (min, max)
+            && least > most
+        {
+            notes.wrong(Code::OutOfRange, entry.at("minimum"), format!("{least} is above the maximum"));
+        }
+        if default.is_some_and(|n| min.is_some_and(|min| n < min) || max.is_some_and(|max| n > max)) {
+            notes.wrong(Code::OutOfRange, entry.at("default"), "is not from minimum to maximum");
+        }
+        Self { min, max, default }
+    }
 }
 
 /// What a description says to a machine.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::notes::quoted;
+
 /// A path such as `/v1/buckets/:id/objects/:key`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Path {
@@ -30,7 +32,7 @@ impl Path {
     /// Reads a path; also `{name}` for `:name`, and `:name*` or a final `*` for
     /// the rest of the path. The error says what is taken.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let trimmed = text.strip_prefix('/').ok_or_else(|| format!("the path {text:?} must begin with /"))?;
+        let trimmed = text.strip_prefix('/').ok_or_else(|| format!("the path {} must begin with /", quoted(text)))?;
         let parts: Vec<_> = trimmed.trim_end_matches('/').split('/').collect();
         let mut segments = Vec::new();
         for (i, part) in parts.iter().enumerate() {
@@ -78,21 +80,26 @@ impl Path {
 
     /// In the syntax of Hono's router.
     pub fn hono(&self) -> String {
-        self.written(|name, slashes| if slashes { format!(":{name}{{.+}}") } else { format!(":{name}") })
+        self.join(|name, slashes| if slashes { format!(":{name}{{.+}}") } else { format!(":{name}") })
+    }
+
+    /// As the format writes it: `:name*` takes slashes.
+    pub fn written(&self) -> String {
+        self.join(|name, slashes| if slashes { format!(":{name}*") } else { format!(":{name}") })
     }
 
     /// With every parameter replaced.
     pub fn filled(&self, value: impl Fn(&str) -> String) -> String {
-        self.written(|name, _| value(name))
+        self.join(|name, _| value(name))
     }
 
     /// The same with all names of parameters alike: two paths that match the
     /// same requests have the same key.
     pub fn key(&self) -> String {
-        self.written(|_, _| ":".into())
+        self.join(|_, _| ":".into())
     }
 
-    fn written(&self, param: impl Fn(&str, bool) -> String) -> String {
+    fn join(&self, param: impl Fn(&str, bool) -> String) -> String {
         let mut text = String::new();
         for segment in &self.segments {
             text.push('/');
@@ -107,7 +114,7 @@ impl Path {
 
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.written(|name, _| format!(":{name}")))
+        f.write_str(&self.join(|name, _| format!(":{name}")))
     }
 }
 
@@ -126,12 +133,15 @@ fn segment(part: &str, last: bool) -> Result<Segment, String> {
         return if plain && part != "." && part != ".." {
             Ok(Segment::Literal(part.into()))
         } else {
-            Err(format!("the path's segment {part:?} must be of letters, digits, '-', '.', '_' and '~', or a parameter such as :id"))
+            Err(format!(
+                "the path's segment {} must be of letters, digits, '-', '.', '_' and '~', or a parameter such as :id",
+                quoted(part)
+            ))
         };
     };
     let (name, slashes) = match param.strip_suffix("{.+}").or(param.strip_suffix('*')) {
         Some(name) if last => (name, true),
-        Some(_) => return Err(format!("the parameter {part:?} takes the rest of the path and so must be its last segment")),
+        Some(_) => return Err(format!("the parameter {} takes the rest of the path and so must be its last segment", quoted(part))),
         None => (param, false),
     };
     let identifier =
@@ -139,7 +149,7 @@ fn segment(part: &str, last: bool) -> Result<Segment, String> {
     if identifier && name.len() <= LONGEST_NAME {
         Ok(Segment::Param { name: name.into(), slashes })
     } else {
-        Err(format!("the path's parameter {part:?} must be ':' and up to {LONGEST_NAME} letters, digits and '_', no digit first"))
+        Err(format!("the path's parameter {} must be ':' and up to {LONGEST_NAME} letters, digits and '_', no digit first", quoted(part)))
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 
 use serde_json::Value;
 
-use super::{fields::Fields, notes::Notes};
+use super::{code::Code, fields::Fields, notes::Notes};
 
 /// An amount in US dollars above nothing, exact to a millionth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,11 +103,11 @@ pub(super) fn is_free(document: &Fields<'_>, rows: &[PricingRow], notes: &mut No
             true
         }
         (Some(true), false, false) => {
-            notes.assume("factory.free_service", "says free while a pricing row does not, so routes are paid");
+            notes.lenient(Code::PriceContradicted, "factory.free_service", "says free while a pricing row does not, so routes are paid");
             false
         }
         (Some(false), false, true) => {
-            notes.assume("factory.free_service", "says paid while every pricing row is free, so routes are paid");
+            notes.lenient(Code::PriceContradicted, "factory.free_service", "says paid while every pricing row is free, so routes are paid");
             false
         }
         (None, true, _) => {
@@ -123,7 +123,7 @@ pub(super) fn of_route(route: &Fields<'_>, notes: &mut Notes) -> Option<RoutePri
     let given = match route.get("price")? {
         Value::String(text) => text.trim().to_owned(),
         Value::Number(number) => {
-            notes.assume(route.at("price"), format!("{number} is ${number}"));
+            notes.lenient(Code::WrongType, route.at("price"), format!("{number} is ${number}"));
             format!("${number}")
         }
         other => other.to_string(),
@@ -134,7 +134,7 @@ pub(super) fn of_route(route: &Fields<'_>, notes: &mut Notes) -> Option<RoutePri
     match given.parse() {
         Ok(price) => Some(RoutePrice::Of(price)),
         Err(error) => {
-            notes.problem(route.at("price"), format!("{error}, or free"));
+            notes.wrong(Code::Malformed, route.at("price"), format!("{error}, or free"));
             None
         }
     }

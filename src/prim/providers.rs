@@ -2,9 +2,10 @@
 //! `{name, env, status, default, url}` and `{name, env_key, description}`.
 
 use super::{
+    code::Code,
     document::{Provider, ProviderStatus},
     fields::Fields,
-    notes::Notes,
+    notes::{Notes, quoted},
 };
 
 /// Reads them.
@@ -14,31 +15,37 @@ pub(super) fn read(document: &Fields<'_>, notes: &mut Notes) -> Vec<Provider> {
 
 fn one(entry: &Fields<'_>, notes: &mut Notes) -> Option<Provider> {
     let Some(name) = entry.text("name", notes) else {
-        notes.problem(entry.at("name"), "a provider needs a name");
+        notes.wrong(Code::Missing, entry.at("name"), "a provider needs a name");
         return None;
     };
     if super::words(&name).is_empty() || name.len() > 60 {
-        notes.problem(entry.at("name"), format!("{name:?} must be up to 60 characters with a letter or digit among them"));
+        notes.wrong(
+            Code::Malformed,
+            entry.at("name"),
+            format!("{} must be up to 60 characters with a letter or digit among them", quoted(&name)),
+        );
         return None;
     }
     let mut env = variables(entry, "env", notes);
     if let Some(key) = entry.text("env_key", notes) {
-        if env.is_empty() && is_variable(&key) {
-            notes.assume(entry.at("env_key"), "is the one entry of env");
+        if !env.is_empty() && is_variable(&key) {
+            notes.lenient(Code::OtherSpelling, entry.at("env_key"), "stands beside env, and is left out");
+        } else if is_variable(&key) {
+            notes.lenient(Code::OtherSpelling, entry.at("env_key"), "is the one entry of env");
             env.push(key);
-        } else if !is_variable(&key) {
-            notes.problem(entry.at("env_key"), NOT_A_VARIABLE);
+        } else {
+            notes.wrong(Code::Malformed, entry.at("env_key"), NOT_A_VARIABLE);
         }
     }
     let status = match entry.text("status", notes).as_deref() {
         Some("active") => ProviderStatus::Active,
         None => {
-            notes.assume(entry.at("status"), "absent, so active");
+            notes.lenient(Code::Missing, entry.at("status"), "absent, so active");
             ProviderStatus::Active
         }
         Some(_) => ProviderStatus::Other,
     };
-    Some(Provider { name, env, status, default: entry.flag("default", notes).unwrap_or(false) })
+    Some(Provider { place: entry.path().into(), name, env, status, default: entry.flag("default", notes).unwrap_or(false) })
 }
 
 const NOT_A_VARIABLE: &str = "must be the name of an environment variable: up to 60 capitals, digits and '_', no digit first";
@@ -48,9 +55,9 @@ pub(super) fn variables(entry: &Fields<'_>, key: &str, notes: &mut Notes) -> Vec
     let mut names = Vec::new();
     for (path, value) in entry.list(key, notes) {
         match value.as_str() {
-            Some(name) if names.iter().any(|n| n == name) => notes.assume(path, format!("{name} stands there twice")),
+            Some(name) if names.iter().any(|n| n == name) => notes.lenient(Code::Repeated, path, format!("{name} stands there twice")),
             Some(name) if is_variable(name) => names.push(name.to_owned()),
-            _ => notes.problem(path, NOT_A_VARIABLE),
+            _ => notes.wrong(Code::Malformed, path, NOT_A_VARIABLE),
         }
     }
     names

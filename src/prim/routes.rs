@@ -1,26 +1,44 @@
 //! The routes of a document.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use super::{
+    code::Code,
     document::{Body, DeclaredError, Route},
+    extensions,
     fields::Fields,
     names::{camel, words},
-    notes::Notes,
+    notes::{Notes, quoted},
     params,
     path::{Path, Segment},
     pricing,
+    types::Type,
 };
 use crate::api::http::Method;
 
 /// Reads them. `prose` is what else the document says, in lower case.
-pub(super) fn read(document: &Fields<'_>, prose: &str, notes: &mut Notes) -> Vec<Route> {
+pub(super) fn read(document: &Fields<'_>, types: &[Type], prose: &str, notes: &mut Notes) -> Vec<Route> {
     let entries = document.objects("routes_map", notes);
     let mut routes: Vec<Route> = entries.iter().filter_map(|entry| one(entry, notes)).collect();
-    for (i, route) in routes.iter().enumerate() {
-        let same = |other: &&Route| other.method == route.method && other.path.key() == route.path.key();
-        if let Some(first) = routes[..i].iter().find(same) {
-            notes.problem(format!("{}.route", route.place), format!("{route} is {} again: a request would match both", first.place));
+    let mut first: BTreeMap<(Method, String), &str> = BTreeMap::new();
+    for route in &routes {
+        match first.entry((route.method, route.path.key())) {
+            Entry::Vacant(free) => drop(free.insert(&route.place)),
+            Entry::Occupied(taken) => {
+                let text = format!("{route} is {} again: a request would match both", taken.get());
+                notes.wrong(Code::RouteRepeated, format!("{}.route", route.place), text);
+            }
+        }
+    }
+    if document.has("types") {
+        let named = routes.iter().flat_map(|route| [(route, "request", &route.request), (route, "response", &route.response)]);
+        for (route, key, body) in named {
+            if let Body::Json(Some(name)) = body
+                && !types.iter().any(|kind| kind.name == *name)
+            {
+                let text = format!("{} is not among types, so any JSON", quoted(name));
+                notes.lenient(Code::TypeUndefined, format!("{}.{key}", route.place), text);
+            }
         }
     }
     take_slashes(&mut routes, prose, notes);
@@ -30,33 +48,45 @@ pub(super) fn read(document: &Fields<'_>, prose: &str, notes: &mut Notes) -> Vec
 
 fn one(entry: &Fields<'_>, notes: &mut Notes) -> Option<Route> {
     let Some(line) = entry.text("route", notes) else {
-        notes.problem(entry.at("route"), "a route needs its method and path, such as \"POST /v1/search\"");
+        notes.wrong(Code::Missing, entry.at("route"), "a route needs its method and path, such as \"POST /v1/search\"");
         return None;
     };
-    let (method, path) = match line.split_once(char::is_whitespace).map(|(m, p)| (Method::parse(m), p.trim())) {
+    let split = line.split_once(char::is_whitespace);
+    let (method, path) = match split.map(|(m, p)| (Method::parse(&m.to_ascii_uppercase()), p.trim())) {
         Some((Some(method), path)) => (method, path),
         _ => {
-            notes.problem(entry.at("route"), format!("{line:?} must be GET, POST, PUT, PATCH or DELETE and a path"));
+            notes.wrong(
+                Code::Malformed,
+                entry.at("route"),
+                format!("{} must be GET, POST, PUT, PATCH or DELETE and a path", quoted(&line)),
+            );
             return None;
         }
     };
     let path = match Path::parse(path) {
         Ok(path) if path.is_root() => {
-            notes.problem(entry.at("route"), "/ is the health check of every service: take another path");
+            notes.wrong(Code::Malformed, entry.at("route"), "/ is the health check of every service: take another path");
             return None;
         }
         Ok(path) => path,
         Err(problem) => {
-            notes.problem(entry.at("route"), problem);
+            notes.wrong(Code::Malformed, entry.at("route"), problem);
             return None;
         }
     };
+    let written = format!("{method} {}", path.written());
+    if written != line {
+        notes.lenient(Code::OtherSpelling, entry.at("route"), format!("{} is {written}", quoted(&line)));
+    }
     let operation = entry.text("operation_id", notes).unwrap_or_else(|| {
         let made = operation(method, &path);
-        notes.assume(entry.at("operation_id"), format!("absent, so {made}"));
+        notes.lenient(Code::Missing, entry.at("operation_id"), format!("absent, so {made}"));
         made
     });
-    let description = entry.text("description", notes).unwrap_or_else(|| format!("{method} {path}"));
+    let description = entry.text("description", notes).unwrap_or_else(|| {
+        notes.lenient(Code::Missing, entry.at("description"), "absent, so the route");
+        format!("{method} {path}")
+    });
     let remarks = entry.text("notes", notes);
     let request = request(entry, method, remarks.as_deref(), notes);
     Some(Route {
@@ -70,6 +100,10 @@ fn one(entry: &Fields<'_>, notes: &mut Notes) -> Option<Route> {
         query: params::read(entry, notes),
         errors: errors(entry, notes),
         price: pricing::of_route(entry, notes),
+        params: extensions::params(entry, &path, notes),
+        auth: extensions::auth(entry, notes),
+        idempotent: entry.flag("idempotent", notes),
+        backend: extensions::backend(entry, notes),
         method,
         path,
         operation,
@@ -89,20 +123,22 @@ fn operation(method: Method, path: &Path) -> String {
 
 fn status(entry: &Fields<'_>, notes: &mut Notes) -> u16 {
     if entry.get("status").is_none() {
-        notes.assume(entry.at("status"), "absent, so 200");
+        notes.lenient(Code::Missing, entry.at("status"), "absent, so 200");
         return 200;
     }
     let given = entry.integer("status", (100, 599), notes).unwrap_or(200);
     if ![200, 201, 202, 204].contains(&given) {
-        notes.problem(entry.at("status"), format!("{given} is not the status of a success: write 200, 201, 202 or 204"));
+        notes.wrong(Code::OutOfRange, entry.at("status"), format!("{given} is not the status of a success: write 200, 201, 202 or 204"));
     }
     given
 }
 
 /// The type's name under either of two keys; both are in use, alone and together.
 fn alias<'a>(entry: &Fields<'a>, plain: &'static str, typed: &'static str, notes: &mut Notes) -> Option<(&'static str, Option<&'a str>)> {
-    if entry.has(plain) && entry.has(typed) && entry.get(plain) != entry.get(typed) {
-        notes.assume(entry.at(typed), format!("differs from {plain}, and holds"));
+    if entry.has(typed) {
+        let differs = entry.has(plain) && entry.get(plain) != entry.get(typed);
+        let text = if differs { format!("differs from {plain}, and holds") } else { format!("is another word for {plain}") };
+        notes.lenient(Code::OtherSpelling, entry.at(typed), text);
     }
     let key = [typed, plain].into_iter().find(|key| entry.has(key))?;
     match entry.get(key) {
@@ -110,24 +146,32 @@ fn alias<'a>(entry: &Fields<'a>, plain: &'static str, typed: &'static str, notes
         Some(value) => match value.as_str() {
             Some(text) => Some((key, Some(text.trim()))),
             None => {
-                notes.assume(entry.at(key), "is no name of a type, so any JSON");
+                notes.lenient(Code::WrongType, entry.at(key), "is no name of a type, so any JSON");
                 Some((key, Some("")))
             }
         },
     }
 }
 
+/// Longest name of a type.
+const LONGEST_NAME: usize = 60;
+
 /// A type's name, or what a sentence in its place says.
 fn named(entry: &Fields<'_>, key: &str, text: &str, notes: &mut Notes) -> Body {
-    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+    match text {
+        "bytes" => return Body::Bytes,
+        "json" => return Body::Json(None),
+        _ => {}
+    }
+    if !text.is_empty() && text.len() <= LONGEST_NAME && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return Body::Json(Some(text.into()));
     }
     if text.to_ascii_lowercase().contains("bytes") {
-        notes.assume(entry.at(key), format!("{text:?} is no type but says raw bytes"));
+        notes.lenient(Code::BodyInProse, entry.at(key), format!("{} is no type but says raw bytes", quoted(text)));
         return Body::Bytes;
     }
     if !text.is_empty() {
-        notes.assume(entry.at(key), format!("{text:?} is no name of a type, so any JSON"));
+        notes.lenient(Code::Malformed, entry.at(key), format!("{} is no name of a type, so any JSON", quoted(text)));
     }
     Body::Json(None)
 }
@@ -138,11 +182,11 @@ fn request(entry: &Fields<'_>, method: Method, remarks: Option<&str>, notes: &mu
         Some((key, Some(text))) => named(entry, key, text, notes),
         Some((_, None)) => Body::None,
         None if method.has_body() && raw => {
-            notes.assume(entry.at("notes"), "says that the body is raw bytes");
+            notes.lenient(Code::BodyInProse, entry.at("notes"), "says that the body is raw bytes");
             Body::Bytes
         }
         None if method.has_body() => {
-            notes.assume(entry.at("request"), "absent, so any JSON object");
+            notes.lenient(Code::Missing, entry.at("request"), "absent, so any JSON object");
             Body::Json(None)
         }
         None => Body::None,
@@ -154,26 +198,36 @@ fn response(entry: &Fields<'_>, notes: &mut Notes) -> Body {
         Some((key, Some(text))) => named(entry, key, text, notes),
         Some((_, None)) => Body::None,
         None => {
-            notes.assume(entry.at("response"), "absent, so any JSON");
+            notes.lenient(Code::Missing, entry.at("response"), "absent, so any JSON");
             Body::Json(None)
         }
     }
 }
 
 fn errors(entry: &Fields<'_>, notes: &mut Notes) -> Vec<DeclaredError> {
-    let mut errors = Vec::new();
+    let mut errors: Vec<DeclaredError> = Vec::new();
     for error in entry.objects("errors", notes) {
         let Some(status) = error.integer("status", (400, 599), notes) else {
             if error.get("status").is_none() {
-                notes.problem(error.at("status"), "an error needs its HTTP status, 400 to 599");
+                notes.wrong(Code::Missing, error.at("status"), "an error needs its HTTP status, 400 to 599");
             }
             continue;
         };
-        let code = error.text("code", notes).unwrap_or_else(|| format!("error_{status}"));
+        let code = error.text("code", notes).unwrap_or_else(|| {
+            notes.lenient(Code::Missing, error.at("code"), format!("absent, so error_{status}"));
+            format!("error_{status}")
+        });
         if code.len() > 64 || !code.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) {
-            notes.problem(error.at("code"), format!("{code:?} must be up to 64 letters, digits, '_', '-' and '.'"));
+            notes.wrong(Code::Malformed, error.at("code"), format!("{} must be up to 64 letters, digits, '_', '-' and '.'", quoted(&code)));
         }
-        let description = error.text("description", notes).unwrap_or_else(|| code.clone());
+        let description = error.text("description", notes).unwrap_or_else(|| {
+            notes.lenient(Code::Missing, error.at("description"), "absent, so the code");
+            code.clone()
+        });
+        // One status may mean several things; one status with one code is one.
+        if errors.iter().any(|other| (other.status, &other.code) == (status, &code)) {
+            notes.lenient(Code::Repeated, error.path(), format!("{status} {} stands there twice", quoted(&code)));
+        }
         errors.push(DeclaredError { status, code, description });
     }
     errors
@@ -187,13 +241,16 @@ fn take_slashes(routes: &mut [Route], prose: &str, notes: &mut Notes) {
         said.push('\n');
         said.push_str(&text.to_ascii_lowercase());
     }
+    if !said.contains("slashes") {
+        return;
+    }
     for route in routes {
         if let Some(Segment::Param { name, slashes }) = route.path.segments.last_mut() {
             let lower = name.to_ascii_lowercase();
             let may = ["may include", "may contain", "can include", "can contain"];
             if !*slashes && may.iter().any(|may| said.contains(&format!("{lower} {may} slashes"))) {
                 *slashes = true;
-                notes.assume(format!("{}.route", route.place), format!("the prose says that :{name} takes slashes"));
+                notes.lenient(Code::SlashesInProse, format!("{}.route", route.place), format!("the prose says that :{name} takes slashes"));
             }
         }
     }
@@ -210,7 +267,8 @@ fn name(routes: &mut [Route], notes: &mut Notes) {
             route.name = format!("{base}{count}");
         }
         if route.name != base {
-            notes.assume(format!("{}.operation_id", route.place), format!("{} is taken, so {}", route.operation, route.name));
+            let text = format!("{} is taken, so {}", route.operation, route.name);
+            notes.lenient(Code::OperationRepeated, format!("{}.operation_id", route.place), text);
         }
         taken.insert(route.name.clone(), 1);
     }

@@ -100,6 +100,7 @@ async fn commit_by(lines: Vec<Line>, new: &NewCommit) -> (Result<Committed, Port
     (script.gitea.commit_files(new).await, script)
 }
 
+const REFS: &str = "/git/refs/heads/agent/search-1";
 const BRANCHES: &str = "POST /branches";
 const CONTENTS: &str = "POST /contents";
 
@@ -163,7 +164,11 @@ async fn a_commit_that_fails_has_its_class() {
             "removed meanwhile",
         ),
         (
-            vec![on("GET", BRANCH, [said(404, "")]), on("POST", "/branches", [said(409, "agent is a branch")])],
+            vec![
+                on("GET", BRANCH, [said(404, "")]),
+                on("POST", "/branches", [said(409, "agent is a branch")]),
+                on("GET", REFS, [said(404, "")]),
+            ],
             Class::Invalid,
             Reason::Invalid,
             "can't be a branch's name",
@@ -174,6 +179,34 @@ async fn a_commit_that_fails_has_its_class() {
     ];
     for (lines, class, reason, names) in rows {
         refused(commit_by(lines, &new_commit()).await.0, class, reason, names, &[TOKEN]);
+    }
+}
+
+/// A branch that git has and Gitea does not know, as Gitea 1.26 leaves one whose maker
+/// died in the middle of its request.
+#[tokio::test]
+async fn a_branch_that_was_half_made_is_made_anew() {
+    let refs = |name: &str, at: &Sha| json!([{ "ref": format!("refs/heads/{name}"), "object": { "sha": at.as_str() } }]);
+    let tree = &trees()[3];
+    let lines = |found: &Value| {
+        vec![
+            on("GET", BRANCH, [said(404, "")]),
+            on("POST", "/branches", [said(409, "The branch already exists."), good(&json!({}))]),
+            on("GET", REFS, [good(found)]),
+            on("DELETE", BRANCH, [good(&json!({}))]),
+            on("POST", "/contents", [good(&made(&sha(2), &sha(1), tree))]),
+        ]
+    };
+    let (first, script) = commit_by(lines(&refs("agent/search-1", &sha(1))), &new_commit()).await;
+    refused(first, Class::Conflict, Reason::Conflict, "half made", &[TOKEN]);
+    assert_eq!(script.gitea.commit_files(&new_commit()).await.unwrap(), Committed::Made(sha(2)));
+    assert_eq!(script.wrote().await, [BRANCHES, &format!("DELETE {BRANCH}"), BRANCHES, CONTENTS]);
+
+    // Somebody's work, and another's branch of a longer name.
+    for others in [refs("agent/search-1", &sha(3)), refs("agent/search-12", &sha(1))] {
+        let (result, script) = commit_by(lines(&others), &new_commit()).await;
+        refused(result, Class::Invalid, Reason::Invalid, "can't be a branch's name", &[TOKEN]);
+        assert_eq!(script.wrote().await, [BRANCHES]);
     }
 }
 

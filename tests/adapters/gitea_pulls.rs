@@ -156,7 +156,6 @@ async fn a_merge_that_is_refused_says_what_it_waits_for() {
     let rows: Vec<(u16, &str, Vec<Value>, MergeOutcome)> = vec![
         (405, "Please try again later", still.clone(), held(Hold::Forge, "Please try again later")),
         (409, "push out of date", still.clone(), held(Hold::Forge, "push out of date")),
-        (405, "Not all required status checks successful", still.clone(), held(Hold::Checks, "Not all required status checks successful")),
         (
             405,
             "The head branch is behind the base branch",
@@ -187,6 +186,27 @@ async fn a_merge_that_is_refused_says_what_it_waits_for() {
         assert_eq!(result.unwrap_or_else(|e| panic!("{code} {message:?}: {e}")), expected, "{code} {message:?}");
         assert_eq!(script.wrote().await, [MERGE], "{code} {message:?}: asked once");
     }
+}
+
+/// Gitea says that some are missing, and not which.
+#[tokio::test]
+async fn a_merge_that_waits_for_checks_names_them() {
+    let refusal = "Not all required status checks successful";
+    let branch = json!({
+        "commit": { "id": sha(1) }, "protected": true, "enable_status_check": true, "user_can_push": false, "user_can_merge": true,
+        "status_check_contexts": ["flywheel/gate", "ci/test", "lint", "ci/*"],
+    });
+    let status = |id: u64, context: &str, status: &str| json!({ "id": id, "context": context, "status": status, "description": "", "target_url": "" });
+    let statuses = json!({ "statuses": [status(1, "flywheel/gate", "success"), status(2, "ci/test", "failure")] });
+    let lines = |branch: &Value| {
+        let asked = [on("GET", "/branches/main", [good(branch)]), on("GET", format!("/commits/{}/status", sha(2)), [good(&statuses)])];
+        [vec![looks(&[open(2)]), lacks(0), posts("merge", said(405, refusal))], asked.into()].concat()
+    };
+    let named = format!("{refusal}: ci/test (failure), lint (not reported), ci/* (a pattern)");
+    assert_eq!(merge(lines(&branch)).await.0.unwrap(), MergeOutcome::NotReady(Hold::Checks, named));
+    let mut unseen = branch;
+    unseen["protected"] = json!(false);
+    assert_eq!(merge(lines(&unseen)).await.0.unwrap(), MergeOutcome::NotReady(Hold::Checks, refusal.into()), "what the token can't see");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ pub fn factory() -> Value {
     let mut factory = serde_json::to_value(fixtures::factory()).unwrap();
     // As a user writes it: the API server fills in what has a default.
     factory["spec"].as_object_mut().unwrap().remove("policy");
+    factory["spec"]["dns"]["ownerId"] = json!("prim-1");
     factory
 }
 
@@ -47,6 +48,7 @@ pub fn gate_run() -> Value {
 
 const REPOSITORY: &str = "forge, url, owner and name can't change";
 const ZONE: &str = "the zone can't change";
+const OWNER: &str = "ownerId can't change once it is set";
 const RFC2136: &str = "rfc2136 is required with provider Rfc2136";
 const NAME: &str = "metadata.name must be the document's id";
 const RESERVED: &str = "this id is reserved";
@@ -54,6 +56,7 @@ const FACTORY_REF: &str = "factoryRef can't change";
 const CHANGE: &str = "a change can't be edited";
 const FILES: &str = "exactly one of files and manifestRef is required";
 const PATH: &str = "path must not have . or .. in it";
+const DRAFT: &str = "title must not begin as a draft's does";
 const SIZE: &str = "the files have more than 204800 characters in all";
 const REPOSITORY_NAME: &str = "a repository can't be named . or ..";
 const RUN: &str = "a run can't be edited";
@@ -79,6 +82,8 @@ fn factory_updates() -> Vec<Row> {
         ("/spec/repository/baseBranch", json!("trunk"), None),
         ("/spec/repository/credentials/name", json!("renewed"), None),
         ("/spec/dns/zone", json!("other.sh"), Some(ZONE)),
+        ("/spec/dns/ownerId", json!("prim-2"), Some(OWNER)),
+        ("/spec/dns/ownerId", Value::Null, Some(OWNER)),
         ("/spec/dns/ttlSeconds", json!(30), None),
         ("/spec/dns/rfc2136/server", json!("192.0.2.54:53"), None),
         ("/spec/deploy/image", json!("registry.example/factory:2"), None),
@@ -112,6 +117,9 @@ fn agent_pr_creates() -> Vec<Row> {
         ("/spec/files/0/path", json!("packages/../.github/workflows/ci.yml"), Some(PATH)),
         ("/spec/files/0/path", json!("./packages/x"), Some(PATH)),
         ("/spec/files/0/path", json!("packages/..x/.y"), None),
+        ("/spec/title", json!("WIP: search"), Some(DRAFT)),
+        ("/spec/title", json!(" [Draft] search"), Some(DRAFT)),
+        ("/spec/title", json!("Draft the plan of wip: search"), None),
     ]
 }
 
@@ -178,8 +186,25 @@ fn gate_run_rules() {
 /// A rule added to a type must get its rows here.
 #[test]
 fn no_rule_is_without_rows() {
-    let known =
-        [REPOSITORY, ZONE, RFC2136, NAME, RESERVED, FACTORY_REF, CHANGE, FILES, PATH, RUN, TARGET, DEPLOYED, LAYER, SIZE, REPOSITORY_NAME];
+    let known = [
+        REPOSITORY,
+        ZONE,
+        OWNER,
+        RFC2136,
+        NAME,
+        RESERVED,
+        FACTORY_REF,
+        CHANGE,
+        FILES,
+        PATH,
+        RUN,
+        TARGET,
+        DEPLOYED,
+        LAYER,
+        SIZE,
+        REPOSITORY_NAME,
+        DRAFT,
+    ];
     let mut found = Vec::new();
     for schema in [schema_of::<Factory>(), schema_of::<Primitive>(), schema_of::<AgentPR>(), schema_of::<GateRun>()] {
         messages(&schema, &mut found);

@@ -99,7 +99,7 @@ async fn names(arrange: &dyn Arrange) {
     let dns = arrange.dns(Key::Granted).await;
     arrange.clear(&[NAME, MARKS[0], MARKS[1]]).await;
     let free = dns.look_up(&name()).await.unwrap();
-    assert_eq!((free.addresses, free.holder), (vec![], None));
+    assert_eq!((free.addresses, free.ttl, free.holder), (vec![], None, None));
     assert_eq!(dns.remove(&name(), &ours()).await.unwrap(), NameRemoved::Absent);
 
     let first = record("192.0.2.1", 60);
@@ -111,11 +111,12 @@ async fn names(arrange: &dyn Arrange) {
     let claim = "heritage=external-dns,external-dns/owner=prim,external-dns/resource=primitive/flywheel/search";
     assert_eq!(arrange.data(MARKS[0], "TXT").await, [claim], "where external-dns looks, and as it writes");
     let seen = dns.look_up(&name()).await.unwrap();
-    assert_eq!((seen.addresses, seen.holder), (vec!["192.0.2.1".parse().unwrap()], Some(Holder::Marked(ours()))));
+    assert_eq!((seen.addresses, seen.ttl, seen.holder), (vec!["192.0.2.1".parse().unwrap()], Some(60), Some(Holder::Marked(ours()))));
 
     for (what, changed) in [("another address", record("192.0.2.2", 60)), ("another time", record("192.0.2.2", 61))] {
         assert_eq!(dns.set_address(&changed).await.unwrap(), AddressSet::Set, "{what}");
         assert_eq!(dns.set_address(&changed).await.unwrap(), AddressSet::Unchanged, "{what}");
+        assert_eq!(dns.look_up(&name()).await.unwrap().ttl, Some(changed.ttl), "{what}");
     }
     assert_eq!(arrange.data(NAME, "A").await, ["192.0.2.2"], "instead of the first, not beside it");
 

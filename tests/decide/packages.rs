@@ -29,7 +29,7 @@ fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 /// Ids of the Primitives that are made.
 fn made(actions: &[Action]) -> Vec<&str> {
-    actions.iter().filter_map(|a| if let Action::CreateObject(Manifest(m)) = a { m["metadata"]["name"].as_str() } else { None }).collect()
+    actions.iter().filter_map(|a| if let Action::Adopt(Manifest(m)) = a { m["metadata"]["name"].as_str() } else { None }).collect()
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_primitive_is_made_of_the_document_as_it_is() {
         "metadata": { "name": "search", "namespace": "flywheel" },
         "spec": { "factoryRef": { "name": "prim" }, "document": document },
     });
-    assert_eq!(decision.actions, [Action::CreateObject(Manifest(object))]);
+    assert_eq!(decision.actions, [Action::Adopt(Manifest(object))]);
     assert_eq!(decision.status.packages, Some(1));
 }
 

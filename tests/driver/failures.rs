@@ -12,6 +12,7 @@ use flywheel::{
     },
     ports::error::{Class, PortError},
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{core::DeserializeGuard, runtime::controller::Action as Requeue};
 use serde_json::json;
 
@@ -302,12 +303,16 @@ async fn a_failed_pass_comes_back_by_the_one_table() {
     run.world.change(|w| w.forge.outage = Some(world::Outage::Down));
     run.pass().await.result.unwrap();
     run.world.wait(Duration::from_secs(40));
-    let guard = Arc::new(DeserializeGuard(Ok(run.object.clone())));
+    let mut object = run.object.clone();
+    let conditions = &mut object.status.as_mut().unwrap().conditions;
+    let ready = conditions.iter().find(|c| c.type_ == "Ready").unwrap().clone();
+    conditions.push(Condition { type_: "Retrying".into(), status: "True".into(), ..ready });
+    let guard = Arc::new(DeserializeGuard(Ok(object)));
     for (class, seconds) in [
         (Class::Transient, 20),
         (Class::RateLimited(Duration::from_secs(90)), 90),
         (Class::RateLimited(Duration::ZERO), 1),
-        (Class::Conflict, 1),
+        (Class::Conflict, 20),
         (Class::Waiting, 30),
         (Class::Invalid, 300),
         (Class::Denied, 300),
@@ -317,4 +322,31 @@ async fn a_failed_pass_comes_back_by_the_one_table() {
         let wait = driver::on_error(guard.clone(), &error, run.cx.clone());
         assert_eq!(wait, Requeue::requeue(Duration::from_secs(seconds)), "{class:?}");
     }
+}
+
+#[tokio::test]
+async fn crds_that_are_older_than_the_controller_are_told_with_a_remedy() {
+    let mut run = Run::new();
+    run.pass().await.result.unwrap();
+    let known = run.status().clone();
+    // A field that only newer CRDs have.
+    run.world.change(|w| w.forge.outage = Some(world::Outage::Down));
+    let words = "failed to create typed patch object: .status.packages: field not declared in schema";
+    let status = |seen: &crate::apiserver::Seen| seen.path.ends_with("/status") && !seen.body.contains("CrdsOutdated");
+    run.api.refuse_those(move |seen| status(seen).then_some((StatusCode::INTERNAL_SERVER_ERROR, words)));
+    let passed = run.pass().await;
+    assert_eq!(class(passed.result), Class::Denied);
+    assert_eq!(passed.statuses.len(), 2);
+    run.says("Ready", "False", "CrdsOutdated");
+    run.says("Stalled", "True", "CrdsOutdated");
+    assert!(run.condition("Ready").message.contains("kubectl apply --server-side -f crds/"));
+    assert_eq!((&run.status().base_sha, &run.status().account), (&known.base_sha, &known.account), "what was known is kept");
+    let again = run.pass().await;
+    assert_eq!((class(again.result), again.statuses.len()), (Class::Denied, 1), "it is told once");
+
+    run.api.relent();
+    run.world.change(|w| w.forge.outage = None);
+    run.pass().await.result.unwrap();
+    run.says("Ready", "True", "Verified");
+    assert!(run.find("Stalled").is_none());
 }

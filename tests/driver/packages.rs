@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use flywheel::ports::forge::EntryKind;
 use kube::runtime::controller::Action as Requeue;
 use serde_json::{Value, json};
@@ -116,7 +116,7 @@ async fn nothing_is_adopted_unless_all_that_matters_was_seen() {
     store(&run);
     run.api.refuse("/primitives", axum::http::StatusCode::INTERNAL_SERVER_ERROR);
     run.pass().await.result.unwrap();
-    run.says("PackagesAdopted", "False", "Unreachable");
+    run.says("PackagesAdopted", "False", "ServerError");
     run.says("Ready", "True", "Verified");
 
     run.api.relent();
@@ -133,4 +133,56 @@ async fn nothing_is_adopted_unless_all_that_matters_was_seen() {
     run.pass().await.result.unwrap();
     assert!(primitive(&run, "search").is_some());
     assert!(!fixtures::secret_values().iter().any(|secret| format!("{:?}", run.status()).contains(secret)));
+}
+
+#[tokio::test]
+async fn one_that_the_api_server_refuses_holds_up_nobody() {
+    let mut run = Run::new();
+    merge(
+        &run,
+        &[
+            ("packages/bad/prim.yaml", "id: bad\n"),
+            ("packages/find/prim.yaml", "id: find\n"),
+            ("packages/search/prim.yaml", "id: search\n"),
+        ],
+    );
+    store(&run);
+    run.api.refuse_those(|seen| {
+        let bad = seen.method == Method::POST && seen.json()["metadata"]["name"] == "bad";
+        bad.then_some((StatusCode::UNPROCESSABLE_ENTITY, "spec.document: not to this webhook's liking"))
+    });
+    let passed = run.pass().await;
+    assert_eq!(passed.result.unwrap(), Requeue::requeue(Duration::from_secs(1)));
+    assert!(primitive(&run, "bad").is_none() && primitive(&run, "find").is_some() && primitive(&run, "search").is_some());
+    run.says("Ready", "True", "Verified");
+    run.says("PackagesAdopted", "False", "InternalError");
+    let message = run.condition("PackagesAdopted").message.clone();
+    assert!(message.contains("packages/bad: ") && message.contains("this webhook's liking"), "{message}");
+
+    // It is tried again, but neither at once nor with another word.
+    let tried = run.pass().await;
+    assert_eq!(tried.result.unwrap(), Requeue::requeue(Duration::from_secs(60)));
+    assert!(tried.statuses.is_empty(), "{:?}", tried.statuses);
+    assert_eq!(run.condition("PackagesAdopted").message, message);
+    run.api.relent();
+    run.pass().await.result.unwrap();
+    run.pass().await.result.unwrap();
+    assert!(primitive(&run, "bad").is_some());
+    run.says("PackagesAdopted", "True", "Verified");
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_beside_what_is_wrong_with_another() {
+    let mut run = Run::new();
+    merge(&run, &[("packages/find/prim.yaml", "id: [\n"), ("packages/search/prim.yaml", "id: search\n")]);
+    store(&run);
+    run.api.refuse_those(|seen| (seen.method == Method::POST).then_some((StatusCode::INTERNAL_SERVER_ERROR, "failed calling webhook")));
+    run.pass().await.result.unwrap();
+    // Both are told: what is wrong with one, and who refused the other.
+    run.says("PackagesAdopted", "False", "Invalid");
+    let message = &run.condition("PackagesAdopted").message;
+    assert!(
+        message.contains("packages/find: prim.yaml is not YAML") && message.contains("packages/search: the API server answered 500"),
+        "{message}"
+    );
 }

@@ -4,6 +4,7 @@
 
 mod contract;
 mod object;
+mod reports;
 
 use std::collections::BTreeMap;
 

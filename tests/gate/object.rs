@@ -27,40 +27,40 @@ use crate::{
     apiserver::ApiServer,
     driver::RESYNC,
     fixtures,
-    world::{Fakes, Outage, World, forge::sha},
+    world::{Fakes, Outage, World, faults::When, forge::sha},
 };
 
-const GROUP: &str = "/apis/flywheel.prim.sh/v1alpha1/namespaces/flywheel";
-const JOBS: &str = "/apis/batch/v1/namespaces/flywheel-gates/jobs";
+pub(super) const GROUP: &str = "/apis/flywheel.prim.sh/v1alpha1/namespaces/flywheel";
+pub(super) const JOBS: &str = "/apis/batch/v1/namespaces/flywheel-gates/jobs";
 const CONFIGS: &str = "/api/v1/namespaces/flywheel-gates/configmaps";
-const PODS: &str = "/api/v1/namespaces/flywheel-gates/pods";
+pub(super) const PODS: &str = "/api/v1/namespaces/flywheel-gates/pods";
 const DOCUMENT: &str = "id: notes\nname: notes.sh\nroutes_map:\n  - { route: GET /v1/notes, status: 200, operation_id: list_notes }\n";
 
 /// A file as a commit has it.
-type File = (&'static str, EntryKind, Vec<u8>);
+pub(super) type File = (&'static str, EntryKind, Vec<u8>);
 
 fn file(path: &'static str, content: &str) -> File {
     (path, EntryKind::File, content.into())
 }
 
 /// What every commit begins with.
-fn base() -> Vec<File> {
+pub(super) fn base() -> Vec<File> {
     vec![file("biome.json", "{}"), file("packages/search/prim.yaml", "id: search\n")]
 }
 
 /// The base with a package of notes.
-fn head() -> Vec<File> {
+pub(super) fn head() -> Vec<File> {
     [base(), vec![file("packages/notes/prim.yaml", DOCUMENT), file("packages/notes/src/index.ts", "export {};\n")]].concat()
 }
 
-struct Cluster {
-    api: ApiServer,
-    world: Arc<World>,
-    cx: Arc<Context>,
+pub(super) struct Cluster {
+    pub(super) api: ApiServer,
+    pub(super) world: Arc<World>,
+    pub(super) cx: Arc<Context>,
 }
 
 impl Cluster {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let api = ApiServer::default();
         for secret in fixtures::secrets() {
             api.put(secret);
@@ -113,28 +113,28 @@ impl Cluster {
     }
 
     /// A run over the change of `head` from `base`.
-    fn over(&self, name: &str, second: u32, base: &[File], head: &[File]) {
+    pub(super) fn over(&self, name: &str, second: u32, base: &[File], head: &[File]) {
         let ((base, _), (head, tree)) = (self.commit(base), self.commit(head));
         let revision = json!({ "base": base.as_str(), "head": head.as_str(), "tree": tree.as_str() });
         self.apply(name, second, "Unit", &json!({ "agentPR": { "name": "notes-1", "revision": revision } }));
     }
 
-    async fn pass(&self, name: &str) -> Result<Requeue, driver::PassError> {
+    pub(super) async fn pass(&self, name: &str) -> Result<Requeue, driver::PassError> {
         let object: GateRun = serde_json::from_value(self.api.object(&format!("{GROUP}/gateruns/{name}")).unwrap()).unwrap();
         driver::pass::<GateRun>(Arc::new(DeserializeGuard(Ok(object))), self.cx.clone()).await
     }
 
-    fn status(&self, name: &str) -> GateRunStatus {
+    pub(super) fn status(&self, name: &str) -> GateRunStatus {
         serde_json::from_value(self.api.object(&format!("{GROUP}/gateruns/{name}")).unwrap()["status"].clone()).unwrap()
     }
 
     /// The reason and message of `Ready`.
-    fn says(&self, name: &str) -> (String, String) {
+    pub(super) fn says(&self, name: &str) -> (String, String) {
         let ready = self.status(name).conditions.into_iter().find(|c| c.type_ == "Ready").expect("Ready");
         (ready.reason, ready.message)
     }
 
-    fn jobs(&self) -> Vec<Value> {
+    pub(super) fn jobs(&self) -> Vec<Value> {
         self.api.objects(JOBS)
     }
 
@@ -146,7 +146,7 @@ impl Cluster {
     }
 
     /// Ends a Job whose gate said this.
-    fn end(&self, job: &str, said: &str) {
+    pub(super) fn end(&self, job: &str, said: &str) {
         let path = format!("{JOBS}/{job}");
         self.api.edit(&path, |mut job| {
             job["status"] = json!({ "conditions": [{ "type": "Complete", "status": "True" }] });
@@ -161,13 +161,13 @@ impl Cluster {
         );
     }
 
-    fn forge_calls(&self) -> u32 {
+    pub(super) fn forge_calls(&self) -> u32 {
         self.world.read(|state| state.forge.faults.all_calls())
     }
 }
 
 /// The word after `flag` in the gate container's command.
-fn argument(job: &Value, flag: &str) -> String {
+pub(super) fn argument(job: &Value, flag: &str) -> String {
     let command = job["spec"]["template"]["spec"]["containers"][0]["command"].as_array().unwrap();
     command.iter().skip_while(|word| *word != flag).nth(1).unwrap().as_str().unwrap().to_owned()
 }
@@ -326,19 +326,38 @@ async fn what_is_not_the_changes_fault_is_a_condition() {
     }
 }
 
-/// Commits come from memory once they were read; a file that can't be read now is
-/// not taken for one that is wrong.
+/// A file that can't be read now is not taken for one that is wrong; what was read
+/// once is what it is.
 #[tokio::test]
 async fn a_forge_that_may_not_be_asked_judges_nothing() {
     let cluster = Cluster::new();
     let bad: Vec<File> = [head(), vec![("packages/notes/a.bin", EntryKind::File, vec![0xff])]].concat();
     cluster.over("gate-1", 0, &base(), &bad);
     cluster.over("gate-2", 1, &base(), &bad);
+    cluster.world.change(|w| w.forge.faults.fail("blob", When::Before, Outage::Down));
+    let _ = cluster.pass("gate-1").await;
+    assert_eq!((cluster.status("gate-1").verdict, cluster.says("gate-1").0.as_str()), (None, "Unreachable"));
     cluster.pass("gate-1").await.unwrap();
     assert_eq!(cluster.status("gate-1").verdict, Some(Verdict::Failed));
+    let calls = cluster.forge_calls();
+    cluster.pass("gate-2").await.unwrap();
+    assert_eq!((cluster.status("gate-2").verdict, cluster.forge_calls()), (Some(Verdict::Failed), calls));
+}
+
+/// It asks its Factory's forge at first every 5 s, and more and more seldom.
+#[tokio::test]
+async fn a_run_whose_forge_is_down_for_long_waits_for_long() {
+    let cluster = Cluster::new();
+    cluster.over("gate-1", 0, &base(), &head());
     cluster.world.change(|w| w.forge.outage = Some(Outage::Down));
-    let _ = cluster.pass("gate-2").await;
-    assert_eq!((cluster.status("gate-2").verdict, cluster.says("gate-2").0.as_str()), (None, "Unreachable"));
+    for (passed, due) in [(0, 5), (60, 30), (3600, 300)] {
+        cluster.world.wait(std::time::Duration::from_secs(passed));
+        assert_eq!(cluster.pass("gate-1").await.unwrap(), Requeue::requeue(std::time::Duration::from_secs(due)), "after {passed} s");
+    }
+    cluster.world.change(|w| w.forge.outage = None);
+    cluster.pass("gate-1").await.unwrap();
+    assert_eq!(cluster.says("gate-1").0, "Running");
+    assert!(cluster.status("gate-1").conditions.iter().all(|c| c.type_ != "Retrying"));
 }
 
 #[tokio::test]
@@ -359,7 +378,7 @@ async fn runs_wait_for_their_turn_the_oldest_first() {
     let calls = cluster.forge_calls();
     cluster.api.take();
     let again = cluster.pass("gate-c").await.unwrap();
-    assert_eq!(again, Requeue::requeue(std::time::Duration::from_secs(2)));
+    assert_eq!(again, Requeue::requeue(std::time::Duration::from_secs(30)));
     assert!(cluster.api.take().iter().all(|r| r.method == Method::GET), "nothing is written");
     assert_eq!((cluster.forge_calls(), cluster.jobs().len()), (calls, 1));
 

@@ -11,8 +11,7 @@ use flywheel::{
         references::Milestone,
     },
     decide::{
-        Action, Decision, Manifest, ObjectName, audit,
-        factory::Now,
+        Action, Decision, Manifest, Now, ObjectName, audit,
         primitive::{
             Base, Change, Content, FactorySeen, Naming, Outside, Own, Package, PackageFile, Probed, Remains, Rollout, Seen, Wanted,
             WantedFile, change_name, decide, removal_name,
@@ -44,6 +43,7 @@ pub fn seen() -> Seen {
         own: Own { namespace: "flywheel".into(), id: "notes".parse().unwrap(), uid: "uid".into() },
         spec: serde_json::from_value(json!({ "factoryRef": { "name": "prim" }, "document": { "id": "notes" } })).unwrap(),
         previous: PrimitiveStatus::default(),
+        unchanged: true,
         deleting: false,
         document: Ok(Wanted {
             hash: HASH.into(),
@@ -66,6 +66,7 @@ pub fn seen() -> Seen {
         base: Ok(Base { commit: sha(1), package: None }),
         current: None,
         planned: None,
+        claimed: None,
         outside: Outside::Unseen,
     }
 }
@@ -90,6 +91,9 @@ pub fn open() -> Change {
         going: false,
         merged: None,
         base: None,
+        settled_at: None,
+        green: None,
+        branch: None,
         url: Some("https://forge.example/1".into()),
         ready: Some((false, Reason::Queued, "place 2".into())),
         stalled: false,
@@ -199,6 +203,45 @@ fn what_is_open_is_mirrored_and_what_is_merged_is_looked_for() {
 }
 
 #[test]
+fn a_merge_that_the_factory_has_not_seen_is_waited_for_and_not_called_outdated() {
+    let ago = |seconds: i64| Timestamp::from_second(NOW - seconds).unwrap();
+    let outdated = |d: &Decision<PrimitiveStatus>| d.statements.iter().any(|s| s.kind == ConditionType::SpecOutdated);
+    // The base branch's commit that it was merged onto, how long ago, whether the
+    // forge can be looked at, and what comes of it.
+    for (onto, seconds, blind, wait) in [
+        (1, 0, false, Some(1)),
+        (1, 30, false, Some(3)),
+        (1, 400, false, Some(50)),
+        (1, 4000, false, Some(60)),
+        // Others were merged before it, and the Factory has seen none of them.
+        (2, 5, false, Some(1)),
+        (2, 59, false, Some(7)),
+        (2, 400, true, Some(50)),
+        // It has seen a newer commit, which has another document.
+        (2, 61, false, None),
+    ] {
+        let what = format!("onto {onto}, {seconds} s ago, {blind}");
+        let mut merged = seen();
+        merged.previous = proposed();
+        merged.base = Ok(Base { commit: sha(1), package: Some(package("older")) });
+        merged.factory.as_mut().unwrap().forge_hold = blind.then(|| "Factory prim: down".into());
+        merged.planned = Some(Change {
+            merged: Some(sha(9).to_string()),
+            base: Some(sha(onto).to_string()),
+            settled_at: Some(ago(seconds)),
+            ready: Some((true, Reason::Merged, "merged".into())),
+            ..open()
+        });
+        let (decision, _, reason, message) = decided(&merged);
+        assert_eq!(outdated(&decision), wait.is_none(), "{what}");
+        let Some(wait) = wait else { continue };
+        assert_eq!((reason, names(&decision)), (Reason::Waiting, vec!["poke_factory"]), "{what}");
+        assert!(message.contains("the Factory looks at the base branch"), "{message}");
+        assert_eq!(decision.again.as_secs(), wait, "{what}");
+    }
+}
+
+#[test]
 fn main_is_never_proposed_against() {
     let mut moved = seen();
     moved.previous = PrimitiveStatus { milestones: vec![Milestone { name: "Merged".into(), at: Time(now().at) }], ..proposed() };
@@ -256,7 +299,7 @@ fn a_factory_of_the_same_name_keeps_its_routes() {
         let mut going = seen();
         going.deleting = true;
         going.spec.deletion_policy = DeletionPolicy::Delete;
-        let state = NameState { addresses: vec!["192.0.2.80".parse().unwrap()], holder: Some(Holder::Marked(holder)) };
+        let state = NameState { addresses: vec!["192.0.2.80".parse().unwrap()], ttl: Some(60), holder: Some(Holder::Marked(holder)) };
         going.outside = Outside::Unwanted(Remains {
             name: Some((own.clone(), host.clone(), Ok(state))),
             route: Some(("route-prim-notes".into(), Ok(true))),
@@ -273,7 +316,8 @@ fn a_factory_of_the_same_name_keeps_its_routes() {
         route: route.clone(),
         record: Ok(AddressRecord { name: host, address: "192.0.2.80".parse().unwrap(), ttl: 60, owner: own }),
         routes: Ok(vec![Route { host: "notes.example.org".parse().unwrap(), ..route }]),
-        name: Ok(NameState { addresses: Vec::new(), holder: None }),
+        host_taken: false,
+        name: Ok(NameState { addresses: Vec::new(), ttl: None, holder: None }),
         probed: Probed::NotTried,
     });
     let (decision, _, reason, message) = decided(&waits);
@@ -282,11 +326,46 @@ fn a_factory_of_the_same_name_keeps_its_routes() {
 }
 
 #[test]
-fn nothing_that_waits_looks_again_late_or_without_a_pause() {
+fn what_goes_on_is_looked_at_soon_and_what_is_stuck_when_a_watch_tells() {
     for rollout in [Rollout::Absent, Rollout::Going("x".into()), Rollout::Stuck("x".into()), Rollout::Ready] {
         let mut waits = super::random::deployed(rollout.clone(), false);
         waits.base = Ok(Base { commit: sha(1), package: Some(package(HASH)) });
         let (decision, ..) = decided(&waits);
-        assert!(decision.again <= Duration::from_secs(5), "{rollout:?}: {:?}", decision.again);
+        match rollout {
+            Rollout::Stuck(_) => assert_eq!(decision.again, now().resync),
+            _ => assert!(decision.again <= Duration::from_secs(5), "{rollout:?}: {:?}", decision.again),
+        }
+    }
+    let red = Change { stalled: true, ready: Some((false, Reason::Failed, "red".into())), ..open() };
+    let foreign = Change { foreign: Some("belongs to another".into()), ..open() };
+    // Of what is another's nobody is told.
+    for (change, again) in [(red, now().resync), (foreign, Duration::from_secs(60))] {
+        let mut stuck = seen();
+        stuck.previous = proposed();
+        (stuck.planned, stuck.current) = (Some(change.clone()), Some(change));
+        assert_eq!(decided(&stuck).0.again, again);
+    }
+}
+
+#[test]
+fn data_goes_alone_and_last_of_all() {
+    let object = |kind| ObjectName { api_version: "v1", kind, namespace: "run".into(), name: "n".into() };
+    for (kinds, gone) in [
+        (
+            vec!["Secret", "Service", "Deployment", "ConfigMap", "PersistentVolumeClaim"],
+            vec!["Secret", "Service", "Deployment", "ConfigMap"],
+        ),
+        // Nobody can see whether the Secret is there.
+        (vec!["Secret", "PersistentVolumeClaim", "PersistentVolumeClaim"], vec!["Secret", "PersistentVolumeClaim"]),
+    ] {
+        let mut going = seen();
+        going.deleting = true;
+        going.spec.deletion_policy = DeletionPolicy::Delete;
+        going.outside = Outside::Unwanted(Remains { name: None, route: None, objects: kinds.into_iter().map(object).collect() });
+        let (decision, ..) = decided(&going);
+        let removed = decision.actions.iter().map(|a| if let Action::RemoveObject(o) = a { o.kind } else { a.name() });
+        assert_eq!(removed.collect::<Vec<_>>(), gone);
+        let alone: Vec<_> = decision.actions.iter().filter(|action| action.irreversible()).collect();
+        assert_eq!(alone.len(), usize::from(gone.contains(&"PersistentVolumeClaim")));
     }
 }

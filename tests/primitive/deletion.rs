@@ -17,6 +17,24 @@ impl Run {
         panic!("{id} does not go: {:#?}", self.status(id));
     }
 
+    /// Deletes what answers, and steps until its Deployment is gone.
+    async fn until_taken_down(&mut self, id: &str) {
+        self.until(id, "True", "Answering").await;
+        self.api.delete(&Self::path(id));
+        for _ in 0..80 {
+            if self.api.objects(DEPLOYMENTS).is_empty() {
+                return;
+            }
+            self.step(id).await;
+        }
+        panic!("{id} still runs: {:#?}", self.status(id));
+    }
+
+    /// What Events have said since the requests were taken last.
+    fn events(&self) -> String {
+        self.api.take().into_iter().filter(|r| r.path.contains("/events")).map(|r| r.body).collect()
+    }
+
     fn nothing_runs(&self) -> bool {
         ["services", "configmaps", "persistentvolumeclaims", "secrets"].iter().all(|k| self.api.objects(&format!("{RUN}/{k}")).is_empty())
             && self.api.objects(DEPLOYMENTS).is_empty()
@@ -30,7 +48,15 @@ async fn retain_leaves_everything_and_a_note() {
     run.until("notes", "True", "Answering").await;
     let tree = run.status("notes").tree.unwrap();
     run.api.delete(&Run::path("notes"));
+    run.api.take();
     run.until_gone("notes").await;
+    let said = run.events();
+    for left in ["packages/notes of the base branch", "DnsRecord notes.prim.sh", "PersistentVolumeClaim flywheel-run/prim-notes-data"] {
+        assert!(said.contains(left), "{left}: {said}");
+    }
+    run.factory_looks().await;
+    let factory = run.api.object(&format!("{OWN}/factories/prim")).unwrap();
+    assert!(factory["status"]["conditions"].to_string().contains("retained: notes; their workloads, names and data stay"), "{factory}");
     let factory = run.api.object(&format!("{OWN}/factories/prim")).unwrap();
     assert_eq!(factory["status"]["retained"], json!({ "notes": tree }));
     assert_eq!((run.routes(), run.address("notes.prim.sh").len(), run.api.objects(DEPLOYMENTS).len()), (1, 1, 1));
@@ -150,4 +176,57 @@ async fn paused_holds_the_deletion_too() {
     run.settle("notes").await;
     run.says("notes", "Ready", "False", "Paused");
     assert_eq!((run.pulls(), run.api.objects(DEPLOYMENTS).len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_policy_that_turns_to_retain_takes_the_removal_back_and_says_what_stays() {
+    let mut run = Run::new().await;
+    run.apply(&document("notes"), &json!({ "deletionPolicy": "Delete" }));
+    run.until("notes", "True", "Answering").await;
+    run.unit = "";
+    run.api.delete(&Run::path("notes"));
+    run.settle("notes").await;
+    run.says("notes", "Ready", "False", "Deleting");
+    assert!(run.changes().iter().any(|name| name.contains("-remove-")));
+    run.apply(&document("notes"), &json!({ "deletionPolicy": "Retain" }));
+    run.api.take();
+    run.until_gone("notes").await;
+    let said = run.events();
+    assert!(said.contains("left as they are: packages/notes of the base branch"), "Ready was Deleting before: {said}");
+    assert!(!run.changes().iter().any(|name| name.contains("-remove-")));
+    run.world.read(|w| assert_eq!(w.forge.repo.branches.keys().collect::<Vec<_>>(), ["main"]));
+    assert!(run.paths().iter().any(|path| path.starts_with("packages/notes/")));
+    assert_eq!(run.api.objects(DEPLOYMENTS).len(), 1);
+}
+
+#[tokio::test]
+async fn a_merge_while_it_goes_is_seen_before_it_is_gone() {
+    let mut run = Run::new().await;
+    run.apply(&document("notes"), &json!({ "deletionPolicy": "Delete" }));
+    run.until_taken_down("notes").await;
+    // Nobody has told the Factory.
+    run.push("packages/notes/prim.yaml", Some(&document("notes").to_string()));
+    run.pass("notes").await.unwrap();
+    let message = run.says("notes", "Ready", "False", "Deleting");
+    assert!(message.contains("removes the package first"), "{message}");
+    run.until_gone("notes").await;
+    assert!(!run.paths().iter().any(|path| path.starts_with("packages/notes/")), "it goes with everything");
+    assert!(run.nothing_runs());
+    assert_eq!(run.pulls(), 3);
+}
+
+#[tokio::test]
+async fn data_goes_last_and_only_by_who_leads() {
+    let mut run = Run::new().await;
+    run.apply(&document("notes"), &json!({ "deletionPolicy": "Delete" }));
+    run.until_taken_down("notes").await;
+    let claims = |run: &Run| run.api.objects(&format!("{RUN}/persistentvolumeclaims")).len();
+    assert_eq!(claims(&run), 1, "nothing else is there, and the data is");
+    run.cx.leadership.hold(None);
+    run.pass("notes").await.unwrap_err();
+    assert_eq!(claims(&run), 1);
+    run.says("notes", "Ready", "False", "Conflict");
+    run.cx.leadership.hold(Some(jiff::Timestamp::MAX));
+    run.until_gone("notes").await;
+    assert!(run.nothing_runs());
 }

@@ -17,6 +17,7 @@ use flywheel::{
         error::{Class, PortError},
     },
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::json;
 
@@ -74,6 +75,7 @@ fn change() -> impl Strategy<Value = Change> {
             stalled,
             merged: merged.map(|n| sha(n).to_string()),
             base: base.map(|n| sha(n).to_string()),
+            branch: going.then(|| "agent/notes".into()),
             ready: ready.map(|(ready, reason)| (ready, reason, "said".into())),
             ..open()
         }
@@ -87,24 +89,30 @@ fn name_state() -> impl Strategy<Value = NameState> {
         Some(Holder::Marked(Owner::primitive("other", "x", "y"))),
         Some(Holder::Unmarked("A 198.51.100.7".into())),
     ]);
-    (holder, any::<bool>()).prop_map(|(holder, right)| {
+    (holder, any::<bool>(), select(vec![None, Some(60), Some(5)])).prop_map(|(holder, right, ttl)| {
         let address = if right { "192.0.2.80" } else { "198.51.100.7" };
-        NameState { addresses: holder.iter().map(|_| address.parse().unwrap()).collect(), holder }
+        NameState { addresses: holder.iter().map(|_| address.parse().unwrap()).collect(), ttl, holder }
     })
 }
 
 fn naming() -> impl Strategy<Value = Naming> {
     let routes = select(vec![vec![], vec![route()], vec![Route { id: "theirs".into(), ..route() }]]);
-    (option::weighted(0.8, routes), option::weighted(0.8, name_state()), 0..4u8, class()).prop_map(|(routes, name, probed, class)| Naming {
+    let parts = (option::weighted(0.8, routes), option::weighted(0.8, name_state()), probed(), class(), option::weighted(0.2, Just(())));
+    parts.prop_map(|(routes, name, probed, class, taken)| Naming {
         route: route(),
         record: Ok(record()),
         routes: routes.ok_or_else(|| failed(class)),
+        host_taken: taken.is_some(),
         name: name.ok_or_else(|| failed(class)),
-        probed: match probed {
-            0 => Probed::NotTried,
-            1 => Probed::Failed(failed(class)),
-            other => Probed::Answered { status: 200, service: Some("notes".into()), right: other == 2 },
-        },
+        probed,
+    })
+}
+
+fn probed() -> impl Strategy<Value = Probed> {
+    (0..4u8, class()).prop_map(|(probed, class)| match probed {
+        0 => Probed::NotTried,
+        1 => Probed::Failed(failed(class)),
+        other => Probed::Answered { status: 200, service: Some("notes".into()), right: other == 2 },
     })
 }
 
@@ -139,28 +147,42 @@ fn unwanted() -> impl Strategy<Value = Outside> {
 }
 
 fn outside() -> impl Strategy<Value = Outside> {
-    prop_oneof![1 => Just(()).prop_map(|()| Outside::Unseen), 6 => wanted(), 3 => unwanted(), 1 => class().prop_map(|class| Outside::Failed(failed(class)))]
+    prop_oneof![1 => Just(()).prop_map(|()| Outside::Unseen), 6 => wanted(), 3 => unwanted(), 1 => option::of(probed()).prop_map(Outside::Unread), 1 => class().prop_map(|class| Outside::Failed(failed(class)))]
+}
+
+/// A condition that was said to be good.
+fn said(kind: &str) -> Condition {
+    Condition {
+        type_: kind.into(),
+        status: "True".into(),
+        reason: "Verified".into(),
+        message: "good".into(),
+        observed_generation: None,
+        last_transition_time: Time(now().at),
+    }
 }
 
 fn previous() -> impl Strategy<Value = PrimitiveStatus> {
-    (option::of(select(vec![HASH, "older"])), any::<[bool; 2]>(), option::of(verdict())).prop_map(|(hash, [ran, merged], contract)| {
-        let tree = sha(7).to_string();
-        let mut status = PrimitiveStatus {
-            proposed_hash: hash.map(Into::into),
-            agent_pr: hash.map(|_| open().name),
-            tree: ran.then(|| tree.clone()),
-            contract: contract.map(|verdict| Contract { tree, gate: "g".into(), verdict, message: None }),
-            ..PrimitiveStatus::default()
-        };
-        if merged {
-            flywheel::api::references::reach(
-                &mut status.milestones,
-                "Merged",
-                k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now().at),
-            );
-        }
-        status
-    })
+    (option::of(select(vec![HASH, "older"])), any::<[bool; 3]>(), option::of(verdict())).prop_map(
+        |(hash, [ran, merged, ready], contract)| {
+            let tree = sha(7).to_string();
+            let mut status = PrimitiveStatus {
+                proposed_hash: hash.map(Into::into),
+                agent_pr: hash.map(|_| open().name),
+                tree: ran.then(|| tree.clone()),
+                contract: contract.map(|verdict| Contract { tree, gate: "g".into(), verdict, message: None }),
+                url: ran.then(|| "https://notes.prim.sh".into()),
+                ..PrimitiveStatus::default()
+            };
+            if ready {
+                status.conditions = ["Ready", "Deployed", "Serving"].map(said).to_vec();
+            }
+            if merged {
+                flywheel::api::references::reach(&mut status.milestones, "Merged", Time(now().at));
+            }
+            status
+        },
+    )
 }
 
 fn anything() -> impl Strategy<Value = Seen> {
@@ -216,6 +238,10 @@ proptest! {
             prop_assert!(!seen.deleting || !ready);
             let proposes = |a: &Action| matches!(a, Action::CreateObject(Manifest(m)) if m["kind"] == "AgentPR");
             prop_assert!(seen.deleting || !decision.actions.iter().any(proposes));
+        }
+        if let (Outside::Unread(probed), true) = (&seen.outside, ready) {
+            let answers = probed.as_ref().is_none_or(|probed| matches!(probed, Probed::Answered { right: true, .. }));
+            prop_assert!(seen.base.is_err() && answers && decision.actions.is_empty(), "Ready on nobody's word: {:?}", decision);
         }
         let Outside::Wanted(deployment) = &seen.outside else { return Ok(()) };
         if let Some(naming) = &deployment.naming {

@@ -20,7 +20,7 @@ async fn what_can_not_be_used_costs_nothing() {
     let mut foreign = document("notes");
     foreign["endpoint"] = "notes.example.org".into();
     let mut large = document("notes");
-    large["tips"] = (0..4000).map(|i| Value::from(format!("{i:>100}"))).collect();
+    large["tips"] = (0..400).map(|i| Value::from(format!("{i:>600}"))).collect();
     for (document, reason, names) in [
         (broken, "Invalid", &["spec.document.routes_map[0]", "spec.document.routes_map[1]"][..]),
         (foreign, "Invalid", &["spec.document.endpoint", "notes.example.org", "notes.prim.sh"]),
@@ -32,10 +32,22 @@ async fn what_can_not_be_used_costs_nothing() {
         let message = run.says("notes", "Ready", "False", reason);
         assert!(names.iter().all(|name| message.contains(name)), "{message}");
         run.says("notes", "Stalled", "True", reason);
-        assert_eq!((run.changes().len(), run.pulls()), (0, 0));
+        assert!(run.nothing_pushed());
         assert_eq!(run.status("notes").next_action.map(|n| n.verb), Some("Edit".into()));
         run.quiet_pass("notes").await;
     }
+}
+
+#[tokio::test]
+async fn a_reserved_id_is_refused_even_where_the_api_server_lets_it_in() {
+    let mut run = Run::new().await;
+    run.apply(&document("www"), &json!({}));
+    for _ in 0..3 {
+        run.step("www").await;
+    }
+    let message = run.says("www", "Stalled", "True", "Invalid");
+    assert!(message.contains("metadata.name") && message.contains("www"), "{message}");
+    assert!(run.nothing_pushed());
 }
 
 #[tokio::test]
@@ -88,6 +100,45 @@ async fn a_forge_that_is_down_holds_nobody_who_needs_nothing_of_it() {
     run.factory_looks().await;
     run.quiet_pass("notes").await;
     run.says("notes", "Ready", "True", "Answering");
+}
+
+#[tokio::test]
+async fn a_controller_that_starts_while_the_forge_is_down_leaves_ready_what_answers() {
+    let mut run = Run::new().await;
+    run.apply(&document("notes"), &json!({}));
+    run.until("notes", "True", "Answering").await;
+    let before = run.status("notes");
+    run.world.change(|w| w.forge.outage = Some(Outage::Down));
+    run.restart();
+    assert_eq!(run.pass("notes").await.unwrap(), Requeue::requeue(Duration::from_secs(60)));
+    run.says("notes", "Ready", "True", "Answering");
+    let message = run.says("notes", "Merged", "True", "Merged");
+    assert!(message.contains("can't be read now") && message.contains("Factory prim"), "{message}");
+    let meanwhile = run.status("notes");
+    assert_eq!((&meanwhile.phase, &meanwhile.effects, &meanwhile.milestones), (&before.phase, &before.effects, &before.milestones));
+    for kind in ["Deployed", "Routed", "NameReady", "Serving"] {
+        run.says("notes", kind, "True", "Verified");
+    }
+    let writes: Vec<_> = {
+        run.api.take();
+        run.pass("notes").await.unwrap();
+        run.api.take().into_iter().filter(|r| r.method != "GET").collect()
+    };
+    assert!(writes.is_empty(), "{writes:?}");
+
+    // What does not answer is not Ready, and what was changed can't be.
+    run.serves(500, "notes");
+    run.pass("notes").await.unwrap();
+    run.says("notes", "Ready", "False", "ProbeFailed");
+    run.world.change(|w| w.forge.outage = None);
+    run.serves(200, "notes");
+    run.until("notes", "True", "Answering").await;
+    assert!(run.says("notes", "Merged", "True", "Merged").contains("is the spec's document"));
+    run.world.change(|w| w.forge.outage = Some(Outage::Down));
+    run.restart();
+    run.apply(&changed("notes", "Other words."), &json!({}));
+    run.pass("notes").await.unwrap();
+    run.says("notes", "Ready", "False", "Unreachable");
 }
 
 #[tokio::test]
@@ -186,6 +237,8 @@ async fn what_another_holds_is_named_and_never_overwritten() {
     run.until("notes", "False", "Taken").await;
     let message = run.says("notes", "NameReady", "False", "Taken");
     assert!(message.contains("service/web/notes of other"), "{message}");
+    assert!(run.nothing_pushed(), "what can't have its name is not proposed");
+    assert_eq!(run.quiet_pass("notes").await, Requeue::requeue(Duration::from_secs(60)));
     assert_eq!((run.address("notes.prim.sh"), run.routes()), (vec!["198.51.100.7".to_owned()], 0));
     run.world.change(|w| w.dns.records.clear());
     run.until("notes", "True", "Answering").await;
@@ -195,6 +248,9 @@ async fn what_another_holds_is_named_and_never_overwritten() {
     run.apply(&document("notes"), &json!({}));
     run.until("notes", "False", "Taken").await;
     assert!(run.says("notes", "Stalled", "True", "Taken").contains("notes.prim.sh"));
+    run.says("notes", "Routed", "False", "Taken");
+    assert_eq!(run.world.read(|w| w.edge.faults.calls("set_route")), 0);
+    assert_eq!(run.quiet_pass("notes").await, Requeue::requeue(Duration::from_secs(60)), "the route's wait, and not the record's");
     assert!(run.address("notes.prim.sh").is_empty(), "no name leads to another's route");
     assert_eq!(run.routes(), 1);
 }

@@ -28,15 +28,17 @@ async fn a_document_becomes_a_tested_answer() {
     run.says("notes", "Merged", "True", "Merged");
     run.says("notes", "ContractPassed", "True", "Passed");
     assert!(run.find("notes", "Stalled").is_none() && run.find("notes", "Reconciling").is_none());
-    assert_eq!(run.milestones("notes"), ["Proposed", "Merged", "Deployed", "Named", "Serving", "Tested"]);
+    assert_eq!(run.milestones("notes"), ["Proposed", "Green", "Merged", "Deployed", "Named", "Serving", "Tested"]);
     assert_eq!(status.next_action, None);
 
     assert_eq!(run.pulls(), 1);
     assert_eq!(run.address("notes.prim.sh"), ["192.0.2.80"]);
     let kinds: Vec<_> = status.effects.iter().map(|e| e.kind.as_str()).collect();
-    for kind in ["PullRequest", "Deployment", "Service", "Route", "DnsRecord"] {
+    let all = ["PullRequest", "ConfigMap", "Secret", "PersistentVolumeClaim", "Deployment", "Service", "Route", "DnsRecord"];
+    for kind in all {
         assert!(kinds.contains(&kind), "{kind} is not among {kinds:?}");
     }
+    assert!(!kinds.contains(&"Branch"), "it went with the merge: {kinds:?}");
     let gates: Vec<_> = run.gates().into_iter().filter(|gate| gate["spec"]["layer"] == "Contract").collect();
     let [gate] = &gates[..] else { panic!("one run of layer 2: {gates:?}") };
     assert_eq!(gate["spec"]["target"], json!({ "url": "https://notes.prim.sh", "primitive": "notes", "commit": commit }));
@@ -44,8 +46,9 @@ async fn a_document_becomes_a_tested_answer() {
     assert_eq!(gate["metadata"]["ownerReferences"][0]["uid"], "uid-of-notes");
 
     let metrics = run.cx.metrics.encode().unwrap();
-    for name in ["flywheel_merged_to_serving_seconds_count 1", "flywheel_spec_to_serving_seconds_count 1"] {
-        assert!(metrics.contains(name), "{name}: {metrics}");
+    for stage in ["merged", "green", "spec"] {
+        let name = format!("flywheel_{stage}_to_serving_seconds_count 1");
+        assert!(metrics.contains(&name), "{name}: {metrics}");
     }
     assert_eq!(run.quiet_pass("notes").await, Requeue::requeue(RESYNC));
 }
@@ -101,6 +104,7 @@ async fn a_changed_document_is_proposed_on_the_old_and_the_old_serves_meanwhile(
     assert_eq!(waiting.phase, first.phase, "the old one serves");
     assert_eq!(waiting.next_action.as_ref().map(|n| (n.verb.as_str(), n.url.is_some())), Some(("Wait", true)));
     assert_eq!(run.milestones("notes"), ["Proposed"], "of what is proposed now");
+    assert!(run.effects("notes").iter().any(|effect| effect.starts_with("Branch agent/notes-")), "{:?}", run.effects("notes"));
     let change = run.status("notes").agent_pr.unwrap();
     let change = run.api.object(&format!("{}/agentprs/{change}", super::OWN)).unwrap();
     assert_eq!(change["spec"]["title"], "Change notes.sh");
@@ -113,6 +117,10 @@ async fn a_changed_document_is_proposed_on_the_old_and_the_old_serves_meanwhile(
     let last = run.status("notes");
     assert_ne!((last.commit, last.tree), (first.commit, first.tree));
     assert_eq!(last.effects.iter().filter(|e| e.kind == "PullRequest").count(), 2);
+    run.settle("notes").await;
+    assert!(!run.effects("notes").iter().any(|effect| effect.starts_with("Branch")), "{:?}", run.effects("notes"));
+    let bundles = run.api.objects(&format!("{}/configmaps", super::RUN)).len();
+    assert_eq!(run.effects("notes").iter().filter(|effect| effect.starts_with("ConfigMap")).count(), bundles);
     assert_eq!(run.milestones("notes").last().map(String::as_str), Some("Tested"));
 }
 
@@ -207,4 +215,57 @@ async fn every_example_comes_to_the_end_of_its_stage() {
         seen += 1;
     }
     assert!(seen >= 2, "the examples are gone");
+}
+
+#[tokio::test]
+async fn a_record_says_whose_it_is_and_no_other_factory_of_the_name_has_it() {
+    let mut run = Run::new().await;
+    // Another cluster's, whose Factory is called the same and has another repository.
+    let theirs = "heritage=external-dns,external-dns/owner=prim-00000000,external-dns/resource=primitive/flywheel/notes";
+    run.world.change(|w| {
+        w.dns.records.insert(("notes.prim.sh".into(), "A"), (60, vec!["198.51.100.7".into()]));
+        w.dns.records.insert(("a-notes.prim.sh".into(), "TXT"), (60, vec![theirs.into()]));
+    });
+    run.apply(&document("notes"), &json!({}));
+    run.until("notes", "False", "Taken").await;
+    assert!(run.says("notes", "NameReady", "False", "Taken").contains("primitive/flywheel/notes of prim-00000000"));
+    run.world.change(|w| w.dns.records.clear());
+    run.until("notes", "True", "Answering").await;
+    let mark = run.world.read(|w| w.dns.data("a-notes.prim.sh", "TXT"));
+    let [text] = &mark[..] else { panic!("one mark: {mark:?}") };
+    let owner = text.split(',').find_map(|part| part.strip_prefix("external-dns/owner=prim-")).expect("the Factory's name");
+    assert!(owner.len() == 8 && owner.bytes().all(|b| b.is_ascii_hexdigit()), "{text}");
+    assert!(text.starts_with("heritage=external-dns,") && text.ends_with(",external-dns/resource=primitive/flywheel/notes"), "{text}");
+
+    // The same from the same repository, in whatever cluster.
+    let mut anew = Run::new().await;
+    anew.apply(&document("notes"), &json!({}));
+    anew.until("notes", "True", "Answering").await;
+    assert_eq!(anew.world.read(|w| w.dns.data("a-notes.prim.sh", "TXT")), mark);
+
+    let mut named = Run::new().await;
+    named.api.edit(&format!("{}/factories/prim", super::OWN), |mut factory| {
+        factory["spec"]["dns"]["ownerId"] = "blue".into();
+        Some(factory)
+    });
+    named.apply(&document("notes"), &json!({}));
+    named.until("notes", "True", "Answering").await;
+    assert!(named.world.read(|w| w.dns.data("a-notes.prim.sh", "TXT"))[0].contains("external-dns/owner=blue,"));
+}
+
+#[tokio::test]
+async fn a_record_of_another_time_to_live_is_mended_once() {
+    let mut run = Run::new().await;
+    run.apply(&document("notes"), &json!({}));
+    run.until("notes", "True", "Answering").await;
+    let set = |run: &Run| run.world.read(|w| w.dns.faults.calls("set_address"));
+    let before = set(&run);
+    for of in ["notes.prim.sh", "a-notes.prim.sh"] {
+        run.world.change(|w| w.dns.records.iter_mut().filter(|((name, _), _)| name == of).for_each(|(_, (ttl, _))| *ttl = 3600));
+        run.pass("notes").await.unwrap();
+        run.says("notes", "Ready", "True", "Answering");
+        run.world.read(|w| assert!(w.dns.records.values().all(|(ttl, _)| *ttl == 60), "{:?}", w.dns.records));
+    }
+    run.quiet_pass("notes").await;
+    assert_eq!(set(&run), before + 2);
 }

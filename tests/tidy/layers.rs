@@ -40,6 +40,7 @@ const LAYERS: &[Layer] = &[
     Layer { folder: "decide", own: &["api", "ports"], not: &["kube", "async_trait", "secrecy", "tracing"], but: &[] },
     Layer { folder: "prim", own: &["api"], not: &["kube", "k8s_openapi", "async_trait", "tracing"], but: &[] },
     Layer { folder: "scaffold", own: &["api", "prim"], not: &["kube", "k8s_openapi", "async_trait", "tracing"], but: &[] },
+    Layer { folder: "author", own: &["api", "prim"], not: &["kube", "k8s_openapi", "tokio"], but: &[] },
     Layer { folder: "adapters", own: &["api", "ports"], not: &["kube", "k8s_openapi"], but: &[] },
     Layer {
         folder: "controller",

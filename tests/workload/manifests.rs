@@ -150,10 +150,18 @@ fn nothing_replaces_a_variable_of_ours_and_a_grant_replaces_the_table() {
     // Kubernetes reads $$ as $, and expands nothing.
     assert_eq!(case.value("PRICE").as_deref(), Some("$$(HOME) $$5"));
     assert_eq!(case.value("API_KEY"), None, "the table's value would win over the Secret's");
-    assert_eq!(case.pod()["containers"][0]["envFrom"], json!([{ "secretRef": { "name": "prim-search-env" } }]));
-    let mut names: Vec<_> = case.env().into_iter().map(|(name, _)| name).collect();
-    names.dedup();
-    assert_eq!(names.len(), case.env().len(), "server-side apply takes each name once");
+    let container = case.pod()["containers"][0].clone();
+    let env = container["env"].as_array().unwrap();
+    let granted: Vec<_> = env.iter().filter(|v| v["value"].is_null()).collect();
+    let reference = json!({ "name": "API_KEY", "valueFrom": { "secretKeyRef": { "name": "prim-search-env", "key": "API_KEY" } } });
+    assert_eq!(granted, [&reference]);
+    assert!(container.get("envFrom").is_none(), "whoever adds a key to the mirror adds no variable");
+    let names: std::collections::BTreeSet<_> = env.iter().map(|v| v["name"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), env.len(), "server-side apply takes each name once");
+    // Were there a key of ours in it, ours would stand.
+    case.environment.secret = Some(secret(&["PATH"]));
+    assert_eq!(case.value("PATH").as_deref(), Some("/usr/local/bin"));
+    assert!(!case.pod()["containers"][0]["env"].to_string().contains("secretKeyRef"));
     for name in ["PATH", "X402_PAY_TO", "PORT"] {
         let wanted = Case { keeps_data: Some(name), ..Case::new() };
         assert_ne!(wanted.value(name).as_deref(), Some("/data/search.db"), "{name}");

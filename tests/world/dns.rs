@@ -81,6 +81,16 @@ impl DnsState {
         self.records.get(&(name.to_owned(), kind)).map(|(_, data)| data.clone()).unwrap_or_default()
     }
 
+    /// How long a name's addresses and marks may be kept, where that is the same
+    /// for all.
+    fn ttl(&self, name: &str) -> Option<u32> {
+        let of = |name: String, kind| self.records.get(&(name, kind)).map(|(ttl, _)| *ttl);
+        let addresses = KINDS.iter().filter_map(|(kind, _)| of(name.to_owned(), *kind));
+        let marks = KINDS.iter().filter_map(|(_, prefix)| of(format!("{prefix}{name}"), "TXT"));
+        let first = addresses.clone().next()?;
+        addresses.chain(marks).all(|ttl| ttl == first).then_some(first)
+    }
+
     /// The claims on a name; nothing for a mark that is none.
     fn claims(&self, name: &str) -> Vec<(&'static str, String, Option<Owner>)> {
         let of = |(kind, prefix): (&'static str, &str)| {
@@ -187,7 +197,7 @@ impl Dns for Client {
         self.call("look_up", |dns| {
             let name = self.in_zone(dns, name)?;
             let addresses = ["A", "AAAA"].into_iter().flat_map(|kind| dns.data(&name, kind)).filter_map(|a| a.parse().ok()).collect();
-            Ok(NameState { addresses, holder: dns.holder(&name) })
+            Ok(NameState { addresses, ttl: dns.ttl(&name), holder: dns.holder(&name) })
         })
     }
 

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use crate::support::{apply, client, documents, file_at, run, testbed, until, variable};
 
 /// Namespace of the bed's Factory.
-pub(super) const NAMESPACE: &str = "flywheel";
+pub(crate) const NAMESPACE: &str = "flywheel";
 /// Name of the bed's Factory.
-pub(super) const NAME: &str = "prim";
+pub(crate) const NAME: &str = "prim";
 
 /// The bed's Factory, applied and ready.
 pub(super) async fn ready() -> (Client, Factory) {
@@ -26,7 +26,7 @@ pub(super) async fn ready() -> (Client, Factory) {
     (client, factory)
 }
 
-pub(super) fn factories(client: &Client) -> Api<Factory> {
+pub(crate) fn factories(client: &Client) -> Api<Factory> {
     Api::namespaced(client.clone(), NAMESPACE)
 }
 
@@ -78,7 +78,7 @@ impl SecretValue {
 }
 
 /// A call of the forge's API as its administrator.
-pub(super) async fn forge(method: Method, path: &str, body: Option<Value>) -> Value {
+pub(crate) async fn forge(method: Method, path: &str, body: Option<Value>) -> Value {
     let url = format!("{}/api/v1{path}", variable("FORGE_URL").trim_end_matches('/'));
     let mut request =
         reqwest::Client::new().request(method, &url).header(header::AUTHORIZATION, format!("token {}", file_at("FORGE_TOKEN_FILE")));

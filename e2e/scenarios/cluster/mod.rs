@@ -1,11 +1,11 @@
 //! The whole test bed: what the controller, the doctor and the policies do on
 //! real parts. One at a time: each leaves the bed as it found it.
 
-mod bed;
-mod contract;
-
+pub(crate) mod bed;
+pub(crate) mod contract;
 mod doctor;
+mod external_dns;
 mod factory;
 mod gates;
-mod journey;
+pub(crate) mod journey;
 mod network;

@@ -10,7 +10,7 @@ use kube::Client;
 use crate::support;
 
 /// The CRDs and the rendered chart, applied once per process.
-async fn installed() -> Client {
+pub(crate) async fn installed() -> Client {
     static INSTALLED: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
     let client = support::client().await;
     INSTALLED

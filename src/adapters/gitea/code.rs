@@ -1,11 +1,13 @@
 //! Commits, trees and files.
 
+use std::sync::PoisonError;
+
 use async_trait::async_trait;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
-use super::{Answer, Gitea};
+use super::{Answer, COMMITS, Gitea};
 use crate::{
     adapters::git::Format,
     api::{
@@ -21,6 +23,9 @@ use crate::{
 #[async_trait]
 impl Code for Gitea {
     async fn commit(&self, sha: &Sha) -> Result<Option<Commit>, PortError> {
+        if let Some(known) = self.commits.lock().unwrap_or_else(PoisonError::into_inner).get(sha) {
+            return Ok(Some(known.clone()));
+        }
         // What is left out costs the forge a diff each time.
         let query = [("stat", false), ("verification", false), ("files", false)];
         let request = self.in_repo(Method::GET, &["git", "commits", sha.as_str()]).query(&query);
@@ -29,7 +34,13 @@ impl Code for Gitea {
         // Gitea puts the commit's own id where the tree's belongs, here and in
         // listings, so the tree's is computed from what is in it.
         let tree = Format::of(&sha).directory(&self.listing(&sha, false).await?);
-        Ok(Some(Commit { sha, tree, parents: self.parents(&body.parents)? }))
+        let commit = Commit { sha: sha.clone(), tree, parents: self.parents(&body.parents)? };
+        let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
+        if commits.len() >= COMMITS {
+            commits.clear();
+        }
+        commits.insert(sha, commit.clone());
+        Ok(Some(commit))
     }
 
     async fn tree(&self, commit: &Sha, path: &str) -> Result<Option<Tree>, PortError> {
@@ -64,6 +75,10 @@ impl Code for Gitea {
         // Gitea leaves the content out where it is above a limit of its own.
         let content = body.content.ok_or_else(too_big)?;
         BASE64_STANDARD.decode(content).map_err(|e| self.unexpected("sent a file that is not base64").because(e))
+    }
+
+    fn blob_id(&self, like: &Sha, content: &[u8]) -> Option<Sha> {
+        Some(Format::of(like).blob(content))
     }
 
     async fn commit_files(&self, new: &NewCommit) -> Result<Committed, PortError> {

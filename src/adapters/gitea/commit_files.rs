@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use super::{Answer, Gitea, code::Id};
 use crate::{
     adapters::git::{self, Format},
-    api::names::Sha,
+    api::{conditions::Reason, names::Sha},
     ports::{
-        error::PortError,
+        error::{Class, PortError},
         forge::{Code, Committed, EntryKind, NewCommit},
     },
 };
@@ -74,10 +74,34 @@ impl Gitea {
         let body = json!({ "new_branch_name": new.branch.as_str(), "old_ref_name": new.onto.as_str() });
         match self.ask(self.in_repo(Method::POST, &["branches"]).json(&body)).await? {
             Answer::Good(_) => Ok(new.onto.clone()),
-            Answer::Refused(StatusCode::CONFLICT, said) => self.head(&new.branch).await?.ok_or_else(|| {
-                let taken = format_args!("can't be a branch's name in {}: {said}", self.repo);
-                PortError::invalid(new.branch.as_str(), taken)
-            }),
+            Answer::Refused(StatusCode::CONFLICT, said) => match self.head(&new.branch).await? {
+                Some(head) => Ok(head),
+                None if self.unmake_half(new).await? => {
+                    let half = format!("branch {} was half made in {}, and is made anew", new.branch, self.repo);
+                    Err(PortError::new(Class::Conflict, Reason::Conflict, half))
+                }
+                None => {
+                    let taken = format_args!("can't be a branch's name in {}: {said}", self.repo);
+                    Err(PortError::invalid(new.branch.as_str(), taken))
+                }
+            },
+            Answer::Refused(status, said) => Err(self.refusal(status, &said)),
+        }
+    }
+
+    /// Removes a branch that git has and Gitea's database lacks, as one is whose
+    /// making was cut off in the middle: it can be neither read nor made. It is where
+    /// this commit would begin, so that nobody's work goes with it.
+    async fn unmake_half(&self, new: &NewCommit) -> Result<bool, PortError> {
+        let name = format!("refs/heads/{}", new.branch);
+        let path: Vec<_> = ["git"].into_iter().chain(name.split('/')).collect();
+        // All that begin with the name.
+        let found: Option<Vec<GitRef>> = self.find(self.in_repo(Method::GET, &path)).await?;
+        if !found.into_iter().flatten().any(|found| found.name == name && found.object.sha == new.onto.as_str()) {
+            return Ok(false);
+        }
+        match self.ask(self.in_repo(Method::DELETE, &["branches", new.branch.as_str()])).await? {
+            Answer::Good(_) | Answer::Refused(StatusCode::NOT_FOUND, _) => Ok(true),
             Answer::Refused(status, said) => Err(self.refusal(status, &said)),
         }
     }
@@ -133,6 +157,14 @@ impl Plan {
         }
         Ok(Self { operations, tree: format.tree(&files) })
     }
+}
+
+/// What git itself has under a name.
+#[derive(Deserialize)]
+struct GitRef {
+    #[serde(rename = "ref")]
+    name: String,
+    object: Id,
 }
 
 #[derive(Deserialize)]

@@ -5,9 +5,12 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use super::{Answer, Gitea};
-use crate::ports::{
-    error::PortError,
-    forge::{Hold, MergeOutcome, MergeRequest, Pull, PullState},
+use crate::{
+    api::names::{Branch, Sha},
+    ports::{
+        error::PortError,
+        forge::{Forge, Hold, MergeOutcome, MergeRequest, Pull, PullState, Reports, missing},
+    },
 };
 
 /// A part of Gitea's message, and what it stands for.
@@ -74,9 +77,23 @@ impl Gitea {
             return Ok(MergeOutcome::NotReady(Hold::Conflict, "it conflicts with the base branch".into()));
         }
         Ok(match HOLDS.iter().find(|(part, _)| said.contains(part)) {
+            Some((_, Hold::Checks)) => {
+                // Gitea does not say which.
+                let named = self.missing_checks(&pull.base, &request.head).await?;
+                MergeOutcome::NotReady(Hold::Checks, if named.is_empty() { said } else { format!("{said}: {named}") })
+            }
             Some((_, hold)) => MergeOutcome::NotReady(*hold, said),
             None => MergeOutcome::Refused(said),
         })
+    }
+}
+
+impl Gitea {
+    /// The checks that a base requires and that are not green on a head.
+    async fn missing_checks(&self, base: &str, head: &Sha) -> Result<String, PortError> {
+        let Ok(base) = base.parse::<Branch>() else { return Ok(String::new()) };
+        let required = self.branch(&base).await?.protection.map(|p| p.required_checks).unwrap_or_default();
+        Ok(missing(&required, &self.statuses(head).await?))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Gitea, and Forgejo where it speaks the same API (`/api/v1`). This file is the
 //! client: requests, pages, and what a status means. The others map one group of
 //! the port's operations each, and none keeps anything between two calls but the
-//! account's name. Read `repository.rs` next, then `commit_files.rs`.
+//! account's name and commits, which never change. Read `repository.rs` next, then `commit_files.rs`.
 
 mod admin;
 mod code;
@@ -11,6 +11,8 @@ mod pulls;
 mod reports;
 mod repository;
 mod trees;
+
+use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, header};
 use secrecy::{ExposeSecret, SecretString};
@@ -24,11 +26,20 @@ use crate::{
         factory::RepositorySpec,
         names::{Branch, Repo, Sha},
     },
-    ports::error::{Class, PortError},
+    ports::{
+        error::{Class, PortError},
+        forge::Commit,
+    },
 };
 
 /// Items a page; Gitea's own limit, which its settings may lower.
 const PAGE: usize = 50;
+/// Most bytes that are read of a refusal.
+const MAX_ERROR: usize = 64 * 1024;
+/// How long an unused connection is kept.
+const IDLE: Duration = Duration::from_secs(10);
+/// Commits that are remembered.
+const COMMITS: usize = 1024;
 /// How many items there are on all pages.
 const TOTAL: &str = "x-total-count";
 /// Pages after which a list is taken to be endless.
@@ -43,6 +54,8 @@ pub struct Gitea {
     authorization: header::HeaderValue,
     /// The token's account, once somebody needed it.
     account: OnceCell<String>,
+    /// Commits that were read; dropped whole when they are many.
+    commits: Mutex<HashMap<Sha, Commit>>,
 }
 
 /// What the forge said.
@@ -66,6 +79,8 @@ impl Gitea {
             .map_err(|_| PortError::secret_invalid("the key token of the forge's credentials Secret holds characters that no token has"))?;
         authorization.set_sensitive(true);
         let client = http::client()
+            // Before whatever stands before the forge closes it unasked.
+            .pool_idle_timeout(IDLE)
             .build()
             .map_err(|e| PortError::new(Class::Bug, Reason::InternalError, "no HTTP client could be made").because(e))?;
         Ok(Self {
@@ -75,6 +90,7 @@ impl Gitea {
             repo: Repo { owner: spec.owner.clone(), name: spec.name.clone() },
             authorization,
             account: OnceCell::new(),
+            commits: Mutex::default(),
         })
     }
 
@@ -103,7 +119,8 @@ impl Gitea {
             return Err(error);
         }
         let status = response.status();
-        let said = response.json::<ErrorBody>().await.map(|b| b.message).unwrap_or_default();
+        let said = http::body(&self.server, response, MAX_ERROR).await.ok();
+        let said = said.and_then(|body| serde_json::from_slice::<ErrorBody>(&body).ok()).map(|body| body.message).unwrap_or_default();
         Ok(Answer::Refused(status, said))
     }
 
@@ -155,30 +172,22 @@ impl Gitea {
     }
 
     async fn json<T: DeserializeOwned>(&self, response: Response) -> Result<T, PortError> {
-        response.json().await.map_err(|e| {
-            if http::is_garbage(&e) {
-                PortError::new(
-                    Class::Bug,
-                    Reason::UnexpectedAnswer,
-                    format!("{} answered with something else than Gitea's API: check spec.repository.url", self.server),
-                )
-                .because(e.without_url())
-            } else {
-                http::no_answer(&self.server, e)
-            }
+        let body = http::body(&self.server, response, http::MAX_BODY).await?;
+        serde_json::from_slice(&body).map_err(|e| {
+            PortError::new(
+                Class::Bug,
+                Reason::UnexpectedAnswer,
+                format!("{} answered with something else than Gitea's API: check spec.repository.url", self.server),
+            )
+            .because(e)
         })
     }
 
     /// A whole list, page by page.
     async fn pages<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<Vec<T>, PortError> {
-        self.pages_of(segments, &[]).await
-    }
-
-    /// The same, of what `query` chooses.
-    async fn pages_of<T: DeserializeOwned>(&self, segments: &[&str], query: &[(&str, &str)]) -> Result<Vec<T>, PortError> {
         let mut all = Vec::new();
         for page in 1..=PAGES {
-            let request = self.in_repo(Method::GET, segments).query(query).query(&[("limit", PAGE), ("page", page)]);
+            let request = self.in_repo(Method::GET, segments).query(&[("limit", PAGE), ("page", page)]);
             let response = self.send(request, || self.no_repository()).await?;
             let total = total(&response);
             let items: Vec<T> = self.json(response).await?;

@@ -51,24 +51,6 @@ impl Pulls for Gitea {
         }
     }
 
-    async fn labelled_pulls(&self, label: &str) -> Result<Vec<Pull>, PortError> {
-        let bodies: Vec<PullBody> = self.pages_of(&["pulls"], &[("state", "open"), ("sort", "oldest")]).await?;
-        let mut pulls = Vec::new();
-        for body in bodies {
-            let pull = self.understand_pull(body)?;
-            if pull.labels.iter().any(|name| name == label) {
-                pulls.push(pull);
-            }
-        }
-        Ok(pulls)
-    }
-
-    async fn add_labels(&self, number: u64, labels: &[String]) -> Result<(), PortError> {
-        let body = json!({ "labels": self.label_ids(labels).await? });
-        let request = self.in_repo(Method::POST, &["issues", &number.to_string(), "labels"]);
-        self.send(request.json(&body), || self.no_pull(number)).await.map(drop)
-    }
-
     async fn update_branch(&self, number: u64, expected: &Sha) -> Result<Updated, PortError> {
         let pull = self.known_pull(number).await?;
         if pull.state != PullState::Open {

@@ -50,7 +50,7 @@ impl Dns for Rfc2136 {
 
     async fn look_up(&self, name: &Fqdn) -> Result<NameState, PortError> {
         let seen = self.see(name).await?;
-        Ok(NameState { addresses: seen.addresses(), holder: seen.holder() })
+        Ok(NameState { addresses: seen.addresses(), ttl: seen.ttl(), holder: seen.holder() })
     }
 
     async fn set_address(&self, record: &AddressRecord) -> Result<AddressSet, PortError> {
@@ -161,6 +161,13 @@ impl Seen {
         self.records.iter().filter_map(address).collect()
     }
 
+    /// Of the addresses and their marks, where it is the same for all.
+    fn ttl(&self) -> Option<u32> {
+        let first = self.records.iter().find(|record| address(record).is_some())?.ttl;
+        let all = self.records.iter().chain(self.marks.iter().map(|(_, record)| record));
+        all.map(|record| record.ttl).all(|ttl| ttl == first).then_some(first)
+    }
+
     fn of(&self, kind: RecordType) -> impl Iterator<Item = &Record> {
         self.records.iter().filter(move |record| record.record_type() == kind)
     }
@@ -200,7 +207,7 @@ impl Seen {
     fn is_exactly(&self, kind: RecordType, wanted: &AddressRecord) -> bool {
         let [record] = self.records.as_slice() else { return false };
         let [(of, _)] = self.marks.as_slice() else { return false };
-        address(record) == Some(wanted.address) && record.ttl == wanted.ttl && *of == kind
+        address(record) == Some(wanted.address) && self.ttl() == Some(wanted.ttl) && *of == kind
     }
 
     /// Makes the change depend on everything being as it was seen.

@@ -11,7 +11,7 @@ use super::{NAME_LABEL, NAMESPACE_LABEL};
 use crate::{
     api::{
         agent_pr::{AgentPR, ManifestReference},
-        conditions::{ConditionType, Reason},
+        conditions::Reason,
         factory::Factory,
         gate_run::{AgentPRTarget, GateRun, Layer, Target, Verdict},
         names::Sha,
@@ -20,15 +20,15 @@ use crate::{
         code::{Package, Source},
         connections::{self, Connection},
         context::Context,
-        gate_plan,
+        gate_plan, manifest,
         objects::{get, timely},
     },
     decide::{
         GateObjects,
-        gate_run::{Outcome, Queue, Subject, judge},
+        gate_run::{Outcome, Queue, Subject, is_queued, judge},
     },
     gate::{
-        bundle::{self, Bundle, SourceFile},
+        bundle::{Bundle, SourceFile},
         job::{self, ContractJob, GateJob},
         plan::{Contract, Plan},
     },
@@ -37,9 +37,6 @@ use crate::{
         forge::{Commit, Forge},
     },
 };
-
-/// Key of a manifest's ConfigMap.
-const BUNDLE_KEY: &str = "bundle.json.gz";
 
 /// A run, and what all its parts are made from.
 struct Scene<'a> {
@@ -64,15 +61,10 @@ pub(super) async fn look(run: &GateRun, job: &str, cx: &Context) -> (Result<Subj
         Err(error) => return (Err(error), Queue::default()),
     };
     // It was looked at when it began to wait, so that what is wrong is said at once.
-    if queue.waits() && waited(run) {
+    if queue.waits() && is_queued(run) {
         return (Ok(Subject::NotLooked), queue);
     }
     (scene.subject().await, queue)
-}
-
-fn waited(run: &GateRun) -> bool {
-    let ready = run.status.iter().flat_map(|s| &s.conditions).find(|c| c.type_ == ConditionType::Ready.as_str());
-    ready.is_some_and(|c| c.reason == Reason::Queued.as_str())
 }
 
 impl Scene<'_> {
@@ -102,12 +94,7 @@ impl Scene<'_> {
         let path = "spec.target.manifestRef";
         let configs: Api<ConfigMap> = Api::namespaced(self.cx.client.clone(), &self.namespace);
         let config = get(&configs, &reference.name, &format!("{path}.name: ConfigMap")).await?;
-        let packed = config
-            .binary_data
-            .as_ref()
-            .and_then(|data| data.get(BUNDLE_KEY))
-            .ok_or_else(|| PortError::invalid(path, format!("ConfigMap {} has no binaryData key {BUNDLE_KEY}", reference.name)))?;
-        let files = bundle::files(&packed.0, &reference.digest).map_err(|e| PortError::invalid(path, e))?;
+        let files = manifest::unpack(path, &config, reference)?;
         let (bundle, plan) = self.planned(&files).map_err(|problem| PortError::invalid(path, problem))?;
         Ok(self.unit(bundle, plan))
     }

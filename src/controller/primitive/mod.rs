@@ -20,15 +20,14 @@ use crate::{
     api::{
         API_VERSION,
         agent_pr::AgentPR,
-        conditions::{ConditionType, Reason},
+        conditions::{self, ConditionType, Reason},
         factory::Factory,
         names::PrimitiveId,
         primitive::{DeletionPolicy, Primitive, PrimitiveStatus},
         references::reached,
     },
     decide::{
-        self, Decision, ObjectName,
-        factory::Now,
+        self, Decision, Now, ObjectName,
         primitive::{Base, Change, FactorySeen, Outside, Own, Seen, change_name, removal_name},
     },
     ports::error::{Class, PortError},
@@ -50,12 +49,14 @@ impl Kind for Primitive {
         let mut seen = Seen {
             spec: self.spec.clone(),
             previous: self.status.clone().unwrap_or_default(),
+            unchanged: self.status.as_ref().is_some_and(|status| status.observed_generation == self.metadata.generation),
             deleting: self.metadata.deletion_timestamp.is_some(),
             document: Err(not_looked()),
             factory: None,
             base: Err(not_looked()),
             current: None,
             planned: None,
+            claimed: None,
             outside: Outside::Unseen,
             own,
         };
@@ -78,12 +79,16 @@ impl Kind for Primitive {
         seen.factory = Some(factory_seen(&factory));
         let forge = connections::forge(&factory, cx).await.map_err(|error| connections::of_factory(&factory, &error));
         seen.base = match &forge {
+            Ok(forge) if seen.deleting && seen.spec.deletion_policy == DeletionPolicy::Delete => {
+                package::newest(&factory, &seen.own.id, forge, cx).await
+            }
             Ok(forge) => package::base(&factory, &seen.own.id, forge, cx).await,
             Err(error) => Err(again(error)),
         };
         changes(&mut seen, cx).await?;
         let reach = Reach { dns: connections::dns(&factory, cx).await, edge: connections::edge(&factory, cx).await };
         (hands.dns, hands.edge) = (Hands::client(&reach.dns), Hands::client(&reach.edge));
+        seen.claimed = outside::claimed(&seen, &factory, &reach, cx).await;
         seen.outside = outside::see(self, &seen, &factory, &reach, cx).await;
         Ok((seen, hands))
     }
@@ -103,6 +108,9 @@ impl Kind for Primitive {
             return;
         }
         let since = |name: &str| at(name).map(|from| serving.duration_since(from).as_secs_f64());
+        if let Some(seconds) = since("Green") {
+            metrics.green_to_serving.observe(seconds);
+        }
         if let Some(seconds) = since("Merged") {
             metrics.merged_to_serving.observe(seconds);
         }
@@ -159,11 +167,8 @@ async fn changes(seen: &mut Seen, cx: &Context) -> Result<(), PortError> {
         Ok(Base { package: Some(package), .. }) => Some(removal_name(&own.id, &package.tree)),
         _ => None,
     };
-    let planned = if seen.deleting && seen.spec.deletion_policy == DeletionPolicy::Delete {
-        removal()
-    } else {
-        seen.document.as_ref().ok().map(|wanted| change_name(&own.id, &wanted.hash))
-    };
+    // With Retain there is one too, where the policy was Delete a moment ago.
+    let planned = if seen.deleting { removal() } else { seen.document.as_ref().ok().map(|wanted| change_name(&own.id, &wanted.hash)) };
     let owned = !seen.deleting;
     let current = seen.previous.agent_pr.clone();
     let same = planned == current;
@@ -181,7 +186,7 @@ async fn change(name: Option<String>, owned: bool, seen: &Seen, cx: &Context) ->
 
 fn read_change(object: &AgentPR, owned: bool, seen: &Seen) -> Change {
     let status = object.status.clone().unwrap_or_default();
-    let condition = |kind: ConditionType| status.conditions.iter().find(|c| c.type_ == kind.as_str());
+    let condition = |kind: ConditionType| conditions::find(&status.conditions, kind);
     let ready = condition(ConditionType::Ready).map(|c| {
         let reason = Reason::ALL.iter().copied().find(|reason| reason.as_str() == c.reason).unwrap_or(Reason::Waiting);
         (c.status == "True", reason, c.message.clone())
@@ -199,6 +204,12 @@ fn read_change(object: &AgentPR, owned: bool, seen: &Seen) -> Change {
         name: object.name_any(),
         foreign,
         going: object.metadata.deletion_timestamp.is_some(),
+        settled_at: condition(ConditionType::Ready)
+            .filter(|c| c.status == "True")
+            .map(|c| c.last_transition_time.0)
+            .or_else(|| reached(&status.milestones, "Merged")),
+        green: reached(&status.milestones, "Green"),
+        branch: status.branch.clone().filter(|_| status.made.is_some() && !status.cleaned),
         merged: status.merge_sha.clone(),
         base: status.base.clone(),
         url: status.url.clone(),

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use kube::{Api, ResourceExt};
+use sha2::{Digest, Sha256};
 
 use super::{
     super::{
@@ -15,19 +16,19 @@ use super::{
 };
 use crate::{
     api::{
-        conditions::ConditionType,
+        conditions::{self, ConditionType},
         factory::Factory,
         gate_run::GateRun,
         names::{Fqdn, Sha},
         primitive::{DeletionPolicy, Primitive, Stage, Version},
     },
     decide::primitive::{
-        Base, Content, Deployment, Gate, MAX_RUNS, Naming, Outside, Package, PackageFile, Probed, Remains, Rollout, Running, Seen,
-        is_final, named, routed, run_name, url,
+        Base, Content, Deployment, Gate, MAX_RUNS, Naming, Outside, Package, PackageFile, Probed, Remains, Rollout, Running, Seen, another,
+        is_final, named, routed, run_name, stands, url,
     },
     gate::bundle::{Bundle, SourceFile},
     ports::{
-        dns::{AddressRecord, Owner},
+        dns::{AddressRecord, Holder, NameState, Owner},
         edge::Route,
         error::PortError,
     },
@@ -37,6 +38,9 @@ use crate::{
 /// Looks at what is outside, as far as the object's state asks for it.
 pub(super) async fn see(object: &Primitive, seen: &Seen, factory: &Factory, reach: &Reach, cx: &Context) -> Outside {
     let stage = seen.spec.stage.unwrap_or(factory.spec.policy.default_stage);
+    if stands(seen).is_some() {
+        return Outside::Unread(answer(seen, factory, cx).await);
+    }
     let looked = match &seen.base {
         _ if seen.deleting && seen.spec.deletion_policy == DeletionPolicy::Retain => return Outside::Unseen,
         Ok(Base { package: None, .. }) if seen.deleting => remains(seen, factory, reach, true, cx).await.map(Outside::Unwanted),
@@ -134,7 +138,61 @@ fn route_id(seen: &Seen, factory: &Factory) -> String {
 }
 
 fn owner(seen: &Seen, factory: &Factory) -> Owner {
-    Owner::primitive(&factory.name_any(), &seen.own.namespace, seen.own.id.as_str())
+    Owner::primitive(&owner_id(factory), &seen.own.namespace, seen.own.id.as_str())
+}
+
+/// Whose records they are, for other installations that write into the zone. It
+/// follows from what a Factory is made anew from, so that who lost a cluster has
+/// its names again.
+fn owner_id(factory: &Factory) -> String {
+    if let Some(given) = &factory.spec.dns.owner_id {
+        return given.clone();
+    }
+    let repository = &factory.spec.repository;
+    let whole = format!("{} {}/{}", repository.url.trim_end_matches('/'), repository.owner, repository.name);
+    let hash: String = Sha256::digest(whole).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{hash}", factory.name_any())
+}
+
+/// Who else holds the name, before anything is proposed: what is never to have its
+/// name needs no package.
+pub(super) async fn claimed(seen: &Seen, factory: &Factory, reach: &Reach, cx: &Context) -> Option<(Fqdn, Holder)> {
+    let first = matches!(&seen.base, Ok(Base { package: None, .. })) && seen.planned.is_none() && seen.document.is_ok();
+    if !first || seen.deleting || seen.spec.stage.unwrap_or(factory.spec.policy.default_stage) == Stage::Building {
+        return None;
+    }
+    let host = host(seen, factory).ok()?;
+    // A zone that can't be asked holds nobody up here: it is asked again before the
+    // name is set.
+    let state = look_up(&host, factory, reach, cx).await.ok()?;
+    another(&state, &owner(seen, factory)).cloned().map(|holder| (host, holder))
+}
+
+async fn look_up(host: &Fqdn, factory: &Factory, reach: &Reach, cx: &Context) -> Result<NameState, PortError> {
+    ask(factory, &reach.dns, cx, |dns| {
+        let host = host.clone();
+        async move { dns.look_up(&host).await }
+    })
+    .await
+}
+
+/// What answers at the name of a primitive whose package can't be read.
+async fn answer(seen: &Seen, factory: &Factory, cx: &Context) -> Option<Probed> {
+    seen.previous.url.as_ref()?;
+    let host = match host(seen, factory) {
+        Ok(host) => host,
+        Err(error) => return Some(Probed::Failed(error)),
+    };
+    let name = seen.document.as_ref().map_or("", |wanted| wanted.name.as_str());
+    let probed = probe(&host, seen.own.id.as_str(), name, factory, cx).await;
+    // The base branch's document may give it another name than the spec's does.
+    let outdated = conditions::find(&seen.previous.conditions, ConditionType::SpecOutdated).is_some_and(|c| c.status == "True");
+    Some(match probed {
+        Probed::Answered { status, service, right } => {
+            Probed::Answered { right: right || (outdated && status == 200 && service.is_some()), status, service }
+        }
+        other => other,
+    })
 }
 
 async fn naming(
@@ -153,14 +211,15 @@ async fn naming(
         AddressRecord { name: host.clone(), address, ttl, owner: owner(seen, factory) }
     });
     let routes = ask(factory, &reach.edge, cx, |edge| async move { edge.routes().await }).await;
-    let name = ask(factory, &reach.dns, cx, |dns| {
-        let host = host.clone();
-        async move { dns.look_up(&host).await }
-    })
-    .await;
+    let name = look_up(&host, factory, reach, cx).await;
+    // Routes of another form are asked for only where ours is to be set.
+    let unrouted = routes.as_ref().is_ok_and(|routes| !routes.iter().any(|other| other.host == host || other.id == route.id));
+    let hosts = if unrouted { ask(factory, &reach.edge, cx, |edge| async move { edge.hosts().await }).await } else { Ok(Vec::new()) };
+    let host_taken = hosts.as_ref().is_ok_and(|hosts| hosts.iter().any(|other| other == host.as_str()));
+    let routes = hosts.and(routes);
     let leads = matches!((&routes, &record, &name), (Ok(routes), Ok(record), Ok(name)) if routed(routes, &route) && named(name, record));
-    let probed = if leads { probe(&host, document, factory, cx).await } else { Probed::NotTried };
-    Ok(Naming { route, record, routes, name, probed })
+    let probed = if leads { probe(&host, document.id.as_str(), &document.name, factory, cx).await } else { Probed::NotTried };
+    Ok(Naming { route, record, routes, host_taken, name, probed })
 }
 
 async fn ask<C: ?Sized, T, F>(
@@ -179,7 +238,7 @@ where
     package::of_factory(factory, asked)
 }
 
-async fn probe(host: &Fqdn, document: &Document, factory: &Factory, cx: &Context) -> Probed {
+async fn probe(host: &Fqdn, id: &str, name: &str, factory: &Factory, cx: &Context) -> Probed {
     let answer = match cx.connect.probe(factory.spec.deploy.edge.ca_bundle.as_deref()) {
         Ok(probe) => probe.get(host).await,
         Err(error) => Err(error),
@@ -188,7 +247,7 @@ async fn probe(host: &Fqdn, document: &Document, factory: &Factory, cx: &Context
         Err(error) => Probed::Failed(error),
         Ok(answer) => {
             let service = answer.body["service"].as_str().map(str::to_owned);
-            let named = service.as_deref().is_some_and(|name| name == document.id.as_str() || name == document.name);
+            let named = service.as_deref().is_some_and(|service| service == id || service == name);
             Probed::Answered { status: answer.status, service, right: answer.status == 200 && named }
         }
     }
@@ -205,7 +264,7 @@ async fn gates(seen: &Seen, version: &Version, factory: &Factory, cx: &Context) 
     for run in 1..=MAX_RUNS {
         let Some(run) = objects::find(&api, &run_name(&seen.own.id, &version.tree, run)).await? else { break };
         let status = run.status.clone().unwrap_or_default();
-        let ready = status.conditions.iter().find(|c| c.type_ == ConditionType::Ready.as_str());
+        let ready = conditions::find(&status.conditions, ConditionType::Ready);
         gates.push(Gate {
             name: run.name_any(),
             ours: run.owner_references().iter().any(|owner| owner.uid == seen.own.uid)
@@ -225,11 +284,7 @@ async fn remains(seen: &Seen, factory: &Factory, reach: &Reach, named: bool, cx:
         return Ok(Remains { name: None, route: None, objects });
     }
     let host = host(seen, factory)?;
-    let state = ask(factory, &reach.dns, cx, |dns| {
-        let host = host.clone();
-        async move { dns.look_up(&host).await }
-    })
-    .await;
+    let state = look_up(&host, factory, reach, cx).await;
     let id = route_id(seen, factory);
     let routes = ask(factory, &reach.edge, cx, |edge| async move { edge.routes().await }).await;
     let there = routes.map(|routes| routes.iter().any(|route| route.id == id && route.host == host));

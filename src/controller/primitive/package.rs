@@ -11,9 +11,9 @@ use super::super::{
 };
 use crate::{
     api::{
-        conditions::{ConditionType, Reason},
+        conditions::{self, ConditionType, Reason},
         factory::Factory,
-        names::{PrimitiveId, Sha},
+        names::{Branch, PrimitiveId, Sha},
         primitive::Document as Given,
     },
     decide::primitive::{Base, Content, Package, PackageFile, Wanted, WantedFile},
@@ -65,12 +65,24 @@ fn invalid(problems: &[Problem]) -> PortError {
 pub(super) async fn base(factory: &Factory, id: &PrimitiveId, forge: &Connection<dyn Forge>, cx: &Context) -> Result<Base, PortError> {
     let status = factory.status.as_ref();
     let Some(commit) = status.and_then(|status| status.base_sha.as_ref()?.parse::<Sha>().ok()) else {
-        let ready = status.and_then(|s| s.conditions.iter().find(|c| c.type_ == ConditionType::ForgeReady.as_str()));
+        let ready = status.and_then(|s| conditions::find(&s.conditions, ConditionType::ForgeReady));
         let why = ready.map_or("nobody has looked at it yet", |c| c.message.as_str());
         return Err(PortError::new(Class::Waiting, Reason::Waiting, format!("Factory {}: {why}", factory.name_any())));
     };
+    at(commit, factory, id, forge, cx).await
+}
+
+/// The base branch as it is now: what goes for ever must not have been merged anew
+/// since the Factory looked.
+pub(super) async fn newest(factory: &Factory, id: &PrimitiveId, forge: &Connection<dyn Forge>, cx: &Context) -> Result<Base, PortError> {
+    let branch: Branch = factory.spec.repository.base_branch.parse().map_err(|e| PortError::invalid("spec.repository.baseBranch", e))?;
+    let state = of_factory(factory, forge.ask(cx, |forge| async move { forge.branch(&branch).await }).await)?;
+    at(state.head, factory, id, forge, cx).await
+}
+
+async fn at(commit: Sha, factory: &Factory, id: &PrimitiveId, forge: &Connection<dyn Forge>, cx: &Context) -> Result<Base, PortError> {
     let source = Source::new(factory, forge, cx);
-    let listed = source.packages(&commit).await?.remove(id.as_str());
+    let listed = of_factory(factory, source.packages(&commit).await)?.remove(id.as_str());
     let package = match listed {
         None => None,
         Some(listed) => Some(Package {

@@ -199,7 +199,7 @@ fn main(w: &Workload, user: i64) -> Value {
         mounts.push(json!({ "name": "data", "mountPath": DATA }));
     }
     let answers = json!({ "path": "/", "port": "http" });
-    let mut container = json!({
+    json!({
         "name": SERVICE,
         "image": w.factory.spec.deploy.image,
         // Its tag follows from its contents, or it is a digest.
@@ -207,7 +207,7 @@ fn main(w: &Workload, user: i64) -> Value {
         "command": [BUN, "--no-env-file", layout::entry(w.id.as_str())],
         "workingDir": WORK,
         "ports": [{ "name": "http", "containerPort": layout::PORT, "protocol": "TCP" }],
-        "env": env(w).into_iter().map(|(name, value)| json!({ "name": name, "value": value })).collect::<Vec<_>>(),
+        "env": variables(w),
         "securityContext": security(user),
         "resources": resources("25m", "1", "96Mi", "512Mi"),
         "volumeMounts": mounts,
@@ -221,19 +221,28 @@ fn main(w: &Workload, user: i64) -> Value {
         "terminationMessagePath": "/dev/termination-log",
         // Never the log instead: it is the package's, and may say anything.
         "terminationMessagePolicy": "File"
-    });
-    if let Some(secret) = secret(w).and_then(|s| s.pointer("/metadata/name")) {
-        container["envFrom"] = json!([{ "secretRef": { "name": secret } }]);
-    }
-    container
+    })
 }
 
 fn secret<'a>(w: &'a Workload) -> Option<&'a Value> {
     w.environment.secret.as_ref().map(|Manifest(secret)| secret)
 }
 
-/// The container's own variables. They win over those of its Secret, so what the
-/// Secret gives is left out of the Factory's table; ours win over all.
+/// Every variable by its name. Those of the mirror are named one by one, since
+/// whoever may write Secrets there may add others to it.
+fn variables(w: &Workload) -> Vec<Value> {
+    let plain = env(w);
+    let mirror = secret(w).map(|secret| (&secret["metadata"]["name"], secret["data"].as_object()));
+    let granted = mirror.into_iter().flat_map(|(name, data)| data.into_iter().flat_map(|data| data.keys()).map(move |key| (name, key)));
+    let granted = granted
+        .filter(|(_, key)| !plain.contains_key(*key))
+        .map(|(name, key)| json!({ "name": key, "valueFrom": { "secretKeyRef": { "name": name, "key": key } } }));
+    let granted: Vec<_> = granted.collect();
+    plain.iter().map(|(name, value)| json!({ "name": name, "value": value })).chain(granted).collect()
+}
+
+/// The container's variables that are no secret. What its Secret gives is left out
+/// of the Factory's table; ours win over all.
 fn env(w: &Workload) -> BTreeMap<String, String> {
     let table = &w.factory.spec.deploy.env;
     let granted = |name: &str| secret(w).is_some_and(|s| s["data"].get(name).is_some());

@@ -4,6 +4,7 @@
 //! what the forge is told of it is `report.rs`.
 
 mod end;
+mod gates;
 mod propose;
 mod report;
 
@@ -12,10 +13,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Action, Decision, Manifest, Receipt, factory::Now, retry};
+use super::{Action, Decision, Now, ObjectName, Receipt, retry};
 use crate::{
     api::{
-        agent_pr::{AgentPRSpec, AgentPRStatus, Attempt, Intent, Obstacle, ObstacleKind, Revision},
+        agent_pr::{AgentPRSpec, AgentPRStatus, Intent, Obstacle, ObstacleKind, Revision},
         conditions::{ConditionType, Reason, Statement, Truth},
         gate_run::{StepResult, Verdict},
         names::{Branch, Sha},
@@ -24,12 +25,10 @@ use crate::{
     },
     ports::{
         error::PortError,
-        forge::{Commit, Committed, MergeOutcome, MergeRequest, Opened, Pull, PullState, Updated},
+        forge::{Commit, Committed, MergeOutcome, MergeRequest, Opened, Pull, PullState, Removed, Updated},
     },
 };
 
-/// Runs of the gate over one tree: after an Error another is tried.
-const MAX_ATTEMPTS: usize = 3;
 /// Pause after an effect that the next pass builds on.
 const SOON: Duration = Duration::from_millis(100);
 /// Pause while somebody else acts and a watch tells, usually earlier.
@@ -62,6 +61,12 @@ pub struct Seen {
     pub forge: Result<Box<ForgeSeen>, PortError>,
     /// Gates that were run for it.
     pub gates: Vec<GateSeen>,
+    /// Names of runs of its own that can't be read.
+    pub unreadable: Vec<String>,
+    /// Why its Primitive is paused, where it is.
+    pub paused: Option<String>,
+    /// Runs of former changes that may go once this one is merged.
+    pub surplus: Vec<ObjectName>,
     /// Changes of the Factory that come before this one.
     pub ahead: Vec<String>,
     /// Other changes of the Factory that have their pull requests, or come before
@@ -128,6 +133,8 @@ pub struct ForgeSeen {
 pub struct GateSeen {
     /// Its name.
     pub name: String,
+    /// When it was made.
+    pub created: Timestamp,
     /// What it is about.
     pub revision: Revision,
     /// What it came to; none while it runs.
@@ -172,21 +179,29 @@ pub fn receive(status: &mut AgentPRStatus, done: &[(&Action, Receipt)]) {
             Receipt::Updated(Updated::Conflict) => status.obstacle = Some(obstacle(ObstacleKind::Conflict, "", &at)),
             Receipt::Updated(Updated::UpToDate) => status.obstacle = Some(obstacle(ObstacleKind::Contains, "", &at)),
             Receipt::Merged(MergeOutcome::Merged(sha) | MergeOutcome::AlreadyMerged(sha)) => status.merge_sha = Some(sha.to_string()),
-            Receipt::Merged(MergeOutcome::NotReady(_, why) | MergeOutcome::Refused(why)) => {
-                let before = status.obstacle.take().filter(|o| o.kind == ObstacleKind::Held && o.at == at).map_or(0, |o| o.times);
-                status.obstacle = Some(Obstacle { times: before + 1, ..obstacle(ObstacleKind::Held, why, &at) });
+            Receipt::Merged(MergeOutcome::NotReady(_, why) | MergeOutcome::Refused(why)) => hold(status, why, &at),
+            // The pull request follows its branch some time later. Who has really
+            // moved it is seen in the next pass, and is another place then.
+            Receipt::Merged(MergeOutcome::HeadMoved(_)) | Receipt::Updated(Updated::HeadMoved(_) | Updated::NotOpen(_)) => {
+                hold(status, "the forge does not see the branch's newest commit in the pull request yet", &at);
             }
+            Receipt::Removed(Removed::Removed | Removed::Absent) => status.cleaned = status.merge_sha.is_some(),
             // The last of a report's writes.
             Receipt::Done if let Action::SetStatus(head, said) = action => {
                 let comment =
                     done.iter().find_map(|(action, _)| if let Action::Comment { body, .. } = action { Some(body.as_str()) } else { None });
                 status.reported = Some(report::said(head, said, comment));
             }
-            Receipt::Done if matches!(action, Action::DeleteBranch(..)) => status.cleaned = status.merge_sha.is_some(),
             // The next pass sees the head, the pull request or the branch itself.
-            Receipt::Updated(_) | Receipt::Merged(_) | Receipt::Done => {}
+            Receipt::Updated(_) | Receipt::Removed(_) | Receipt::Unkept(_) | Receipt::Refused { .. } | Receipt::Done => {}
         }
     }
+}
+
+/// Counts how often the forge did not do it at this place.
+fn hold(status: &mut AgentPRStatus, why: &str, at: &str) {
+    let before = status.obstacle.take().filter(|o| o.kind == ObstacleKind::Held && o.at == at).map_or(0, |o| o.times);
+    status.obstacle = Some(Obstacle { times: before + 1, ..obstacle(ObstacleKind::Held, why, at) });
 }
 
 fn obstacle(kind: ObstacleKind, message: &str, at: &str) -> Obstacle {
@@ -242,10 +257,8 @@ impl<'a> Draft<'a> {
     }
 
     fn fails(&mut self, error: &PortError) {
-        let since =
-            self.seen.previous.conditions.iter().find(|c| c.type_ == "Ready" && c.status == "False").map(|c| c.last_transition_time.0);
-        self.ready = retry::not_ready_because(error).into();
-        self.again = retry::delay(error.class, since, self.now.at);
+        self.ready = retry::not_ready_because(error);
+        self.again = retry::delay(error.class, retry::failing_since(&self.seen.previous.conditions), self.now.at);
         self.next(if retry::stalls(error.class) { "Edit" } else { "Wait" }, Some(self.again));
     }
 
@@ -327,14 +340,15 @@ impl<'a> Draft<'a> {
         }
         self.status.queue = i64::try_from(self.seen.ahead.len() + 1).ok();
         // Its turn has come, so that what would be gated is not what would be merged.
-        if outdated && self.seen.ahead.is_empty() {
-            self.gate = Some(gate_says(Truth::Unknown, Reason::Updating, "a newer base branch is merged in first"));
+        let held = obstacle.filter(|o| o.kind == ObstacleKind::Held);
+        if outdated && self.seen.ahead.is_empty() && self.seen.paused.is_none() {
+            self.gate = Some(gates::says(Truth::Unknown, Reason::Updating, "a newer base branch is merged in first"));
             self.does(Action::UpdateBranch(pull.number, head.sha.clone()));
-            return self.waits(
-                Reason::Updating,
-                &format!("{} moved on to {}, which is merged into the branch", rules.base, short(&forge.base)),
-                SOON,
-            );
+            let what = format!("{} moved on to {}, which is merged into the branch", rules.base, short(&forge.base));
+            return match held {
+                Some(held) => self.held(&held, Reason::Updating, &what),
+                None => self.waits(Reason::Updating, &what, SOON),
+            };
         }
         let Some(passed) = self.gate(rules, &revision, pull, head) else { return };
         self.reach("Green");
@@ -342,27 +356,39 @@ impl<'a> Draft<'a> {
             let what = format!("green, and held: its label {} was removed; add it to have it merged", super::factory::PULL_REQUEST_LABEL);
             return self.stalls(Reason::MergeHeld, &what);
         }
+        if let Some(why) = &self.seen.paused {
+            let what = format!(
+                "green, and held: Primitive {} is paused ({why}); take its spec.paused away to have it merged",
+                self.seen.spec.primitive
+            );
+            return self.stalls(Reason::Paused, &what);
+        }
         if let Some(first) = self.seen.ahead.first() {
             let what = format!("green; place {} in the queue, behind {first}", self.seen.ahead.len() + 1);
             return self.waits(Reason::Queued, &what, WATCHED);
         }
-        let held = obstacle.filter(|o| o.kind == ObstacleKind::Held);
         self.does(Action::Merge(
             pull.number,
             MergeRequest {
                 head: head.sha.clone(),
-                title: self.seen.spec.title.clone(),
+                title: report::subject(&self.seen.spec.title),
                 message: report::trailer(self.seen, &passed, &revision),
             },
         ));
         match held {
-            // Somebody has to do what the forge asks; meanwhile others go first.
-            Some(held) if held.times >= PATIENCE => {
-                self.stalls(Reason::MergeHeld, &format!("green, and the forge does not merge it: {}", held.message));
-                self.again = HELD.1;
-            }
-            Some(held) => self.waits(Reason::MergeHeld, &format!("green, and the forge does not merge it yet: {}", held.message), HELD.0),
+            Some(held) => self.held(&held, Reason::MergeHeld, "green, and the forge does not merge it"),
             None => self.waits(Reason::Merging, "green, and first in the queue: it is merged", SOON),
+        }
+    }
+
+    /// The forge did not do it, and is asked again: more and more seldom.
+    fn held(&mut self, held: &Obstacle, reason: Reason, what: &str) {
+        if held.times >= PATIENCE {
+            // Somebody has to do what the forge asks; meanwhile others go first.
+            self.stalls(Reason::MergeHeld, &format!("{what}: {}", held.message));
+            self.again = HELD.1;
+        } else {
+            self.waits(reason, &format!("{what} yet: {}", held.message), HELD.0);
         }
     }
 
@@ -390,91 +416,6 @@ impl<'a> Draft<'a> {
         };
         Revision { base, head: head.sha.to_string(), tree: head.tree.to_string() }
     }
-
-    /// The gate's name, once it has passed; else what is done about it.
-    fn gate(&mut self, rules: &Rules, revision: &Revision, pull: &Pull, head: &Commit) -> Option<String> {
-        let runs: Vec<_> = self.seen.gates.iter().filter(|g| g.revision == *revision).collect();
-        let newest = runs.iter().max_by_key(|run| (run.name.len(), &run.name));
-        let begin = |draft: &mut Self, number: usize| {
-            let name = gate_name(&draft.seen.me.name, revision, number);
-            draft.does(Action::CreateObject(gate_run(&draft.seen.me, &rules.factory, &name, revision)));
-            draft.report(rules, report::running(head, pull), head, pull);
-            draft.gate = Some(gate_says(Truth::Unknown, Reason::Running, &format!("GateRun {name} is being made")));
-            draft.waits(Reason::Running, &format!("GateRun {name} tests {}", short(&head.sha)), SOON * 5);
-        };
-        let Some(newest) = newest else {
-            begin(self, 1);
-            return None;
-        };
-        let Some(verdict) = newest.verdict else {
-            let what = format!("GateRun {}: {}", newest.name, newest.message);
-            self.gate = Some(gate_says(Truth::Unknown, Reason::Running, &what));
-            self.report(rules, report::running(head, pull), head, pull);
-            self.waits(Reason::Running, &what, WATCHED);
-            return None;
-        };
-        if verdict == Verdict::Error && runs.len() < MAX_ATTEMPTS {
-            begin(self, runs.len() + 1);
-            return None;
-        }
-        self.report(rules, report::verdict(newest, verdict, head, pull), head, pull);
-        let what = format!("GateRun {}: {}", newest.name, newest.message);
-        let reason = match verdict {
-            Verdict::Passed => {
-                self.gate = Some(gate_says(Truth::True, Reason::Passed, &format!("GateRun {} passed {}", newest.name, short(&head.sha))));
-                return Some(newest.name.clone());
-            }
-            Verdict::Failed => Reason::Failed,
-            Verdict::Blocked => Reason::Blocked,
-            Verdict::Error => Reason::Broken,
-        };
-        self.gate = Some(gate_says(Truth::False, reason, &what));
-        self.stalls(reason, &what);
-        None
-    }
-
-    /// Every gate's verdict over it, kept when the GateRuns are gone.
-    fn attempts(&mut self) {
-        for run in &self.seen.gates {
-            let attempt = Attempt { gate: run.name.clone(), tree: run.revision.tree.clone(), verdict: run.verdict };
-            match self.status.attempts.iter_mut().find(|a| a.gate == run.name) {
-                Some(known) => *known = attempt,
-                None => self.status.attempts.push(attempt),
-            }
-        }
-        let surplus = self.status.attempts.len().saturating_sub(20);
-        self.status.attempts.drain(..surplus);
-    }
-}
-
-fn gate_says(truth: Truth, reason: Reason, message: &str) -> Statement {
-    Statement::new(ConditionType::GatePassed, truth, reason, message)
-}
-
-/// A name that says what is tested, and that one test has for ever.
-fn gate_name(change: &str, revision: &Revision, attempt: usize) -> String {
-    let about = report::digest(&[&revision.base, &revision.head, &revision.tree]);
-    let change: String = change.chars().take(180).collect();
-    let suffix = if attempt == 1 { String::new() } else { format!("-{attempt}") };
-    format!("{}-{}{suffix}", change.trim_end_matches(['-', '.']), &about[..10])
-}
-
-fn gate_run(me: &Me, factory: &str, name: &str, revision: &Revision) -> Manifest {
-    Manifest(serde_json::json!({
-        "apiVersion": crate::api::API_VERSION,
-        "kind": "GateRun",
-        "metadata": {
-            "name": name,
-            "namespace": me.namespace,
-            "labels": { (CHANGE_LABEL): me.uid },
-            "ownerReferences": [{ "apiVersion": crate::api::API_VERSION, "kind": "AgentPR", "name": me.name, "uid": me.uid, "controller": true, "blockOwnerDeletion": false }]
-        },
-        "spec": {
-            "factoryRef": { "name": factory },
-            "layer": "Unit",
-            "target": { "agentPR": { "name": me.name, "revision": revision } }
-        }
-    }))
 }
 
 /// The beginning of a commit's id, as people write it.

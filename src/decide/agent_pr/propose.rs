@@ -62,7 +62,7 @@ impl Draft<'_> {
         self.does(Action::OpenPull(Box::new(NewPull {
             base: rules.base.clone(),
             head: branch,
-            title: self.seen.spec.title.clone(),
+            title: report::subject(&self.seen.spec.title),
             body: report::body(self.seen, change),
             labels: vec![PULL_REQUEST_LABEL.into()],
         })));

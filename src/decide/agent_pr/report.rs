@@ -92,7 +92,13 @@ fn cut(text: &str, most: usize) -> String {
 }
 
 pub(super) fn commit_message(seen: &Seen) -> String {
-    format!("{}\n\nAgentPR: {}/{}\n", seen.spec.title, seen.me.namespace, seen.me.name)
+    format!("{}\n\nAgentPR: {}/{}\n", subject(&seen.spec.title), seen.me.namespace, seen.me.name)
+}
+
+/// A title as one line: more of them would be a commit's body, and its trailers.
+pub(super) fn subject(title: &str) -> String {
+    let line: String = title.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    line.trim().into()
 }
 
 /// The pull request's description.

@@ -14,14 +14,15 @@ use crate::{
         conditions::{ConditionType, Reason, Statement, Truth},
         names::{PrimitiveId, Sha},
     },
-    decide::{Action, Manifest},
+    decide::{Action, Manifest, Receipt, waits::SOON},
     ports::error::Class,
 };
 
 /// Primitives made in one pass, at most.
 pub const AT_ONCE: usize = 50;
-/// Until the next look where more is to be made, or what was made is to be seen.
-const SOON: Duration = Duration::from_secs(1);
+
+/// What a message begins with that names packages without a Primitive.
+const NONE_MADE: &str = "no Primitive is made for";
 
 /// The packages of the base branch, and the Primitives that there are.
 #[derive(Clone, Debug, Default)]
@@ -94,7 +95,7 @@ pub(super) fn judge(seen: &Seen) -> Judged {
             (Some(Err(problem)), _) => problems.push(format!("packages/{id}: {problem}")),
             (Some(Ok(document)), true) => {
                 made.push(id);
-                actions.push(Action::CreateObject(primitive(seen, id, document)));
+                actions.push(Action::Adopt(primitive(seen, id, document)));
             }
             (Some(Ok(_)), false) | (None, _) => left += 1,
         }
@@ -104,7 +105,7 @@ pub(super) fn judge(seen: &Seen) -> Judged {
         actions.push(Action::DropRetained { factory: seen.factory.clone(), ids: gone });
     }
     let (status, reason, message) = if !problems.is_empty() {
-        (Truth::False, Reason::Invalid, format!("no Primitive is made for: {}", problems.join("; ")))
+        (Truth::False, Reason::Invalid, format!("{NONE_MADE}: {}", problems.join("; ")))
     } else if !made.is_empty() || left > 0 {
         let more = if left == 0 { String::new() } else { format!(", and then for {left} more") };
         (Truth::False, Reason::Waiting, format!("Primitives are made for {}{more}", made.join(", ")))
@@ -119,6 +120,31 @@ pub(super) fn judge(seen: &Seen) -> Judged {
         retained,
         count: i64::try_from(packages.trees.len()).ok(),
     }
+}
+
+/// Says which Primitives the API server refused; whether it took none of those that
+/// were to be made.
+pub(super) fn refused(statements: &mut [Statement], done: &[(&Action, Receipt)]) -> bool {
+    let adopted = done.iter().filter(|(action, _)| matches!(action, Action::Adopt(_))).count();
+    let refusals: Vec<_> = done
+        .iter()
+        .filter_map(|(action, receipt)| match (action, receipt) {
+            (Action::Adopt(Manifest(object)), Receipt::Refused { reason, message, .. }) => {
+                Some((*reason, format!("packages/{}: {message}", object["metadata"]["name"].as_str().unwrap_or_default())))
+            }
+            _ => None,
+        })
+        .collect();
+    let Some((first, _)) = refusals.first() else { return false };
+    if let Some(said) = statements.iter_mut().find(|statement| statement.kind == ConditionType::PackagesAdopted) {
+        let all = refusals.iter().map(|(_, problem)| problem.as_str()).collect::<Vec<_>>().join("; ");
+        let (reason, message) = match said.reason {
+            Reason::Invalid => (Reason::Invalid, format!("{}; {all}", said.message)),
+            _ => (*first, format!("{NONE_MADE}: {all}")),
+        };
+        *said = Statement::new(said.kind, Truth::False, reason, message);
+    }
+    refusals.len() == adopted
 }
 
 /// Packages whose Primitive's name another Factory has.
@@ -158,5 +184,9 @@ fn primitive(seen: &Seen, id: &str, document: &Value) -> Manifest {
 fn all_adopted(seen: &Seen, packages: &PackagesSeen, retained: &BTreeMap<String, String>) -> String {
     let all = format!("every package of {} has its Primitive", seen.spec.repository.base_branch);
     let left: Vec<_> = retained.keys().filter(|id| !packages.primitives.contains_key(*id)).map(String::as_str).collect();
-    if left.is_empty() { all } else { format!("{all}, but those that were retained: {}", left.join(", ")) }
+    if left.is_empty() {
+        all
+    } else {
+        format!("{all}, but those that were retained: {}; their workloads, names and data stay", left.join(", "))
+    }
 }

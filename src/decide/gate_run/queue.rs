@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::api::{
-    conditions::{ConditionType, Reason},
+    conditions::{self, ConditionType, Reason},
     gate_run::GateRun,
 };
 
@@ -56,9 +56,17 @@ fn age(run: &GateRun) -> (Option<Timestamp>, Option<&str>) {
 
 /// Whether a run without a Job waits for something else than its turn: it would
 /// keep all others waiting with it.
-fn held(run: &GateRun) -> bool {
-    let ready = run.status.iter().flat_map(|s| &s.conditions).find(|c| c.type_ == ConditionType::Ready.as_str());
-    ready.is_some_and(|c| ![Reason::Queued, Reason::Running].map(Reason::as_str).contains(&c.reason.as_str()))
+pub fn held(run: &GateRun) -> bool {
+    ready_reason(run).is_some_and(|reason| ![Reason::Queued, Reason::Running].map(Reason::as_str).contains(&reason))
+}
+
+/// Whether a run was told to wait for its turn.
+pub fn is_queued(run: &GateRun) -> bool {
+    ready_reason(run) == Some(Reason::Queued.as_str())
+}
+
+fn ready_reason(run: &GateRun) -> Option<&str> {
+    conditions::find(&run.status.as_ref()?.conditions, ConditionType::Ready).map(|c| c.reason.as_str())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     change::owner_reference,
     deployment::short,
-    draft::{Draft, Hold, POLL},
+    draft::{Draft, Hold},
     seen::{Deployment, FactorySeen, Gate, Own},
 };
 use crate::{
@@ -18,7 +18,10 @@ use crate::{
         names::PrimitiveId,
         primitive::{Contract, Version},
     },
-    decide::{Action, Manifest},
+    decide::{
+        Action, Manifest,
+        waits::{HELD, POLL},
+    },
 };
 
 /// Runs that are made for one version, where each before the last broke.
@@ -56,7 +59,7 @@ pub(super) fn judge(draft: &mut Draft<'_>, deployment: &Deployment, url: &str) {
     match deployment.runs.last() {
         Some(run) if !run.ours => {
             let message = format!("GateRun {} is there already and is not this Primitive's: remove it", run.name);
-            draft.bad(ConditionType::ContractPassed, Hold::stalled(Reason::Taken, message, POLL));
+            draft.bad(ConditionType::ContractPassed, Hold::stalled(Reason::Taken, message, HELD));
         }
         Some(Gate { verdict: Some(Verdict::Error), .. }) if deployment.runs.len() < MAX_RUNS => {
             begin(draft, factory, deployment, url);

@@ -2,10 +2,12 @@
 //! note on the Factory, with Delete the package goes first, by a pull request, and
 //! then everything that was made for it. Whatever is left is said.
 
+use jiff::Timestamp;
+
 use super::{
     change::{self, removal_name},
-    draft::{Draft, Hold, POLL, SOON},
-    proposal::agent_pr,
+    draft::{Draft, Hold},
+    proposal::{agent_pr, note},
     seen::{Base, Outside, Package, Remains},
 };
 use crate::{
@@ -13,7 +15,10 @@ use crate::{
         conditions::Reason,
         primitive::{DeletionPolicy, PrimitiveStatus},
     },
-    decide::{Action, Decision, ObjectName},
+    decide::{
+        Action, Decision, ObjectName,
+        waits::{HELD, POLL, SOON, growing},
+    },
     ports::{dns::Holder, error::PortError},
 };
 
@@ -43,12 +48,13 @@ fn release(draft: &mut Draft<'_>, message: String) {
 
 /// Everything that the status knows of, for whoever goes on with it.
 fn left(draft: &Draft<'_>) -> String {
-    let effects = &draft.seen.previous.effects;
-    if effects.is_empty() {
-        return "nothing is left".into();
-    }
-    let names: Vec<_> = effects.iter().map(|effect| format!("{} {}", effect.kind, effect.name)).collect();
-    format!("left as they are: {}", names.join(", "))
+    let seen = draft.seen;
+    let package = matches!(&seen.base, Ok(Base { package: Some(_), .. })).then(|| format!("packages/{} of the base branch", seen.own.id));
+    // What is open goes with its AgentPR, which this object owns.
+    let open = seen.current.as_ref().filter(|change| change.foreign.is_none() && !change.settled()).and_then(|change| change.url.as_ref());
+    let stays = seen.previous.effects.iter().filter(|effect| effect.kind != "Branch" && Some(&effect.name) != open);
+    let names: Vec<_> = package.into_iter().chain(stays.map(|effect| format!("{} {}", effect.kind, effect.name))).collect();
+    if names.is_empty() { "nothing is left".into() } else { format!("left as they are: {}", names.join(", ")) }
 }
 
 fn retain(draft: &mut Draft<'_>) {
@@ -57,6 +63,13 @@ fn retain(draft: &mut Draft<'_>) {
     match &seen.base {
         Err(error) => wait(draft, error),
         Ok(Base { package, .. }) => {
+            // The policy was Delete a moment ago.
+            if let Some(removal) = seen.planned.as_ref().filter(|change| change.foreign.is_none() && !change.settled()) {
+                if !removal.going {
+                    draft.actions.push(Action::RemoveObject(agent_pr(&seen.own.namespace, &removal.name)));
+                }
+                return say(draft, format!("deletionPolicy is Retain; AgentPR {} is being taken back", removal.name));
+            }
             if let Some(package) = package {
                 let tree = package.tree.clone();
                 draft.actions.push(Action::Retain { factory: factory.name.clone(), id: seen.own.id.clone(), tree });
@@ -70,6 +83,12 @@ fn retain(draft: &mut Draft<'_>) {
 fn without_factory(draft: &mut Draft<'_>) {
     let message = format!("its Factory is gone, and with it the way to everything; {}", left(draft));
     release(draft, message);
+}
+
+/// The forge says what was before a merge that it made.
+fn stale(draft: &mut Draft<'_>, since: Option<Timestamp>, message: impl Into<String>) {
+    let again = growing(since, draft.now.at, (SOON, HELD));
+    draft.hold(Hold::going(Reason::Deleting, message, again));
 }
 
 fn wait(draft: &mut Draft<'_>, error: &PortError) {
@@ -98,8 +117,8 @@ fn delete(draft: &mut Draft<'_>) {
     match &base.package {
         Some(package) => remove_package(draft, base, package),
         None if seen.current.as_ref().is_some_and(|change| change.ahead_of(base)) => {
-            draft.actions.push(Action::PokeFactory);
-            say(draft, "a change of it was just merged; the Factory looks at the base branch");
+            let since = seen.current.as_ref().and_then(|change| change.settled_at);
+            stale(draft, since, "a change of it was just merged, and the base branch does not show it yet");
         }
         None => remove_rest(draft),
     }
@@ -119,17 +138,15 @@ fn remove_package(draft: &mut Draft<'_>, base: &Base, package: &Package) {
             Err(error) => draft.error(None, &error),
         };
     };
-    if let Some(url) = &removal.url {
-        draft.effect("PullRequest", url);
-        draft.pull = Some(url.clone());
-    }
+    draft.states_all("Branch");
+    note(draft, removal);
+    draft.pull.clone_from(&removal.url);
     if let Some(whose) = &removal.foreign {
         let message = format!("AgentPR {name} is there already and {whose}: remove it");
-        return draft.hold(Hold::stalled(Reason::Taken, message, POLL));
+        return draft.hold(Hold::stalled(Reason::Taken, message, HELD));
     }
     if removal.ahead_of(base) {
-        draft.actions.push(Action::PokeFactory);
-        return say(draft, format!("AgentPR {name} is merged; the Factory looks at the base branch"));
+        return stale(draft, removal.settled_at, format!("AgentPR {name} is merged, and the base branch does not show it yet"));
     }
     if removal.settled() {
         // An earlier removal of the very same package; it came back since.
@@ -140,7 +157,7 @@ fn remove_package(draft: &mut Draft<'_>, base: &Base, package: &Package) {
     }
     let said = removal.ready.as_ref().map_or("nobody has looked at it yet", |(_, _, message)| message);
     let message = format!("AgentPR {name} removes the package first: {said}");
-    let hold = if removal.stalled { Hold::stalled(Reason::Deleting, message, POLL) } else { Hold::going(Reason::Deleting, message, POLL) };
+    let hold = if removal.stalled { Hold::stalled(Reason::Deleting, message, HELD) } else { Hold::going(Reason::Deleting, message, POLL) };
     draft.hold(hold);
 }
 
@@ -149,7 +166,7 @@ fn remove_rest(draft: &mut Draft<'_>) {
         Outside::Unwanted(remains) => remains,
         Outside::Failed(error) => return wait(draft, error),
         // Whoever looked must have looked for what is left.
-        Outside::Unseen | Outside::Wanted(_) => return say(draft, "what is left is looked for"),
+        Outside::Unseen | Outside::Unread(_) | Outside::Wanted(_) => return say(draft, "what is left is looked for"),
     };
     let (going, blocked) = take_down(draft, remains, Data::Removed);
     match blocked {
@@ -189,14 +206,23 @@ pub(super) fn take_down<'a>(draft: &mut Draft<'_>, remains: &'a Remains, data: D
     }
     // While the name may still lead there, what answers stays.
     if blocked.is_none() {
-        // A Secret is named unseen, before all that can be seen: where that is gone, it is.
-        let seen = |object: &&ObjectName| data == Data::Removed || !["PersistentVolumeClaim", "Secret"].contains(&object.kind);
-        let any = remains.objects.iter().any(|object| seen(&object));
-        let goes = |object: &&ObjectName| any && (data == Data::Removed || object.kind != "PersistentVolumeClaim");
-        for object in remains.objects.iter().filter(goes) {
-            draft.actions.push(Action::RemoveObject(object.clone()));
-            going.push(format!("{} {}/{}", object.kind, object.namespace, object.name));
-        }
+        let objects = objects(&remains.objects, data, going.is_empty());
+        going.extend(objects.iter().map(|object| format!("{} {}/{}", object.kind, object.namespace, object.name)));
+        draft.actions.extend(objects.into_iter().cloned().map(Action::RemoveObject));
     }
     (going, blocked)
+}
+
+/// Which objects go now. A Secret is named unseen, before all that can be seen:
+/// where that is gone, it is. Data can't be had back, so that it goes alone, and
+/// last of all.
+fn objects(all: &[ObjectName], data: Data, alone: bool) -> Vec<&ObjectName> {
+    let (claims, rest): (Vec<_>, Vec<_>) = all.iter().partition(|object| object.kind == "PersistentVolumeClaim");
+    if rest.iter().any(|object| object.kind != "Secret") {
+        return rest;
+    }
+    match claims.first() {
+        Some(claim) if data == Data::Removed && alone => rest.into_iter().chain([*claim]).collect(),
+        _ => Vec::new(),
+    }
 }

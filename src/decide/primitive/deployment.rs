@@ -3,20 +3,20 @@
 
 use super::{
     contract,
-    draft::{Draft, Hold, POLL, SOON},
+    draft::{Draft, Hold},
     naming,
     seen::{Deployment, Rollout},
 };
 use crate::{
     api::conditions::{ConditionType, Reason, Statement, Truth},
-    decide::{Action, Manifest},
+    decide::{Action, Manifest, waits::SOON},
 };
 
 /// Kinds that are made once and never changed: a bundle is named by its digest, and
 /// a claim holds somebody's data.
 const MADE_ONCE: [&str; 2] = ["ConfigMap", "PersistentVolumeClaim"];
-/// Kinds whose objects the status lists.
-const LISTED: [&str; 4] = ["Deployment", "Service", "Secret", "PersistentVolumeClaim"];
+/// Kinds whose objects the status lists: all that are made.
+const LISTED: [&str; 5] = ["ConfigMap", "Secret", "PersistentVolumeClaim", "Deployment", "Service"];
 
 /// What is to be said of the version, and done for it.
 pub(super) fn judge(draft: &mut Draft<'_>, deployment: &Deployment) {
@@ -60,7 +60,10 @@ fn rollout(draft: &mut Draft<'_>, deployment: &Deployment) -> bool {
         Rollout::Ready if running.tree.as_ref() == Some(&version.tree) => {
             let status = &mut draft.status;
             (status.commit, status.tree, status.rolling) = (Some(version.commit.clone()), Some(version.tree.clone()), None);
-            draft.actions.extend(deployment.old.iter().cloned().map(Action::RemoveObject));
+            for old in &deployment.old {
+                draft.actions.push(Action::RemoveObject(old.clone()));
+                draft.lost(old.kind, &format!("{}/{}", old.namespace, old.name));
+            }
             draft.reach("Deployed");
             draft.good(kind, Reason::Verified, format!("commit {commit} runs"));
             return true;
@@ -68,7 +71,7 @@ fn rollout(draft: &mut Draft<'_>, deployment: &Deployment) -> bool {
         Rollout::Ready => draft.bad(kind, Hold::going(Reason::RollingOut, format!("commit {commit} starts"), SOON)),
         Rollout::Going(doing) => draft.bad(kind, Hold::going(Reason::RollingOut, format!("commit {commit} starts: {doing}"), SOON)),
         Rollout::Stuck(why) => {
-            draft.bad(kind, Hold::stalled(Reason::RolloutFailed, format!("commit {commit} does not start: {why}"), POLL));
+            draft.bad(kind, Hold::stalled(Reason::RolloutFailed, format!("commit {commit} does not start: {why}"), draft.now.resync));
         }
     }
     draft.status.rolling = (draft.status.tree.as_ref() != Some(&version.tree)).then(|| version.clone());

@@ -7,20 +7,18 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::seen::Seen;
 use crate::{
     api::{
-        conditions::{ConditionType, Reason, Statement, Truth},
+        conditions::{self, ConditionType, Reason, Statement, Truth},
         primitive::{Effect, NextAction, PrimitiveStatus},
         references::reach,
     },
-    decide::{Action, Decision, factory::Now, retry},
+    decide::{Action, Decision, Now, retry},
     ports::error::PortError,
 };
 
-/// How soon to look at something that moves and that nobody tells about.
-pub(super) const SOON: Duration = Duration::from_secs(1);
-/// How soon to look at something that a watch usually tells about.
-pub(super) const POLL: Duration = Duration::from_secs(5);
 /// Pull requests that the status remembers.
 const PULLS: usize = 10;
+/// Kinds of which there may be several at a time.
+const SEVERAL: [&str; 3] = ["Branch", "ConfigMap", "PullRequest"];
 
 /// Why a Primitive is not ready.
 pub(super) struct Hold {
@@ -56,6 +54,7 @@ pub(super) struct Draft<'a> {
     hold: Option<Hold>,
     again: Duration,
     effects: Vec<(&'static str, String)>,
+    all_stated: Vec<&'static str>,
 }
 
 impl<'a> Draft<'a> {
@@ -72,6 +71,7 @@ impl<'a> Draft<'a> {
             hold: None,
             again: now.resync,
             effects: Vec::new(),
+            all_stated: Vec::new(),
         }
     }
 
@@ -127,7 +127,7 @@ impl<'a> Draft<'a> {
     /// Since when a condition has been False, if it was.
     pub fn since_false(&self, kind: ConditionType) -> Option<jiff::Timestamp> {
         let conditions = &self.seen.previous.conditions;
-        conditions.iter().find(|c| c.type_ == kind.as_str() && c.status == "False").map(|c| c.last_transition_time.0)
+        conditions::find(conditions, kind).filter(|c| c.status == "False").map(|c| c.last_transition_time.0)
     }
 
     /// Notes when something was reached for the first time, once what was proposed
@@ -143,18 +143,34 @@ impl<'a> Draft<'a> {
         self.effects.push((kind, name.into()));
     }
 
+    /// What is not stated as an effect of this kind is there no more.
+    pub fn states_all(&mut self, kind: &'static str) {
+        self.all_stated.push(kind);
+    }
+
+    /// Something is being removed that was there because of this object.
+    pub fn lost(&mut self, kind: &str, name: &str) {
+        self.status.effects.retain(|effect| effect.kind != kind || effect.name != name);
+    }
+
+    /// When to look again, if nothing asks for it earlier.
+    pub fn look_again(&mut self, after: Duration) {
+        self.again = self.again.min(after);
+    }
+
     /// Nothing of it is left but what the repository has.
     pub fn taken_down(&mut self) {
         let status = &mut self.status;
         (status.url, status.commit, status.tree, status.rolling, status.contract) = (None, None, None, None, None);
-        status.effects.retain(|effect| effect.kind == "PullRequest" || effect.kind == "PersistentVolumeClaim");
+        status.effects.retain(|effect| ["Branch", "PullRequest", "PersistentVolumeClaim"].contains(&effect.kind.as_str()));
     }
 
     /// The decision.
     pub fn finish(mut self, ready: &str) -> Decision<PrimitiveStatus> {
+        let stated = |e: &Effect| self.effects.iter().any(|(kind, name)| e.kind == *kind && e.name == *name);
+        self.status.effects.retain(|e| !self.all_stated.contains(&e.kind.as_str()) || stated(e));
         for (kind, name) in &self.effects {
-            // Of all but pull requests there is one of a kind.
-            self.status.effects.retain(|e| e.kind != *kind || e.name == *name || *kind == "PullRequest");
+            self.status.effects.retain(|e| e.kind != *kind || e.name == *name || SEVERAL.contains(kind));
             if !self.status.effects.iter().any(|e| e.kind == *kind && e.name == *name) {
                 self.status.effects.push(Effect { kind: (*kind).into(), name: name.clone(), since: Time(self.now.at) });
             }

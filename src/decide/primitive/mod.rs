@@ -11,23 +11,25 @@ mod draft;
 mod naming;
 mod proposal;
 mod seen;
+mod unread;
 
 pub use self::{
     change::{change_name, removal_name},
     contract::{MAX_RUNS, is_final, run_name},
-    naming::{named, routed, url},
+    naming::{another, named, routed, url},
     seen::{
         Base, Change, Content, Deployment, FactorySeen, Gate, Naming, Outside, Own, Package, PackageFile, Probed, Remains, Rollout,
         Running, Seen, Wanted, WantedFile,
     },
+    unread::stands,
 };
 
-use super::{Decision, factory::Now};
+use super::{Decision, Now, waits::SOON};
 use crate::api::{
     conditions::{ConditionType, Reason, Truth},
     primitive::{Phase, PrimitiveStatus, Stage},
 };
-use draft::{Draft, Hold, SOON};
+use draft::{Draft, Hold};
 
 /// Decides.
 pub fn decide(seen: &Seen, now: Now) -> Decision<PrimitiveStatus> {
@@ -38,6 +40,9 @@ pub fn decide(seen: &Seen, now: Now) -> Decision<PrimitiveStatus> {
     }
     if seen.deleting {
         return deletion::decide(draft);
+    }
+    if let (Some(error), Outside::Unread(probed)) = (stands(seen), &seen.outside) {
+        return unread::decide(draft, error, probed.as_ref());
     }
     proposal::judge(&mut draft);
     let Ok(Base { package, .. }) = &seen.base else { return draft.finish("") };
@@ -75,7 +80,7 @@ fn building(draft: &mut Draft<'_>) {
             draft.taken_down();
         }
         Outside::Failed(error) => draft.error(None, error),
-        Outside::Unseen | Outside::Wanted(_) => {
+        Outside::Unseen | Outside::Unread(_) | Outside::Wanted(_) => {
             draft.hold(Hold::going(Reason::NotChecked, "what runs was not looked at", SOON));
         }
     }
@@ -86,7 +91,7 @@ fn deployed(draft: &mut Draft<'_>) {
         Outside::Wanted(deployment) => deployment::judge(draft, deployment),
         Outside::Failed(error) => draft.error(Some(ConditionType::Deployed), error),
         // Whoever looked found something wrong before, which is said already.
-        Outside::Unseen | Outside::Unwanted(_) => {
+        Outside::Unseen | Outside::Unread(_) | Outside::Unwanted(_) => {
             if draft.is_good() {
                 draft.hold(Hold::going(Reason::NotChecked, "what runs was not looked at", SOON));
             }

@@ -2,13 +2,9 @@
 //! whether the name then answers as this primitive. What is another's is named and
 //! left alone.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
-
 use super::{
     deployment::short,
-    draft::{Draft, Hold, SOON},
+    draft::{Draft, Hold},
     seen::{Naming, Probed},
 };
 use crate::{
@@ -17,17 +13,15 @@ use crate::{
         names::Fqdn,
         primitive::Version,
     },
-    decide::Action,
+    decide::{
+        Action,
+        waits::{HELD, PROBES, SOON, growing},
+    },
     ports::{
-        dns::{AddressRecord, Holder, NameState},
+        dns::{AddressRecord, Holder, NameState, Owner},
         edge::Route,
     },
 };
-
-/// First and longest wait between two probes of a name that does not answer.
-const PROBES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
-/// How soon to look again at what another holds.
-const HELD: Duration = Duration::from_secs(60);
 
 /// Where a host answers.
 pub fn url(host: &Fqdn) -> String {
@@ -39,7 +33,8 @@ pub fn routed(routes: &[Route], wanted: &Route) -> bool {
     routes.iter().any(|route| route == wanted)
 }
 
-/// Whether the name is as it should be.
+/// Whether the name leads where it should and is ours. How long others may keep
+/// that is no part of it: it is mended while the name leads there.
 pub fn named(state: &NameState, wanted: &AddressRecord) -> bool {
     state.addresses == [wanted.address] && state.holder == Some(Holder::Marked(wanted.owner.clone()))
 }
@@ -54,9 +49,8 @@ pub(super) fn judge(draft: &mut Draft<'_>, naming: &Naming, version: &Version) -
         (Ok(record), Ok(state)) => (record, state),
     };
     // A route to a name that leads elsewhere would be of no use.
-    if let Some(holder) = another(state, record) {
-        let message = format!("the name {} is held by {holder}: choose another id, or have it given up", record.name);
-        draft.bad(ConditionType::NameReady, Hold::stalled(Reason::Taken, message, HELD));
+    if let Some(holder) = another(state, &record.owner) {
+        taken(draft, &record.name, holder);
         return false;
     }
     let step = route(draft, naming);
@@ -70,12 +64,18 @@ pub(super) fn judge(draft: &mut Draft<'_>, naming: &Naming, version: &Version) -
     if runs {
         draft.reach("Named");
     }
-    probe(draft, naming, runs)
+    probe(draft, &naming.probed, &url(&naming.route.host), runs)
 }
 
 /// Who else holds the name.
-fn another<'a>(state: &'a NameState, wanted: &AddressRecord) -> Option<&'a Holder> {
-    state.holder.as_ref().filter(|holder| **holder != Holder::Marked(wanted.owner.clone()))
+pub fn another<'a>(state: &'a NameState, owner: &Owner) -> Option<&'a Holder> {
+    state.holder.as_ref().filter(|holder| **holder != Holder::Marked(owner.clone()))
+}
+
+/// Somebody else holds the name.
+pub(super) fn taken(draft: &mut Draft<'_>, name: &Fqdn, holder: &Holder) {
+    let message = format!("the name {name} is held by {holder}: choose another id, or have it given up");
+    draft.bad(ConditionType::NameReady, Hold::stalled(Reason::Taken, message, HELD));
 }
 
 /// How far a route is.
@@ -106,6 +106,11 @@ fn route(draft: &mut Draft<'_>, naming: &Naming) -> Step {
         draft.bad(kind, Hold::stalled(Reason::Taken, message, HELD));
         return Step::Impossible;
     }
+    if naming.host_taken {
+        let message = format!("somebody else's route of the edge has the host {}: choose another id, or remove that route", wanted.host);
+        draft.bad(kind, Hold::stalled(Reason::Taken, message, HELD));
+        return Step::Impossible;
+    }
     draft.effect("Route", &wanted.id);
     if routed(routes, wanted) {
         draft.good(kind, Reason::Verified, format!("the edge routes {} to the workload", wanted.host));
@@ -120,25 +125,30 @@ fn name(draft: &mut Draft<'_>, state: &NameState, wanted: &AddressRecord, route:
     let kind = ConditionType::NameReady;
     if named(state, wanted) {
         draft.effect("DnsRecord", wanted.name.as_str());
+        if route == Step::There && state.ttl != Some(wanted.ttl) {
+            draft.actions.push(Action::SetAddress(wanted.clone()));
+        }
         draft.good(kind, Reason::Verified, format!("{} is {}", wanted.name, wanted.address));
         return true;
     }
-    let message = match route {
+    let (message, again) = match route {
         // Not before the edge answers for it: whoever asks too early keeps the answer.
-        Step::Impossible => format!("the record of {} waits for the edge's route", wanted.name),
+        // How long that takes is the route's to say.
+        Step::Impossible => (format!("the record of {} waits for the edge's route", wanted.name), draft.now.resync),
         Step::There | Step::BeingSet => {
             draft.actions.push(Action::SetAddress(wanted.clone()));
             draft.effect("DnsRecord", wanted.name.as_str());
-            format!("the record of {} is being set", wanted.name)
+            (format!("the record of {} is being set", wanted.name), SOON)
         }
     };
-    draft.bad(kind, Hold::going(Reason::RollingOut, message, SOON));
+    draft.bad(kind, Hold::going(Reason::RollingOut, message, again));
     false
 }
 
-fn probe(draft: &mut Draft<'_>, naming: &Naming, runs: bool) -> bool {
-    let (kind, url) = (ConditionType::Serving, url(&naming.route.host));
-    let problem = match &naming.probed {
+/// Says what answers at `url`. Whether that is this primitive.
+pub(super) fn probe(draft: &mut Draft<'_>, probed: &Probed, url: &str, runs: bool) -> bool {
+    let kind = ConditionType::Serving;
+    let problem = match probed {
         Probed::Answered { right: true, .. } => {
             if runs {
                 draft.reach("Serving");
@@ -156,14 +166,8 @@ fn probe(draft: &mut Draft<'_>, naming: &Naming, runs: bool) -> bool {
         },
         Probed::Failed(error) => format!("does not answer: {}", error.message),
     };
-    let again = retry(draft.since_false(kind), draft.now.at);
+    let again = growing(draft.since_false(kind), draft.now.at, PROBES);
     let commit = draft.status.commit.as_deref().map(short).unwrap_or_default().to_owned();
     draft.bad(kind, Hold::going(Reason::ProbeFailed, format!("{url} {problem} (commit {commit} runs)"), again));
     false
-}
-
-/// Longer waits the longer it lasts, so that none is counted.
-fn retry(since: Option<Timestamp>, now: Timestamp) -> Duration {
-    let age = since.map_or(0, |since| now.duration_since(since).as_secs().max(0));
-    Duration::from_secs(age.unsigned_abs() / 8).clamp(PROBES.0, PROBES.1)
 }

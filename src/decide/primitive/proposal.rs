@@ -5,21 +5,29 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     change,
-    draft::{Draft, Hold, POLL, SOON},
+    draft::{Draft, Hold},
+    naming,
     seen::{Base, Change, Wanted},
 };
 use crate::{
     api::{
         API_VERSION,
         conditions::{ConditionType, Reason, Statement, Truth},
-        references::{Milestone, reached},
+        references::{Milestone, reach, reached},
     },
-    decide::{Action, ObjectName},
+    decide::{
+        Action, ObjectName,
+        waits::{HELD, NOTICED, POLL, SOON, age, growing},
+    },
 };
 
 /// What is to be said of the proposal, and done for it.
 pub(super) fn judge(draft: &mut Draft<'_>) {
     let seen = draft.seen;
+    draft.states_all("Branch");
+    for change in [&seen.current, &seen.planned].into_iter().flatten() {
+        note(draft, change);
+    }
     let (wanted, base) = match (&seen.document, &seen.base) {
         (Ok(wanted), Ok(base)) => (wanted, base),
         (Err(error), base) => {
@@ -61,7 +69,7 @@ fn same(draft: &mut Draft<'_>, wanted: &Wanted, base: &Base) {
     // What was adopted from the base branch needs no proposal, now or later.
     draft.status.proposed_hash = Some(wanted.hash.clone());
     draft.status.agent_pr = draft.seen.planned.as_ref().filter(|change| change.foreign.is_none()).map(|change| change.name.clone());
-    note_pull(draft, draft.seen.planned.as_ref());
+    note_green(draft);
     draft.merged = true;
     draft.reach("Merged");
     merged(draft, &format!("packages/{} of the base branch is the spec's document, at commit {}", draft.seen.own.id, at(draft, base)));
@@ -88,7 +96,7 @@ fn begin(draft: &mut Draft<'_>, wanted: &Wanted, base: &Base) {
         Some(Change { name, foreign: Some(whose), .. }) => return taken(draft, name, whose),
         Some(change) if change.going => return wait_for_going(draft, change),
         // It was made, and the status of that pass was lost.
-        Some(change) if !change.settled() || unnoticed(draft, change, base) => {
+        Some(change) if !change.settled() || change.ahead_of(base) || recent(draft, change, base) => {
             note_proposal(draft, wanted, change.name.clone());
             return follow(draft, wanted, base);
         }
@@ -98,6 +106,9 @@ fn begin(draft: &mut Draft<'_>, wanted: &Wanted, base: &Base) {
             return wait_for_going(draft, change);
         }
         None => {}
+    }
+    if let Some((name, holder)) = &seen.claimed {
+        return naming::taken(draft, name, holder);
     }
     if let Some(message) = &factory.forge_hold {
         return draft.bad(ConditionType::Merged, Hold::going(Reason::Waiting, message, POLL * 6));
@@ -122,7 +133,7 @@ fn begin(draft: &mut Draft<'_>, wanted: &Wanted, base: &Base) {
 
 fn taken(draft: &mut Draft<'_>, name: &str, whose: &str) {
     let message = format!("AgentPR {name} is there already and {whose}: remove it, or choose another id");
-    draft.bad(ConditionType::Merged, Hold::stalled(Reason::Taken, message, POLL));
+    draft.bad(ConditionType::Merged, Hold::stalled(Reason::Taken, message, HELD));
 }
 
 fn note_proposal(draft: &mut Draft<'_>, wanted: &Wanted, name: String) {
@@ -139,7 +150,7 @@ fn wait_for_going(draft: &mut Draft<'_>, change: &Change) {
 /// The document was proposed, and the base branch has another or none.
 fn follow(draft: &mut Draft<'_>, wanted: &Wanted, base: &Base) {
     let seen = draft.seen;
-    note_pull(draft, seen.planned.as_ref());
+    note_green(draft);
     match &seen.planned {
         Some(Change { name, foreign: Some(whose), .. }) => taken(draft, name, whose),
         Some(change) if change.going && !change.settled() => wait_for_going(draft, change),
@@ -147,7 +158,9 @@ fn follow(draft: &mut Draft<'_>, wanted: &Wanted, base: &Base) {
             draft.actions.push(Action::PokeFactory);
             let merge = change.merged.as_deref().unwrap_or("that the base branch had before");
             let message = format!("AgentPR {} is done with commit {merge}; the Factory looks at the base branch", change.name);
-            draft.bad(ConditionType::Merged, Hold::going(Reason::Waiting, message, SOON));
+            let since = change.settled_at.or(draft.since_false(ConditionType::Merged));
+            let again = growing(since, draft.now.at, (SOON, HELD));
+            draft.bad(ConditionType::Merged, Hold::going(Reason::Waiting, message, again));
         }
         Some(change) if change.settled() => outdated(draft, &change.name, base),
         Some(change) => mirror(draft, change),
@@ -163,11 +176,22 @@ fn follow(draft: &mut Draft<'_>, wanted: &Wanted, base: &Base) {
     }
 }
 
-/// It is merged, and the Factory saw the base branch last before that.
+/// It is settled, and the Factory saw the base branch last before that, or may
+/// have.
 fn unnoticed(draft: &Draft<'_>, change: &Change, base: &Base) -> bool {
-    let first = base.package.is_none() && reached(&draft.seen.previous.milestones, "Merged").is_none();
-    let there = change.merged.as_deref() == Some(base.commit.as_str());
-    change.ahead_of(base) || (change.settled() && first && !there)
+    let blind = draft.seen.factory.as_ref().is_some_and(|factory| factory.forge_hold.is_some());
+    change.ahead_of(base) || recent(draft, change, base) || (blind && unseen(draft, change, base))
+}
+
+/// It was settled a moment ago, and the base branch was not seen to have it.
+fn recent(draft: &Draft<'_>, change: &Change, base: &Base) -> bool {
+    unseen(draft, change, base) && age(change.settled_at, draft.now.at) < NOTICED
+}
+
+/// What was proposed was never seen on the base branch, which is not at its merge.
+fn unseen(draft: &Draft<'_>, change: &Change, base: &Base) -> bool {
+    let noticed = reached(&draft.seen.previous.milestones, "Merged").is_some();
+    change.settled() && !noticed && change.merged.as_deref() != Some(base.commit.as_str())
 }
 
 /// The base branch moved on from what was proposed and merged.
@@ -196,14 +220,28 @@ fn mirror(draft: &mut Draft<'_>, change: &Change) {
     };
     let message = format!("AgentPR {}: {said}", change.name);
     draft.pull.clone_from(&change.url);
-    let hold = if change.stalled { Hold::stalled(reason, message, POLL) } else { Hold::going(reason, message, POLL) };
+    // Its owner is told of each change of it.
+    let hold = if change.stalled { Hold::stalled(reason, message, draft.now.resync) } else { Hold::going(reason, message, POLL) };
     draft.bad(ConditionType::Merged, hold);
 }
 
-fn note_pull(draft: &mut Draft<'_>, change: Option<&Change>) {
-    if let Some(url) = change.filter(|change| change.foreign.is_none()).and_then(|change| change.url.clone()) {
+/// What there is because of an AgentPR.
+pub(super) fn note(draft: &mut Draft<'_>, change: &Change) {
+    if change.foreign.is_some() {
+        return;
+    }
+    if let Some(url) = &change.url {
         draft.effect("PullRequest", url);
     }
+    if let Some(branch) = &change.branch {
+        draft.effect("Branch", branch);
+    }
+}
+
+/// When the proposal's gate passed: the AgentPR knows.
+fn note_green(draft: &mut Draft<'_>) {
+    let Some(at) = draft.seen.planned.as_ref().filter(|change| change.foreign.is_none()).and_then(|change| change.green) else { return };
+    reach(&mut draft.status.milestones, "Green", Time(at));
 }
 
 /// An AgentPR's name as an object's.

@@ -1,5 +1,7 @@
 //! Everything a decision about a Primitive looks at.
 
+use jiff::Timestamp;
+
 use crate::{
     api::{
         conditions::Reason,
@@ -9,7 +11,7 @@ use crate::{
     },
     decide::{Manifest, ObjectName},
     ports::{
-        dns::{AddressRecord, NameState, Owner},
+        dns::{AddressRecord, Holder, NameState, Owner},
         edge::Route,
         error::PortError,
     },
@@ -24,6 +26,8 @@ pub struct Seen {
     pub spec: PrimitiveSpec,
     /// What was said last time.
     pub previous: PrimitiveStatus,
+    /// The spec is the one that was said last time.
+    pub unchanged: bool,
     /// The object is being deleted.
     pub deleting: bool,
     /// The spec's document, and the files it becomes.
@@ -36,6 +40,9 @@ pub struct Seen {
     pub current: Option<Change>,
     /// The AgentPR that would be made now, if it is there.
     pub planned: Option<Change>,
+    /// Its name and who else holds it, where that was looked at before a first
+    /// proposal.
+    pub claimed: Option<(Fqdn, Holder)>,
     /// What runs, and how it is reached.
     pub outside: Outside,
 }
@@ -90,7 +97,8 @@ pub struct WantedFile {
     pub generated: bool,
 }
 
-/// The base branch, as the Factory saw it last.
+/// The base branch, as the Factory saw it last; as it is now where the package is
+/// to go.
 #[derive(Debug)]
 pub struct Base {
     /// Its newest commit.
@@ -145,6 +153,12 @@ pub struct Change {
     pub merged: Option<String>,
     /// The base branch's commit that it was merged onto.
     pub base: Option<String>,
+    /// When that was known, or that there was nothing to change.
+    pub settled_at: Option<Timestamp>,
+    /// When its gate passed first.
+    pub green: Option<Timestamp>,
+    /// Its branch, while it is there.
+    pub branch: Option<String>,
     /// Address of its pull request.
     pub url: Option<String>,
     /// Whether its `Ready` is True, why, and in which words.
@@ -175,6 +189,9 @@ pub enum Outside {
     Wanted(Box<Deployment>),
     /// It should not run.
     Unwanted(Remains),
+    /// The base branch can't be read now, so that nobody knows what should run: what
+    /// answers at the name of what was Ready, where it has one.
+    Unread(Option<Probed>),
     /// It could not be looked at.
     Failed(PortError),
 }
@@ -232,6 +249,8 @@ pub struct Naming {
     pub record: Result<AddressRecord, PortError>,
     /// The edge's routes.
     pub routes: Result<Vec<Route>, PortError>,
+    /// A route of somebody else's form has the host.
+    pub host_taken: bool,
     /// What its name is.
     pub name: Result<NameState, PortError>,
     /// What answers at its name.

@@ -28,6 +28,10 @@ pub trait Code: Send + Sync {
     /// than `limit` bytes are an error.
     async fn blob(&self, sha: &Sha, limit: usize) -> Result<Vec<u8>, PortError>;
 
+    /// The id that a file of this content has in the repository that has `like`;
+    /// nothing where that is the forge's secret.
+    fn blob_id(&self, like: &Sha, content: &[u8]) -> Option<Sha>;
+
     /// Makes one commit with all changes, as the only one of its branch beyond
     /// `onto`. A branch that is there already is taken over when it is as this
     /// call would leave it, or when its making was interrupted.

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 pub use self::{
     code::{Change, Code, Commit, Committed, Entry, EntryKind, NewCommit, Removed, Tree},
     pulls::{Hold, MergeOutcome, MergeRequest, Mergeable, NewPull, Opened, Pull, PullState, Pulls, Updated},
-    reports::{CommitStatus, Reports, StatusState, Written},
+    reports::{CommitStatus, Reports, StatusState, Written, missing},
 };
 use super::error::PortError;
 use crate::api::names::{Branch, Sha};

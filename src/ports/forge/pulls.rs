@@ -23,13 +23,6 @@ pub trait Pulls: Send + Sync {
     /// that somebody closed is never opened a second time.
     async fn open_pull(&self, new: &NewPull) -> Result<Opened, PortError>;
 
-    /// Open pull requests with a label, of whatever head. A head that moved a
-    /// moment ago may still show its former commit here.
-    async fn labelled_pulls(&self, label: &str) -> Result<Vec<Pull>, PortError>;
-
-    /// Adds labels, which must be there; those it has already stay.
-    async fn add_labels(&self, number: u64, labels: &[String]) -> Result<(), PortError>;
-
     /// Merges the base into the head branch, if the head is `expected`.
     async fn update_branch(&self, number: u64, expected: &Sha) -> Result<Updated, PortError>;
 

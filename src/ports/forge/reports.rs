@@ -73,6 +73,21 @@ impl From<&str> for StatusState {
     }
 }
 
+/// Of the checks that a branch requires those that are not green, for people. A
+/// pattern is named as it is where nothing is called so.
+pub fn missing(required: &[String], statuses: &[CommitStatus]) -> String {
+    let not_green = required.iter().filter_map(|context| {
+        let said = statuses.iter().find(|status| status.context == *context);
+        match said.map(|status| status.state) {
+            Some(StatusState::Success) => None,
+            Some(state) => Some(format!("{context} ({})", state.as_str().unwrap_or("other"))),
+            None if context.contains(['*', '?', '[', '{']) => Some(format!("{context} (a pattern)")),
+            None => Some(format!("{context} (not reported)")),
+        }
+    });
+    not_green.collect::<Vec<_>>().join(", ")
+}
+
 /// Whether a write was needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {

@@ -20,7 +20,6 @@ pub async fn suite(arrange: &dyn Arrange) {
     arrange.reset().await;
     opened_once(arrange).await;
     arrange.reset().await;
-    labelled(arrange).await;
     arrange.reset().await;
     closed(arrange).await;
     arrange.reset().await;
@@ -102,35 +101,6 @@ async fn opened_once(arrange: &dyn Arrange) {
     assert_eq!(forge.find_pull(&branch("other"), &head_branch).await.unwrap(), None);
     assert_eq!(forge.open_pull(&request(head_branch.as_str())).await.unwrap(), Opened::There(settled), "asked twice, opened once");
     assert_eq!(forge.pull(pull.number + 7).await.unwrap(), None);
-}
-
-async fn labelled(arrange: &dyn Arrange) {
-    let forge = arrange.forge(Who::Bot).await;
-    label(&*forge, LABEL).await;
-    label(&*forge, "urgent").await;
-    assert_eq!(forge.labelled_pulls(LABEL).await.unwrap(), []);
-    let first = opened(&*forge, "agent/first").await.number;
-    let second = opened(&*forge, "agent/second").await.number;
-    let numbers = |pulls: Vec<Pull>| {
-        let mut numbers: Vec<_> = pulls.into_iter().map(|p| p.number).collect();
-        numbers.sort_unstable();
-        numbers
-    };
-    assert_eq!(numbers(forge.labelled_pulls(LABEL).await.unwrap()), [first, second]);
-    assert_eq!(numbers(forge.labelled_pulls("urgent").await.unwrap()), [0u64; 0]);
-
-    for _ in 0..2 {
-        forge.add_labels(second, &["urgent".into(), LABEL.into()]).await.unwrap();
-    }
-    assert_eq!(numbers(forge.labelled_pulls("urgent").await.unwrap()), [second]);
-    let mut labels = forge.pull(second).await.unwrap().unwrap().labels;
-    labels.sort();
-    assert_eq!(labels, [LABEL, "urgent"], "what was there stays");
-    refused(forge.add_labels(second, &["unknown".into()]).await, Class::Waiting, Reason::Waiting, "a label that is not there");
-    refused(forge.add_labels(second + 7, &[LABEL.into()]).await, Class::Conflict, Reason::Conflict, "labels of no pull request");
-
-    forge.close_pull(first).await.unwrap();
-    assert_eq!(numbers(forge.labelled_pulls(LABEL).await.unwrap()), [second], "only open ones");
 }
 
 async fn closed(arrange: &dyn Arrange) {

@@ -43,6 +43,10 @@ impl Code for Client {
         self.in_repo("blob", |repo, _| content(repo, sha, limit))
     }
 
+    fn blob_id(&self, like: &Sha, content: &[u8]) -> Option<Sha> {
+        Some(Format::of(like).blob(content))
+    }
+
     async fn commit_files(&self, new: &NewCommit) -> Result<Committed, PortError> {
         self.in_repo("commit_files", |repo, account| {
             known(repo, &new.onto)?;

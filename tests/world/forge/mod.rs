@@ -100,6 +100,8 @@ pub struct Repo {
     pub statuses: BTreeMap<Sha, BTreeMap<String, CommitStatus>>,
     /// Comments on pull requests, oldest first.
     pub comments: Vec<Comment>,
+    /// How many merges and updates still see another head than the branch's.
+    pub behind: u32,
     /// How often a pull request must be looked at after a push before it is known
     /// whether it could be merged.
     pub looks_until_computed: u32,
@@ -149,6 +151,7 @@ impl ForgeState {
                 pulls: Vec::new(),
                 statuses: BTreeMap::new(),
                 comments: Vec::new(),
+                behind: 0,
                 looks_until_computed: 1,
             },
             label_refusal: None,
@@ -230,13 +233,12 @@ fn denied(message: &str) -> PortError {
 }
 
 /// What a token that may only read is refused.
-const WRITES: [&str; 11] = [
+const WRITES: [&str; 10] = [
     "create_label",
     "prove_push",
     "commit_files",
     "delete_branch",
     "open_pull",
-    "add_labels",
     "update_branch",
     "close_pull",
     "merge",

@@ -67,6 +67,13 @@ impl Repo {
         Ok((pull, &mut self.pulls[at]))
     }
 
+    /// A pull request follows its branch some time later.
+    fn is_behind(&mut self) -> bool {
+        let behind = self.behind > 0;
+        self.behind = self.behind.saturating_sub(1);
+        behind
+    }
+
     fn labels_are_there(&self, wanted: &[String]) -> Result<(), PortError> {
         match wanted.iter().find(|name| self.labels.iter().all(|label| label.name != **name)) {
             Some(name) => Err(PortError::new(Class::Waiting, Reason::Waiting, format!("no label {name} yet"))),
@@ -114,28 +121,6 @@ impl Pulls for Client {
         })
     }
 
-    async fn labelled_pulls(&self, label: &str) -> Result<Vec<Pull>, PortError> {
-        self.in_repo("labelled_pulls", |repo, _| {
-            let all: Vec<_> = (1..=repo.pulls.len() as u64).filter_map(|number| repo.look(number)).collect();
-            Ok(all.into_iter().filter(|p| p.state == PullState::Open && p.labels.iter().any(|name| name == label)).collect())
-        })
-    }
-
-    async fn add_labels(&self, number: u64, labels: &[String]) -> Result<(), PortError> {
-        self.in_repo("add_labels", |repo, account| {
-            repo.labels_are_there(labels)?;
-            repo.known(number)?;
-            repo.may_write(account)?;
-            let record = repo.known(number)?.1;
-            for label in labels {
-                if !record.labels.contains(label) {
-                    record.labels.push(label.clone());
-                }
-            }
-            Ok(())
-        })
-    }
-
     async fn update_branch(&self, number: u64, expected: &Sha) -> Result<Updated, PortError> {
         self.in_repo("update_branch", |repo, account| {
             let (pull, _) = repo.known(number)?;
@@ -144,7 +129,7 @@ impl Pulls for Client {
             }
             let head = repo.head(&pull.head_branch).ok_or_else(|| gone("branch"))?;
             let base = repo.head(&pull.base).ok_or_else(|| gone("branch"))?;
-            if head != *expected {
+            if repo.is_behind() || head != *expected {
                 return Ok(Updated::HeadMoved(head));
             }
             if repo.git.history(&head).contains(&base) {
@@ -185,7 +170,7 @@ impl Repo {
         }
         let head = self.head(&pull.head_branch).ok_or_else(|| gone("branch"))?;
         let base = self.head(&pull.base).ok_or_else(|| gone("branch"))?;
-        if head != request.head {
+        if self.is_behind() || head != request.head {
             return Ok(MergeOutcome::HeadMoved(Some(head)));
         }
         if !self.git.history(&head).contains(&base) {
@@ -205,7 +190,9 @@ impl Repo {
         let statuses = self.statuses.get(&head).cloned().unwrap_or_default();
         let green = |context: &String| statuses.get(context).is_some_and(|s| s.state == StatusState::Success);
         if rule.as_ref().is_some_and(|r| !r.required_checks.iter().all(green)) {
-            return Ok(MergeOutcome::NotReady(Hold::Checks, "not all required checks are green".into()));
+            let all: Vec<_> = statuses.into_values().collect();
+            let named = flywheel::ports::forge::missing(&rule.map(|r| r.required_checks).unwrap_or_default(), &all);
+            return Ok(MergeOutcome::NotReady(Hold::Checks, format!("not all required checks are green: {named}")));
         }
         if !self.squash {
             return Ok(MergeOutcome::Refused("squash is not an allowed merge style".into()));

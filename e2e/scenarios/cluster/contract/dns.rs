@@ -30,6 +30,7 @@ struct Bind;
 fn spec(zone: &str, server: &str) -> DnsSpec {
     DnsSpec {
         zone: zone.into(),
+        owner_id: None,
         provider: DnsProvider::Rfc2136,
         rfc2136: Some(Rfc2136Spec { server: server.into(), credentials: SecretReference { name: "x".into(), namespace: "x".into() } }),
         ttl_seconds: 60,

@@ -46,7 +46,7 @@ fn strangers() -> (String, String) {
 }
 
 /// A call of the admin API below the route list.
-async fn admin(method: Method, body: Option<Value>) -> Value {
+pub(crate) async fn admin(method: Method, body: Option<Value>) -> Value {
     let pem = format!("{}\n{}", file_at("EDGE_ADMIN_KEY_FILE"), file_at("EDGE_ADMIN_CERT_FILE"));
     let client = Client::builder()
         .tls_certs_only([Certificate::from_pem(file_at("EDGE_ADMIN_CA_FILE").as_bytes()).expect("CA")])

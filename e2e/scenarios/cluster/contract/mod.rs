@@ -2,7 +2,7 @@
 //! fakes promise, the real servers do.
 
 mod dns;
-mod edge;
+pub(crate) mod edge;
 mod forge;
 
 #[path = "../../../../tests/contract/mod.rs"]
@@ -17,7 +17,7 @@ fn closed_port() -> u16 {
 }
 
 /// A file below the full bed's state.
-fn state_file(name: &str) -> String {
+pub(in crate::cluster) fn state_file(name: &str) -> String {
     let path = std::path::Path::new(&crate::support::variable("FLYWHEEL_STATE")).join("full").join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).trim().to_owned()
 }

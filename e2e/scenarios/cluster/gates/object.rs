@@ -4,8 +4,6 @@
 use flywheel::{
     api::gate_run::{GateRun, Verdict},
     gate::bundle::{Bundle, SourceFile},
-    prim,
-    scaffold::{self, Options},
 };
 use k8s_openapi::{
     ByteString,
@@ -20,7 +18,7 @@ use serde_json::json;
 
 use crate::{
     cluster::bed::ready,
-    support::{PATIENCE, documents, root, until},
+    support::{PATIENCE, documents, package, root, until},
 };
 
 const NAMESPACE: &str = "flywheel";
@@ -29,10 +27,7 @@ const NAMESPACE: &str = "flywheel";
 fn scaffolded() -> Vec<SourceFile> {
     let example = std::fs::read_to_string(root().join("manifests/examples/primitive-suggest.yaml")).expect("example");
     let object = documents(&example).into_iter().next().expect("a Primitive");
-    let document = prim::from_value(object.data["spec"]["document"].clone()).expect("document");
-    let options = Options { default_price: "$0.01".parse().expect("price") };
-    let manifest = scaffold::manifest(&document, &options).expect("manifest");
-    manifest.files.iter().map(|file| SourceFile::new(&file.path, &file.content)).collect()
+    package(object.data["spec"]["document"].clone()).iter().map(|file| SourceFile::new(&file.path, &file.content)).collect()
 }
 
 /// The same, with an own file that answers no request.

@@ -5,13 +5,16 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use flywheel::{api::agent_pr::AgentPR, prim, scaffold};
+use flywheel::api::agent_pr::AgentPR;
 use kube::api::{DeleteParams, PostParams};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{JOURNEY, answering, ask, changes, declare, deployments, document, gone, patch, primitives, pulls, remove, saying, says};
-use crate::{cluster::bed::ready, support::until_within};
+use crate::{
+    cluster::bed::ready,
+    support::{package, until_within},
+};
 
 #[tokio::test]
 async fn a_change_redeploys_its_package_alone_while_the_old_version_serves() {
@@ -56,10 +59,8 @@ async fn a_change_redeploys_its_package_alone_while_the_old_version_serves() {
 #[tokio::test]
 async fn a_package_that_somebody_merged_has_a_primitive_and_a_retained_one_has_none() {
     let (client, _) = ready().await;
-    let read = prim::from_value(document("adopted", "Merged by somebody.")).expect("document");
-    let options = scaffold::Options { default_price: "$0.01".parse().expect("price") };
-    let manifest = scaffold::manifest(&read, &options).expect("manifest");
-    let files: Vec<_> = manifest.files.iter().map(|f| json!({ "path": f.path, "content": f.content })).collect();
+    let files = package(document("adopted", "Merged by somebody."));
+    let files: Vec<_> = files.iter().map(|f| json!({ "path": f.path, "content": f.content })).collect();
     let change: AgentPR = serde_json::from_value(json!({
         "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "AgentPR", "metadata": { "name": "adopted-by-hand" },
         "spec": { "factoryRef": { "name": "prim" }, "primitive": "adopted", "title": "Add adopted", "files": files },

@@ -1,10 +1,7 @@
 //! One journey with the controller dying at every place where something has just
 //! been done, or is about to be: the end is the same as without.
 
-use std::{
-    fs,
-    process::{Command, Stdio},
-};
+use std::path::PathBuf;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
@@ -13,12 +10,12 @@ use kube::{
 };
 use reqwest::Method;
 use serde_json::json;
-use tokio::process::{Child, Command as Process};
 
 use super::{answering, branches, changes, declare, deployments, dig, document, patch, pulls, remove, saying};
 use crate::{
     cluster::bed::{forge, ready},
-    support::{PATIENCE, run, testbed_path, until, variable},
+    controller::{Controller, Manner},
+    support::{PATIENCE, until, variable},
 };
 
 /// From the document to the merge, in this order. Each process dies at the first
@@ -54,45 +51,19 @@ const TO_NAME: [&str; 9] = [
     "create_object:after",
 ];
 
-/// The controller as a process of this machine, beside the cluster.
-struct Controller(Child);
-
-impl Controller {
-    /// Starts it, to die at `place`; nowhere where that is empty.
-    fn start(place: &str) -> Self {
-        let gitleaks = format!("{}/gitleaks", run(Command::new(testbed_path()).args(["program", "gitleaks"])).trim());
-        let resolver = std::env::temp_dir().join("flywheel-crashes-resolv.conf");
-        let server = variable("DNS_SERVER");
-        fs::write(&resolver, format!("nameserver {}\n", server.split(':').next().unwrap_or_default())).expect("resolv.conf");
-        let script = format!("mount --bind {} /etc/resolv.conf && exec {} controller", resolver.display(), env!("CARGO_BIN_EXE_flywheel"));
-        let child = Process::new("unshare")
-            .args(["--mount", "sh", "-c", &script])
-            .env("FLYWHEEL_FAILPOINT", place)
-            .env("FLYWHEEL_GITLEAKS", gitleaks)
-            .env("FLYWHEEL_RESYNC_SECONDS", "5")
-            .env("FLYWHEEL_HEALTH_LISTEN", "127.0.0.1:0")
-            .env("FLYWHEEL_WEBHOOK_LISTEN", "127.0.0.1:0")
-            .env("FLYWHEEL_LOG_FORMAT", "text")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the controller starts");
-        Self(child)
-    }
-
-    /// Waits until it died by itself.
-    async fn died(mut self, place: &str) {
-        let status = tokio::time::timeout(PATIENCE * 2, self.0.wait()).await;
-        let status = status.unwrap_or_else(|_| panic!("{place} was not reached")).expect("wait");
-        assert!(!status.success(), "{place}: {status}");
-    }
+/// Starts a controller beside the cluster, to die at `place`; nowhere where that is
+/// empty.
+fn start(place: &str) -> Controller {
+    let kubeconfig = PathBuf::from(variable("KUBECONFIG"));
+    Controller::start(place, Manner { kubeconfig: &kubeconfig, webhook: "127.0.0.1:0" })
 }
 
 async fn die_at(places: &[&str]) {
     for place in places {
         let began = std::time::Instant::now();
-        Controller::start(place).died(place).await;
+        let died = tokio::time::timeout(PATIENCE * 2, start(place).died()).await;
+        let (action, side) = died.unwrap_or_else(|_| panic!("{place} was not reached"));
+        assert!(place.starts_with(&format!("{action}:{side}")), "{place}: it died at {action}:{side}");
         eprintln!("died at {place} after {:.1} s", began.elapsed().as_secs_f64());
     }
 }
@@ -127,12 +98,12 @@ async fn journey(client: Client) {
     let before = pulls(ID).await.len();
     declare(&client, document(ID, "Survives."), json!({ "stage": "Building" })).await;
     die_at(&TO_MERGE).await;
-    let merging = Controller::start("");
+    let merging = start("");
     saying(&client, ID, "Ready", "True", "StageReached").await;
     drop(merging);
     patch(&client, ID, json!({ "stage": "Testing" })).await;
     die_at(&TO_NAME).await;
-    let last = Controller::start("");
+    let last = start("");
     let primitive = answering(&client, ID).await;
     drop(last);
 

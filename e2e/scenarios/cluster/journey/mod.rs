@@ -4,6 +4,7 @@
 mod changes;
 mod crashes;
 mod faults;
+mod hostile;
 mod real;
 mod refused;
 mod rest;
@@ -26,20 +27,20 @@ use crate::support::{apply, file_at, run, until_within, variable};
 /// Longest way from a document to its answer, on a busy machine.
 const JOURNEY: Duration = Duration::from_secs(180);
 
-fn primitives(client: &Client) -> Api<Primitive> {
+pub(crate) fn primitives(client: &Client) -> Api<Primitive> {
     Api::namespaced(client.clone(), NAMESPACE)
 }
 
-fn changes(client: &Client) -> Api<AgentPR> {
+pub(crate) fn changes(client: &Client) -> Api<AgentPR> {
     Api::namespaced(client.clone(), NAMESPACE)
 }
 
-fn deployments(client: &Client) -> Api<Deployment> {
+pub(crate) fn deployments(client: &Client) -> Api<Deployment> {
     Api::namespaced(client.clone(), "flywheel-run")
 }
 
 /// A free service with one route.
-fn document(id: &str, description: &str) -> Value {
+pub(crate) fn document(id: &str, description: &str) -> Value {
     json!({
         "id": id, "name": format!("{id}.sh"), "endpoint": format!("{id}.prim.sh"), "description": description,
         "factory": { "free_service": true },
@@ -53,7 +54,7 @@ fn document(id: &str, description: &str) -> Value {
 }
 
 /// Applies a Primitive with this document, and more of its spec.
-async fn declare(client: &Client, document: Value, more: Value) {
+pub(crate) async fn declare(client: &Client, document: Value, more: Value) {
     let mut object = json!({
         "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "Primitive",
         "metadata": { "name": document["id"], "namespace": NAMESPACE },
@@ -73,7 +74,7 @@ fn says(primitive: &Primitive, kind: &str, status: &str, reason: &str) -> bool {
     conditions.into_iter().any(|c| c.type_ == kind && c.status == status && c.reason == reason && c.observed_generation == generation)
 }
 
-async fn answering(client: &Client, id: &str) -> Primitive {
+pub(crate) async fn answering(client: &Client, id: &str) -> Primitive {
     until_within(JOURNEY, primitives(client), id, "answering", |p| says(p, "Ready", "True", "Answering")).await
 }
 
@@ -87,7 +88,7 @@ async fn remove(client: &Client, id: &str) {
     gone(client, id).await;
 }
 
-async fn gone(client: &Client, id: &str) {
+pub(crate) async fn gone(client: &Client, id: &str) {
     let gone = await_condition(primitives(client), id, |p: Option<&Primitive>| p.is_none());
     if tokio::time::timeout(JOURNEY, gone).await.is_err() {
         panic!("{id} is not gone: {:#?}", primitives(client).get(id).await);
@@ -111,7 +112,7 @@ async fn ask(id: &str, method: Method, path: &str, body: Option<Value>) -> Resul
 }
 
 /// What BIND has at a name.
-fn dig(name: &str, kind: &str) -> Vec<String> {
+pub(crate) fn dig(name: &str, kind: &str) -> Vec<String> {
     let server = variable("DNS_SERVER");
     let server = server.split(':').next().unwrap_or_default().to_owned();
     let mut command = std::process::Command::new("dig");
@@ -119,10 +120,25 @@ fn dig(name: &str, kind: &str) -> Vec<String> {
     printed.lines().map(str::to_owned).collect()
 }
 
+/// Every page of a list of the forge's.
+pub(crate) async fn listed(path: &str) -> Vec<Value> {
+    let mut all = Vec::new();
+    for page in 1.. {
+        let Value::Array(found) = forge(Method::GET, &format!("{path}&limit=50&page={page}"), None).await else {
+            panic!("{path}: no list")
+        };
+        let last = found.len() < 50;
+        all.extend(found);
+        if last {
+            break;
+        }
+    }
+    all
+}
+
 /// Pull requests of a primitive, newest first, as its repository's API lists them.
-async fn pulls(id: &str) -> Vec<Value> {
-    let all = forge(Method::GET, "/repos/prim/factory/pulls?state=all&limit=50", None).await;
-    let mut all = all.as_array().cloned().unwrap_or_default();
+pub(crate) async fn pulls(id: &str) -> Vec<Value> {
+    let mut all = listed("/repos/prim/factory/pulls?state=all").await;
     all.retain(|pull| {
         pull["head"]["label"].as_str().or(pull["head"]["ref"].as_str()).is_some_and(|b| b.starts_with(&format!("agent/{id}-")))
     });
@@ -130,14 +146,14 @@ async fn pulls(id: &str) -> Vec<Value> {
 }
 
 /// Branches of a primitive that are there.
-async fn branches(id: &str) -> Vec<String> {
-    let all = forge(Method::GET, "/repos/prim/factory/branches?limit=50", None).await;
-    let names = all.as_array().into_iter().flatten().filter_map(|b| b["name"].as_str().map(str::to_owned));
+pub(crate) async fn branches(id: &str) -> Vec<String> {
+    let all = listed("/repos/prim/factory/branches?").await;
+    let names = all.iter().filter_map(|b| b["name"].as_str().map(str::to_owned));
     names.filter(|name| name.starts_with(&format!("agent/{id}-"))).collect()
 }
 
 /// Changes something of a Primitive's spec.
-async fn patch(client: &Client, id: &str, spec: Value) {
+pub(crate) async fn patch(client: &Client, id: &str, spec: Value) {
     primitives(client).patch(id, &PatchParams::default(), &Patch::Merge(json!({ "spec": spec }))).await.expect("patch");
 }
 

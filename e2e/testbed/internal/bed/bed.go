@@ -21,6 +21,11 @@ const (
 	// ControlPlane is etcd and the API server alone, on loopback ports, for tests
 	// that need no node. Needs no root.
 	ControlPlane Mode = "control-plane"
+	// NoNode is the full bed without a node and without Flywheel: etcd, API server,
+	// controller manager, forge, DNS server and edge, at the full bed's addresses in
+	// a network namespace that nothing else reaches. Whoever uses it enters that, so
+	// that any number may stand beside each other. Needs root.
+	NoNode Mode = "no-node"
 	// Kubeconfig uses the cluster of the current kubectl context and starts nothing.
 	Kubeconfig Mode = "kubeconfig"
 )
@@ -46,6 +51,9 @@ const (
 	Zone     = "prim.sh" // the zone BIND holds; real documents name hosts in it
 )
 
+// Servers says whether forge, DNS server and edge run.
+func (m Mode) Servers() bool { return m == Full || m == NoNode }
+
 // Bed is one test bed: where it keeps its state and which network namespace it
 // runs in.
 type Bed struct {
@@ -53,7 +61,7 @@ type Bed struct {
 	State string // absolute; everything this bed writes at run time
 	Cache string // absolute; built binaries and images, shared by all beds
 	Repo  string // absolute; the checkout
-	Netns string // name of the network namespace; empty in control-plane mode
+	Netns string // name of the network namespace that processes are put into; empty where they stay in this program's own
 }
 
 // New resolves the directories for mode. FLYWHEEL_STATE and FLYWHEEL_CACHE

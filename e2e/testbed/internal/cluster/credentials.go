@@ -72,6 +72,13 @@ func (c *Cluster) credentials() []credential {
 		{"ca", "apiserver", api, false},
 		{"ca", "admin", client("flywheel-admin", "system:masters"), true},
 	}
+	if c.bed.Mode.Servers() {
+		all = append(all,
+			// Serves the health endpoints of components that listen on loopback alone.
+			credential{"ca", "loopback", pki.Request{CommonName: "loopback", IPs: loopback, Server: true}, false},
+			credential{"ca", ControllerManager, client("system:kube-controller-manager"), true},
+		)
+	}
 	if c.bed.Mode != bed.Full {
 		return all
 	}
@@ -81,9 +88,6 @@ func (c *Cluster) credentials() []credential {
 			DNS: []string{bed.NodeName}, IPs: []string{bed.NodeIP}, Server: true, Client: true,
 		}, true},
 		credential{"ca", "kubelet-client", client(kubeletClientUser), false},
-		// Serves the health endpoints of components that listen on loopback alone.
-		credential{"ca", "loopback", pki.Request{CommonName: "loopback", IPs: loopback, Server: true}, false},
-		credential{"ca", ControllerManager, client("system:kube-controller-manager"), true},
 		credential{"ca", Scheduler, client("system:kube-scheduler"), true},
 		credential{"ca", Proxy, client("system:kube-proxy"), true},
 		credential{"ca", Netpol, client(netpolUser), true},

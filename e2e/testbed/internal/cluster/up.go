@@ -53,6 +53,10 @@ func (c *Cluster) ControlPlane(ctx context.Context) error {
 	return c.run(ctx, c.etcd(), c.apiServer())
 }
 
+// Controllers starts what makes pods of Jobs and Deployments, and removes what
+// lost its owner. Nothing runs those pods.
+func (c *Cluster) Controllers(ctx context.Context) error { return c.run(ctx, c.controllerManager()) }
+
 // Node starts everything else and waits for a Ready node. The API server runs.
 func (c *Cluster) Node(ctx context.Context) error {
 	if err := c.run(ctx, c.containerd()); err != nil {
@@ -218,8 +222,11 @@ func wait(ctx context.Context, within time.Duration, check func(context.Context)
 // Ready maps the cluster's processes onto what tells that they serve.
 func (c *Cluster) Ready() map[string]func(context.Context) error {
 	specs := []proc.Spec{c.etcd(), c.apiServer()}
+	if c.bed.Mode.Servers() {
+		specs = append(specs, c.controllerManager())
+	}
 	if c.bed.Mode == bed.Full {
-		specs = append(specs, c.containerd(), c.controllerManager(), c.scheduler(), c.proxy(), c.kubelet(), c.netpol(), c.volumes())
+		specs = append(specs, c.containerd(), c.scheduler(), c.proxy(), c.kubelet(), c.netpol(), c.volumes())
 	}
 	ready := make(map[string]func(context.Context) error, len(specs))
 	for _, s := range specs {

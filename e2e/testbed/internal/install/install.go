@@ -56,7 +56,7 @@ func Ensure(ctx context.Context, b *bed.Bed, client *kube.Client, helm, kubeconf
 	if err != nil {
 		return "", err
 	}
-	if err := credentials(ctx, b, client); err != nil {
+	if err := Credentials(ctx, b, client); err != nil {
 		return "", err
 	}
 	digest, err := digest(filepath.Join(b.Repo, chart), values)

@@ -27,9 +27,9 @@ const (
 // object is one Kubernetes object.
 type object map[string]any
 
-// credentials states the release's namespace, and in it what the Factory needs
+// Credentials states the release's namespace, and in it what the Factory needs
 // to use the bed's forge, zone and edge.
-func credentials(ctx context.Context, b *bed.Bed, client *kube.Client) error {
+func Credentials(ctx context.Context, b *bed.Bed, client *kube.Client) error {
 	namespace := object{
 		"apiVersion": "v1", "kind": "Namespace",
 		"metadata": object{"name": Namespace, "labels": object{"pod-security.kubernetes.io/enforce": "restricted"}},
@@ -99,7 +99,7 @@ func Factory(b *bed.Bed) ([]byte, error) {
 				"credentials": secret(secretForge),
 			},
 			"dns": object{
-				"zone": bed.Zone, "provider": "Rfc2136",
+				"zone": bed.Zone, "ownerId": "prim", "provider": "Rfc2136",
 				"rfc2136": object{"server": dns.Server, "credentials": secret(secretDNS)},
 			},
 			"deploy": object{

@@ -1,0 +1,89 @@
+//! A way past every boundary of the loop: two primitives are made side by side, a
+//! third is taken back before its merge, one is retained and taken up again, and at
+//! last all go.
+
+use std::time::Duration;
+
+use flywheel::api::{factory::Factory, primitive::Primitive};
+use kube::api::DeleteParams;
+use serde_json::json;
+
+use super::{Bed, end};
+use crate::{
+    cluster::{
+        bed::NAME,
+        journey::{answering, changes, declare, document, gone, patch, primitives},
+    },
+    support::until_within,
+};
+
+/// Longest way between two places where the journey waits: many deaths lie between.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Goes there and back. The primitives' ids begin with `name`.
+pub(super) async fn journey(bed: &Bed, name: &str) {
+    let client = &bed.client;
+    let [first, second, early] = ["a", "b", "c"].map(|letter| format!("{name}{letter}"));
+    let before = end::Before::look(bed, [&first, &second, &early]).await;
+
+    // Both have their pull requests before either is merged: the second is outdated then.
+    for id in [&first, &second] {
+        bed.node.hold_gates(id);
+        declare(client, document(id, "Survives."), json!({})).await;
+    }
+    proposed(bed, &first).await;
+    proposed(bed, &second).await;
+    bed.node.end_gates(&first);
+    bed.node.end_gates(&second);
+    for id in [&first, &second] {
+        let primitive = answering(client, id).await;
+        before.made(bed, &primitive).await;
+    }
+
+    // Taken back before its merge.
+    bed.node.hold_gates(&early);
+    declare(client, document(&early, "Is not to be."), json!({})).await;
+    proposed(bed, &early).await;
+    delete(bed, &early).await;
+    before.taken_back(bed, &early).await;
+
+    // Let go, and taken up again.
+    patch(client, &second, json!({ "deletionPolicy": "Retain" })).await;
+    delete(bed, &second).await;
+    retained(bed, &second, true).await;
+    end::runs(bed, &second).await;
+    declare(client, document(&second, "Survives."), json!({})).await;
+    let again = answering(client, &second).await;
+    before.made(bed, &again).await;
+
+    for id in [&first, &second] {
+        primitives(client).delete(id, &DeleteParams::default()).await.expect("delete");
+    }
+    for id in [&first, &second] {
+        gone(client, id).await;
+        before.removed(bed, id).await;
+    }
+    retained(bed, &second, false).await;
+}
+
+async fn delete(bed: &Bed, id: &str) {
+    primitives(&bed.client).delete(id, &DeleteParams::default()).await.expect("delete");
+    gone(&bed.client, id).await;
+}
+
+/// Waits until the Primitive's newest AgentPR has its pull request.
+async fn proposed(bed: &Bed, id: &str) {
+    let name = until_within(PATIENCE, primitives(&bed.client), id, "proposed", |p| proposal(p).is_some()).await;
+    let name = proposal(&name).expect("an AgentPR");
+    until_within(PATIENCE, changes(&bed.client), &name, "open", |c| c.status.as_ref().is_some_and(|s| s.number.is_some())).await;
+}
+
+fn proposal(primitive: &Primitive) -> Option<String> {
+    primitive.status.as_ref()?.agent_pr.clone()
+}
+
+/// Waits until the Factory has noted that a package was left, or no longer has.
+async fn retained(bed: &Bed, id: &str, noted: bool) {
+    let has = |f: &Factory| f.status.as_ref().is_some_and(|s| s.retained.contains_key(id));
+    until_within(PATIENCE, bed.factories(), NAME, "noting what is retained", |f| has(f) == noted).await;
+}

@@ -1,0 +1,189 @@
+//! From a text to a value, within bounds: who sends a document may be anybody.
+//! And back: where in the text a path stands.
+
+use std::collections::BTreeMap;
+
+use granit_parser::{Event, Parser, Span};
+use serde_json::Value;
+
+use super::{
+    code::Code,
+    notes::{Finding, Notes, Position},
+    shape::within,
+};
+
+/// Bytes of the largest document.
+pub const LARGEST: usize = 1024 * 1024;
+/// Levels of mappings and lists in the deepest.
+const DEEPEST: usize = 32;
+/// Mappings, lists and scalars in the largest.
+const NODES: usize = 50_000;
+
+/// A text as a value. The one finding says what is wrong, and where.
+pub(super) fn parse(text: &str) -> Result<Value, Finding> {
+    if text.len() > LARGEST {
+        return Err(Finding::new(Code::TooLarge, "", format!("has {} bytes", text.len())));
+    }
+    if let Some(at) = text.find('\0') {
+        let finding = Finding::new(Code::ControlCharacter, "", "has a NUL character");
+        return Err(Finding { position: Some(position(text, at)), ..finding });
+    }
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        // As YAML 1.2 has them: `on` is a text.
+        strict_booleans: true,
+        underscored_numbers_as_strings: true,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 10_000 },
+        budget: serde_saphyr::budget! { max_documents: 1, max_depth: DEEPEST, max_nodes: NODES, max_aliases: 1_000 },
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let place = error.location().map(|at| Position { line: count(at.line()), column: count(at.column()) });
+        let mut said = error.to_string();
+        // A message may quote what it stumbled over.
+        if let Some((end, _)) = said.char_indices().nth(300) {
+            said.truncate(end);
+        }
+        Finding { position: place, ..Finding::new(Code::NotYaml, "", format!("is not YAML: {}", said.replace('\n', " "))) }
+    })
+}
+
+fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn position(text: &str, at: usize) -> Position {
+    let before = &text[..at];
+    let line = before.rfind('\n').map_or(0, |newline| newline + 1);
+    Position { line: before.matches('\n').count() + 1, column: before[line..].chars().count() + 1 }
+}
+
+/// Refuses a value that is too deep or too large, or has a NUL in a text,
+/// wherever it came from.
+pub(super) fn bounded(value: &Value, notes: &mut Notes) -> Result<(), ()> {
+    let mut nodes = 0;
+    let mut level = vec![value];
+    for depth in 0.. {
+        if depth > DEEPEST || nodes > NODES {
+            notes.wrong(Code::TooLarge, "", format!("has more than {DEEPEST} levels or {NODES} values"));
+            return Err(());
+        }
+        if level.is_empty() {
+            break;
+        }
+        nodes += level.len();
+        let mut next = Vec::new();
+        for value in level {
+            let nul = match value {
+                Value::String(text) => text.contains('\0'),
+                Value::Array(entries) => {
+                    next.extend(entries);
+                    false
+                }
+                Value::Object(map) => {
+                    next.extend(map.values());
+                    map.keys().any(|key| key.contains('\0'))
+                }
+                Value::Null | Value::Bool(_) | Value::Number(_) => false,
+            };
+            if nul {
+                notes.wrong(Code::ControlCharacter, "", "a text in it has a NUL character");
+                return Err(());
+            }
+        }
+        level = next;
+    }
+    Ok(())
+}
+
+/// Where the paths of a text stand: a key's at the key, an entry's at the entry.
+#[derive(Debug, Default)]
+pub(super) struct Positions(BTreeMap<String, Position>);
+
+/// A mapping or a list that is being gone through.
+enum Open {
+    /// Its path, and the key whose value comes next.
+    Mapping(String, Option<String>),
+    /// Its path, and the number of the entry that comes next.
+    List(String, usize),
+}
+
+impl Positions {
+    /// Goes through a text that [`parse`] took.
+    pub fn of(text: &str) -> Self {
+        let mut found = Self::default();
+        let mut open: Vec<Open> = Vec::new();
+        for event in Parser::new_from_str(text) {
+            let Ok((event, span)) = event else { break };
+            match event {
+                Event::Scalar(text, ..) => {
+                    if let Some(Open::Mapping(_, key @ None)) = open.last_mut() {
+                        *key = Some(text.into_owned());
+                        found.note(&open, &span);
+                    } else {
+                        found.begin(&mut open, &span);
+                    }
+                }
+                Event::MappingStart(..) => {
+                    let path = found.begin(&mut open, &span);
+                    open.push(Open::Mapping(path, None));
+                }
+                Event::SequenceStart(..) => {
+                    let path = found.begin(&mut open, &span);
+                    open.push(Open::List(path, 0));
+                }
+                Event::Alias(..) => {
+                    found.begin(&mut open, &span);
+                }
+                Event::MappingEnd | Event::SequenceEnd => {
+                    open.pop();
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// Notes where the key stands that was just read.
+    fn note(&mut self, open: &[Open], span: &Span) {
+        if let Some(Open::Mapping(path, Some(key))) = open.last() {
+            self.set(within(path, key), span);
+        }
+    }
+
+    fn set(&mut self, path: String, span: &Span) {
+        let position = Position { line: span.start.line(), column: span.start.col() + 1 };
+        self.0.entry(path).or_insert(position);
+    }
+
+    /// A value begins: its path.
+    fn begin(&mut self, open: &mut [Open], span: &Span) -> String {
+        match open.last_mut() {
+            None => {
+                self.set(String::new(), span);
+                String::new()
+            }
+            // A key that is a mapping itself has no path; reading refused it.
+            Some(Open::Mapping(path, key)) => key.take().map_or_else(String::new, |key| within(path, &key)),
+            Some(Open::List(path, next)) => {
+                let path = format!("{path}[{next}]");
+                *next += 1;
+                self.set(path.clone(), span);
+                path
+            }
+        }
+    }
+
+    /// Where a path stands, or the nearest that there is around it.
+    pub fn find(&self, path: &str) -> Option<Position> {
+        let mut path = path;
+        loop {
+            if let Some(position) = self.0.get(path) {
+                return Some(*position);
+            }
+            if path.is_empty() {
+                return None;
+            }
+            path = &path[..path.rfind(['.', '[']).unwrap_or(0)];
+        }
+    }
+}
