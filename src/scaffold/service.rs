@@ -61,7 +61,7 @@ pub(super) fn handler(plan: &Plan<'_>, planned: &Planned<'_>) -> Handler {
         (Work::Claim, Some(claim)) => {
             draft.claimed(claim, false);
             draft.input.push("body");
-            draft.end("{ ...body, status: \"redeemed\" }".into());
+            draft.end("{ ...body, status: \"redeemed\" }");
         }
         (Work::Claim, None) => {}
         (Work::Waits(turns, param), _) => draft.tell(turns, param),
@@ -107,7 +107,7 @@ impl Draft<'_> {
     }
 
     /// Answers with an expression's value, or with nothing where that is declared.
-    fn end(&mut self, expression: String) {
+    fn end(&mut self, expression: &str) {
         if self.route.response == Body::None {
             self.line(format!("    {expression};"));
             self.line("    return null;");
@@ -296,7 +296,7 @@ impl Draft<'_> {
         arguments.extend(scope);
         if native.op == Op::Count {
             self.stored("const { total } = ", "list", &arguments);
-            self.end("{ count: total }".into());
+            self.end("{ count: total }");
         } else {
             self.end_stored("list", &arguments);
         }
@@ -329,7 +329,7 @@ impl Draft<'_> {
             self.claimed(claim, true);
             self.forward("const call: Call =");
             self.needs.insert("Call");
-            self.end("turn.during(() => provider(env).forward(call))".into());
+            self.end("turn.during(() => provider(env).forward(call))");
             return;
         }
         let Some(native) = kept else { return self.forward("return") };

@@ -62,7 +62,7 @@ impl Search<'_> {
         }
         members.retain(|(i, _)| self.found[*i].is_none());
         let signed = self.signed(create, &members);
-        let says = create.prose().any(|text| prose::says_signature(text));
+        let says = create.prose().any(prose::says_signature);
         let same = |i: usize| (self.prices[i] == RoutePrice::Free) == (self.prices[at] == RoutePrice::Free);
         let plain = |member: &Member| matches!(member, Member::List | Member::Read | Member::Change | Member::Remove);
         let refusal = match &signed {
