@@ -52,10 +52,12 @@ pub fn run(config: &ScaffoldConfig) -> anyhow::Result<ExitCode> {
 
 /// A document, or the one inside a Primitive.
 fn document(text: &str) -> Result<Document, Vec<Problem>> {
-    match serde_saphyr::from_str::<Value>(text) {
-        Ok(mut object) if object["kind"] == "Primitive" => prim::from_value(object["spec"]["document"].take()),
-        _ => prim::read(text),
+    let mut value = prim::value(text).map_err(|problem| vec![problem])?;
+    if value["kind"] == "Primitive" {
+        // A Primitive without one is refused as a document that is none.
+        value = value.pointer_mut("/spec/document").map(Value::take).unwrap_or_default();
     }
+    prim::from_value(value)
 }
 
 /// Writes the files, and returns how many were there and are somebody's by now.

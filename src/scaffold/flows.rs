@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::{
-    native::Op,
+    claims::Claim,
+    native::{Native, Op},
     plan::{Plan, Planned, Work},
-    render::native,
-    samples, text,
+    samples, text, vendor,
 };
 use crate::prim::{Body, Method, RoutePrice};
 
@@ -16,6 +16,7 @@ pub(super) struct Resource {
     title: String,
     path: String,
     body: String,
+    answered: bool,
     status: u16,
     list: Option<String>,
     /// The path before an item's id.
@@ -50,11 +51,16 @@ pub(super) struct Call {
 pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
     let mut resources = Vec::new();
     for create in &plan.routes {
-        let Some((collection, Op::Create { key })) = native(create) else { continue };
-        let find = |wanted: fn(&Op) -> bool| plan.routes.iter().find(|p| native(p).is_some_and(|(c, op)| c == collection && wanted(op)));
+        let Work::Native(Native { collection, op: Op::Create { signed: None }, within, .. }) = &create.work else { continue };
+        if !within.is_empty() {
+            continue;
+        }
+        // Only what is found under the path that it was made under: the test builds it from that.
+        let of = |p: &&Planned<'_>, wanted: fn(&Op) -> bool| matches!(&p.work, Work::Native(n) if n.collection == *collection && n.within.is_empty() && wanted(&n.op));
+        let find = |wanted: fn(&Op) -> bool| plan.routes.iter().find(|p| of(p, wanted));
         let list = find(|op| matches!(op, Op::List));
-        let read = find(|op| matches!(op, Op::Read { .. }));
-        let change = find(|op| matches!(op, Op::Change { .. }));
+        let read = find(|op| matches!(op, Op::Read { bytes: false }));
+        let change = find(|op| matches!(op, Op::Change));
         let remove = find(|op| matches!(op, Op::Remove { .. }));
         let of_one = [read, change, remove].into_iter().flatten().next();
         let members = [Some(create), list, read, change, remove];
@@ -62,11 +68,12 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
         resources.push(Resource {
             title: format!("{} {} keeps what it is given", create.route.method, create.route.path),
             path: samples::path(create.route),
-            body: samples::body(plan.document, create).unwrap_or_default(),
+            body: samples::body(plan, create).unwrap_or_default(),
+            answered: create.route.response != Body::None && create.route.status != 204,
             status: create.route.status,
             list: list.map(|p| samples::path(p.route)),
             prefix: of_one.map(|p| p.route.path.filled(|_| String::new())),
-            key: key.clone().unwrap_or_else(|| "id".into()),
+            key: plan.collections.get(*collection).and_then(|c| c.key.clone()).unwrap_or_else(|| "id".into()),
             read: read.is_some(),
             change: change.map(|p| p.route.method.as_str()),
             remove: remove.map(|p| p.route.status),
@@ -82,14 +89,17 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
 
 /// Calls of the vendor, one for each way of calling: JSON, with or without a body.
 pub(super) fn calls(plan: &Plan<'_>) -> Vec<Call> {
-    let json = |p: &&Planned<'_>| p.work == Work::Provider && !matches!(p.route.response, Body::Bytes);
+    // Of what was made here first, the routes' own tests would tell.
+    let json = |p: &&Planned<'_>| {
+        p.work == Work::Provider(None) && !matches!(p.claim, Some(Claim::Code { .. })) && p.route.response != Body::Bytes
+    };
     let with = plan.routes.iter().filter(json).find(|p| matches!(p.route.request, Body::Json(_)));
     let without = plan.routes.iter().filter(json).find(|p| p.route.method == Method::Get);
     let call = |p: &Planned<'_>| Call {
         title: p.route.to_string(),
         method: p.route.method.as_str(),
         path: samples::path(p.route),
-        body: samples::body(plan.document, p),
+        body: samples::body(plan, p),
         status: p.route.status,
     };
     [with, without].into_iter().flatten().map(call).collect()
@@ -116,9 +126,18 @@ pub(super) fn variables(plan: &Plan<'_>) -> Vec<Variable> {
     if let Some(file) = &plan.data {
         add(file, "The SQLite file with its data; without it they end with the process.".into());
     }
-    if let Some(vendor) = &plan.vendor {
+    if plan.vendors.len() > 1 {
+        add(&vendor::choice(plan.document), "The provider that is called, where it is not the first.".into());
+    }
+    for vendor in &plan.vendors {
+        let without = if plan.declared { "the provider's routes answer 501" } else { "the routes that need it say so" };
         for name in &vendor.needed {
-            add(name, format!("For {}; without it the provider's routes answer 501.", text::cell(&vendor.name)));
+            add(name, format!("For {}; without it {without}.", text::cell(&vendor.name)));
+        }
+    }
+    for planned in &plan.routes {
+        if let Some(Claim::Code { variable, .. }) = &planned.claim {
+            add(variable, "The codes that were given out, commas between them.".into());
         }
     }
     for name in &plan.document.env {

@@ -93,6 +93,17 @@ pub struct RouteSummary {
     pub answers: Vec<u16>,
     /// A request that succeeds, where that is sure.
     pub example: Option<Example>,
+    /// A request with one value of a wrong type, where a type is known.
+    pub mistyped: Option<Mistyped>,
+}
+
+/// A request that is refused with 400, and the field that the refusal names.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Mistyped {
+    /// The field or query parameter.
+    pub field: String,
+    /// What it stands in: a body, or the query `?field=none`.
+    pub body: Option<Value>,
 }
 
 /// A request that succeeds under [`Manifest::env`].

@@ -4,16 +4,20 @@
 //! repository that packages live in, with the kit they stand on. Read `plan.rs`
 //! next: what each route costs and what answers it.
 
+mod claims;
 mod flows;
 mod manifest;
 mod native;
 mod plan;
+mod prose;
+mod refusals;
 mod render;
 mod samples;
+mod schema;
 mod schemas;
 mod service;
 mod text;
 mod vendor;
 
-pub use manifest::{Example, File, Kind, Manifest, RouteSummary, Unimplemented};
+pub use manifest::{Example, File, Kind, Manifest, Mistyped, RouteSummary, Unimplemented};
 pub use plan::{Backend, Options, manifest};

@@ -3,9 +3,10 @@
 //! default; there is no fourth way.
 
 use super::{
+    claims::{self, Claim},
     manifest::Manifest,
-    native::{self, Native},
-    render,
+    native::{self, Collection, Native},
+    render, schema,
     vendor::{self, Vendor},
 };
 use crate::prim::{Assumption, Document, Price, Problem, Route, RoutePrice};
@@ -22,7 +23,7 @@ pub struct Options {
 pub enum Backend {
     /// The service's own store.
     Native,
-    /// The vendor, through `src/provider.ts`.
+    /// A vendor, through `src/provider.ts`.
     Provider,
     /// Nothing yet: 501.
     Missing,
@@ -33,6 +34,8 @@ pub(super) struct Planned<'a> {
     pub route: &'a Route,
     pub price: RoutePrice,
     pub work: Work,
+    /// What a caller has to have for it: a turn, or a code.
+    pub claim: Option<Claim>,
     /// Whether the internal key must come with it.
     pub guarded: bool,
 }
@@ -40,17 +43,37 @@ pub(super) struct Planned<'a> {
 /// What a handler does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Work {
+    /// The store answers.
     Native(Native),
-    Provider,
+    /// A vendor answers; the store has whose it is, where it was made here.
+    Provider(Option<Native>),
+    /// The claim is all there is to it.
+    Claim,
+    /// Says how long turns of other routes are still waited for.
+    Waits(Vec<String>, String),
+    /// Answers the schema that the service knows.
+    Schema,
+    /// Holds a document against that.
+    Validate,
+    /// Nothing, for this reason.
     Missing(String),
 }
 
 impl Work {
     pub fn backend(&self) -> Backend {
         match self {
-            Self::Native(_) => Backend::Native,
-            Self::Provider => Backend::Provider,
+            Self::Provider(_) => Backend::Provider,
             Self::Missing(_) => Backend::Missing,
+            Self::Native(_) | Self::Claim | Self::Waits(..) | Self::Schema | Self::Validate => Backend::Native,
+        }
+    }
+
+    /// What it does to a collection, whoever answers.
+    pub fn kept(&self) -> Option<&Native> {
+        match self {
+            Self::Native(native) => Some(native),
+            Self::Provider(kept) => kept.as_ref(),
+            _ => None,
         }
     }
 }
@@ -71,7 +94,12 @@ pub(super) struct Plan<'a> {
     pub document: &'a Document,
     /// In the document's order.
     pub routes: Vec<Planned<'a>>,
-    pub vendor: Option<Vendor>,
+    /// What is kept, outer collections first.
+    pub collections: Vec<Collection>,
+    /// Who is asked for what the service has not itself, the usual one first.
+    pub vendors: Vec<Vendor>,
+    /// Whether the document names them.
+    pub declared: bool,
     /// The variable that names the store's file.
     pub data: Option<String>,
     pub assumptions: Vec<Assumption>,
@@ -90,21 +118,47 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Plan<'a> {
         let text = format!("{unpriced} of {} routes have no price of their own, so {}", document.routes.len(), options.default_price);
         assumptions.push(Assumption { path: "routes_map".into(), text });
     }
-    let vendor = vendor::active(document, &mut assumptions).filter(|_| !document.routes.is_empty());
-    let work: Vec<_> = match vendor {
-        Some(_) => document.routes.iter().map(|_| Work::Provider).collect(),
-        None => native::infer(document, &prices).into_iter().map(|found| found.map_or_else(Work::Missing, Work::Native)).collect(),
-    };
+    let mut vendors = vendor::active(document, &mut assumptions);
+    let declared = !vendors.is_empty();
+    if document.routes.is_empty() {
+        vendors.clear();
+    } else if !declared {
+        vendors.extend(vendor::implied(document, &mut assumptions));
+    }
+    let found = native::infer(document, &prices, !vendors.is_empty());
     let mut routes = Vec::new();
-    for ((route, price), work) in document.routes.iter().zip(prices).zip(work) {
-        let guarded = native::guarded(route) && !matches!(work, Work::Missing(_));
+    for ((route, price), native) in document.routes.iter().zip(prices).zip(found.routes) {
+        let outside = declared || (!vendors.is_empty() && vendor::fails(route));
+        let claim = claims::of(document, route);
+        let under = native.as_ref().is_ok_and(|native| native.op == native::Op::Under);
+        let work = match native {
+            // Whose it is can't be told of what the store takes no part in.
+            native if outside => Work::Provider(native.ok()),
+            Ok(native) if !under => Work::Native(native),
+            refused => {
+                let reason = refused.err().unwrap_or_else(|| native::ALONE.into());
+                special(document, route, claim.as_ref()).unwrap_or(Work::Missing(reason))
+            }
+        };
+        // A claim is made on what is done for it, and the store's own routes have their own conflicts.
+        let claim = claim.filter(|_| matches!(work, Work::Provider(_) | Work::Claim));
+        let guarded = native::guarded(route) && work.backend() != Backend::Missing;
         if guarded && !document.env.iter().any(|name| name == "PRIM_INTERNAL_KEY") {
             let text = "speaks of x-internal-key while env lacks PRIM_INTERNAL_KEY, which is looked at nevertheless";
             assumptions.push(Assumption { path: route.place.clone(), text: text.into() });
         }
-        routes.push(Planned { route, price, work, guarded });
+        routes.push(Planned { route, price, work, claim, guarded });
     }
-    let keeps = routes.iter().any(|planned| planned.work.backend() == Backend::Native);
+    let mut collections = found.collections;
+    for planned in &routes {
+        // What a vendor made has the id that the vendor gave it.
+        if let Work::Provider(Some(Native { op: native::Op::Create { .. }, collection, .. })) = &planned.work
+            && let Some(collection) = collections.get_mut(*collection)
+        {
+            collection.key.get_or_insert_with(|| "id".into());
+        }
+    }
+    let keeps = routes.iter().any(|p| p.work.kept().is_some() || p.claim.is_some() || matches!(p.work, Work::Waits(..)));
     let data = keeps.then(|| {
         let declared = document.env.iter().find(|name| name.ends_with("_DB_PATH") || name.as_str() == "DB_PATH");
         declared.cloned().unwrap_or_else(|| {
@@ -113,7 +167,18 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Plan<'a> {
             made
         })
     });
-    Plan { document, routes, vendor, data, assumptions }
+    Plan { document, routes, collections, vendors, declared, data, assumptions }
+}
+
+/// What answers a route that keeps nothing: a code that is redeemed, waits, a schema.
+fn special(document: &Document, route: &Route, claim: Option<&Claim>) -> Option<Work> {
+    if matches!(claim, Some(Claim::Code { .. })) {
+        return Some(Work::Claim);
+    }
+    if let Some((turns, param)) = claims::waits(document, route) {
+        return Some(Work::Waits(turns, param));
+    }
+    schema::of(document, route)
 }
 
 fn price(route: &Route, document: &Document, options: &Options) -> RoutePrice {

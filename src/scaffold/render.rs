@@ -6,12 +6,13 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context, valu
 use serde::Serialize;
 
 use super::{
+    claims::Claim,
     manifest::{File, Kind, Manifest, RouteSummary, Unimplemented},
-    native::{Native, Op},
+    native::Collection,
     plan::{Backend, Plan, Planned, Work},
-    samples, schemas, service, text,
+    samples, schema, schemas, service, text,
 };
-use crate::prim::{Body, Method, RoutePrice};
+use crate::prim::{Body, Document, Method, RoutePrice};
 
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut templates = Environment::new();
@@ -30,7 +31,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     templates
 });
 
-const SOURCES: [(&str, &str); 9] = [
+const SOURCES: [(&str, &str); 10] = [
     ("README.md", include_str!("templates/README.md.j2")),
     ("src/index.ts", include_str!("templates/index.ts.j2")),
     ("src/schemas.ts", include_str!("templates/schemas.ts.j2")),
@@ -38,6 +39,7 @@ const SOURCES: [(&str, &str); 9] = [
     ("src/store.ts", include_str!("templates/store.ts.j2")),
     ("src/access.ts", include_str!("templates/access.ts.j2")),
     ("src/provider.ts", include_str!("templates/provider.ts.j2")),
+    ("src/providers/vendor.ts", include_str!("templates/vendor.ts.j2")),
     ("test/unit.test.ts", include_str!("templates/unit.test.ts.j2")),
     ("test/service.test.ts", include_str!("templates/service.test.ts.j2")),
 ];
@@ -56,6 +58,7 @@ struct RouteView {
     query: String,
     takes: String,
     does: String,
+    waits: bool,
     lacking: bool,
     sample_path: String,
     sample_body: Option<String>,
@@ -63,6 +66,8 @@ struct RouteView {
     answers: Vec<u16>,
     bad_body: bool,
     bad_path: Option<String>,
+    mistyped: Option<String>,
+    field: Option<String>,
 }
 
 /// The files of a package.
@@ -74,8 +79,11 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
     let any = |test: &dyn Fn(&Planned<'_>) -> bool| plan.routes.iter().any(test);
     let guarded = any(&|p| p.guarded);
     let missing = any(&|p| p.work.backend() == Backend::Missing);
+    let handlers: Vec<_> = ordered.iter().map(|planned| service::handler(plan, planned)).collect();
+    let needs = |what: &str| handlers.iter().any(|handler| handler.needs.contains(what));
     let resources = super::flows::resources(plan);
     let calls = super::flows::calls(plan);
+    let tested = !resources.is_empty() || !calls.is_empty();
     let context = context! {
         id => document.id.as_str(),
         name => document.name.as_str(),
@@ -84,18 +92,33 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         quick_start => Serde(document.quick_start.clone()),
         limits => Serde(document.limits.clone()),
         variables => Serde(super::flows::variables(plan)),
-        vendor => Serde(plan.vendor.clone()),
+        vendors => Serde(plan.vendors.clone()),
+        vendor => Serde(plan.vendors.first().cloned()),
+        needed => Serde(needed(plan)),
+        choice => super::vendor::choice(document),
+        collections => Serde(plan.collections.iter().map(|c| collection(plan, c)).collect::<Vec<_>>()),
+        notes => Serde(document.quick_start.iter().chain(&document.limits).map(|line| text::prose(line)).collect::<Vec<_>>()),
+        about => text::prose(&document.description),
+        max_body_bytes => max_body_bytes(document),
+        codes => Serde(plan.routes.iter().filter_map(codes).collect::<Vec<_>>()),
         variable => plan.data.as_deref(),
         paid => any(&|p| p.price != RoutePrice::Free),
         guarded => guarded,
-        provided => any(&|p| p.work == Work::Provider),
-        stored => plan.data.is_some(),
+        provided => needs("provider"),
+        asked => needs("Call"),
+        made_by => needs("madeBy"),
+        fields_of => needs("fieldsOf"),
+        signed => needs("requireSignature"),
+        schema => needs("schema"),
+        validates => needs("validate"),
+        stored => needs("store"),
         missing => missing,
-        throws => missing || ordered.iter().any(|p| service::handler(p).throws),
+        throws => needs("ServiceError"),
         typed => routes.iter().any(|r| !r.body.is_empty() || !r.query.is_empty()),
-        filled => any(&schemas::must_be_filled),
+        filled => routes.iter().any(|r| r.body.starts_with("    body: filled(")),
         refusing => routes.iter().any(|r| r.bad_body || r.bad_path.is_some()),
-        tested => !resources.is_empty() || !calls.is_empty(),
+        mistyping => routes.iter().any(|r| r.mistyped.is_some()),
+        tested => tested,
         resources => Serde(resources),
         calls => Serde(calls),
         routes => Serde(routes),
@@ -111,16 +134,23 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
     if guarded {
         wanted.push(("src/access.ts", Kind::Generated));
     }
-    if plan.vendor.is_some() {
+    if !plan.vendors.is_empty() {
         wanted.push(("src/provider.ts", Kind::Seeded));
     }
-    if plan.data.is_some() || plan.vendor.is_some() {
+    if tested {
         wanted.push(("test/service.test.ts", Kind::Seeded));
     }
     let root = format!("packages/{}", document.id);
     let mut files = vec![File { path: format!("{root}/prim.yaml"), content: document.to_yaml(), kind: Kind::Generated }];
     for (name, kind) in wanted {
         files.push(File { path: format!("{root}/{name}"), content: render(name, &context)?, kind });
+    }
+    for vendor in &plan.vendors {
+        let content = render("src/providers/vendor.ts", &context! { vendor => Serde(vendor.clone()) })?;
+        files.push(File { path: format!("{root}/src/providers/{}.ts", vendor.file), content, kind: Kind::Seeded });
+    }
+    if needs("schema") {
+        files.push(File { path: format!("{root}/src/schema.json"), content: schema::PRIM_YAML.into(), kind: Kind::Generated });
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(Manifest {
@@ -141,7 +171,9 @@ fn render(name: &str, context: &Value) -> Result<String, String> {
 
 fn view(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteView {
     let route = planned.route;
-    let handler = service::handler(planned);
+    let handler = service::handler(plan, planned);
+    let mistyped = samples::mistyped(plan, planned).and_then(|m| Some((m.body?.to_string(), m.field)));
+    let (mistyped, field) = mistyped.unzip();
     RouteView {
         method: route.method.as_str(),
         title: route.to_string(),
@@ -150,17 +182,20 @@ fn view(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteView {
         description: text::prose(&route.description),
         price: planned.price.to_string(),
         status: route.status,
-        body: schemas::body(plan.document, planned),
+        body: schemas::body(plan, planned),
         query: schemas::query(route),
         takes: handler.takes,
         does: handler.does,
+        waits: handler.waits,
         lacking: planned.work.backend() == Backend::Missing,
         sample_path: samples::path(route),
-        sample_body: samples::body(plan.document, planned),
+        sample_body: samples::body(plan, planned),
         amount: samples::amount(planned.price),
-        answers: samples::answers(planned),
+        answers: samples::answers(plan, planned),
         bad_body: matches!(route.request, Body::Json(_)) && route.method != Method::Get,
         bad_path: samples::bad_path(route).filter(|_| !matches!(route.request, Body::Json(_))),
+        mistyped,
+        field,
     }
 }
 
@@ -177,8 +212,9 @@ fn summary(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteSummary {
         },
         status: route.status,
         backend: planned.work.backend().as_str().into(),
-        answers: samples::answers(planned),
-        example: samples::example(plan.document, planned),
+        answers: samples::answers(plan, planned),
+        example: samples::example(plan, planned),
+        mistyped: samples::mistyped(plan, planned),
     }
 }
 
@@ -187,10 +223,64 @@ fn unimplemented(planned: &Planned<'_>) -> Option<Unimplemented> {
     Some(Unimplemented { route: planned.route.to_string(), operation: planned.route.operation.clone(), reason: reason.clone() })
 }
 
-/// Whether a route makes, lists, reads, changes or removes items of a collection.
-pub(super) fn native<'a>(planned: &'a Planned<'_>) -> Option<(&'a str, &'a Op)> {
-    match &planned.work {
-        Work::Native(Native { collection, op }) => Some((collection, op)),
+/// A collection as its template sees it.
+#[derive(Serialize)]
+struct CollectionView {
+    name: String,
+    key: Option<String>,
+    within: Option<String>,
+    status: Option<&'static str>,
+    ends: bool,
+    most: Option<u64>,
+}
+
+fn collection(plan: &Plan<'_>, collection: &Collection) -> CollectionView {
+    let within = collection.within.and_then(|outer| plan.collections.get(outer)).map(|outer| outer.name.clone());
+    let Collection { name, key, status, ends, most, .. } = collection.clone();
+    CollectionView { name, key, within, status, ends, most }
+}
+
+/// A variable, and what it is in tests.
+#[derive(Serialize)]
+struct Setting {
+    name: String,
+    value: &'static str,
+}
+
+/// What vendors' clients need, once each.
+fn needed(plan: &Plan<'_>) -> Vec<Setting> {
+    let mut settings: Vec<Setting> = Vec::new();
+    for vendor in &plan.vendors {
+        for name in &vendor.needed {
+            if settings.iter().all(|setting| setting.name != *name) {
+                let value = if *name == vendor.base { "http://provider.test" } else { "a key for tests" };
+                settings.push(Setting { name: name.clone(), value });
+            }
+        }
+    }
+    settings
+}
+
+/// The variable with a route's codes.
+fn codes(planned: &Planned<'_>) -> Option<String> {
+    match &planned.claim {
+        Some(Claim::Code { variable, .. }) => Some(variable.clone()),
         _ => None,
     }
+}
+
+/// `factory.max_body_size` in bytes, where it is no mebibyte: `128MB`.
+fn max_body_bytes(document: &Document) -> Option<u64> {
+    let size = document.given()["factory"]["max_body_size"].as_str()?;
+    let digits = size.bytes().take_while(u8::is_ascii_digit).count();
+    let (count, unit) = size.split_at(digits);
+    let factor = match unit.trim().to_ascii_uppercase().as_str() {
+        "B" => 1,
+        "KB" | "KIB" | "K" => 1 << 10,
+        "MB" | "MIB" | "M" => 1 << 20,
+        _ => return None,
+    };
+    let bytes = count.parse::<u64>().ok()?.checked_mul(factor)?;
+    // All of a body is held in memory.
+    Some(bytes).filter(|bytes| (1..=256 << 20).contains(bytes) && *bytes != 1 << 20)
 }

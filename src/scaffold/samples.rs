@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    manifest::Example,
+    manifest::{Example, Mistyped},
     native::{Native, Op},
     plan::{Plan, Planned, Work},
-    schemas,
+    schemas::{self, Field, Kind},
 };
-use crate::prim::{Body, Document, QueryKind, QueryParam, Route, RoutePrice};
+use crate::prim::{Body, QueryKind, QueryParam, Route, RoutePrice};
 
+/// A wallet that nobody has.
+const WALLET: &str = "0x0000000000000000000000000000000000000003";
 /// What a variable holds where nothing real may be.
 const PLACEHOLDER: &str = "placeholder";
 
@@ -31,14 +33,27 @@ fn value(param: &QueryParam) -> String {
 }
 
 /// A body that the route takes, as JSON.
-pub(super) fn body(document: &Document, planned: &Planned<'_>) -> Option<String> {
+pub(super) fn body(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<String> {
     match planned.route.request {
         Body::None => None,
         Body::Bytes => Some("some bytes".into()),
         Body::Json(_) => {
-            let mut fields: Map<String, Value> = schemas::example(document, planned.route);
-            if let Some(key) = schemas::key(planned) {
-                fields.insert(key.into(), json!(format!("test-{}", key.to_ascii_lowercase())));
+            let example = schemas::example(plan.document, planned.route);
+            let mut fields: Map<String, Value> = Map::new();
+            for Field { name, kind, .. } in schemas::fields(plan, planned) {
+                let value = match (kind, example.get(&name)) {
+                    (Kind::Address, _) => json!(WALLET),
+                    (Kind::OneOf(values), None) => json!(values.first()),
+                    (Kind::OneOf(values), Some(value)) if value.as_str().is_none_or(|v| !values.iter().any(|one| one == v)) => {
+                        json!(values.first())
+                    }
+                    (Kind::Hex, _) => json!("0x00"),
+                    (Kind::Time, _) => json!("2026-01-01T00:00:00Z"),
+                    (Kind::Text { .. }, Some(Value::String(text))) if text.is_empty() => json!("test"),
+                    (_, Some(value)) => value.clone(),
+                    (_, None) => json!(format!("test-{}", name.to_ascii_lowercase())),
+                };
+                fields.insert(name, value);
             }
             if fields.is_empty() {
                 fields.insert("text".into(), json!("test"));
@@ -46,6 +61,18 @@ pub(super) fn body(document: &Document, planned: &Planned<'_>) -> Option<String>
             Some(Value::Object(fields).to_string())
         }
     }
+}
+
+/// A request with one value of a wrong type, where a type is known.
+pub(super) fn mistyped(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<Mistyped> {
+    if !matches!(planned.route.request, Body::Json(_)) {
+        let typed = planned.route.query.iter().find(|param| param.kind != QueryKind::Text)?;
+        return Some(Mistyped { field: typed.name.clone(), body: None });
+    }
+    let mut fields: Map<String, Value> = serde_json::from_str(&body(plan, planned)?).ok()?;
+    let typed = schemas::fields(plan, planned).into_iter().find(|field| field.kind != Kind::Any)?;
+    fields.insert(typed.name.clone(), json!({"not": "this"}));
+    Some(Mistyped { field: typed.name, body: Some(Value::Object(fields)) })
 }
 
 /// A path with a query that the route refuses.
@@ -58,13 +85,25 @@ pub(super) fn bad_path(route: &Route) -> Option<String> {
 
 /// Statuses that a good request may have: that of a success alone where our own
 /// store answers, and declared refusals where somebody's code may come to them.
-pub(super) fn answers(planned: &Planned<'_>) -> Vec<u16> {
+pub(super) fn answers(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<u16> {
     let route = planned.route;
     let mut statuses = vec![route.status];
-    if !surely(planned) {
+    if !surely(plan, planned) {
         let json = matches!(route.request, Body::Json(_));
         let knows = |status: &u16| *status != 402 && (json || *status != 400 || !route.query.is_empty());
-        statuses.extend([404, 501, 502]);
+        match &planned.work {
+            Work::Provider(kept) => {
+                statuses.extend([404, 501, 502]);
+                statuses.extend(kept.iter().flat_map(|_| [403, 409]));
+            }
+            Work::Missing(_) => statuses.push(501),
+            // Its code is none that was given out.
+            Work::Claim => statuses.extend([400, 501]),
+            _ => statuses.extend([403, 404, 409]),
+        }
+        if matches!(planned.work.kept(), Some(Native { op: Op::Create { signed: Some(_) }, .. })) {
+            statuses.extend([400, 403]);
+        }
         statuses.extend(route.errors.iter().map(|error| error.status).filter(knows));
     }
     statuses[1..].sort_unstable();
@@ -73,13 +112,20 @@ pub(super) fn answers(planned: &Planned<'_>) -> Vec<u16> {
 }
 
 /// Whether a good request succeeds without anything having been made before.
-fn surely(planned: &Planned<'_>) -> bool {
-    matches!(&planned.work, Work::Native(Native { op: Op::Create { .. } | Op::List, .. }))
+fn surely(plan: &Plan<'_>, planned: &Planned<'_>) -> bool {
+    match &planned.work {
+        Work::Native(Native { op, collection, .. }) => {
+            let inside = plan.collections.get(*collection).is_some_and(|collection| collection.within.is_some());
+            !inside && matches!(op, Op::Create { signed: None } | Op::Put { .. } | Op::List | Op::Count | Op::Part | Op::SetPart)
+        }
+        Work::Waits(..) | Work::Schema => true,
+        _ => false,
+    }
 }
 
 /// A request that succeeds, where that is sure.
-pub(super) fn example(document: &Document, planned: &Planned<'_>) -> Option<Example> {
-    if !surely(planned) {
+pub(super) fn example(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<Example> {
+    if !surely(plan, planned) {
         return None;
     }
     let required = planned.route.query.iter().filter(|param| param.required);
@@ -87,13 +133,13 @@ pub(super) fn example(document: &Document, planned: &Planned<'_>) -> Option<Exam
     Some(Example {
         query: required.map(|param| (param.name.clone(), value(param))).collect(),
         headers: key.into_iter().collect(),
-        body: body(document, planned).and_then(|text| serde_json::from_str(&text).ok()),
+        body: body(plan, planned).and_then(|text| serde_json::from_str(&text).ok()),
     })
 }
 
 /// Settings under which the routes can be tried.
 pub(super) fn env(plan: &Plan<'_>) -> BTreeMap<String, String> {
-    let needed = plan.vendor.iter().flat_map(|vendor| &vendor.needed);
+    let needed = plan.vendors.iter().flat_map(|vendor| &vendor.needed);
     let mut env: BTreeMap<String, String> = plan.document.env.iter().chain(needed).map(|name| (name.clone(), PLACEHOLDER.into())).collect();
     if plan.routes.iter().any(|planned| planned.guarded) {
         env.insert("PRIM_INTERNAL_KEY".into(), PLACEHOLDER.into());

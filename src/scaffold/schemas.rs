@@ -1,14 +1,15 @@
 //! What a route takes, as Zod. The format names types and says nothing of their
-//! fields: those of an example in `quick_start` are known, all others pass.
+//! fields: those that an example or a sentence names are known, all others pass.
 
 use serde_json::{Map, Value};
 
 use super::{
-    native::{Native, Op},
-    plan::{Planned, Work},
-    text,
+    claims::Claim,
+    native::{Native, Op, Signed},
+    plan::{Plan, Planned, Work},
+    prose, text,
 };
-use crate::prim::{Body, Document, Method, QueryKind, QueryParam, Route};
+use crate::prim::{Body, DeclaredError, Document, Method, QueryKind, QueryParam, Route};
 
 /// Longest name of a field that is taken from an example.
 const LONGEST_FIELD: usize = 40;
@@ -33,34 +34,143 @@ pub(super) fn example(document: &Document, route: &Route) -> Map<String, Value> 
     fields
 }
 
+/// One field of a body.
+pub(super) struct Field {
+    pub name: String,
+    pub kind: Kind,
+    pub required: bool,
+}
+
+/// What a field holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text {
+        longest: Option<u64>,
+    },
+    OneOf(Vec<String>),
+    Number,
+    Flag,
+    /// A wallet's address.
+    Address,
+    /// 0x and hexadecimal digits.
+    Hex,
+    /// A time in ISO 8601.
+    Time,
+    /// Anything.
+    Any,
+}
+
+/// What is known of the fields of a route's body: from the key of what it makes, the
+/// message that is signed, an example, and what the document says of a bad request.
+pub(super) fn fields(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<Field> {
+    let (document, route) = (plan.document, planned.route);
+    let mut fields: Vec<Field> = Vec::new();
+    let mut add = |name: &str, kind: Kind, required: bool| match fields.iter_mut().find(|field| field.name == name) {
+        Some(field) => field.required |= required,
+        None => fields.push(Field { name: name.into(), kind, required }),
+    };
+    let address = |name: &str| {
+        let about = |error: &&DeclaredError| error.status == 400 && error.description.to_ascii_lowercase().contains("address");
+        ["address", "wallet"].contains(&name) && route.errors.iter().any(|error| about(&error))
+    };
+    if let Some(signed) = signed(planned) {
+        for name in prose::placeholders(&signed.message) {
+            let kind = match name.as_str() {
+                name if name == signed.address => Kind::Address,
+                "timestamp" => Kind::Time,
+                _ => Kind::Text { longest: None },
+            };
+            add(&name, kind, true);
+        }
+        add("signature", Kind::Hex, true);
+    }
+    if let Some(key) = key(plan, planned) {
+        add(key, Kind::Text { longest: None }, true);
+    }
+    match &planned.claim {
+        Some(Claim::Code { field, .. }) => add(field, Kind::Text { longest: None }, true),
+        Some(Claim::Turn { field: Some(field), .. }) => {
+            add(field, if address(field) { Kind::Address } else { Kind::Text { longest: None } }, true);
+        }
+        _ => {}
+    }
+    let missing = prose::missing(route);
+    for (name, value) in example(document, route) {
+        let kind = match &value {
+            Value::String(_) if address(&name) => Kind::Address,
+            Value::String(_) => match prose::one_of(document, &name) {
+                Some(values) => Kind::OneOf(values),
+                None => Kind::Text { longest: prose::longest(document, &name) },
+            },
+            Value::Number(_) => Kind::Number,
+            Value::Bool(_) => Kind::Flag,
+            // An array or object in an example may have other forms.
+            Value::Null | Value::Array(_) | Value::Object(_) => Kind::Any,
+        };
+        add(&name, kind.clone(), missing.contains(&name) || kind == Kind::Address);
+    }
+    for name in missing {
+        let kind = if address(&name) { Kind::Address } else { Kind::Any };
+        add(&name, kind, true);
+    }
+    fields
+}
+
 /// The line or lines `body: …,`; nothing where it takes no JSON.
-pub(super) fn body(document: &Document, planned: &Planned<'_>) -> String {
-    let route = planned.route;
-    if !matches!(route.request, Body::Json(_)) {
+pub(super) fn body(plan: &Plan<'_>, planned: &Planned<'_>) -> String {
+    if !matches!(planned.route.request, Body::Json(_)) {
         return String::new();
     }
-    let open = if must_be_filled(planned) { "filled" } else { "z.looseObject" };
-    let key = key(planned);
-    let mut fields: Vec<(String, Vec<String>)> = Vec::new();
-    if let Some(key) = key {
-        fields.push((key.into(), vec!["string()".into(), "min(1)".into()]));
-    }
-    for (name, value) in example(document, route) {
-        if Some(name.as_str()) != key {
-            fields.push((name, vec![kind(&value).into(), "optional()".into()]));
-        }
-    }
+    let fields = fields(plan, planned);
+    // What is done to something needs no body: its path says all.
+    let bare = fields.is_empty() && !must_be_filled(planned);
+    let end = if bare && planned.route.method == Method::Post { ".default({})" } else { "" };
+    let open = if must_be_filled(planned) && fields.iter().all(|field| !field.required) { "filled" } else { "z.looseObject" };
     if fields.is_empty() {
-        return format!("    body: {open}({{}}),");
+        return format!("    body: {open}({{}}){end},");
     }
-    let lines: Vec<_> = fields.iter().map(|(name, calls)| text::chain(6, &format!("{}: ", text::key(name)), calls, ",")).collect();
+    let lines: Vec<_> = fields.iter().map(|field| text::chain(6, &format!("{}: ", text::key(&field.name)), &calls(field), ",")).collect();
     format!("    body: {open}({{\n{}\n    }}),", lines.join("\n"))
 }
 
+fn calls(field: &Field) -> Vec<String> {
+    let mut calls: Vec<String> = match &field.kind {
+        Kind::Text { longest } => {
+            let mut calls = vec!["string()".to_owned()];
+            calls.extend(field.required.then(|| "min(1)".into()));
+            calls.extend(longest.map(|most| format!("max({most})")));
+            calls
+        }
+        Kind::OneOf(values) => {
+            let values: Vec<_> = values.iter().map(|value| text::string(value)).collect();
+            vec![format!("enum([{}])", values.join(", "))]
+        }
+        Kind::Number => vec!["number()".into()],
+        Kind::Flag => vec!["boolean()".into()],
+        Kind::Address => vec!["string()".into(), "regex(/^0x[0-9a-fA-F]{40}$/, \"must be a wallet's address\")".into()],
+        Kind::Hex => vec!["string()".into(), "regex(/^0x[0-9a-fA-F]+$/, \"must be hexadecimal\")".into()],
+        Kind::Time => vec!["iso".into(), "datetime({ offset: true })".into()],
+        // There is nothing that `unknown` refuses.
+        Kind::Any if field.required => vec!["any()".into(), "refine((value) => value !== undefined, \"must be there\")".into()],
+        Kind::Any => vec!["unknown()".into()],
+    };
+    if !field.required {
+        calls.push("optional()".into());
+    }
+    calls
+}
+
 /// The field that names what a route makes.
-pub(super) fn key<'a>(planned: &'a Planned<'_>) -> Option<&'a str> {
+pub(super) fn key<'a>(plan: &'a Plan<'_>, planned: &'a Planned<'_>) -> Option<&'a str> {
     match &planned.work {
-        Work::Native(Native { op: Op::Create { key }, .. }) => key.as_deref(),
+        Work::Native(Native { op: Op::Create { signed: None }, collection, .. }) => plan.collections.get(*collection)?.key.as_deref(),
+        _ => None,
+    }
+}
+
+fn signed<'a>(planned: &'a Planned<'_>) -> Option<&'a Signed> {
+    match planned.work.kept() {
+        Some(Native { op: Op::Create { signed }, .. }) => signed.as_ref(),
         _ => None,
     }
 }
@@ -68,17 +178,14 @@ pub(super) fn key<'a>(planned: &'a Planned<'_>) -> Option<&'a str> {
 /// Whether an empty object is a bad request: the route declares that it knows one.
 pub(super) fn must_be_filled(planned: &Planned<'_>) -> bool {
     let route = planned.route;
-    let makes = matches!(&planned.work, Work::Native(Native { op: Op::Create { .. }, .. }));
-    matches!(route.request, Body::Json(_)) && (makes || (route.method == Method::Post && route.error(400).is_some()))
-}
-
-/// An array or object in an example may have other forms; only what is plain is held to it.
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::String(_) => "string()",
-        Value::Number(_) => "number()",
-        Value::Bool(_) => "boolean()",
-        Value::Null | Value::Array(_) | Value::Object(_) => "unknown()",
+    if !matches!(route.request, Body::Json(_)) {
+        return false;
+    }
+    match planned.work.kept().map(|native| &native.op) {
+        Some(Op::Create { .. }) => matches!(planned.work, Work::Native(_)) || route.error(400).is_some(),
+        // Of these the path says what is meant.
+        Some(Op::Become { .. } | Op::Renew) => false,
+        _ => route.method == Method::Post && route.error(400).is_some(),
     }
 }
 

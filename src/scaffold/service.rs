@@ -1,57 +1,100 @@
 //! The body of each handler.
 
+use std::collections::BTreeSet;
+
 use super::{
-    native::{Native, Op},
-    plan::{Planned, Work},
-    text::{call, string},
+    claims::Claim,
+    native::{Collection, Native, Op, Signed},
+    plan::{Plan, Planned, Work},
+    refusals::{self, Why},
+    text::{array, call, fits, prop, string},
+    vendor,
 };
 use crate::prim::{Body, QueryKind, QueryParam, Route, RoutePrice};
 
-/// Query parameters that choose a page.
-const PAGING: [(&str, &str); 4] = [("limit", "limit"), ("offset", "offset"), ("after", "after"), ("cursor", "after")];
+/// Query parameters that choose what a list has.
+const CHOOSING: [(&str, &str); 8] = [
+    ("limit", "limit"),
+    ("offset", "offset"),
+    ("after", "after"),
+    ("cursor", "after"),
+    ("prefix", "prefix"),
+    ("q", "search"),
+    ("search", "search"),
+    ("query", "search"),
+];
 
 /// Refusals of a vendor that a caller may see, where the route declares them.
 const PASSED: [u16; 7] = [400, 404, 409, 410, 413, 422, 429];
 
-/// A handler: what it takes from its input, and its lines.
+/// A handler: what it takes from its input, its lines, and what they need.
 pub(super) struct Handler {
     pub takes: String,
     pub does: String,
-    /// Whether it throws a ServiceError of its own.
-    pub throws: bool,
+    pub waits: bool,
+    pub needs: BTreeSet<&'static str>,
 }
 
 /// The handler of a route.
-pub(super) fn handler(planned: &Planned<'_>) -> Handler {
-    let owner = planned.price != RoutePrice::Free;
-    let mut draft = Draft { route: planned.route, owner, input: Vec::new(), lines: Vec::new(), throws: false };
+pub(super) fn handler(plan: &Plan<'_>, planned: &Planned<'_>) -> Handler {
+    let mut draft = Draft {
+        route: planned.route,
+        collections: &plan.collections,
+        declared: plan.declared,
+        payer: planned.price != RoutePrice::Free,
+        input: Vec::new(),
+        lines: Vec::new(),
+        needs: BTreeSet::new(),
+        waits: false,
+    };
     if planned.guarded {
-        draft.input.extend(["env", "request"]);
+        draft.take(&["env", "request"]);
         draft.line("    requireInternalKey(request, env);");
     }
-    match &planned.work {
-        Work::Missing(_) => {
+    match (&planned.work, &planned.claim) {
+        (Work::Missing(_), _) => {
             draft.lines.push(call(4, "throw notImplemented", &[string(&planned.route.operation)], ";"));
-            draft.throws = true;
+            draft.needs.insert("ServiceError");
         }
-        Work::Provider => draft.forward(),
-        Work::Native(native) => draft.store(native),
+        (Work::Provider(kept), claim) => draft.provided(kept.as_ref(), claim.as_ref()),
+        (Work::Native(native), _) => draft.native(native),
+        (Work::Claim, Some(claim)) => {
+            draft.claimed(claim, false);
+            draft.input.push("body");
+            draft.end("{ ...body, status: \"redeemed\" }");
+        }
+        (Work::Claim, None) => {}
+        (Work::Waits(turns, param), _) => draft.tell(turns, param),
+        (Work::Schema, _) => {
+            draft.needs.insert("schema");
+            draft.line("    return schema;");
+        }
+        (Work::Validate, _) => {
+            draft.needs.extend(["schema", "validate"]);
+            draft.take(&["body"]);
+            let mut arguments = vec!["schema".to_owned(), "body".into()];
+            arguments.extend(draft.route.error(400).filter(|e| e.code != "invalid_request").map(|e| string(&e.code)));
+            draft.line(call(4, "return validate", &arguments, ";"));
+        }
     }
     draft.input.sort_unstable();
     draft.input.dedup();
     let takes = if draft.input.is_empty() { String::new() } else { format!("{{ {} }}", draft.input.join(", ")) };
-    Handler { takes, does: draft.lines.join("\n"), throws: draft.throws }
+    Handler { takes, does: draft.lines.join("\n"), waits: draft.waits, needs: draft.needs }
 }
 
 /// A handler while it is written.
 struct Draft<'a> {
     route: &'a Route,
-    /// Whether items belong to who pays.
-    owner: bool,
+    collections: &'a [Collection],
+    declared: bool,
+    /// Whether who pays is known.
+    payer: bool,
     /// What it takes from its input.
     input: Vec<&'static str>,
     lines: Vec<String>,
-    throws: bool,
+    needs: BTreeSet<&'static str>,
+    waits: bool,
 }
 
 impl Draft<'_> {
@@ -59,11 +102,329 @@ impl Draft<'_> {
         self.lines.push(line.into());
     }
 
-    fn forward(&mut self) {
-        self.input.extend(["env", "request"]);
-        self.lines.extend(["    return forward({", "      env,", "      request,"].map(String::from));
+    fn take(&mut self, input: &[&'static str]) {
+        self.input.extend(input);
+    }
+
+    /// Answers with an expression's value, or with nothing where that is declared.
+    fn end(&mut self, expression: &str) {
+        if self.route.response == Body::None {
+            self.line(format!("    {expression};"));
+            self.line("    return null;");
+        } else {
+            self.line(format!("    return {expression};"));
+        }
+    }
+
+    /// The same with a call of the store.
+    fn end_stored(&mut self, method: &str, arguments: &[String]) {
+        if self.route.response == Body::None {
+            self.stored("", method, arguments);
+            self.line("    return null;");
+        } else {
+            self.stored("return ", method, arguments);
+        }
+    }
+
+    fn stored(&mut self, left: &str, method: &str, arguments: &[String]) {
+        self.needs.insert("store");
+        self.take(&["env"]);
+        self.line(call(4, &format!("{left}store.open(env).{method}"), arguments, ";"));
+    }
+
+    fn items(&self, collection: usize) -> String {
+        format!("store.{}Items", self.collections.get(collection).map_or("", |c| c.name.as_str()))
+    }
+
+    /// Writes down for whom (`owner`, or who pays; nobody where that is empty), within
+    /// what, and with what codes something is done.
+    fn scope(&mut self, within: &[String], whys: &[Why], owner: Option<&str>) -> Vec<String> {
+        let mut entries = Vec::new();
+        match owner {
+            Some("") => {}
+            Some(owner) => entries.push(format!("      {owner},")),
+            None if self.payer => {
+                self.take(&["payer"]);
+                entries.push("      owner: payer,".into());
+            }
+            None => {}
+        }
+        if !within.is_empty() {
+            self.take(&["params"]);
+            let params: Vec<_> = within.iter().map(|name| format!("params[{}]", string(name))).collect();
+            entries.push(array(6, "within: ", &params, ","));
+        }
+        entries.extend(refusals::codes(self.route, whys, 6));
+        if entries.is_empty() {
+            return Vec::new();
+        }
+        self.line("    const scope = {");
+        self.lines.extend(entries);
+        // A refusal's status is a literal, and not any number.
+        let literal = if self.lines.last().is_some_and(|line| line == "      },") { " as const" } else { "" };
+        self.line(format!("    }}{literal};"));
+        vec!["scope".into()]
+    }
+
+    /// The collection and the item's name.
+    fn one(&mut self, native: &Native) -> Vec<String> {
+        let mut arguments = vec![self.items(native.collection)];
+        if let Some(param) = &native.param {
+            self.take(&["params"]);
+            arguments.push(format!("params[{}]", string(param)));
+        }
+        arguments
+    }
+
+    fn native(&mut self, native: &Native) {
+        let whys = refusals::of(native, self.collections);
+        match &native.op {
+            Op::Create { signed: Some(signed) } => {
+                self.proved(signed);
+                let scope = self.scope(&native.within, &whys, Some("owner"));
+                let fields = format!("{{ ...body, {}: owner, signature: undefined }}", signed.address);
+                self.line(format!("    const fields = {fields};"));
+                self.end_stored("create", &[vec![self.items(native.collection), "fields".into()], scope].concat());
+            }
+            Op::Create { signed: None } | Op::SetPart => {
+                self.take(&["body"]);
+                let scope = self.scope(&native.within, &whys, None);
+                let method = if native.op == Op::SetPart { "setPart" } else { "create" };
+                self.end_stored(method, &[vec![self.items(native.collection), "body".into()], scope].concat());
+            }
+            Op::Put { bytes: true } => {
+                self.waits = true;
+                self.take(&["request"]);
+                let scope = self.scope(&native.within, &whys, None);
+                self.line("    const bytes = new Uint8Array(await request.arrayBuffer());");
+                self.line("    const type = request.headers.get(\"content-type\") ?? \"application/octet-stream\";");
+                self.line("    const stored = { type, bytes };");
+                let arguments = [self.one(native), vec!["stored".into()], scope].concat();
+                self.end_stored("putBytes", &arguments);
+            }
+            Op::Put { bytes: false } | Op::Change | Op::Renew => {
+                self.take(&["body"]);
+                let scope = self.scope(&native.within, &whys, None);
+                let arguments = [self.one(native), vec!["body".into()], scope].concat();
+                let method = match native.op {
+                    Op::Put { .. } => "put",
+                    Op::Change => "change",
+                    _ => "renew",
+                };
+                self.end_stored(method, &arguments);
+            }
+            Op::Become { to, from, once } => {
+                let scope = self.scope(&native.within, &whys, None);
+                let from = from.map(|from| format!(", from: {}", string(from))).unwrap_or_default();
+                let once = if *once { ", once: true" } else { "" };
+                self.line(format!("    const status = {{ to: {}{from}{once} }};", string(to)));
+                let arguments = [self.one(native), vec!["status".into()], scope].concat();
+                self.end_stored("become", &arguments);
+            }
+            Op::Read { bytes } => {
+                let scope = self.scope(&native.within, &whys, None);
+                let arguments = [self.one(native), scope].concat();
+                self.end_stored(if *bytes { "readBytes" } else { "read" }, &arguments);
+            }
+            Op::Remove { emptied, retired } => {
+                let scope = self.scope(&native.within, &whys, None);
+                let one = self.one(native);
+                if *emptied {
+                    self.stored("", "emptied", &[one.clone(), scope.clone()].concat());
+                }
+                match retired {
+                    Some(status) => self.end_stored("retire", &[one, vec![string(status)], scope].concat()),
+                    None => self.end_stored("remove", &[one, scope].concat()),
+                }
+            }
+            Op::List | Op::Count => self.list(native, &whys),
+            Op::Part => {
+                let scope = self.scope(&native.within, &whys, None);
+                self.end_stored("part", &[vec![self.items(native.collection)], scope].concat());
+            }
+            // Found where a vendor does it alone.
+            Op::Under => {}
+        }
+    }
+
+    /// Whose wallet signed the body's message.
+    fn proved(&mut self, signed: &Signed) {
+        self.waits = true;
+        self.needs.insert("requireSignature");
+        self.take(&["body"]);
+        self.line("    const owner = await requireSignature(body, {");
+        self.line(prop(6, "message", &signed.message));
+        self.line(format!("      address: {},", string(&signed.address)));
+        self.line(format!("      seconds: {},", signed.seconds));
+        self.lines.extend(refusals::codes(self.route, &[Why::Unproven], 6));
+        self.line("    });");
+    }
+
+    fn list(&mut self, native: &Native, whys: &[Why]) {
+        let query = &self.route.query;
+        let mut choosing: Vec<(&str, &str)> = Vec::new();
+        for (name, field) in CHOOSING {
+            let numeric = ["limit", "offset"].contains(&name);
+            let fits = |kind: QueryKind| match kind {
+                QueryKind::Flag => false,
+                QueryKind::Text => !numeric,
+                QueryKind::Integer | QueryKind::Number => numeric || name == "after" || name == "cursor",
+            };
+            let chooses = |param: &QueryParam| param.name == name && fits(param.kind);
+            // `after` and `cursor` are one thing; beside the other, each is a field like any.
+            if query.iter().any(chooses) && !choosing.iter().any(|(_, there)| *there == field) {
+                choosing.push((name, field));
+            }
+        }
+        let matching = query.len() > choosing.len();
+        let mut arguments = vec![self.items(native.collection)];
+        if !query.is_empty() {
+            self.take(&["query"]);
+            let mut names: Vec<_> = choosing.iter().map(|(name, _)| *name).collect();
+            names.extend(matching.then_some("...match"));
+            self.line(format!("    const {{ {} }} = query;", names.join(", ")));
+            let field = |(name, field): &(&str, &str)| if name == field { (*name).to_owned() } else { format!("{field}: {name}") };
+            let mut fields: Vec<String> = choosing.iter().map(field).collect();
+            fields.extend(matching.then(|| "match".into()));
+            self.line(format!("    const selection = {{ {} }};", fields.join(", ")));
+            arguments.push("selection".into());
+        }
+        let scope = self.scope(&native.within, whys, None);
+        if query.is_empty() && !scope.is_empty() {
+            arguments.push("{}".into());
+        }
+        arguments.extend(scope);
+        if native.op == Op::Count {
+            self.stored("const { total } = ", "list", &arguments);
+            self.end("{ count: total }");
+        } else {
+            self.end_stored("list", &arguments);
+        }
+    }
+
+    /// Takes what a caller must have; `turn` is what can be given back.
+    fn claimed(&mut self, claim: &Claim, back: bool) {
+        self.take(&["body"]);
+        let whys = match claim {
+            Claim::Turn { .. } => [Why::Early].as_slice(),
+            Claim::Code { .. } => &[Why::Taken, Why::Unknown, Why::Unset],
+        };
+        let scope = self.scope(&[], whys, Some(""));
+        let name = string(&self.route.name);
+        let (method, arguments) = match claim {
+            Claim::Turn { seconds, field } => {
+                if field.is_none() {
+                    self.input.retain(|input| *input != "body");
+                }
+                let whose = field.as_ref().map_or("\"everybody\"".into(), |field| format!("body.{field}"));
+                ("turn", vec![name, whose, seconds.to_string()])
+            }
+            Claim::Code { variable, field } => ("redeem", vec![name, format!("body.{field}"), format!("env[{}]", string(variable))]),
+        };
+        self.stored(if back { "const turn = " } else { "" }, method, &[arguments, scope].concat());
+    }
+
+    fn provided(&mut self, kept: Option<&Native>, claim: Option<&Claim>) {
+        if let Some(claim) = claim {
+            self.claimed(claim, true);
+            self.forward("const call: Call =");
+            self.needs.insert("Call");
+            self.end("turn.during(() => provider(env).forward(call))");
+            return;
+        }
+        let Some(native) = kept else { return self.forward("return") };
+        let whys = refusals::of(native, self.collections);
+        let outer = self.collections.get(native.collection).and_then(|collection| collection.within);
+        match &native.op {
+            Op::Create { signed } => {
+                if let Some(signed) = signed {
+                    self.proved(signed);
+                }
+                let scope = self.scope(&native.within, &whys, signed.as_ref().map(|_| "owner"));
+                let items = self.items(native.collection);
+                self.stored("", "ready", &[vec![items.clone()], scope.clone()].concat());
+                self.made();
+                self.needs.insert("madeBy");
+                let key = self.collections.get(native.collection).and_then(|c| c.key.clone()).unwrap_or_else(|| "id".into());
+                let mut what = vec!["made".to_owned(), string(&key)];
+                what.extend(self.failure().map(|code| string(&code)));
+                self.line(call(4, "const fields = madeBy", &what, ";"));
+                self.end_stored("create", &[vec![items, "fields".into()], scope].concat());
+            }
+            Op::Put { .. } => {
+                let scope = self.scope(&native.within, &whys, None);
+                let items = self.items(native.collection);
+                self.stored("", "ready", &[vec![items], scope.clone()].concat());
+                self.made();
+                self.needs.insert("fieldsOf");
+                self.line("    const fields = fieldsOf(made);");
+                let arguments = [self.one(native), vec!["fields".into()], scope].concat();
+                self.end_stored("put", &arguments);
+            }
+            Op::Change => {
+                let scope = self.scope(&native.within, &whys, None);
+                let one = self.one(native);
+                self.stored("", "read", &[one.clone(), scope.clone()].concat());
+                self.made();
+                self.needs.insert("fieldsOf");
+                self.line("    const fields = fieldsOf(made);");
+                self.end_stored("change", &[one, vec!["fields".into()], scope].concat());
+            }
+            Op::Remove { emptied, retired } => {
+                let scope = self.scope(&native.within, &whys, None);
+                let one = self.one(native);
+                let check = if *emptied { "emptied" } else { "read" };
+                self.stored("", check, &[one.clone(), scope.clone()].concat());
+                self.made();
+                match retired {
+                    Some(status) => self.stored("", "retire", &[one, vec![string(status)], scope].concat()),
+                    None => self.stored("", "remove", &[one, scope].concat()),
+                }
+                self.line("    return made;");
+            }
+            Op::Read { bytes: false } if !vendor::fails(self.route) => self.native(native),
+            Op::Count => self.native(native),
+            Op::List if outer.is_none() || !vendor::fails(self.route) => self.native(native),
+            Op::List | Op::Part | Op::SetPart => {
+                if let (Some(outer), Some((param, within))) = (outer, native.within.split_last()) {
+                    let inside = Native { collection: outer, op: Op::Under, param: Some(param.clone()), within: within.to_vec() };
+                    self.checked(&inside);
+                }
+                self.forward("return");
+            }
+            Op::Read { .. } | Op::Become { .. } | Op::Renew | Op::Under => {
+                self.checked(native);
+                self.forward("return");
+            }
+        }
+    }
+
+    /// Throws where the item that a route is about is not the caller's.
+    fn checked(&mut self, native: &Native) {
+        let whys = refusals::of(native, self.collections);
+        let scope = self.scope(&native.within, &whys, None);
+        let arguments = [self.one(native), scope].concat();
+        self.stored("", "read", &arguments);
+    }
+
+    fn made(&mut self) {
+        self.waits = true;
+        self.forward("const made = await");
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.route.error(502).filter(|error| error.code != "provider_error").map(|error| error.code.clone())
+    }
+
+    /// A call of the vendor; `const call: Call =` only writes down what is asked.
+    fn forward(&mut self, left: &str) {
+        self.needs.insert("provider");
+        self.take(&["env", "request"]);
+        let asks = left.contains("Call");
+        self.line(if asks { format!("    {left} {{") } else { format!("    {left} provider(env).forward({{") });
+        self.lines.extend(["      env,", "      request,"].map(String::from));
         if matches!(self.route.request, Body::Json(_)) {
-            self.input.push("body");
+            self.take(&["body"]);
             self.line("      body,");
         }
         match self.route.response {
@@ -71,8 +432,12 @@ impl Draft<'_> {
             Body::Bytes => self.line("      answer: \"bytes\","),
             Body::None => self.line("      answer: \"nothing\","),
         }
-        if let Some(error) = self.route.error(502).filter(|error| error.code != "provider_error") {
-            self.line(format!("      failure: {},", string(&error.code)));
+        if let Some(code) = self.failure() {
+            self.line(format!("      failure: {},", string(&code)));
+        }
+        // What a declared provider lacks is 501; who is not declared has its own answer.
+        if let Some((status, code)) = refusals::unset(self.route).filter(|unset| !self.declared && *unset != (501, "not_configured")) {
+            self.line(format!("      unset: [{status}, {}],", string(code)));
         }
         let declared = PASSED.into_iter().filter_map(|status| self.route.error(status));
         let codes: Vec<_> = declared.map(|error| format!("        {}: {},", error.status, string(&error.code))).collect();
@@ -81,101 +446,18 @@ impl Draft<'_> {
             self.lines.extend(codes);
             self.line("      },");
         }
-        self.line("    });");
+        self.line(if asks { "    };" } else { "    });" });
     }
 
-    fn store(&mut self, native: &Native) {
-        self.input.push("env");
-        if self.owner {
-            self.input.push("payer");
-        }
-        let collection = string(&native.collection);
-        match &native.op {
-            Op::Create { key } => self.create(collection, key.as_deref()),
-            Op::List => self.list(&collection),
-            Op::Read { param } => self.one("return storeOf(env).read", collection, param),
-            Op::Change { param } => {
-                self.input.push("body");
-                self.one("return storeOf(env).change", collection, param);
-            }
-            Op::Remove { param } if self.route.response == Body::None => {
-                self.one("storeOf(env).remove", collection, param);
-                self.line("    return null;");
-            }
-            Op::Remove { param } => self.one("return storeOf(env).remove", collection, param),
-        }
-    }
-
-    fn create(&mut self, collection: String, key: Option<&str>) {
-        self.input.push("body");
-        let mut arguments = vec![collection];
-        arguments.extend(key.map(|key| format!("body.{key}")));
-        arguments.push("body".into());
-        arguments.extend(self.owner.then(|| "payer".into()));
-        if key.is_none() {
-            self.line(call(4, "return storeOf(env).create", &arguments, ";"));
-            return;
-        }
-        self.line(call(4, "const item = storeOf(env).claim", &arguments, ";"));
-        self.line("    if (item === undefined) {");
-        let declared = self.route.error(409).map(|error| (error.code.as_str(), error.description.as_str()));
-        let (code, text) = declared.unwrap_or(("conflict", "It is there already."));
-        self.line(call(6, "throw new ServiceError", &["409".into(), string(code), string(text)], ";"));
-        self.lines.extend(["    }", "    return item;"].map(String::from));
-        self.throws = true;
-    }
-
-    /// A call about one item: its id, new fields, whose it must be, and codes
-    /// where the route has others than the usual.
-    fn one(&mut self, function: &str, collection: String, param: &str) {
-        let mut arguments = vec![collection, format!("params[{}]", string(param))];
-        arguments.extend(self.input.contains(&"body").then(|| "body".to_owned()));
-        self.input.push("params");
-        let others = [(404, "missing", "not_found"), (403, "foreign", "forbidden")].into_iter();
-        let other = |(status, key, usual)| Some((key, self.route.error(status).filter(|error| error.code != usual)?));
-        let codes: Vec<_> =
-            others.filter_map(other).map(|(key, error): (&str, _)| format!("      {key}: {},", string(&error.code))).collect();
-        if self.owner {
-            arguments.push("payer".into());
-        } else if !codes.is_empty() {
-            arguments.push("undefined".into());
-        }
-        if !codes.is_empty() {
-            self.line("    const codes = {");
-            self.lines.extend(codes);
-            self.line("    };");
-            arguments.push("codes".into());
-        }
-        self.line(call(4, function, &arguments, ";"));
-    }
-
-    fn list(&mut self, collection: &str) {
-        let query = &self.route.query;
-        let mut paging: Vec<(&str, &str)> = Vec::new();
-        for (name, field) in PAGING {
-            let pages = |param: &QueryParam| param.name == name && param.kind != QueryKind::Flag;
-            // `after` and `cursor` are one thing; beside the other, each is a field like any.
-            if query.iter().any(pages) && !paging.iter().any(|(_, there)| *there == field) {
-                paging.push((name, field));
-            }
-        }
-        let matching = query.len() > paging.len();
-        if !query.is_empty() {
-            self.input.push("query");
-            let mut names: Vec<_> = paging.iter().map(|(name, _)| *name).collect();
-            names.extend(matching.then_some("...match"));
-            self.line(format!("    const {{ {} }} = query;", names.join(", ")));
-        }
-        let field = |(name, field): &(&str, &str)| if name == field { (*name).to_owned() } else { format!("{field}: {name}") };
-        let mut fields: Vec<String> = paging.iter().map(field).collect();
-        fields.extend(self.owner.then(|| "owner: payer".into()));
-        fields.extend(matching.then(|| "match".into()));
-        if fields.is_empty() {
-            self.line(format!("    return storeOf(env).list({collection}, {{}});"));
-            return;
-        }
-        self.line(format!("    return storeOf(env).list({collection}, {{"));
-        self.lines.extend(fields.iter().map(|field| format!("      {field},")));
-        self.line("    });");
+    /// How long turns are still waited for.
+    fn tell(&mut self, turns: &[String], param: &str) {
+        self.take(&["query"]);
+        let names: Vec<_> = turns.iter().map(|turn| string(turn)).collect();
+        self.line(array(4, "const turns = ", &names, ";"));
+        let whose = format!("query[{}] ?? \"\"", string(param));
+        let line = format!("    const whose = {whose};");
+        debug_assert!(fits(&line), "names of parameters are short");
+        self.line(line);
+        self.end_stored("waits", &["turns".into(), "whose".into()]);
     }
 }

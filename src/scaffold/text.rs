@@ -36,7 +36,8 @@ pub(super) fn string(text: &str) -> String {
     literal
 }
 
-fn fits(line: &str) -> bool {
+/// Whether a line is no wider than the formatter lets it be.
+pub(super) fn fits(line: &str) -> bool {
     line.chars().count() <= WIDTH
 }
 
@@ -61,14 +62,19 @@ fn broken(indent: usize, left: &str, right: &str, end: &str) -> String {
 }
 
 /// `left["a", "b"]right`, one to a line where it is too wide.
-pub(super) fn list(left: &str, texts: Vec<String>, right: &str) -> String {
+pub(super) fn list(indent: usize, left: &str, texts: Vec<String>, right: &str) -> String {
     let items: Vec<_> = texts.into_iter().map(|text| string(&text)).collect();
-    enclosed(0, &format!("{left}["), &items, &format!("]{right}"))
+    enclosed(indent, &format!("{left}["), &items, &format!("]{right}"))
 }
 
 /// `left(a, b)right`, one argument to a line where it is too wide.
 pub(super) fn call(indent: usize, left: &str, arguments: &[String], right: &str) -> String {
     enclosed(indent, &format!("{left}("), arguments, &format!("){right}"))
+}
+
+/// `left[a, b]right`, one to a line where it is too wide.
+pub(super) fn array(indent: usize, left: &str, items: &[String], right: &str) -> String {
+    enclosed(indent, &format!("{left}["), items, &format!("]{right}"))
 }
 
 fn enclosed(indent: usize, open: &str, items: &[String], close: &str) -> String {

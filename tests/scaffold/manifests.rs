@@ -42,7 +42,8 @@ fn files_fit_into_a_change() {
         for file in &made.files {
             assert!(file.path.starts_with(&format!("packages/{}/", read.id)) && fits.is_match(&file.path), "{}", file.path);
             assert!(file.content.ends_with('\n') && !file.content.ends_with("\n\n"), "{}", file.path);
-            let seeded = ["/src/service.ts", "/src/provider.ts", "/test/service.test.ts"].iter().any(|end| file.path.ends_with(end));
+            let ends = ["/src/service.ts", "/src/provider.ts", "/test/service.test.ts"].iter().any(|end| file.path.ends_with(end));
+            let seeded = ends || file.path.contains("/src/providers/");
             assert_eq!(file.kind == Kind::Seeded, seeded, "{}", file.path);
         }
     }

@@ -36,7 +36,7 @@ fn with(texts: &[String]) -> Value {
     let t = |i: usize| texts[i].as_str();
     json!({
         "id": "random", "name": t(0), "description": t(1), "ownership": t(2), "unknown": t(3),
-        "quick_start": [t(4), format!("POST /v1/x {{\"a\": {:?}}}", t(5))], "limits": [t(6)],
+        "quick_start": [format!("- {}", t(4)), format!("POST /v1/x {{\"a\": {:?}}}", t(5))], "limits": [format!("- {}", t(6))],
         "routes_map": [
             {"route": "POST /v1/x", "operation_id": t(7), "description": t(0), "request": t(1), "response": "R", "errors": [{"status": 409, "code": "c", "description": t(2)}]},
             {"route": "GET /v1/x/:name", "operation_id": "create_x", "description": t(3), "notes": t(4),
@@ -45,7 +45,7 @@ fn with(texts: &[String]) -> Value {
     })
 }
 
-/// What is left of code without its strings and comments.
+/// What is left of code without what its strings and comments say.
 fn skeleton(code: &str) -> String {
     let mut rest = code;
     let mut out = String::new();
@@ -61,6 +61,8 @@ fn skeleton(code: &str) -> String {
                     escaped = *x == '\\' && !escaped;
                     end
                 });
+                // Its place stays, or a comma behind it would be any comma.
+                out.push('_');
                 end.expect("a string ends").0 + 1
             }
             _ => {
@@ -72,7 +74,8 @@ fn skeleton(code: &str) -> String {
         };
         rest = &rest[skip..];
     }
-    out
+    // A list that is too wide for its line has a comma after its last item.
+    out.replace(",]", "]")
 }
 
 proptest! {

@@ -3,7 +3,12 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 
 /** The one shape of every error answer: a stable code for programs, a message for people. */
 export interface ErrorBody {
-  error: { code: string; message: string };
+  error: {
+    code: string;
+    message: string;
+    /** Seconds until it makes sense to ask again; the header Retry-After has them too. */
+    retryAfter?: number;
+  };
 }
 
 /** An error a handler throws on purpose; its code and message reach the caller. */
@@ -14,6 +19,7 @@ export class ServiceError extends Error {
     readonly status: ContentfulStatusCode,
     readonly code: string,
     message: string,
+    readonly retryAfter?: number,
   ) {
     super(message);
   }
@@ -28,6 +34,16 @@ export function fail(
 ): Response {
   const body: ErrorBody = { error: { code, message } };
   return c.json(body, status);
+}
+
+/** The same for an error that a handler threw. */
+export function refused(c: Context, error: ServiceError): Response {
+  const { status, code, message } = error;
+  // Whoever is sent away for asking too often is told when to come back.
+  const retryAfter = error.retryAfter ?? (status === 429 ? 1 : undefined);
+  if (retryAfter === undefined) return fail(c, status, code, message);
+  const body: ErrorBody = { error: { code, message, retryAfter } };
+  return c.json(body, status, { "Retry-After": String(retryAfter) });
 }
 
 const fallback: Readonly<Record<number, ErrorBody["error"]>> = {

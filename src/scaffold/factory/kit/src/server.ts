@@ -11,7 +11,9 @@ const DRAIN_MS = 10_000;
  */
 export function serve(service: Service): ReturnType<typeof Bun.serve> {
   const { port } = readConfig(process.env);
-  const server = Bun.serve({ port, hostname: "0.0.0.0", fetch: service.build().fetch });
+  const log = (line: object) => console.log(JSON.stringify(line));
+  const app = service.build({ log });
+  const server = Bun.serve({ port, hostname: "0.0.0.0", fetch: app.fetch });
   console.log(JSON.stringify({ event: "listening", service: service.name, port: server.port }));
 
   let stopping = false;

@@ -3,8 +3,10 @@ import { type Context, type Handler, Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import type { z } from "zod";
+import { type About, llms, pricing } from "./about.ts";
 import { type Config, ConfigError, type Env, readConfig } from "./config.ts";
-import { fail, ServiceError, unexpected } from "./envelope.ts";
+import { fail, refused, ServiceError, unexpected } from "./envelope.ts";
+import { type Access, cameTo, Observer } from "./observe.ts";
 import { type Cashier, cashier, facilitatorFor, payerOf } from "./payment.ts";
 
 const MAX_BODY_BYTES = 1024 * 1024;
@@ -36,7 +38,10 @@ export interface Route<Schema extends z.ZodType = z.ZodType, Query extends z.Zod
   price: Price;
   /** What a caller gets for it; part of the payment terms. */
   description?: string;
-  /** The shape of the JSON body. Without it the body is left unread. */
+  /**
+   * The shape of the JSON body. Without it the body is left unread. Where the
+   * shape takes undefined, a request may have none.
+   */
   body?: Schema;
   /** The shape of the query. Without it the handler gets the strings as they came. */
   query?: Query;
@@ -64,6 +69,8 @@ export interface BuildOptions {
   env?: Env;
   /** Verifies and settles payments instead of the one that the environment names. */
   facilitator?: FacilitatorClient;
+  /** Takes the lines of the access log; without it there is none. */
+  log?: (line: Access) => void;
 }
 
 /** A service: declared once, built into an app as often as needed. */
@@ -82,8 +89,8 @@ export interface Service {
   build(options?: BuildOptions): Hono;
 }
 
-/** Declares a service; `version` is what its health check reports. */
-export function createService(about: { name: string; version: string }): Service {
+/** Declares a service. */
+export function createService(about: About): Service {
   const routes: Route[] = [];
   const service: Service = {
     name: about.name,
@@ -99,14 +106,17 @@ export function createService(about: { name: string; version: string }): Service
       const app = new Hono();
       app.notFound((c) => fail(c, 404, "not_found", `No route ${c.req.method} ${c.req.path}.`));
       app.onError((error, c) => {
-        if (error instanceof ServiceError) return fail(c, error.status, error.code, error.message);
+        if (error instanceof ServiceError) return refused(c, error);
         if (error instanceof HTTPException) {
           return fail(c, error.status, "request_error", error.message);
         }
         console.error(error);
         return unexpected(c);
       });
-      app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: refuseLargeBody }));
+      const observer = new Observer(options.log);
+      app.use(observer.middleware());
+      const maxSize = about.maxBodyBytes ?? MAX_BODY_BYTES;
+      app.use(bodyLimit({ maxSize, onError: (c) => refuseLargeBody(c, maxSize) }));
       app.get("/", (c) =>
         c.json({
           service: about.name,
@@ -116,9 +126,14 @@ export function createService(about: { name: string; version: string }): Service
         }),
       );
       for (const route of routes) {
-        const steps = [...charge(route), answer(route, env)] as [Handler];
-        app.on(route.method, route.path, ...steps);
+        const name = `${route.method} ${route.path}`;
+        const steps = [cameTo(name), ...charge(route), answer(route, env)];
+        app.on(route.method, [route.path], ...steps);
       }
+      // After the service's own routes: one that it declares itself is answered by it.
+      app.get("/pricing", (c) => c.json(pricing(about, config.network, routes)));
+      app.get("/llms.txt", (c) => c.text(llms(about, routes)));
+      app.get("/v1/metrics", (c) => c.json(observer.report(about.name)));
       return app;
     },
   };
@@ -166,6 +181,7 @@ function answer(route: Route, env: Env): Handler {
 
 async function readBody<S extends z.ZodType>(request: Request, schema: S): Promise<z.output<S>> {
   const text = await request.text();
+  if (text === "" && schema.safeParse(undefined).success) return checked(schema, undefined, "body");
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -183,5 +199,5 @@ function checked<S extends z.ZodType>(schema: S, value: unknown, whole: string):
   throw new ServiceError(400, "validation_error", problems.join("; "));
 }
 
-const refuseLargeBody = (c: Context) =>
-  fail(c, 413, "payload_too_large", `The body must be at most ${MAX_BODY_BYTES} bytes.`);
+const refuseLargeBody = (c: Context, bytes: number) =>
+  fail(c, 413, "payload_too_large", `The body must be at most ${bytes} bytes.`);

@@ -15,7 +15,7 @@ export const testEnv = {
   X402_PAY_TO: "0x0000000000000000000000000000000000000001",
 } as const satisfies Env;
 
-/** The wallet that the stub facilitator says has paid. */
+/** The wallet that pays where a test names no other. */
 export const testPayer = "0x0000000000000000000000000000000000000002";
 
 /** A facilitator in process, and what it was asked. */
@@ -26,7 +26,10 @@ export interface StubFacilitator extends FacilitatorClient {
   readonly settled: PaymentPayload[];
 }
 
-/** A facilitator that accepts every payment, or refuses every one for `refuse`. */
+/**
+ * A facilitator that accepts every payment as its sender's, or refuses every one
+ * for `refuse`.
+ */
 export function stubFacilitator(options: { refuse?: string } = {}): StubFacilitator {
   const network = testEnv.X402_NETWORK;
   const verified: PaymentPayload[] = [];
@@ -37,15 +40,22 @@ export function stubFacilitator(options: { refuse?: string } = {}): StubFacilita
     getSupported: async () => supportedKinds(network),
     async verify(payload) {
       verified.push(payload);
+      const payer = senderOf(payload);
       return options.refuse === undefined
-        ? { isValid: true, payer: testPayer }
-        : { isValid: false, invalidReason: options.refuse, payer: testPayer };
+        ? { isValid: true, payer }
+        : { isValid: false, invalidReason: options.refuse, payer };
     },
     async settle(payload) {
       settled.push(payload);
-      return { success: true, payer: testPayer, transaction: `0x${"0".repeat(64)}`, network };
+      const payer = senderOf(payload);
+      return { success: true, payer, transaction: `0x${"0".repeat(64)}`, network };
     },
   };
+}
+
+function senderOf({ payload }: PaymentPayload): string {
+  const { authorization } = payload as { authorization?: { from?: string } };
+  return authorization?.from ?? testPayer;
 }
 
 /** The terms of a 402 answer. */
@@ -58,7 +68,7 @@ export function paymentTerms(response: Response): PaymentRequired {
 }
 
 /** The header that pays `terms`, with a signature that only the stub facilitator accepts. */
-export function payment(terms: PaymentRequired): Record<string, string> {
+export function payment(terms: PaymentRequired, from: string = testPayer): Record<string, string> {
   const [accepted] = terms.accepts;
   if (accepted === undefined) throw new Error("the terms offer no way to pay");
   const payload: PaymentPayload = {
@@ -68,7 +78,7 @@ export function payment(terms: PaymentRequired): Record<string, string> {
     payload: {
       signature: `0x${"0".repeat(130)}`,
       authorization: {
-        from: testPayer,
+        from,
         to: accepted.payTo,
         value: accepted.amount,
         validAfter: "0",

@@ -1,0 +1,127 @@
+/**
+ * The seam to a vendor: a client of its JSON interface. A package has one file
+ * for each vendor, where what differs between its interface and our routes is
+ * translated.
+ */
+import type { Env } from "./config.ts";
+import { ServiceError } from "./envelope.ts";
+import type { Refusal } from "./refusals.ts";
+
+/** How long a vendor may take to answer. */
+const TIMEOUT_MS = 20_000;
+/** Refusals that are the caller's to know, where the route declares them. */
+const PASSED = [400, 404, 409, 410, 413, 422, 429] as const;
+
+/** A vendor, and where its client finds what it needs. */
+export interface Vendor {
+  name: string;
+  /** The variable with its address. */
+  base: string;
+  /** The variable with its key, which is sent as bearer. */
+  key: string;
+  /** All variables that must be set. */
+  needed: readonly string[];
+}
+
+/** One call. */
+export interface Call {
+  env: Env;
+  /** The request as it came: its method, path and query are the vendor's too. */
+  request: Request;
+  /** The JSON body; without one a request's own bytes are sent. */
+  body?: unknown;
+  /** What the vendor answers. */
+  answer?: "json" | "bytes" | "nothing";
+  /** The code of a 502. */
+  failure?: string;
+  /** What is answered while a variable is not set. */
+  unset?: Refusal;
+  /** Codes of the refusals that the route declares, by status. */
+  declared?: Readonly<Record<number, string>>;
+}
+
+/** Who answers routes that the service can't answer itself. */
+export interface Provider {
+  name: string;
+  forward(call: Call): Promise<unknown>;
+}
+
+/** A vendor whose JSON interface has our routes. */
+export function restJson(vendor: Vendor): Provider {
+  return { name: vendor.name, forward: (call) => forward(vendor, call) };
+}
+
+async function forward(vendor: Vendor, call: Call): Promise<unknown> {
+  const missing = vendor.needed.filter((name) => !call.env[name]);
+  if (missing.length > 0) {
+    const [status, code] = call.unset ?? [501, "not_configured"];
+    throw new ServiceError(status, code, `Not configured: ${missing.join(", ")}.`);
+  }
+  const base = (call.env[vendor.base] ?? "").replace(/\/+$/, "");
+  const failed = new ServiceError(502, call.failure ?? "provider_error", "The provider failed.");
+  const { pathname, search } = new URL(call.request.url);
+  let answer: Response;
+  try {
+    answer = await fetch(`${base}${pathname}${search}`, {
+      method: call.request.method,
+      headers: {
+        authorization: `Bearer ${call.env[vendor.key]}`,
+        "content-type": contentType(call),
+      },
+      body: await payload(call),
+      redirect: "manual",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+  } catch {
+    throw failed;
+  }
+  if (!answer.ok) {
+    const status = PASSED.find((passed) => passed === answer.status);
+    const code = status && call.declared?.[status];
+    if (!status || !code) throw failed;
+    const text = `The provider answered ${status}.`;
+    throw new ServiceError(status, code, text, retryAfter(answer));
+  }
+  if (call.answer === "nothing") return null;
+  if (call.answer === "bytes") {
+    const type = answer.headers.get("content-type") ?? "application/octet-stream";
+    return new Response(answer.body, { headers: { "content-type": type } });
+  }
+  try {
+    return await answer.json();
+  } catch {
+    throw failed;
+  }
+}
+
+function contentType({ request, body }: Call): string {
+  if (body !== undefined) return "application/json";
+  return request.headers.get("content-type") ?? "application/octet-stream";
+}
+
+async function payload({ request, body }: Call): Promise<string | ArrayBuffer | null> {
+  if (body !== undefined) return JSON.stringify(body);
+  return request.body === null ? null : request.arrayBuffer();
+}
+
+function retryAfter(answer: Response): number | undefined {
+  const seconds = Number(answer.headers.get("retry-after") ?? Number.NaN);
+  return Number.isSafeInteger(seconds) && seconds > 0 ? seconds : undefined;
+}
+
+/** The fields of what a vendor answered; none where it is no object. */
+export function fieldsOf(answer: unknown): Record<string, unknown> {
+  const object = typeof answer === "object" && answer !== null && !Array.isArray(answer);
+  return object ? { ...answer } : {};
+}
+
+/** The fields of what a vendor answered, with the id that it gave; a 502 where it gave none. */
+export function madeBy(answer: unknown, key: string, failure = "provider_error") {
+  const fields = fieldsOf(answer);
+  for (const object of [fields, ...Object.values(fields)]) {
+    if (typeof object !== "object" || object === null) continue;
+    const id = (object as Record<string, unknown>)[key];
+    if (typeof id === "string" || typeof id === "number") return { ...object, [key]: String(id) };
+  }
+  throw new ServiceError(502, failure, "The provider's answer has no id.");
+}

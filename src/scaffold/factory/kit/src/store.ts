@@ -1,0 +1,490 @@
+/**
+ * What a service keeps: collections of JSON objects and of bytes in one SQLite
+ * file. An item belongs to the wallet that paid for it, may lie within an item
+ * of another collection, and may end by itself. Refusals are thrown with the
+ * codes that the route declares.
+ */
+import { Database, type SQLQueryBindings } from "bun:sqlite";
+import type { Env } from "./config.ts";
+import { ServiceError } from "./envelope.ts";
+import { type Codes, refusal } from "./refusals.ts";
+
+/** A collection, and its rules. */
+export interface Collection {
+  name: string;
+  /** The field by which callers name an item; without it an id is made. */
+  key?: string;
+  /** The collection of the items that these lie within. */
+  within?: Collection;
+  /** The status that an item begins with. */
+  status?: string;
+  /** Whether an item may say how long it lives: `ttl` or `expires_in` in seconds, or `ttl_ms`. */
+  ends?: boolean;
+  /** How many one wallet may have. */
+  most?: number;
+}
+
+/** For whom, within what, and with what codes something is done. */
+export interface Scope {
+  /** The wallet that asks; undefined where nobody can be told apart. */
+  owner?: string | undefined;
+  /** Path parameters before the item's own, the outermost first. */
+  within?: readonly (string | undefined)[] | undefined;
+  /** Refusals, where the route declares others than the usual. */
+  codes?: Codes;
+}
+
+/** Something that was stored, as callers see it. */
+export interface Item {
+  id: string;
+  created_at: string;
+  [field: string]: unknown;
+}
+
+/** Which items a list has: its page, and what they must have. */
+export interface Selection {
+  limit?: number | undefined;
+  offset?: number | undefined;
+  /** `next_cursor` of the page before. */
+  after?: string | number | undefined;
+  /** How an item's id begins. */
+  prefix?: string | undefined;
+  /** A text that is somewhere in it. */
+  search?: string | undefined;
+  /** Fields as they must be. */
+  match?: Readonly<Record<string, string | number | boolean | undefined>>;
+}
+
+/** Bytes as they were stored. */
+export interface Stored {
+  type: string;
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
+interface Row {
+  seq: number;
+  id: string;
+  owner: string | null;
+  created_at: string;
+  ends_at: number | null;
+  gone: number;
+  value: string;
+}
+
+const SCHEMA = `CREATE TABLE IF NOT EXISTS items (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  collection TEXT NOT NULL,
+  place TEXT NOT NULL,
+  id TEXT NOT NULL,
+  owner TEXT,
+  created_at TEXT NOT NULL,
+  ends_at INTEGER,
+  gone INTEGER NOT NULL DEFAULT 0,
+  value TEXT NOT NULL,
+  bytes BLOB,
+  UNIQUE (collection, place, id)
+)`;
+const COLUMNS = "seq, id, owner, created_at, ends_at, gone, value";
+const DEFAULT_LIMIT = 20;
+const MAX_LIMIT = 1000;
+/** The id of what there is one of: a policy, settings. */
+const ONLY = "";
+
+/** Everything a service keeps. */
+export class Store {
+  readonly #db: Database;
+
+  constructor(path: string) {
+    this.#db = new Database(path, { create: true, strict: true });
+    this.#db.run("PRAGMA journal_mode = WAL");
+    this.#db.run("PRAGMA busy_timeout = 5000");
+    this.#db.run(SCHEMA);
+  }
+
+  /** Stores a new item: under the caller's name for it, or under an id of our making. */
+  create(collection: Collection, value: object, scope: Scope = {}): Item {
+    const place = this.#place(collection, scope) ?? "";
+    this.ready(collection, scope);
+    const fields: Record<string, unknown> = { ...value };
+    const id = collection.key ? named(fields[collection.key]) : crypto.randomUUID();
+    if (collection.key) fields[collection.key] = id;
+    if (collection.status) fields["status"] = collection.status;
+    const item = this.#insert(collection.name, place, id, scope.owner, fields, {
+      ends: collection.ends ? endOf(fields) : undefined,
+    });
+    if (item === undefined) throw refusal("taken", scope.codes, `${id} is there already.`);
+    return item;
+  }
+
+  /** Stores an item under a name, in place of the one that may be there. */
+  put(collection: Collection, id: string | undefined, value: object, scope: Scope = {}): Item {
+    return this.#replace(collection, named(id), { ...value }, scope);
+  }
+
+  /** The same with bytes. */
+  putBytes(
+    collection: Collection,
+    id: string | undefined,
+    stored: Stored,
+    scope: Scope = {},
+  ): Item {
+    const about = { content_type: stored.type, size: stored.bytes.byteLength };
+    return this.#replace(collection, named(id), about, scope, stored.bytes);
+  }
+
+  /** One item; its owner's alone, where it has one. */
+  read(collection: Collection, id: string | undefined, scope: Scope = {}): Item {
+    return itemOf(this.#row(collection, id, scope));
+  }
+
+  /** One item's bytes. */
+  readBytes(collection: Collection, id: string | undefined, scope: Scope = {}): Response {
+    const { seq, value } = this.#row(collection, id, scope);
+    const found = this.#db
+      .query<{ bytes: Uint8Array<ArrayBuffer> | null }, [number]>(
+        "SELECT bytes FROM items WHERE seq = ?",
+      )
+      .get(seq);
+    const { content_type: type } = JSON.parse(value) as { content_type?: string };
+    return new Response(found?.bytes ?? null, {
+      // What somebody stored is never run by a browser as a page of ours.
+      headers: {
+        "content-type": type ?? "application/octet-stream",
+        "content-security-policy": "sandbox; default-src 'none'",
+        "x-content-type-options": "nosniff",
+      },
+    });
+  }
+
+  /** The newest first; `next_cursor` is null on the last page. */
+  list(collection: Collection, selection: Selection = {}, scope: Scope = {}) {
+    const place = this.#place(collection, scope);
+    const where = ["collection = ?", "gone = 0", "(ends_at IS NULL OR ends_at > ?)"];
+    const values: SQLQueryBindings[] = [collection.name, Date.now()];
+    const add = (condition: string, ...bound: SQLQueryBindings[]) => {
+      where.push(condition);
+      values.push(...bound);
+    };
+    if (place !== undefined) add("place = ?", place);
+    if (scope.owner !== undefined) add("owner = ?", scope.owner);
+    if (selection.prefix) add("substr(id, 1, ?) = ?", selection.prefix.length, selection.prefix);
+    if (selection.search) add("instr(lower(value), lower(?)) > 0", selection.search);
+    for (const [field, wanted] of Object.entries(selection.match ?? {})) {
+      if (wanted === undefined) continue;
+      const plain = typeof wanted === "boolean" ? Number(wanted) : wanted;
+      add("json_extract(value, ?) = ?", `$."${field}"`, plain);
+    }
+    const counted = this.#db
+      .query<{ total: number }, SQLQueryBindings[]>(
+        `SELECT count(*) AS total FROM items WHERE ${where.join(" AND ")}`,
+      )
+      .get(...values);
+    const after = selection.after ? Number(selection.after) : Number.NaN;
+    if (Number.isSafeInteger(after)) add("seq < ?", after);
+    const limit = Math.min(selection.limit ?? DEFAULT_LIMIT, MAX_LIMIT);
+    const rows = this.#db
+      .query<Row, SQLQueryBindings[]>(
+        `SELECT ${COLUMNS} FROM items WHERE ${where.join(" AND ")} ORDER BY seq DESC LIMIT ? OFFSET ?`,
+      )
+      .all(...values, limit + 1, selection.offset ?? 0);
+    const page = rows.slice(0, limit);
+    return {
+      items: page.map(itemOf),
+      total: counted?.total ?? 0,
+      next_cursor: rows.length > limit ? String(page.at(-1)?.seq ?? 0) : null,
+    };
+  }
+
+  /** Gives an item new fields and keeps its others; null takes one away. */
+  change(collection: Collection, id: string | undefined, value: object, scope: Scope = {}): Item {
+    const row = this.#row(collection, id, scope);
+    const fixed = [collection.key, collection.status && "status"];
+    const given = Object.entries(value).filter(([field]) => !fixed.includes(field));
+    return this.#update(row, merged(JSON.parse(row.value), Object.fromEntries(given)));
+  }
+
+  /**
+   * Gives an item a status. `from` is the only one that may become it; with
+   * `once`, one that has it already may not.
+   */
+  become(
+    collection: Collection,
+    id: string | undefined,
+    status: { to: string; from?: string; once?: boolean },
+    scope: Scope = {},
+  ): Item {
+    const row = this.#row(collection, id, scope);
+    const value = JSON.parse(row.value) as Record<string, unknown>;
+    const now = value["status"];
+    if ((status.from !== undefined && now !== status.from) || (status.once && now === status.to)) {
+      throw refusal("state", scope.codes, `${row.id} is ${now}.`);
+    }
+    return this.#update(row, { ...value, status: status.to });
+  }
+
+  /** Lets an item live on from now, for `ttl` seconds if it says so, else as long as before. */
+  renew(collection: Collection, id: string | undefined, value: object, scope: Scope = {}): Item {
+    const row = this.#row(collection, id, scope);
+    const fields = JSON.parse(row.value) as Record<string, unknown>;
+    const ends = endOf({ ...fields, ...value }) ?? row.ends_at;
+    this.#db.query("UPDATE items SET ends_at = ? WHERE seq = ?").run(ends, row.seq);
+    return itemOf({ ...row, ends_at: ends });
+  }
+
+  /** Removes an item and what lies within it. */
+  remove(collection: Collection, id: string | undefined, scope: Scope = {}) {
+    const row = this.#row(collection, id, scope);
+    this.#clear(row.seq);
+    this.#db.query("DELETE FROM items WHERE seq = ?").run(row.seq);
+    return { id: row.id, deleted: true };
+  }
+
+  /** Ends an item for good: nobody sees it any more, and its name stays taken. */
+  retire(collection: Collection, id: string | undefined, status: string, scope: Scope = {}) {
+    const row = this.#row(collection, id, scope);
+    this.#clear(row.seq);
+    this.#db.query("UPDATE items SET gone = 1 WHERE seq = ?").run(row.seq);
+    return { ...itemOf(row), status };
+  }
+
+  /** Throws where something lies within an item. */
+  emptied(collection: Collection, id: string | undefined, scope: Scope = {}): void {
+    const row = this.#row(collection, id, scope);
+    const inside = this.#db
+      .query("SELECT 1 FROM items WHERE place = ? AND id != ? AND gone = 0 LIMIT 1")
+      .get(within(row.seq), ONLY);
+    if (inside !== null) throw refusal("filled", scope.codes, `${row.id} is not empty.`);
+  }
+
+  /** Throws where an item could not be made: what it lies within is not there, or a wallet has enough. */
+  ready(collection: Collection, scope: Scope = {}): void {
+    this.#place(collection, scope);
+    if (collection.most === undefined || scope.owner === undefined) return;
+    const { total } = this.list(collection, { limit: 1 }, { owner: scope.owner });
+    if (total >= collection.most) {
+      const text = `A wallet may have ${collection.most} of ${collection.name}.`;
+      throw refusal("full", scope.codes, text);
+    }
+  }
+
+  /** What an item has one of, such as its policy; empty until it is set. */
+  part(collection: Collection, scope: Scope = {}): Record<string, unknown> {
+    const row = this.#find(collection, this.#only(collection, scope), ONLY);
+    return row === undefined ? {} : JSON.parse(row.value);
+  }
+
+  /** Gives it new fields and keeps its others; null takes one away. */
+  setPart(collection: Collection, value: object, scope: Scope = {}): Record<string, unknown> {
+    const place = this.#only(collection, scope);
+    const row = this.#find(collection, place, ONLY);
+    if (row !== undefined) {
+      const next = merged(JSON.parse(row.value), value);
+      this.#update(row, next);
+      return next;
+    }
+    const first = merged({}, value);
+    this.#insert(collection.name, place, ONLY, scope.owner, first);
+    return first;
+  }
+
+  /** Takes a turn under a name; throws while another one lasts. `back` gives it back. */
+  turn(name: string, whose: string, seconds: number | undefined, scope: Scope = {}) {
+    // A code is as it was given out; an address has several spellings.
+    const key = seconds === undefined ? whose : whose.toLowerCase();
+    const ends = seconds === undefined ? undefined : Date.now() + seconds * 1000;
+    const item = this.#insert(name, "", key, scope.owner, {}, { ends });
+    if (item === undefined) {
+      const wait = this.wait(name, key);
+      if (seconds === undefined) throw refusal("taken", scope.codes, `${key} was used already.`);
+      throw refusal("early", scope.codes, `Wait ${wait} s.`, wait);
+    }
+    const back = () => {
+      const query = "DELETE FROM items WHERE collection = ? AND place = '' AND id = ?";
+      this.#db.query(query).run(name, key);
+    };
+    return {
+      back,
+      /** Does the work of the turn; one that fails has not been. */
+      async during<T>(work: () => Promise<T> | T): Promise<T> {
+        try {
+          return await work();
+        } catch (error) {
+          back();
+          throw error;
+        }
+      },
+    };
+  }
+
+  /** Uses up a code, one of those that were given out with commas between them. */
+  redeem(name: string, code: string, given: string | undefined, scope: Scope = {}) {
+    const codes = (given ?? "").split(",").map((one) => one.trim());
+    if (codes.every((one) => one === "")) {
+      throw refusal("unset", scope.codes, "No codes were given out yet.");
+    }
+    if (code === "" || !codes.includes(code)) {
+      throw refusal("unknown", scope.codes, "There is no such code.");
+    }
+    return this.turn(name, code, undefined, scope);
+  }
+
+  /** Which turns of somebody's could be taken now, and in how many seconds the others. */
+  waits(names: readonly string[], key: string) {
+    const wait = (name: string) => {
+      const retryAfter = this.wait(name, key.toLowerCase());
+      return [name, { available: retryAfter === 0, retryAfter }] as const;
+    };
+    return Object.fromEntries(names.map(wait));
+  }
+
+  /** Seconds until the next turn under a name. */
+  wait(name: string, key: string): number {
+    const ends = this.#find({ name }, "", key)?.ends_at ?? 0;
+    return Math.max(0, Math.ceil((ends - Date.now()) / 1000));
+  }
+
+  /** Where items lie: within a checked item, or in a part of the wallet's own. */
+  #place(collection: Collection, scope: Scope): string | undefined {
+    const ids = scope.within ?? [];
+    if (collection.within === undefined) {
+      return ids.length === 0 ? "" : JSON.stringify([scope.owner ?? null, ...ids]);
+    }
+    if (ids.length === 0) return undefined;
+    const outer = { ...scope, within: ids.slice(0, -1) };
+    return within(this.#row(collection.within, ids.at(-1), outer).seq);
+  }
+
+  /** Where what there is one of lies: a wallet's own where it is within nothing. */
+  #only(collection: Collection, scope: Scope): string {
+    return this.#place(collection, scope) || JSON.stringify([scope.owner ?? null]);
+  }
+
+  #row(collection: Collection, id: string | undefined, scope: Scope): Row {
+    const row = this.#find(collection, this.#place(collection, scope), named(id));
+    if (row === undefined) throw refusal("missing", scope.codes, `There is no ${id}.`);
+    if (row.owner !== null && row.owner !== scope.owner) {
+      throw refusal("foreign", scope.codes, `${id} belongs to another wallet.`);
+    }
+    if (row.gone || (row.ends_at !== null && row.ends_at <= Date.now())) {
+      throw refusal("ended", scope.codes, `${id} has ended.`);
+    }
+    return row;
+  }
+
+  #find(collection: Collection, place: string | undefined, id: string): Row | undefined {
+    const anywhere = place === undefined;
+    const where = anywhere ? "" : " AND place = ?";
+    const query = `SELECT ${COLUMNS} FROM items WHERE collection = ? AND id = ?${where}`;
+    const row = this.#db
+      .query<Row, SQLQueryBindings[]>(query)
+      .get(collection.name, id, ...(anywhere ? [] : [place]));
+    return row ?? undefined;
+  }
+
+  #insert(
+    collection: string,
+    place: string,
+    id: string,
+    owner: string | undefined,
+    value: object,
+    more: { ends?: number | undefined; bytes?: Uint8Array<ArrayBuffer> | undefined } = {},
+  ): Item | undefined {
+    // A name is free again once what had it has ended by itself.
+    this.#db
+      .query("DELETE FROM items WHERE collection = ? AND place = ? AND id = ? AND ends_at <= ?")
+      .run(collection, place, id, Date.now());
+    const row = this.#db
+      .query<Row, SQLQueryBindings[]>(
+        `INSERT INTO items (collection, place, id, owner, created_at, ends_at, value, bytes)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING ${COLUMNS}`,
+      )
+      .get(
+        collection,
+        place,
+        id,
+        owner ?? null,
+        new Date().toISOString(),
+        more.ends ?? null,
+        JSON.stringify(value),
+        more.bytes ?? null,
+      );
+    return row === null ? undefined : itemOf(row);
+  }
+
+  #replace(
+    collection: Collection,
+    id: string,
+    value: Record<string, unknown>,
+    scope: Scope,
+    bytes?: Uint8Array<ArrayBuffer>,
+  ): Item {
+    const place = this.#place(collection, scope) ?? "";
+    if (collection.key) value[collection.key] = id;
+    const ends = collection.ends ? endOf(value) : undefined;
+    if (this.#find(collection, place, id) === undefined) this.ready(collection, scope);
+    const made = this.#insert(collection.name, place, id, scope.owner, value, { ends, bytes });
+    if (made !== undefined) return made;
+    const row = this.#row(collection, id, scope);
+    this.#db
+      .query("UPDATE items SET value = ?, bytes = ?, ends_at = ? WHERE seq = ?")
+      .run(JSON.stringify(value), bytes ?? null, ends ?? null, row.seq);
+    return itemOf({ ...row, value: JSON.stringify(value), ends_at: ends ?? null });
+  }
+
+  #update(row: Row, value: object): Item {
+    const text = JSON.stringify(value);
+    this.#db.query("UPDATE items SET value = ? WHERE seq = ?").run(text, row.seq);
+    return itemOf({ ...row, value: text });
+  }
+
+  /** Removes all that lies within an item, and within that. */
+  #clear(seq: number): void {
+    const inside = this.#db
+      .query<{ seq: number }, [string]>("DELETE FROM items WHERE place = ? RETURNING seq")
+      .all(within(seq));
+    for (const row of inside) this.#clear(row.seq);
+  }
+}
+
+const within = (seq: number) => `#${seq}`;
+
+/** An item's name as it is stored: addresses have one spelling. */
+function named(id: unknown): string {
+  const text = String(id ?? "");
+  return /^0x[0-9a-fA-F]{40}$/.test(text) ? text.toLowerCase() : text;
+}
+
+function itemOf(row: Row): Item {
+  const ends = row.ends_at === null ? {} : { expires_at: new Date(row.ends_at).toISOString() };
+  return { ...JSON.parse(row.value), id: row.id, created_at: row.created_at, ...ends };
+}
+
+/** Fields over fields, where null takes one away. */
+function merged(base: Record<string, unknown>, value: object): Record<string, unknown> {
+  const all = Object.entries({ ...base, ...value });
+  return Object.fromEntries(all.filter(([, field]) => field !== null));
+}
+
+/** When an item ends, in milliseconds, where it says so. */
+function endOf(value: Record<string, unknown>): number | undefined {
+  const seconds = value["ttl"] ?? value["ttl_seconds"] ?? value["expires_in"];
+  const span = typeof seconds === "number" ? seconds * 1000 : value["ttl_ms"];
+  if (span === undefined) return undefined;
+  const end = Date.now() + Number(span);
+  if (typeof span !== "number" || !(span > 0) || !Number.isFinite(new Date(end).getTime())) {
+    throw new ServiceError(400, "validation_error", "ttl: must be a number above 0");
+  }
+  return end;
+}
+
+const stores = new WeakMap<Env, Store>();
+
+/** The store of an environment: the file that `variable` names, or memory that ends with the process. */
+export function openStore(env: Env, variable: string): Store {
+  let store = stores.get(env);
+  if (store === undefined) {
+    store = new Store(env[variable] || ":memory:");
+    stores.set(env, store);
+  }
+  return store;
+}

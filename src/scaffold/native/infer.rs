@@ -1,0 +1,291 @@
+//! Finds the collections of a document, outer ones first, and what each route
+//! does to them.
+
+use std::collections::BTreeSet;
+
+use super::super::prose;
+use super::{
+    Collection, Found, Native, Op, Signed, is_id,
+    members::{self, Base, Member},
+    verbs::{self, MAKES},
+};
+use crate::prim::{Body, Document, Method, Route, RoutePrice, Segment, camel, singular, words};
+
+pub(in crate::scaffold) const ALONE: &str = "nothing in the document stores what it would answer, or answers what it would store";
+const SIGNED: &str = "it must check a signature, and the document does not say of what message";
+const MIXED: &str = "some routes of its resource are paid and some free, so an item's owner could not be told";
+const OWNERLESS: &str = "without a payment nobody can be told apart from an item's owner";
+
+/// What a document's routes keep. `outside`: a vendor makes what is kept, and the
+/// store has whose it is.
+pub(in crate::scaffold) fn infer(document: &Document, prices: &[RoutePrice], outside: bool) -> Found {
+    let routes = &document.routes;
+    let mut search = Search { document, prices, bases: Vec::new(), collections: Vec::new(), found: vec![None; routes.len()] };
+    let mut order: Vec<usize> = (0..routes.len()).collect();
+    order.sort_by_key(|i| routes[*i].path.segments.len());
+    for at in &order {
+        search.made(*at);
+    }
+    for at in &order {
+        search.put(*at);
+    }
+    for at in &order {
+        search.part(*at);
+    }
+    if outside {
+        for at in &order {
+            search.under(*at);
+        }
+    }
+    let found = search.found.into_iter().map(|found| found.unwrap_or_else(|| Err(ALONE.into()))).collect();
+    Found { collections: search.collections, routes: found }
+}
+
+struct Search<'a> {
+    document: &'a Document,
+    prices: &'a [RoutePrice],
+    /// Where items of each collection lie.
+    bases: Vec<Vec<Base>>,
+    collections: Vec<Collection>,
+    found: Vec<Option<Result<Native, String>>>,
+}
+
+impl Search<'_> {
+    /// The collection that a route adds to by POST.
+    fn made(&mut self, at: usize) {
+        let routes = &self.document.routes;
+        let create = &routes[at];
+        let Some(noun) = made_noun(create) else { return };
+        let mut members = members::of(routes, at, &noun);
+        if !members.iter().any(|(_, member)| matches!(member, Member::List | Member::Read)) || self.found[at].is_some() {
+            return;
+        }
+        members.retain(|(i, _)| self.found[*i].is_none());
+        let signed = self.signed(create, &members);
+        let says = create.prose().any(prose::says_signature);
+        let same = |i: usize| (self.prices[i] == RoutePrice::Free) == (self.prices[at] == RoutePrice::Free);
+        let plain = |member: &Member| matches!(member, Member::List | Member::Read | Member::Change | Member::Remove);
+        let refusal = match &signed {
+            None if says => Some(SIGNED),
+            None if members.iter().any(|(i, member)| plain(member) && !same(*i)) => Some(MIXED),
+            _ => None,
+        };
+        if let Some(reason) = refusal {
+            self.refuse([at].into_iter().chain(members.iter().map(|(i, _)| *i)), reason);
+            return;
+        }
+        let key = members.iter().find_map(|(i, member)| member.of_one().then(|| members::param(&routes[*i], member)).flatten());
+        let key = key.filter(|param| !is_id(param)).map(str::to_owned);
+        let owned = signed.is_some();
+        let collection = self.keep(create, &noun, key, &members, at);
+        self.found[at] = Some(Ok(Native { collection, op: Op::Create { signed }, param: None, within: all_params(create) }));
+        self.join(collection, members, owned || self.prices[at] != RoutePrice::Free);
+    }
+
+    /// The collection that a route puts things into under names in its path.
+    fn put(&mut self, at: usize) {
+        let routes = &self.document.routes;
+        let put = &routes[at];
+        let Some(Segment::Param { name, .. }) = put.path.segments.last() else { return };
+        let stores = put.method == Method::Put && put.request != Body::None && put.response != Body::Bytes;
+        if !stores || self.found[at].is_some() {
+            return;
+        }
+        let noun = noun_of(put).unwrap_or_else(|| last_noun(put));
+        let mut members = members::of(routes, at, &noun);
+        members.retain(|(i, _)| *i != at && self.found[*i].is_none());
+        if !members.iter().any(|(_, member)| matches!(member, Member::List | Member::Read)) {
+            return;
+        }
+        let free = self.prices[at] == RoutePrice::Free;
+        let refusal = match () {
+            () if members.iter().any(|(i, _)| (self.prices[*i] == RoutePrice::Free) != free) => Some(MIXED),
+            () if free && !super::guarded(put) => Some(OWNERLESS),
+            () => None,
+        };
+        if let Some(reason) = refusal {
+            self.refuse([at].into_iter().chain(members.iter().map(|(i, _)| *i)), reason);
+            return;
+        }
+        let collection = self.keep(put, &noun, Some(name.clone()), &members, at);
+        let within = all_params(put).into_iter().filter(|param| param != name).collect();
+        let op = Op::Put { bytes: put.request == Body::Bytes };
+        self.found[at] = Some(Ok(Native { collection, op, param: Some(name.clone()), within }));
+        self.join(collection, members, !free);
+    }
+
+    /// What an item, or a wallet, has one of: what is read and changed under one path.
+    fn part(&mut self, at: usize) {
+        let routes = &self.document.routes;
+        let set = &routes[at];
+        let sets = matches!(set.method, Method::Put | Method::Patch) && members::json(set) && matches!(set.request, Body::Json(_));
+        if !sets || !matches!(set.path.segments.last(), Some(Segment::Literal(_))) || self.found[at].is_some() {
+            return;
+        }
+        let same = |route: &Route| route.path.key() == set.path.key() && (route.method == Method::Get && members::json(route));
+        let reads: Vec<_> = (0..routes.len()).filter(|i| self.found[*i].is_none() && same(&routes[*i])).collect();
+        let free = self.prices[at] == RoutePrice::Free;
+        let refusal = match () {
+            () if reads.is_empty() => return,
+            () if reads.iter().any(|i| (self.prices[*i] == RoutePrice::Free) != free) => Some(MIXED),
+            () if free && !super::guarded(set) => Some(OWNERLESS),
+            () => None,
+        };
+        if let Some(reason) = refusal {
+            self.refuse([at].into_iter().chain(reads), reason);
+            return;
+        }
+        let collection = self.keep(set, &last_noun(set), None, &[], at);
+        for i in reads.into_iter().chain([at]) {
+            let op = if i == at { Op::SetPart } else { Op::Part };
+            self.found[i] = Some(Ok(Native { collection, op, param: None, within: all_params(&routes[i]) }));
+        }
+    }
+
+    /// A route below an item that nothing else was found of.
+    fn under(&mut self, at: usize) {
+        if self.found[at].is_some() {
+            return;
+        }
+        let path = &self.document.routes[at].path.segments;
+        // The innermost item that is known.
+        let found = (1..=path.len()).rev().find_map(|end| {
+            let (Segment::Param { name, .. }, before) = path[..end].split_last()? else { return None };
+            let of = |bases: &Vec<Base>| bases.iter().any(|base| base.is(before));
+            Some((self.bases.iter().position(of)?, name.clone(), params(before)))
+        });
+        if let Some((collection, param, within)) = found {
+            self.found[at] = Some(Ok(Native { collection, op: Op::Under, param: Some(param), within }));
+        }
+    }
+
+    /// Adds a collection.
+    fn keep(&mut self, first: &Route, noun: &str, key: Option<String>, members: &[(usize, Member)], at: usize) -> usize {
+        let routes = &self.document.routes;
+        let bases = members::bases(routes, at, members);
+        let outer = bases.iter().find_map(|base| {
+            let (Segment::Param { .. }, before) = base.within().split_last()? else { return None };
+            self.bases.iter().position(|bases| bases.iter().any(|b| b.is(before)))
+        });
+        let all = || [at].into_iter().chain(members.iter().map(|(i, _)| *i)).map(|i| &routes[i]);
+        let turns = members.iter().any(|(_, member)| matches!(member, Member::Become { .. }));
+        let decided = members.iter().any(|(_, member)| matches!(member, Member::Become { decides: true, .. }));
+        let pending = decided && all().any(|route| route.prose().any(|text| text.to_ascii_lowercase().contains("pending")));
+        let ends = all().any(|route| route.error(410).is_some() || route.prose().any(prose::says_ttl))
+            || prose::example_fields(self.document, first).any(|field| prose::says_ttl(&field));
+        let taken: BTreeSet<_> = self.collections.iter().map(|c| c.name.clone()).collect();
+        let base = camel(noun);
+        let name = (1..).map(|n| if n == 1 { base.clone() } else { format!("{base}{n}") }).find(|name| !taken.contains(name));
+        self.bases.push(bases);
+        self.collections.push(Collection {
+            name: name.unwrap_or_default(),
+            within: outer,
+            key,
+            status: turns.then_some(if pending { "pending" } else { "active" }),
+            ends,
+            most: prose::most(self.document, noun),
+        });
+        self.collections.len() - 1
+    }
+
+    /// Gives the members of a collection what they do. `owned`: its items are somebody's.
+    fn join(&mut self, collection: usize, members: Vec<(usize, Member)>, owned: bool) {
+        let routes = &self.document.routes;
+        let status = self.collections[collection].status;
+        let ends = self.collections[collection].ends;
+        for (i, member) in members {
+            let route = &routes[i];
+            let paid = self.prices[i] != RoutePrice::Free;
+            let reads = matches!(member, Member::List | Member::Count | Member::Read);
+            // Who reads must be told apart too, where items are somebody's.
+            let told = if owned { paid } else { reads || super::guarded(route) };
+            if !told {
+                self.found[i] = Some(Err(if owned { MIXED } else { OWNERLESS }.into()));
+                continue;
+            }
+            let param = members::param(route, &member).map(str::to_owned);
+            let op = match member {
+                Member::List => Op::List,
+                Member::Count => Op::Count,
+                Member::Read => Op::Read { bytes: route.response == Body::Bytes },
+                Member::Change => Op::Change,
+                Member::Renew if ends => Op::Renew,
+                Member::Renew => continue,
+                Member::Become { to, decides } => {
+                    let conflict = route.error(409).is_some();
+                    let from = status.filter(|initial| conflict && decides && *initial != to);
+                    Op::Become { to, from, once: conflict && from.is_none() }
+                }
+                Member::Remove => Op::Remove {
+                    emptied: route.prose().any(|text| text.to_ascii_lowercase().contains("must be empty")),
+                    retired: verb(route).and_then(|verb| verbs::retired(&verb)),
+                },
+            };
+            let within = all_params(route).into_iter().take_while(|name| Some(name) != param.as_ref()).collect();
+            self.found[i] = Some(Ok(Native { collection, op, param, within }));
+        }
+    }
+
+    fn refuse(&mut self, routes: impl Iterator<Item = usize>, reason: &str) {
+        for i in routes {
+            self.found[i] = Some(Err(reason.into()));
+        }
+    }
+
+    /// The message that a create route wants signed, where the document says it.
+    fn signed(&self, create: &Route, members: &[(usize, Member)]) -> Option<Signed> {
+        if !create.prose().any(prose::says_signature) {
+            return None;
+        }
+        let (message, seconds) = prose::message(self.document, create)?;
+        let fields = prose::placeholders(&message);
+        let param = members.iter().find_map(|(i, member)| members::param(&self.document.routes[*i], member));
+        let named = |field: &&String| Some(field.as_str()) == param || ["address", "wallet"].contains(&field.as_str());
+        let address = fields.iter().find(named)?.clone();
+        Some(Signed { message, address, seconds })
+    }
+}
+
+pub(super) fn verb(route: &Route) -> Option<String> {
+    words(&route.operation).into_iter().next()
+}
+
+/// An operation's words after the first, the last in the singular.
+pub(super) fn noun_of(route: &Route) -> Option<String> {
+    let mut nouns: Vec<_> = words(&route.operation).into_iter().skip(1).collect();
+    // An id made from method and path ends in what stands in the path.
+    if let Some(by) = nouns.iter().position(|word| word == "by") {
+        nouns.truncate(by);
+    }
+    let last = nouns.last_mut()?;
+    *last = singular(last);
+    Some(nouns.join("_"))
+}
+
+/// The last literal of a path, in the singular.
+pub(super) fn last_noun(route: &Route) -> String {
+    let last = route.path.nouns().last().unwrap_or("item");
+    singular(&words(last).join("_"))
+}
+
+/// The noun of what a route adds, if it adds something.
+fn made_noun(route: &Route) -> Option<String> {
+    let verb = verb(route)?;
+    let json = matches!(route.request, Body::Json(_)) && members::json(route);
+    if route.method != Method::Post || !json || !matches!(route.path.segments.last(), Some(Segment::Literal(_))) {
+        return None;
+    }
+    MAKES.contains(&verb.as_str()).then(|| noun_of(route).unwrap_or_else(|| last_noun(route)))
+}
+
+fn params(segments: &[Segment]) -> Vec<String> {
+    let name = |segment: &Segment| match segment {
+        Segment::Param { name, .. } => Some(name.clone()),
+        Segment::Literal(_) => None,
+    };
+    segments.iter().filter_map(name).collect()
+}
+
+fn all_params(route: &Route) -> Vec<String> {
+    params(&route.path.segments)
+}

@@ -1,0 +1,120 @@
+//! Which routes a store of the service's own can answer: those that make, list,
+//! read, change and remove one kind of thing, move it from one status to another,
+//! or keep what it has one of. A route is taken only where its meaning is plain
+//! from method, path and operation id together; all others are left to people.
+//! Read `infer.rs` next.
+
+mod infer;
+mod members;
+mod verbs;
+
+pub(super) use infer::{ALONE, infer};
+
+use crate::prim::{Route, words};
+
+/// A kind of thing that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Collection {
+    /// Its name, unique in the document: an identifier.
+    pub name: String,
+    /// The collection whose items it lies within, by its place in the list.
+    pub within: Option<usize>,
+    /// The field by which callers name an item.
+    pub key: Option<String>,
+    /// The status that an item begins with.
+    pub status: Option<&'static str>,
+    /// Whether an item may end by itself.
+    pub ends: bool,
+    /// How many one wallet may have.
+    pub most: Option<u64>,
+}
+
+/// What a route does to a collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Native {
+    /// The collection, by its place in the list.
+    pub collection: usize,
+    /// What is done.
+    pub op: Op,
+    /// The parameter that names the item, where there is one.
+    pub param: Option<String>,
+    /// Parameters before it, the outermost first.
+    pub within: Vec<String>,
+}
+
+/// What is done to a collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Op {
+    /// Adds an item.
+    Create {
+        /// How the caller proves whose it is, where a payment does not.
+        signed: Option<Signed>,
+    },
+    /// Stores an item under the path's name for it.
+    Put {
+        /// Whether it is bytes.
+        bytes: bool,
+    },
+    /// Lists items.
+    List,
+    /// Answers how many there are.
+    Count,
+    /// Answers one item.
+    Read {
+        /// Whether it is bytes.
+        bytes: bool,
+    },
+    /// Changes one.
+    Change,
+    /// Gives one a status.
+    Become {
+        /// The status.
+        to: &'static str,
+        /// The only one that may become it.
+        from: Option<&'static str>,
+        /// Whether one that has it is a conflict.
+        once: bool,
+    },
+    /// Lets one live on.
+    Renew,
+    /// Removes one.
+    Remove {
+        /// Whether what lies within it must be gone before.
+        emptied: bool,
+        /// The status of one that is ended for good and keeps its name.
+        retired: Option<&'static str>,
+    },
+    /// Answers what there is one of.
+    Part,
+    /// Changes it.
+    SetPart,
+    /// Something else that is done within an item, which so must be the caller's.
+    Under,
+}
+
+/// A message whose signature proves whose wallet it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Signed {
+    /// The message, `<field>` for fields of the body.
+    pub message: String,
+    /// The field with the wallet's address.
+    pub address: String,
+    /// How far the message's time may be from ours, in seconds.
+    pub seconds: u64,
+}
+
+/// What a document keeps, and what answers each of its routes, or why nothing does.
+pub(super) struct Found {
+    pub collections: Vec<Collection>,
+    pub routes: Vec<Result<Native, String>>,
+}
+
+/// Whether only who knows the internal key may call it.
+pub(super) fn guarded(route: &Route) -> bool {
+    route.prose().any(|text| text.to_ascii_lowercase().contains("x-internal-key"))
+}
+
+/// Whether a parameter or a field names an item by an id of our making.
+pub(super) fn is_id(param: &str) -> bool {
+    words(param).last().is_some_and(|word| ["id", "uuid"].contains(&word.as_str())) || param.ends_with("Id")
+}

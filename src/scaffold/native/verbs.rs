@@ -1,0 +1,107 @@
+//! What the first word of an operation says. Words whose effect is outside of a
+//! store (send, pay, deploy, search) are in no list.
+
+/// First words of operations that add something.
+pub(super) const MAKES: [&str; 38] = [
+    "create",
+    "submit",
+    "add",
+    "register",
+    "record",
+    "report",
+    "leave",
+    "post",
+    "insert",
+    "new",
+    "save",
+    "store",
+    "upload",
+    "publish",
+    "log",
+    "schedule",
+    "book",
+    "subscribe",
+    "put",
+    "write",
+    "open",
+    "append",
+    "import",
+    "define",
+    "enroll",
+    "join",
+    "reserve",
+    "propose",
+    "request",
+    "invite",
+    "file",
+    "set",
+    "make",
+    "enqueue",
+    "push",
+    "follow",
+    "watch",
+    "bookmark",
+];
+/// First words of operations that list.
+pub(super) const LISTS: [&str; 8] = ["list", "get", "read", "browse", "search", "find", "query", "fetch"];
+/// First words of operations that let something live on.
+pub(super) const RENEWS: [&str; 5] = ["renew", "extend", "touch", "refresh", "keepalive"];
+/// First words of operations that remove; others that take DELETE end something
+/// for good and leave its name taken.
+pub(super) const REMOVES: [&str; 9] = ["delete", "remove", "drop", "destroy", "clear", "purge", "erase", "unset", "forget"];
+
+/// A status that an operation gives an item.
+pub(super) struct Turn {
+    pub to: &'static str,
+    /// Whether it decides about something that waits for it.
+    pub decides: bool,
+}
+
+/// The status that a verb gives.
+pub(super) fn turn(verb: &str) -> Option<Turn> {
+    let decides = |to| Some(Turn { to, decides: true });
+    let turns = |to| Some(Turn { to, decides: false });
+    match verb {
+        "approve" => decides("approved"),
+        "accept" => decides("accepted"),
+        "confirm" => decides("confirmed"),
+        "deny" => decides("denied"),
+        "reject" => decides("rejected"),
+        "decline" => decides("declined"),
+        "cancel" | "abort" => decides("cancelled"),
+        "complete" | "finish" => decides("completed"),
+        "dismiss" => decides("dismissed"),
+        "withdraw" => decides("withdrawn"),
+        "resume" | "activate" | "reactivate" | "enable" | "restore" | "reopen" | "unpause" | "unlock" | "unfreeze" | "unarchive"
+        | "unsuspend" | "unblock" | "unmute" | "unhide" => turns("active"),
+        "pause" => turns("paused"),
+        "suspend" => turns("suspended"),
+        "deactivate" => turns("deactivated"),
+        "disable" => turns("disabled"),
+        "archive" => turns("archived"),
+        "close" => turns("closed"),
+        "lock" => turns("locked"),
+        "freeze" => turns("frozen"),
+        "block" => turns("blocked"),
+        "mute" => turns("muted"),
+        "hide" => turns("hidden"),
+        "start" => turns("started"),
+        "stop" => turns("stopped"),
+        "resolve" => turns("resolved"),
+        "acknowledge" | "ack" => turns("acknowledged"),
+        "publish" => turns("published"),
+        "unpublish" => turns("unpublished"),
+        "revoke" => turns("revoked"),
+        "retire" => turns("retired"),
+        "expire" => turns("expired"),
+        "release" => turns("released"),
+        "claim" => turns("claimed"),
+        "flag" => turns("flagged"),
+        _ => None,
+    }
+}
+
+/// The status that an item ends with where DELETE does more than remove it.
+pub(super) fn retired(verb: &str) -> Option<&'static str> {
+    if REMOVES.contains(&verb) { None } else { turn(verb).map(|turn| turn.to) }
+}

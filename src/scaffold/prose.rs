@@ -1,0 +1,142 @@
+//! What only the document's sentences say: messages to sign, waits, limits, and
+//! what fields must hold. Nothing is read into a sentence that does not have
+//! exactly the words looked for.
+
+use crate::prim::{Document, Route, singular, words};
+
+/// The wait between a message's time and ours, unless the document says another.
+const FRESH_SECONDS: u64 = 300;
+
+/// Whether a sentence says that something is signed.
+pub(super) fn says_signature(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["signature", "sign message", "signed message", "eip-191"].iter().any(|words| text.contains(words))
+}
+
+/// Whether a sentence, or a field's name, says that something ends by itself.
+pub(super) fn says_ttl(text: impl AsRef<str>) -> bool {
+    words(text.as_ref()).iter().any(|word| ["ttl", "expires", "expire", "expiry", "expiration"].contains(&word.as_str()))
+}
+
+/// Everything a document says about itself, a sentence or line each.
+fn lines(document: &Document) -> impl Iterator<Item = &str> {
+    let lists = [&document.tips, &document.limits, &document.quick_start];
+    lists.into_iter().flatten().map(String::as_str).chain(document.ownership.as_deref())
+}
+
+/// The message to sign, `<field>` for fields of the body, and the seconds that its
+/// time may be from ours.
+pub(super) fn message(document: &Document, route: &Route) -> Option<(String, u64)> {
+    let said = route.prose().chain(lines(document)).find_map(|text| {
+        let (before, after) = text.split_once(": ")?;
+        let message = after.trim().trim_matches(['"', '`', '\'']);
+        let told = before.to_ascii_lowercase().contains("message") && !placeholders(message).is_empty();
+        told.then(|| message.to_owned())
+    })?;
+    let within =
+        lines(document).chain(route.prose()).find(|text| text.to_ascii_lowercase().contains("timestamp") && text.contains("within"));
+    let seconds = within.and_then(|text| span(&words(text.split_once("within")?.1))).unwrap_or(FRESH_SECONDS);
+    Some((said, seconds))
+}
+
+/// The fields that a message names.
+pub(super) fn placeholders(message: &str) -> Vec<String> {
+    let names = message.split('<').skip(1).filter_map(|rest| rest.split_once('>')).map(|(name, _)| name.to_owned());
+    names.filter(|name| plain(name)).collect()
+}
+
+/// Whether a text is fit to be a field's name in code.
+pub(super) fn plain(name: &str) -> bool {
+    let ascii = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    ascii && name != "__proto__" && name.len() <= 40 && name.starts_with(|c: char| c.is_ascii_alphabetic())
+}
+
+/// `5 minutes`, `an hour`: the first span of time among words, in seconds.
+fn span(words: &[String]) -> Option<u64> {
+    words.windows(2).find_map(|pair| {
+        let count: u64 = match pair[0].as_str() {
+            "a" | "an" | "one" | "per" => 1,
+            digits => digits.parse().ok()?,
+        };
+        let unit = match singular(&pair[1]).as_str() {
+            "second" | "sec" => 1,
+            "minute" | "min" => 60,
+            "hour" | "hr" => 3600,
+            "day" => 86400,
+            "week" => 604_800,
+            _ => return None,
+        };
+        count.checked_mul(unit).filter(|seconds| *seconds > 0)
+    })
+}
+
+/// "once per 2 hours per address": the wait between two calls in seconds, and the
+/// field that they have alike, where it is not for everybody together.
+pub(super) fn cooldown(route: &Route) -> Option<(u64, Option<String>)> {
+    route.error(429)?;
+    route.prose().find_map(|text| {
+        let text = text.to_ascii_lowercase();
+        let (_, after) = text.split_once("once per ").or_else(|| text.split_once("once every "))?;
+        let sentence: Vec<_> = words(after.split('.').next()?);
+        // "once per hour" has no number.
+        let seconds = span(&sentence).or_else(|| span(&[&["per".to_owned()][..], &sentence].concat()))?;
+        let per = sentence.iter().position(|word| word == "per").and_then(|at| sentence.get(at + 1));
+        Some((seconds, per.filter(|name| plain(name)).cloned()))
+    })
+}
+
+/// "Max buckets per wallet: 10": how many of a thing one wallet may have.
+pub(super) fn most(document: &Document, noun: &str) -> Option<u64> {
+    document.limits.iter().find_map(|line| {
+        let words = words(line);
+        let [max, things @ .., per, whose, count] = &words[..] else { return None };
+        let said = ["max", "maximum"].contains(&max.as_str()) && per == "per";
+        let wallet = ["wallet", "owner", "caller", "account", "address", "agent"].contains(&whose.as_str());
+        let mut things = things.to_vec();
+        let last = things.last_mut()?;
+        *last = singular(last);
+        (said && wallet && things.join("_") == noun).then(|| count.parse().ok())?
+    })
+}
+
+/// Fields that a route's description of a bad request says must be there.
+pub(super) fn missing(route: &Route) -> Vec<String> {
+    let mut fields = Vec::new();
+    for error in route.errors.iter().filter(|error| error.status == 400) {
+        let text = error.description.to_ascii_lowercase();
+        let rest = ["missing or invalid ", "invalid or missing ", "missing "].into_iter().find_map(|begin| text.strip_prefix(begin));
+        for phrase in rest.unwrap_or_default().split(" or ").flat_map(|part| part.split(" and ")).flat_map(|part| part.split(',')) {
+            let vague = ["field", "fields", "body", "json", "input", "parameter", "parameters", "request", "value", "data", "spec"];
+            let word = phrase.trim();
+            if plain(word) && !vague.contains(&word) {
+                fields.push(word.to_owned());
+            }
+        }
+    }
+    fields
+}
+
+/// "Type must be one of: bug, friction.": what a field may hold.
+pub(super) fn one_of(document: &Document, field: &str) -> Option<Vec<String>> {
+    lines(document).find_map(|line| {
+        let (before, after) = line.split_once(" must be one of")?;
+        let values: Vec<_> = after.trim_start_matches(':').trim().trim_end_matches('.').split(',').map(|v| v.trim().to_owned()).collect();
+        let simple = values.iter().all(|v| !v.is_empty() && v.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)));
+        (words(before).join("_") == field && simple && values.len() > 1).then_some(values)
+    })
+}
+
+/// "Body max 5000 characters": how long a field may be.
+pub(super) fn longest(document: &Document, field: &str) -> Option<u64> {
+    lines(document).find_map(|line| {
+        let words = words(line);
+        let at = words.iter().position(|word| word == "max")?;
+        let characters = words.get(at + 2).is_some_and(|word| word.starts_with("char"));
+        (characters && words[..at].join("_") == field).then(|| words[at + 1].parse().ok())?
+    })
+}
+
+/// Names of fields in the example that `quick_start` gives for a route.
+pub(super) fn example_fields(document: &Document, route: &Route) -> impl Iterator<Item = String> {
+    super::schemas::example(document, route).into_iter().map(|(name, _)| name)
+}

@@ -1,0 +1,117 @@
+//! With what status and code something is refused: as the route declares it, else
+//! as the kit does.
+
+use super::{
+    native::{Collection, Native, Op},
+    text::string,
+};
+use crate::prim::{DeclaredError, Route};
+
+/// Why something is refused, in the kit's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    Missing,
+    Foreign,
+    Ended,
+    Taken,
+    State,
+    Full,
+    Filled,
+    Early,
+    Unproven,
+    Unknown,
+    Unset,
+}
+
+impl Why {
+    /// Its name and what the kit answers.
+    fn usual(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Self::Missing => ("missing", 404, "not_found"),
+            Self::Foreign => ("foreign", 403, "forbidden"),
+            Self::Ended => ("ended", 404, "not_found"),
+            Self::Taken => ("taken", 409, "conflict"),
+            Self::State => ("state", 409, "conflict"),
+            Self::Full => ("full", 403, "limit_exceeded"),
+            Self::Filled => ("filled", 409, "not_empty"),
+            Self::Early => ("early", 429, "rate_limited"),
+            Self::Unproven => ("unproven", 403, "forbidden"),
+            Self::Unknown => ("unknown", 400, "invalid_code"),
+            Self::Unset => ("unset", 501, "not_configured"),
+        }
+    }
+}
+
+/// What may be refused in what is done to a collection.
+pub(super) fn of(native: &Native, collections: &[Collection]) -> Vec<Why> {
+    let collection = collections.get(native.collection);
+    let mut whys = match &native.op {
+        Op::Create { .. } => vec![Why::Taken, Why::Full],
+        Op::Put { .. } => vec![Why::Full],
+        Op::Become { .. } => vec![Why::State],
+        Op::Remove { emptied: true, .. } => vec![Why::Filled],
+        _ => Vec::new(),
+    };
+    whys.retain(|why| match why {
+        Why::Taken => collection.is_some_and(|c| c.key.is_some()),
+        Why::Full => collection.is_some_and(|c| c.most.is_some()),
+        _ => true,
+    });
+    if native.param.is_some() || collection.is_some_and(|c| c.within.is_some()) {
+        whys.extend([Why::Missing, Why::Foreign]);
+        if collection.is_some_and(|c| c.ends || c.status.is_some()) {
+            whys.push(Why::Ended);
+        }
+    }
+    whys
+}
+
+/// The lines `codes: {…},`; none where all is as usual.
+pub(super) fn codes(route: &Route, whys: &[Why], indent: usize) -> Vec<String> {
+    let space = " ".repeat(indent);
+    let line = |why: &Why| {
+        let (name, status, code) = why.usual();
+        let declared = declared(route, *why).filter(|found| *found != (status, code))?;
+        Some(format!("{space}  {name}: [{}, {}],", declared.0, string(declared.1)))
+    };
+    let lines: Vec<_> = whys.iter().filter_map(line).collect();
+    if lines.is_empty() { lines } else { [vec![format!("{space}codes: {{")], lines, vec![format!("{space}}},")]].concat() }
+}
+
+/// What a route answers while a setting is missing: what it declares for that, or
+/// that somebody failed it.
+pub(super) fn unset(route: &Route) -> Option<(u16, &str)> {
+    declared(route, Why::Unset).or_else(|| route.error(502).map(pair))
+}
+
+fn pair(error: &DeclaredError) -> (u16, &str) {
+    (error.status, &error.code)
+}
+
+fn declared(route: &Route, why: Why) -> Option<(u16, &str)> {
+    let first = |status: u16| route.error(status).map(pair);
+    let find = |test: &dyn Fn(&DeclaredError) -> bool| route.errors.iter().find(|error| test(error)).map(pair);
+    match why {
+        Why::Missing => first(404),
+        // Without a word for it, what is another's is not there.
+        Why::Foreign => find(&|error| error.status == 403 && !limits(error)).or_else(|| first(404)),
+        Why::Ended => first(410).or_else(|| first(404)),
+        Why::Taken | Why::State | Why::Filled => first(409),
+        Why::Full => find(&|error| [400, 403, 409, 429].contains(&error.status) && limits(error)),
+        Why::Early => first(429),
+        Why::Unproven => first(403).or_else(|| first(401)),
+        Why::Unknown => find(&|error| error.status == 400 && says(error, &["recognized", "unknown", "no such", "invalid_code"])),
+        Why::Unset => {
+            find(&|error| error.status >= 500 && says(error, &["not configured", "not_configured", "not set"])).or_else(|| first(501))
+        }
+    }
+}
+
+fn limits(error: &DeclaredError) -> bool {
+    says(error, &["limit", "exceed", "maximum", "quota", "too many"]) && !says(error, &["rate"])
+}
+
+fn says(error: &DeclaredError, words: &[&str]) -> bool {
+    let text = format!("{} {}", error.code, error.description).to_ascii_lowercase();
+    words.iter().any(|word| text.contains(word))
+}
