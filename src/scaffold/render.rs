@@ -12,7 +12,7 @@ use super::{
     plan::{Backend, Plan, Planned, Work},
     samples, schema, schemas, service, text,
 };
-use crate::prim::{Body, Document, Method, RoutePrice};
+use crate::prim::{Body, Document, Method, Route, RoutePrice};
 
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut templates = Environment::new();
@@ -111,6 +111,7 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         signed => needs("requireSignature"),
         schema => needs("schema"),
         validates => needs("validate"),
+        ports => needs("ports"),
         stored => needs("store"),
         missing => missing,
         throws => needs("ServiceError"),
@@ -192,11 +193,15 @@ fn view(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteView {
         sample_body: samples::body(plan, planned),
         amount: samples::amount(planned.price),
         answers: samples::answers(plan, planned),
-        bad_body: matches!(route.request, Body::Json(_)) && route.method != Method::Get,
+        bad_body: reads_json(route),
         bad_path: samples::bad_path(route).filter(|_| !matches!(route.request, Body::Json(_))),
         mistyped,
         field,
     }
+}
+
+fn reads_json(route: &Route) -> bool {
+    matches!(route.request, Body::Json(_)) && route.method != Method::Get
 }
 
 fn summary(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteSummary {
@@ -204,7 +209,9 @@ fn summary(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteSummary {
     RouteSummary {
         method: route.method.to_string(),
         path: route.path.to_string(),
+        sample: samples::path(route),
         operation: route.operation.clone(),
+        json: reads_json(route),
         price: planned.price.to_string(),
         micros: match planned.price {
             RoutePrice::Free => None,
