@@ -83,12 +83,14 @@ soak-loop: $(TESTBED) ## a controller's death at each boundary alone, then SOAK_
 	@trap '$(TESTBED) down' EXIT; $(TESTBED) up; $(ENV); e2e/scripts/scenarios.sh --test-threads 1 --nocapture no_node::soak::
 
 ##@ Measurements
-.PHONY: bench-up bench-rest
+.PHONY: bench-up bench-rest bench-scaffold
 bench-up: export FLYWHEEL_STATE := $(TEST_STATE)
 bench-up: vacant ## seconds from nothing to up, again, and down; last line is JSON
 	@e2e/scripts/bench-up.sh
 bench-rest: up ## calls of API server and forge while nothing happens; last line is JSON
 	@$(ENV); e2e/scripts/bench-rest.sh
+bench-scaffold: needs ## milliseconds from a document to its package, beside copier; FLYWHEEL_SPECS; last line is JSON
+	@e2e/scripts/bench-scaffold.sh
 
 ##@ Files that are generated
 .PHONY: generate
