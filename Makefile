@@ -46,7 +46,7 @@ vacant: $(TESTBED)
 	@FLYWHEEL_STATE='$(TEST_STATE)' $(TESTBED) vacant
 
 ##@ Tests
-.PHONY: check test-fast test-kit test-scaffold test-control-plane test-bed test-e2e test-external-dns soak soak-loop
+.PHONY: check test-fast test-kit test-scaffold conformance-scaffold test-control-plane test-bed test-e2e test-external-dns soak soak-loop
 check: $(TESTBED) $(CARGO_DENY) ## formatting, lints, licences, sources, generated files
 	cargo fmt --check
 	@# clippy-driver around an ordinary build: our crate is linted, and the
@@ -63,6 +63,8 @@ test-kit: $(TESTBED) ## the factory repository's kit, under Bun
 	@e2e/scripts/test-kit.sh
 test-scaffold: $(TESTBED) ## every document as a package, under Bun; FLYWHEEL_SPECS names more documents
 	@e2e/scripts/test-scaffold.sh
+conformance-scaffold: $(TESTBED) ## a row for each document: read, built, checked, asked over HTTP; DIR=FOLDER of documents
+	@$(if $(DIR),FLYWHEEL_REQUIRE_SPECS=1 FLYWHEEL_SPECS='$(abspath $(DIR))') e2e/scripts/test-scaffold.sh scaffold::checked::every_package || exit 1
 test-control-plane soak-loop: export CLUSTER := no-node
 test-control-plane soak-loop test-e2e: export FLYWHEEL_STATE := $(TEST_STATE)
 test-control-plane: $(TESTBED) ## what needs a real API server, forge, zone and edge, and no node
@@ -81,12 +83,14 @@ soak-loop: $(TESTBED) ## a controller's death at each boundary alone, then SOAK_
 	@trap '$(TESTBED) down' EXIT; $(TESTBED) up; $(ENV); e2e/scripts/scenarios.sh --test-threads 1 --nocapture no_node::soak::
 
 ##@ Measurements
-.PHONY: bench-up bench-rest
+.PHONY: bench-up bench-rest bench-scaffold
 bench-up: export FLYWHEEL_STATE := $(TEST_STATE)
 bench-up: vacant ## seconds from nothing to up, again, and down; last line is JSON
 	@e2e/scripts/bench-up.sh
 bench-rest: up ## calls of API server and forge while nothing happens; last line is JSON
 	@$(ENV); e2e/scripts/bench-rest.sh
+bench-scaffold: needs ## milliseconds from a document to its package, beside copier; FLYWHEEL_SPECS; last line is JSON
+	@e2e/scripts/bench-scaffold.sh
 
 ##@ Files that are generated
 .PHONY: generate

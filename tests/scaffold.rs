@@ -5,10 +5,12 @@
 //! read from where `FLYWHEEL_SPECS` says and are no part of the checkout.
 
 mod checked;
+mod floor;
 mod manifests;
 mod money;
 mod random;
 mod reading;
+mod workspace;
 
 use std::{
     fs,
@@ -33,12 +35,18 @@ fn yaml(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The documents in use, where they are.
+/// The documents in use, where they are: in `prims/` and `site-prims/`, else in the
+/// folder itself.
 pub fn given() -> Vec<PathBuf> {
-    let specs = std::env::var_os("FLYWHEEL_SPECS").map_or_else(|| root().join("../shared/data/prim.sh"), PathBuf::from);
-    let files = ["prims", "site-prims"].into_iter().flat_map(|folder| yaml(&specs.join(folder))).collect::<Vec<_>>();
+    let named = std::env::var_os("FLYWHEEL_SPECS").filter(|specs| !specs.is_empty());
+    let specs = named.map_or_else(|| root().join("../shared/data/prim.sh"), PathBuf::from);
+    let mut files = ["prims", "site-prims"].into_iter().flat_map(|folder| yaml(&specs.join(folder))).collect::<Vec<_>>();
     if files.is_empty() {
-        eprintln!("SKIPPED: no documents at {}: set FLYWHEEL_SPECS to a folder with prims/ and site-prims/", specs.display());
+        files = yaml(&specs);
+    }
+    if files.is_empty() {
+        assert!(std::env::var_os("FLYWHEEL_REQUIRE_SPECS").is_none(), "no documents at {}", specs.display());
+        eprintln!("SKIPPED: no documents at {}: set FLYWHEEL_SPECS to a folder of documents", specs.display());
     }
     files
 }
@@ -54,10 +62,11 @@ pub fn own() -> Vec<PathBuf> {
 /// A file's document, also from within a Primitive.
 fn load(path: &Path) -> Result<Document, Vec<Problem>> {
     let text = fs::read_to_string(path).unwrap();
-    match serde_saphyr::from_str::<Value>(&text).unwrap() {
-        mut object if object["kind"] == "Primitive" => prim::from_value(object["spec"]["document"].take()),
-        _ => prim::read(&text),
+    let mut value = prim::value(&text).map_err(|problem| vec![problem])?;
+    if value["kind"] == "Primitive" {
+        value = value.pointer_mut("/spec/document").map(Value::take).unwrap_or_default();
     }
+    prim::from_value(value)
 }
 
 fn manifest(document: &Document) -> Manifest {

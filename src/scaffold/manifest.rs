@@ -77,8 +77,12 @@ pub struct RouteSummary {
     pub method: String,
     /// Its path, `:name` for parameters.
     pub path: String,
+    /// A path with a value for every parameter that must be there.
+    pub sample: String,
     /// Its operation id.
     pub operation: String,
+    /// Whether it reads a JSON body, and refuses what is none with 400.
+    pub json: bool,
     /// `free`, or dollars.
     pub price: String,
     /// The same in millionths of a dollar; none where it is free.

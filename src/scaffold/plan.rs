@@ -55,6 +55,8 @@ pub(super) enum Work {
     Schema,
     /// Holds a document against that.
     Validate,
+    /// Says which ports services have, by a setting.
+    Ports,
     /// Nothing, for this reason.
     Missing(String),
 }
@@ -64,7 +66,7 @@ impl Work {
         match self {
             Self::Provider(_) => Backend::Provider,
             Self::Missing(_) => Backend::Missing,
-            Self::Native(_) | Self::Claim | Self::Waits(..) | Self::Schema | Self::Validate => Backend::Native,
+            Self::Native(_) | Self::Claim | Self::Waits(..) | Self::Schema | Self::Validate | Self::Ports => Backend::Native,
         }
     }
 
@@ -146,6 +148,10 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Plan<'a> {
         if guarded && !document.env.iter().any(|name| name == "PRIM_INTERNAL_KEY") {
             let text = "speaks of x-internal-key while env lacks PRIM_INTERNAL_KEY, which is looked at nevertheless";
             assumptions.push(Assumption { path: route.place.clone(), text: text.into() });
+        }
+        if work == Work::Ports && !document.env.iter().any(|name| name == schema::PORTS) {
+            let text = format!("asks for ports while env lacks {}, which is looked at nevertheless", schema::PORTS);
+            assumptions.push(Assumption { path: route.place.clone(), text });
         }
         routes.push(Planned { route, price, work, claim, guarded });
     }

@@ -10,9 +10,11 @@ use super::{
     manifest::{File, Kind, Manifest, RouteSummary, Unimplemented},
     native::Collection,
     plan::{Backend, Plan, Planned, Work},
-    samples, schema, schemas, service, text,
+    samples, schema, schemas,
+    service::{self, Handler},
+    text,
 };
-use crate::prim::{Body, Document, Method, RoutePrice};
+use crate::prim::{Body, Document, Method, Route, RoutePrice};
 
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut templates = Environment::new();
@@ -75,12 +77,12 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
     let document = plan.document;
     let mut ordered: Vec<&Planned<'_>> = plan.routes.iter().collect();
     ordered.sort_by_key(|planned| planned.route.path.specificity());
-    let routes: Vec<_> = ordered.iter().map(|planned| view(plan, planned)).collect();
+    let handlers: Vec<_> = ordered.iter().map(|planned| service::handler(plan, planned)).collect();
+    let needs = |what: &str| handlers.iter().any(|handler| handler.needs.contains(what));
+    let routes: Vec<_> = ordered.iter().zip(&handlers).map(|(planned, handler)| view(plan, planned, handler)).collect();
     let any = |test: &dyn Fn(&Planned<'_>) -> bool| plan.routes.iter().any(test);
     let guarded = any(&|p| p.guarded);
     let missing = any(&|p| p.work.backend() == Backend::Missing);
-    let handlers: Vec<_> = ordered.iter().map(|planned| service::handler(plan, planned)).collect();
-    let needs = |what: &str| handlers.iter().any(|handler| handler.needs.contains(what));
     let resources = super::flows::resources(plan);
     let calls = super::flows::calls(plan);
     let tested = !resources.is_empty() || !calls.is_empty();
@@ -111,6 +113,7 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         signed => needs("requireSignature"),
         schema => needs("schema"),
         validates => needs("validate"),
+        ports => needs("ports"),
         stored => needs("store"),
         missing => missing,
         throws => needs("ServiceError"),
@@ -169,9 +172,8 @@ fn render(name: &str, context: &Value) -> Result<String, String> {
     rendered.map(|text| text + "\n").map_err(|error| format!("the template of {name} can't be filled: {error:#}"))
 }
 
-fn view(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteView {
+fn view(plan: &Plan<'_>, planned: &Planned<'_>, handler: &Handler) -> RouteView {
     let route = planned.route;
-    let handler = service::handler(plan, planned);
     let mistyped = samples::mistyped(plan, planned).and_then(|m| Some((m.body?.to_string(), m.field)));
     let (mistyped, field) = mistyped.unzip();
     RouteView {
@@ -184,19 +186,23 @@ fn view(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteView {
         status: route.status,
         body: schemas::body(plan, planned),
         query: schemas::query(route),
-        takes: handler.takes,
-        does: handler.does,
+        takes: handler.takes.clone(),
+        does: handler.does.clone(),
         waits: handler.waits,
         lacking: planned.work.backend() == Backend::Missing,
         sample_path: samples::path(route),
         sample_body: samples::body(plan, planned),
         amount: samples::amount(planned.price),
         answers: samples::answers(plan, planned),
-        bad_body: matches!(route.request, Body::Json(_)) && route.method != Method::Get,
+        bad_body: reads_json(route),
         bad_path: samples::bad_path(route).filter(|_| !matches!(route.request, Body::Json(_))),
         mistyped,
         field,
     }
+}
+
+fn reads_json(route: &Route) -> bool {
+    matches!(route.request, Body::Json(_)) && route.method != Method::Get
 }
 
 fn summary(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteSummary {
@@ -204,7 +210,9 @@ fn summary(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteSummary {
     RouteSummary {
         method: route.method.to_string(),
         path: route.path.to_string(),
+        sample: samples::path(route),
         operation: route.operation.clone(),
+        json: reads_json(route),
         price: planned.price.to_string(),
         micros: match planned.price {
             RoutePrice::Free => None,

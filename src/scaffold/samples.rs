@@ -96,7 +96,8 @@ pub(super) fn answers(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<u16> {
                 statuses.extend([404, 501, 502]);
                 statuses.extend(kept.iter().flat_map(|_| [403, 409]));
             }
-            Work::Missing(_) => statuses.push(501),
+            // A setting may be missing.
+            Work::Missing(_) | Work::Ports => statuses.push(501),
             // Its code is none that was given out.
             Work::Claim => statuses.extend([400, 501]),
             _ => statuses.extend([403, 404, 409]),

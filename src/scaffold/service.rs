@@ -7,6 +7,7 @@ use super::{
     native::{Collection, Native, Op, Signed},
     plan::{Plan, Planned, Work},
     refusals::{self, Why},
+    schema,
     text::{array, call, fits, prop, string},
     vendor,
 };
@@ -68,6 +69,11 @@ pub(super) fn handler(plan: &Plan<'_>, planned: &Planned<'_>) -> Handler {
         (Work::Schema, _) => {
             draft.needs.insert("schema");
             draft.line("    return schema;");
+        }
+        (Work::Ports, _) => {
+            draft.needs.insert("ports");
+            draft.take(&["env"]);
+            draft.line(call(4, "return ports", &["env".into(), string(schema::PORTS)], ";"));
         }
         (Work::Validate, _) => {
             draft.needs.extend(["schema", "validate"]);

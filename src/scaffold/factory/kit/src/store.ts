@@ -468,8 +468,9 @@ function merged(base: Record<string, unknown>, value: object): Record<string, un
 /** When an item ends, in milliseconds, where it says so. */
 function endOf(value: Record<string, unknown>): number | undefined {
   const seconds = value["ttl"] ?? value["ttl_seconds"] ?? value["expires_in"];
-  const span = typeof seconds === "number" ? seconds * 1000 : value["ttl_ms"];
-  if (span === undefined) return undefined;
+  // Seconds that are no number are refused, not taken for an item that never ends.
+  const span = typeof seconds === "number" ? seconds * 1000 : (seconds ?? value["ttl_ms"] ?? null);
+  if (span === null) return undefined;
   const end = Date.now() + Number(span);
   if (typeof span !== "number" || !(span > 0) || !Number.isFinite(new Date(end).getTime())) {
     throw new ServiceError(400, "validation_error", "ttl: must be a number above 0");

@@ -1,0 +1,259 @@
+import { describe, expect, setSystemTime, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ServiceError } from "../src/index.ts";
+import { type Collection, openStore, Store } from "../src/store.ts";
+
+const alice = { owner: "0xa" };
+const bob = { owner: "0xb" };
+const notes: Collection = { name: "notes" };
+const buckets: Collection = { name: "buckets", key: "name" };
+const objects: Collection = { name: "objects", key: "key", within: buckets };
+const fresh = () => new Store(":memory:");
+
+/** Status and code of the refusal that `work` throws. */
+function refusal(work: () => unknown): [number, string] {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof ServiceError) return [error.status, error.code];
+    throw error;
+  }
+  throw new Error("nothing was refused");
+}
+
+describe("an item", () => {
+  test("is made, read, listed, changed and removed", () => {
+    const store = fresh();
+    const made = store.create(notes, { text: "hello", rank: 1 }, alice);
+    expect(made).toMatchObject({ text: "hello", rank: 1 });
+    expect(made.id).toBeString();
+    expect(store.read(notes, made.id, alice)).toEqual(made);
+    expect(store.list(notes, {}, alice)).toEqual({ items: [made], total: 1, next_cursor: null });
+    const changed = store.change(notes, made.id, { text: "bye", rank: null }, alice);
+    expect(changed["text"]).toBe("bye");
+    expect(changed).not.toHaveProperty("rank");
+    expect(store.remove(notes, made.id, alice)).toEqual({ id: made.id, deleted: true });
+    expect(refusal(() => store.read(notes, made.id, alice))).toEqual([404, "not_found"]);
+  });
+
+  test("is its owner's alone", () => {
+    const store = fresh();
+    const { id } = store.create(notes, {}, alice);
+    for (const work of [
+      () => store.read(notes, id, bob),
+      () => store.read(notes, id),
+      () => store.change(notes, id, { text: "mine" }, bob),
+      () => store.remove(notes, id, bob),
+    ]) {
+      expect(refusal(work)).toEqual([403, "forbidden"]);
+    }
+    expect(store.list(notes, {}, bob).total).toBe(0);
+    expect(store.read(notes, id, alice).id).toBe(id);
+  });
+
+  test("has the caller's name where it is named, and no second one has it", () => {
+    const store = fresh();
+    expect(store.create(buckets, { name: "a" }, alice).id).toBe("a");
+    expect(refusal(() => store.create(buckets, { name: "a" }, bob))).toEqual([409, "conflict"]);
+    expect(store.change(buckets, "a", { name: "b" }, alice)["name"]).toBe("a");
+  });
+
+  test("can't choose its id, its time of creation, or its first status", () => {
+    const store = fresh();
+    const asked: Collection = { name: "asked", status: "pending" };
+    const made = store.create(asked, { id: "x", created_at: "never", status: "approved" }, alice);
+    expect(made.id).not.toBe("x");
+    expect(made.created_at).not.toBe("never");
+    expect(made["status"]).toBe("pending");
+    expect(store.change(asked, made.id, { status: "approved" }, alice)["status"]).toBe("pending");
+  });
+
+  test("goes through its statuses in order, once", () => {
+    const store = fresh();
+    const asked: Collection = { name: "asked", status: "pending" };
+    const { id } = store.create(asked, {}, alice);
+    const approve = { to: "approved", from: "pending" };
+    expect(store.become(asked, id, approve, alice)["status"]).toBe("approved");
+    expect(refusal(() => store.become(asked, id, approve, alice))).toEqual([409, "conflict"]);
+    const once = { to: "approved", once: true };
+    expect(refusal(() => store.become(asked, id, once, alice))).toEqual([409, "conflict"]);
+  });
+
+  test("that was retired is seen by nobody, and its name stays taken", () => {
+    const store = fresh();
+    store.create(buckets, { name: "a" }, alice);
+    expect(store.retire(buckets, "a", "deactivated", alice)["status"]).toBe("deactivated");
+    expect(refusal(() => store.read(buckets, "a", alice))).toEqual([404, "not_found"]);
+    expect(store.list(buckets, {}, alice).total).toBe(0);
+    expect(refusal(() => store.create(buckets, { name: "a" }, alice))).toEqual([409, "conflict"]);
+  });
+
+  test("ends when it said it would, and its name is free again", () => {
+    const store = fresh();
+    const ending: Collection = { name: "ending", key: "name", ends: true };
+    try {
+      setSystemTime(new Date("2026-01-01T00:00:00Z"));
+      const made = store.create(ending, { name: "a", ttl: 60 }, alice);
+      expect(made["expires_at"]).toBe("2026-01-01T00:01:00.000Z");
+      setSystemTime(new Date("2026-01-01T00:00:30Z"));
+      expect(store.renew(ending, "a", {}, alice)["expires_at"]).toBe("2026-01-01T00:01:30.000Z");
+      setSystemTime(new Date("2026-01-01T00:01:30Z"));
+      expect(refusal(() => store.read(ending, "a", alice))).toEqual([404, "not_found"]);
+      expect(store.list(ending, {}, alice).total).toBe(0);
+      expect(store.create(ending, { name: "a" }, bob)).not.toHaveProperty("expires_at");
+    } finally {
+      setSystemTime();
+    }
+  });
+
+  test.each([0, -1, "soon", 1e300])("can't live for %p", (ttl) => {
+    const ending: Collection = { name: "ending", ends: true };
+    expect(refusal(() => fresh().create(ending, { ttl }))).toEqual([400, "validation_error"]);
+  });
+
+  test("is refused beyond what a wallet may have", () => {
+    const store = fresh();
+    const few: Collection = { name: "few", most: 1 };
+    store.create(few, {}, alice);
+    expect(refusal(() => store.create(few, {}, alice))).toEqual([403, "limit_exceeded"]);
+    expect(store.create(few, {}, bob).id).toBeString();
+  });
+
+  test("is refused with the code that the route declares", () => {
+    const scope = { codes: { missing: [410, "note_gone"] } } as const;
+    expect(refusal(() => fresh().read(notes, "x", scope))).toEqual([410, "note_gone"]);
+  });
+});
+
+describe("a list", () => {
+  test("comes in pages, the newest first", () => {
+    const store = fresh();
+    for (const n of [1, 2, 3]) store.create(notes, { n }, alice);
+    const first = store.list(notes, { limit: 2 }, alice);
+    expect(first.items.map((item) => item["n"])).toEqual([3, 2]);
+    expect(first.total).toBe(3);
+    const second = store.list(notes, { limit: 2, after: first.next_cursor ?? "" }, alice);
+    expect(second.items.map((item) => item["n"])).toEqual([1]);
+    expect(second.next_cursor).toBeNull();
+    expect(store.list(notes, { offset: 2 }, alice).items).toEqual(second.items);
+  });
+
+  test("has what was asked for", () => {
+    const store = fresh();
+    store.create(buckets, { name: "a/1", open: true, size: 1 }, alice);
+    store.create(buckets, { name: "a%", open: false, size: 2 }, alice);
+    const names = (selection: object) =>
+      store.list(buckets, selection, alice).items.map((item) => item.id);
+    expect(names({ prefix: "a/" })).toEqual(["a/1"]);
+    expect(names({ prefix: "%" })).toEqual([]);
+    expect(names({ search: "A%" })).toEqual(["a%"]);
+    expect(names({ match: { open: true } })).toEqual(["a/1"]);
+    expect(names({ match: { size: 2, open: undefined } })).toEqual(["a%"]);
+    expect(names({ match: { name: "' OR 1=1 --" } })).toEqual([]);
+  });
+});
+
+describe("what lies within an item", () => {
+  const inA = { ...alice, within: ["a"] };
+
+  test("is apart from what lies within others, and goes with it", () => {
+    const store = fresh();
+    for (const name of ["a", "b"]) store.create(buckets, { name }, alice);
+    store.create(objects, { key: "x/y.txt" }, inA);
+    expect(store.read(objects, "x/y.txt", inA).id).toBe("x/y.txt");
+    const inB = { ...alice, within: ["b"] };
+    expect(refusal(() => store.read(objects, "x/y.txt", inB))).toEqual([404, "not_found"]);
+    expect(refusal(() => store.emptied(buckets, "a", alice))).toEqual([409, "not_empty"]);
+    store.emptied(buckets, "b", alice);
+    store.remove(buckets, "a", alice);
+    store.create(buckets, { name: "a" }, alice);
+    expect(store.list(objects, {}, inA).total).toBe(0);
+  });
+
+  test("takes nobody into what is another's or is not there", () => {
+    const store = fresh();
+    store.create(buckets, { name: "a" }, alice);
+    const scope = { ...bob, within: ["a"] };
+    expect(refusal(() => store.create(objects, { key: "x" }, scope))).toEqual([403, "forbidden"]);
+    expect(refusal(() => store.list(objects, {}, scope))).toEqual([403, "forbidden"]);
+    const nowhere = { ...alice, within: ["z"] };
+    expect(refusal(() => store.put(objects, "x", {}, nowhere))).toEqual([404, "not_found"]);
+  });
+
+  test("may be what there is one of", () => {
+    const store = fresh();
+    const policy: Collection = { name: "policy", within: buckets };
+    store.create(buckets, { name: "a" }, alice);
+    expect(store.part(policy, inA)).toEqual({});
+    store.setPart(policy, { max: 1, min: 0 }, inA);
+    expect(store.setPart(policy, { max: null, mid: 2 }, inA)).toEqual({ min: 0, mid: 2 });
+    expect(store.part(policy, inA)).toEqual({ min: 0, mid: 2 });
+    store.emptied(buckets, "a", alice);
+  });
+});
+
+test("bytes come back as they were, and no browser runs them", async () => {
+  const store = fresh();
+  store.create(buckets, { name: "a" }, alice);
+  const scope = { ...alice, within: ["a"] };
+  const bytes = new Uint8Array([0, 255, 10]);
+  const put = store.putBytes(objects, "x/y", { type: "text/html", bytes }, scope);
+  expect(put).toMatchObject({ key: "x/y", size: 3, content_type: "text/html" });
+  const answer = store.readBytes(objects, "x/y", scope);
+  expect(await answer.bytes()).toEqual(bytes);
+  expect(answer.headers.get("content-type")).toBe("text/html");
+  expect(answer.headers.get("content-security-policy")).toContain("sandbox");
+  store.putBytes(objects, "x/y", { type: "a/b", bytes: new Uint8Array([1]) }, scope);
+  expect((await store.readBytes(objects, "x/y", scope).bytes()).byteLength).toBe(1);
+});
+
+describe("a turn", () => {
+  test("is taken once in its time, whatever the spelling", () => {
+    const store = fresh();
+    try {
+      setSystemTime(new Date("2026-01-01T00:00:00Z"));
+      store.turn("drip", "0xAb", 60);
+      expect(refusal(() => store.turn("drip", "0xaB", 60))).toEqual([429, "rate_limited"]);
+      expect(store.waits(["drip", "other"], "0xAB")).toEqual({
+        drip: { available: false, retryAfter: 60 },
+        other: { available: true, retryAfter: 0 },
+      });
+      setSystemTime(new Date("2026-01-01T00:01:00Z"));
+      store.turn("drip", "0xab", 60);
+    } finally {
+      setSystemTime();
+    }
+  });
+
+  test("that failed has not been", async () => {
+    const store = fresh();
+    const failing = store.turn("drip", "a", 60).during(() => Promise.reject(new Error("empty")));
+    await expect(failing).rejects.toThrow("empty");
+    expect(await store.turn("drip", "a", 60).during(() => 1)).toBe(1);
+    expect(refusal(() => store.turn("drip", "a", 60))).toEqual([429, "rate_limited"]);
+  });
+});
+
+test("a code that was given out is used up, exactly as it was spelled", () => {
+  const store = fresh();
+  store.redeem("codes", "aB", "x, aB");
+  expect(refusal(() => store.redeem("codes", "aB", "x, aB"))).toEqual([409, "conflict"]);
+  expect(refusal(() => store.redeem("codes", "ab", "x, aB"))).toEqual([400, "invalid_code"]);
+  expect(refusal(() => store.redeem("codes", "", "x,"))).toEqual([400, "invalid_code"]);
+  expect(refusal(() => store.redeem("codes", "x", undefined))).toEqual([501, "not_configured"]);
+});
+
+test("an environment has one store, and its file outlives the process", () => {
+  const folder = mkdtempSync(join(tmpdir(), "flywheel-store-"));
+  try {
+    const env = { DB_PATH: join(folder, "data.sqlite") };
+    const store = openStore(env, "DB_PATH");
+    expect(openStore(env, "DB_PATH")).toBe(store);
+    store.create(buckets, { name: "a" }, alice);
+    expect(openStore({ ...env }, "DB_PATH").read(buckets, "a", alice).id).toBe("a");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,90 @@
+//! A copy of the factory repository to put packages into, and Bun to run its
+//! tools with. Needs Bun, and the kit's dependencies from npm or Bun's cache;
+//! with `FLYWHEEL_REQUIRE_BUN` set, their absence is a failure and not a skip.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use flywheel::scaffold::Manifest;
+
+use super::root;
+
+/// The newest Bun in the cache that the test bed fills.
+fn bun() -> Option<PathBuf> {
+    let home = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let cache = home("FLYWHEEL_CACHE")
+        .or_else(|| home("XDG_CACHE_HOME").map(|cache| cache.join("flywheel")))
+        .or_else(|| home("HOME").map(|home| home.join(".cache/flywheel")))?;
+    let tools = fs::read_dir(cache.join("tools")).into_iter().flatten().flatten();
+    let folders = tools.map(|entry| entry.path()).filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("bun-")));
+    folders.map(|folder| folder.join("bun")).filter(|bun| bun.exists()).max()
+}
+
+fn skip(why: &str) -> Option<Workspace> {
+    assert!(std::env::var_os("FLYWHEEL_REQUIRE_BUN").is_none(), "{why}");
+    eprintln!("SKIPPED: {why}");
+    None
+}
+
+/// A copy of the factory repository that goes away with the test.
+pub struct Workspace {
+    folder: PathBuf,
+    bun: PathBuf,
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        // Nothing is lost if a file stays in the temporary folder.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Workspace {
+    /// A copy with its dependencies, and beside it what asks its packages over
+    /// HTTP; none where something for it is not there.
+    pub fn new(name: &str) -> Option<Self> {
+        let Some(bun) = bun() else { return skip("no Bun in the cache: `make programs` fetches it") };
+        let folder = std::env::temp_dir().join(format!("flywheel-{name}-{}", std::process::id()));
+        let made = Self { folder, bun };
+        for (from, to) in [("src/scaffold/factory", ""), ("tests/scaffold/http", "http")] {
+            let copied = Command::new("cp").arg("-r").arg(root().join(from)).arg(made.folder.join(to)).status().unwrap();
+            assert!(copied.success());
+        }
+        let (installed, text) = made.bun(&["install", "--frozen-lockfile", "--ignore-scripts"]);
+        if installed { Some(made) } else { skip(&format!("the kit's dependencies can't be installed:\n{text}")) }
+    }
+
+    /// Writes a package's files.
+    pub fn add(&self, made: &Manifest) {
+        for file in &made.files {
+            self.write(&file.path, &file.content);
+        }
+    }
+
+    /// Writes a file.
+    pub fn write(&self, path: &str, content: &str) {
+        let path = self.folder.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    /// Runs `bun` with these arguments; whether it was content, and what it printed.
+    pub fn bun(&self, arguments: &[&str]) -> (bool, String) {
+        let paths = std::env::var_os("PATH").unwrap_or_default();
+        let folder = self.bun.parent().map(Path::to_path_buf);
+        let path = std::env::join_paths(folder.into_iter().chain(std::env::split_paths(&paths))).unwrap();
+        let output = Command::new(&self.bun)
+            .args(arguments)
+            .current_dir(&self.folder)
+            .env("PATH", path)
+            .env("TMPDIR", &self.folder)
+            .env("NO_COLOR", "1")
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        (output.status.success(), text)
+    }
+}
