@@ -243,6 +243,59 @@ async fn a_red_gate_stops_its_own_change_alone() {
 }
 
 #[tokio::test]
+async fn what_is_red_is_open_and_keeps_its_place_until_somebody_closes_it() {
+    let run = Run::new();
+    run.api.edit(FACTORY, |mut factory| {
+        factory["spec"]["policy"]["maxOpenPullRequests"] = json!(1);
+        Some(factory)
+    });
+    run.add("bad-1", "bad", 0);
+    run.settle("bad-1").await;
+    run.judge("Failed");
+    run.settle("bad-1").await;
+    run.says("bad-1", "Stalled", "True", "Failed");
+    run.add("good-1", "good", 1);
+    run.settle("good-1").await;
+    assert_eq!(run.says("good-1", "Ready", "False", "Queued"), "the Factory has 1 pull requests open, and 1 may be");
+    assert_eq!(run.calls("open_pull"), 1);
+
+    run.world.change(|w| w.forge.repo.pulls[0].state = PullState::Closed);
+    run.settle("bad-1").await;
+    run.says("bad-1", "Stalled", "True", "Closed");
+    run.settle("good-1").await;
+    run.judge("Passed");
+    run.settle("good-1").await;
+    run.says("good-1", "Ready", "True", "Merged");
+}
+
+#[tokio::test]
+async fn what_somebody_pushed_stands_on_the_base_that_was_merged_in_before() {
+    let run = Run::new();
+    run.add("one-1", "one", 0);
+    run.add("two-1", "two", 1);
+    for name in ["one-1", "two-1"] {
+        run.settle(name).await;
+    }
+    run.judge("Passed");
+    for name in ["one-1", "two-1"] {
+        run.settle(name).await;
+    }
+    run.says("one-1", "Ready", "True", "Merged");
+    run.says("two-1", "Ready", "False", "Running");
+    let updated = run.status("two-1").revision.unwrap();
+    assert_eq!(updated.base, run.main().as_str());
+    // Meanwhile an older one is ahead, so that it is not updated at once.
+    run.add("zero-1", "zero", 0);
+    run.settle("zero-1").await;
+    run.world.change(|w| drop(w.forge.commit(&run.status("two-1").branch.unwrap())));
+    run.world.change(|w| drop(w.forge.commit("main")));
+    run.settle("two-1").await;
+    let revision = run.status("two-1").revision.unwrap();
+    assert!(run.status("two-1").edited);
+    assert_eq!((revision.head == updated.head, &revision.base), (false, &updated.base));
+}
+
+#[tokio::test]
 async fn a_gate_that_breaks_is_run_three_times_and_no_more() {
     let run = Run::new();
     run.add("notes-1", "notes", 0);

@@ -3,6 +3,8 @@
 
 use std::{error::Error, time::Duration};
 
+use http_body_util::{BodyExt, Collected, Limited};
+use hyper::body::Bytes;
 use reqwest::{Client, ClientBuilder, Response, StatusCode, header::RETRY_AFTER, redirect};
 
 use crate::{
@@ -48,14 +50,24 @@ pub fn no_answer(server: &str, error: reqwest::Error) -> PortError {
 /// Most bytes that are read of one answer.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
 
+fn too_large(server: &str, limit: usize) -> PortError {
+    let what = format!("{server} answered with more than {limit} bytes, and no more are read of one answer: look at what it sends");
+    PortError::new(Class::Invalid, Reason::TooLarge, what)
+}
+
+/// An answer's body with its trailers, if it has at most `limit` bytes.
+pub async fn limited(server: &str, response: Response, limit: usize) -> Result<Collected<Bytes>, PortError> {
+    Limited::new(reqwest::Body::from(response), limit).collect().await.map_err(|error| match error.downcast::<reqwest::Error>() {
+        Ok(error) => no_answer(server, *error),
+        Err(_) => too_large(server, limit),
+    })
+}
+
 /// An answer's body, if it has at most `limit` bytes.
 pub async fn body(server: &str, mut response: Response, limit: usize) -> Result<Vec<u8>, PortError> {
     let mut body = Vec::new();
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-    let too_large = || {
-        let what = format!("{server} answered with more than {limit} bytes, and no more are read of one answer: look at what it sends");
-        PortError::new(Class::Invalid, Reason::TooLarge, what)
-    };
+    let too_large = || too_large(server, limit);
     if announced > limit {
         return Err(too_large());
     }
@@ -140,5 +152,12 @@ mod tests {
         let frames = stream::repeat_with(|| Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(b"abcd"))));
         let error = body("it", answer(reqwest::Body::wrap(StreamBody::new(frames))), 1000).await.unwrap_err();
         assert_eq!(error.reason, Reason::TooLarge);
+    }
+
+    #[tokio::test]
+    async fn what_comes_with_trailers_is_bounded_too() {
+        assert_eq!(limited("it", answer("0123456789"), 10).await.unwrap().to_bytes(), "0123456789");
+        let error = limited("it", answer("0123456789x"), 10).await.unwrap_err();
+        assert_eq!((error.class, error.reason), (Class::Invalid, Reason::TooLarge));
     }
 }

@@ -41,6 +41,8 @@ pub struct FactorySpec {
     #[x_kube(validation = Rule::new("!has(oldSelf.ownerId) || (has(self.ownerId) && self.ownerId == oldSelf.ownerId)").message("ownerId can't change once it is set: every primitive's record is marked with it"))]
     pub dns: DnsSpec,
     /// Where primitives run and how they are reached.
+    // A word of CEL, which Kubernetes writes so.
+    #[x_kube(validation = Rule::new("self.__namespace__ == oldSelf.__namespace__").message("the namespace can't change: every primitive's workload and data are in it"))]
     pub deploy: DeploySpec,
     /// What may be merged, and how much at a time.
     #[serde(default)]

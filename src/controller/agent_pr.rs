@@ -7,8 +7,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Api, ResourceExt,
     api::{ApiResource, DynamicObject, ListParams},
-    core::DeserializeGuard,
+    core::{DeserializeGuard, Object},
 };
+use serde::Deserialize;
 
 use super::{
     apply::Hands,
@@ -27,7 +28,7 @@ use crate::{
         gate_run::GateRun,
         names::{Branch, Sha},
         primitive::Primitive,
-        references::reached,
+        references::{FactoryReference, reached},
     },
     decide::{
         self, Action, Decision, Now, ObjectName, Receipt,
@@ -61,7 +62,8 @@ impl Kind for AgentPR {
         // Merged and tidied up: nothing is asked of anybody any more.
         let settled = previous.cleaned && !deleting;
         let all = if settled { Vec::new() } else { list(&namespace, cx).await? };
-        let others: Vec<_> = all.iter().filter(|o| o.uid() != self.uid() && o.spec.factory_ref == self.spec.factory_ref).collect();
+        let others: Vec<_> =
+            all.iter().filter(|o| o.metadata.uid != self.metadata.uid && o.spec.factory_ref == self.spec.factory_ref).collect();
         let me = me(self, &namespace, deleting, &others);
         let mut seen = Seen {
             spec: self.spec.clone(),
@@ -75,7 +77,7 @@ impl Kind for AgentPR {
             paused: None,
             surplus: Vec::new(),
             ahead: ahead(self, &others),
-            open: others.iter().filter(|o| takes_place(o, self)).count(),
+            open: others.iter().filter(|o| is_open(o) || takes_place(o, self)).count(),
             me,
         };
         if settled {
@@ -115,6 +117,12 @@ impl Kind for AgentPR {
 
     fn status(&self) -> Option<&AgentPRStatus> {
         self.status.as_ref()
+    }
+
+    fn shed(&mut self) {
+        if self.status.as_ref().is_some_and(|status| status.cleaned) {
+            self.spec.files = None;
+        }
     }
 
     fn receive(status: &mut AgentPRStatus, done: &[(&Action, Receipt)]) {
@@ -160,7 +168,7 @@ impl StatusFields for AgentPRStatus {
     }
 }
 
-fn me(object: &AgentPR, namespace: &str, deleting: bool, others: &[&AgentPR]) -> Me {
+fn me(object: &AgentPR, namespace: &str, deleting: bool, others: &[&Other]) -> Me {
     let created = object.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |t| t.0);
     let uid = object.uid().unwrap_or_default();
     let plain = format!("agent/{}-{}", object.spec.primitive, created.as_second());
@@ -182,30 +190,41 @@ fn rules(factory: &Factory) -> Result<Rules, PortError> {
     })
 }
 
+/// What is read of other AgentPRs: their files are large.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary {
+    factory_ref: FactoryReference,
+    primitive: String,
+}
+
+/// Another AgentPR.
+type Other = Object<Summary, AgentPRStatus>;
+
 /// Every AgentPR that can be read; one that can't must not stop the others.
-async fn list(namespace: &str, cx: &Context) -> Result<Vec<AgentPR>, PortError> {
-    let api: Api<DeserializeGuard<AgentPR>> = Api::namespaced(cx.client.clone(), namespace);
+async fn list(namespace: &str, cx: &Context) -> Result<Vec<Other>, PortError> {
+    let api: Api<DeserializeGuard<Other>> = Api::namespaced_with(cx.client.clone(), namespace, &ApiResource::erase::<AgentPR>(&()));
     let list = objects::timely(api.list(&ListParams::default())).await?;
     Ok(list.items.into_iter().filter_map(|guard| guard.0.ok()).collect())
 }
 
 /// What orders changes: age, then name.
-fn place(object: &AgentPR) -> (Option<Timestamp>, String) {
+fn place(object: &impl ResourceExt) -> (Option<Timestamp>, String) {
     (object.creation_timestamp().map(|t| t.0), object.name_any())
 }
 
 /// Changes that are merged before this one: older, proposed, and neither ended nor
 /// waiting for somebody. One that has no pull request yet holds nobody up.
-fn ahead(object: &AgentPR, others: &[&AgentPR]) -> Vec<String> {
+fn ahead(object: &AgentPR, others: &[&Other]) -> Vec<String> {
     let mine = place(object);
-    let proposed = |o: &AgentPR| o.status.as_ref().is_some_and(|status| status.number.is_some());
-    let mut ahead: Vec<_> = others.iter().filter(|o| proposed(o) && is_running(o)).map(|o| place(o)).filter(|p| *p < mine).collect();
+    let proposed = |o: &Other| o.status.as_ref().is_some_and(|status| status.number.is_some());
+    let mut ahead: Vec<_> = others.iter().filter(|o| proposed(o) && is_running(o)).map(|o| place(*o)).filter(|p| *p < mine).collect();
     ahead.sort();
     ahead.into_iter().map(|(_, name)| name).collect()
 }
 
 /// Neither ended nor waiting for somebody.
-fn is_running(object: &AgentPR) -> bool {
+fn is_running(object: &Other) -> bool {
     let ended = object.status.as_ref().is_some_and(|status| {
         let says = |kind: ConditionType| conditions::find(&status.conditions, kind).is_some_and(|c| c.status == "True");
         status.merge_sha.is_some() || says(ConditionType::Ready) || says(ConditionType::Stalled)
@@ -213,9 +232,19 @@ fn is_running(object: &AgentPR) -> bool {
     !ended && object.metadata.deletion_timestamp.is_none()
 }
 
-/// It has a pull request that may still be merged, or comes before `mine` in
-/// getting one: so that the younger never wait for the older and these for a place.
-fn takes_place(other: &AgentPR, mine: &AgentPR) -> bool {
+/// It has a pull request that nobody has merged or closed, whether or not anything
+/// comes of it: what is red is open too.
+fn is_open(other: &Other) -> bool {
+    other.status.as_ref().is_some_and(|status| {
+        let ready = conditions::find(&status.conditions, ConditionType::Ready);
+        let closed = ready.is_some_and(|c| c.status == "True" || c.reason == Reason::Closed.as_str());
+        status.number.is_some() && status.merge_sha.is_none() && !closed && other.metadata.deletion_timestamp.is_none()
+    })
+}
+
+/// It makes a pull request, or comes before `mine` in getting one: so that the
+/// younger never wait for the older and these for a place.
+fn takes_place(other: &Other, mine: &AgentPR) -> bool {
     let proposed = other.status.as_ref().is_some_and(|status| status.branch.is_some());
     is_running(other) && (proposed || place(other) < place(mine))
 }
@@ -311,10 +340,10 @@ async fn paused(object: &AgentPR, namespace: &str, cx: &Context) -> Result<Optio
 /// What nobody needs any more of the primitive's former changes but for the last
 /// ones: those that its Primitive made, and the runs of all others. No more are
 /// looked at than one merge can add, and some that a former merge may have missed.
-async fn surplus(object: &AgentPR, others: &[&AgentPR], namespace: &str, cx: &Context) -> Result<Vec<ObjectName>, PortError> {
-    let over = |o: &&&AgentPR| o.spec.primitive == object.spec.primitive && o.status.as_ref().is_some_and(|status| status.cleaned);
+async fn surplus(object: &AgentPR, others: &[&Other], namespace: &str, cx: &Context) -> Result<Vec<ObjectName>, PortError> {
+    let over = |o: &&&Other| o.spec.primitive == object.spec.primitive && o.status.as_ref().is_some_and(|status| status.cleaned);
     let mut over: Vec<_> = others.iter().filter(over).collect();
-    over.sort_by_key(|o| std::cmp::Reverse(place(o)));
+    over.sort_by_key(|o| std::cmp::Reverse(place(**o)));
     let runs: Api<GateRun> = Api::namespaced(cx.client.clone(), namespace);
     let named = |kind, name| ObjectName { api_version: API_VERSION, kind, namespace: namespace.into(), name };
     let mut surplus = Vec::new();

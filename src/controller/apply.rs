@@ -37,10 +37,8 @@ pub struct Hands {
 pub struct Own {
     /// Which.
     pub name: ObjectName,
-    /// The version that was looked at.
-    pub version: Option<String>,
-    /// Its finalizers without ours.
-    pub others: Vec<String>,
+    /// Our finalizer, where the kind has one.
+    pub finalizer: Option<&'static str>,
 }
 
 impl Hands {
@@ -134,7 +132,8 @@ async fn one(action: &Action, hands: &Hands, cx: &Context) -> Result<Receipt, Po
         }
         Action::Release => {
             let own = hands.object.as_ref().ok_or_else(no_hand)?;
-            objects::set_finalizers(&own.name, own.version.as_deref(), &own.others, &cx.client).await?;
+            let finalizer = own.finalizer.ok_or_else(no_hand)?;
+            objects::release(&own.name, finalizer, &cx.client).await?;
         }
     }
     Ok(Receipt::Done)

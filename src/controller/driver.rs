@@ -57,6 +57,9 @@ pub trait Kind:
     /// Takes over what came of actions and the next pass could not see.
     fn receive(_status: &mut Self::Status, _done: &[(&Action, Receipt)]) {}
 
+    /// Drops what no pass looks at any more, before the object is kept in memory.
+    fn shed(&mut self) {}
+
     /// Says what of the actions was refused without failing the pass.
     fn refused(_seen: &Self::Seen, _now: Now, _decision: &mut Decision<Self::Status>, _done: &[(&Action, Receipt)]) {}
 
@@ -187,9 +190,7 @@ fn own_name<K: Kind>(object: &K) -> ObjectName {
 }
 
 fn own<K: Kind>(object: &K) -> apply::Own {
-    let others = object.finalizers().iter().filter(|f| Some(f.as_str()) != K::FINALIZER).cloned().collect();
-    // No version: this very pass may have added the finalizer that goes now.
-    apply::Own { name: own_name(object), version: None, others }
+    apply::Own { name: own_name(object), finalizer: K::FINALIZER }
 }
 
 /// Writes the status where it changed, and publishes an Event where `Ready` did.

@@ -87,6 +87,15 @@ pub async fn merge_status(name: &ObjectName, patch: &serde_json::Value, client: 
     }
 }
 
+/// Takes a finalizer from an object as it is now: the garbage collector takes its
+/// own away meanwhile, and the API server refuses whoever sets one of those again.
+pub async fn release(name: &ObjectName, finalizer: &str, client: &Client) -> Result<(), PortError> {
+    let api = untyped(name.api_version, name.kind, &name.namespace, client);
+    let Some(object) = timely(api.get_metadata_opt(&name.name)).await? else { return Ok(()) };
+    let others: Vec<_> = object.finalizers().iter().filter(|other| *other != finalizer).cloned().collect();
+    set_finalizers(name, object.resource_version().as_deref(), &others, client).await
+}
+
 /// Has our finalizer among an object's. Fails with a Conflict where the object
 /// changed meanwhile.
 pub async fn set_finalizers(name: &ObjectName, version: Option<&str>, finalizers: &[String], client: &Client) -> Result<(), PortError> {

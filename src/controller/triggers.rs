@@ -126,8 +126,9 @@ pub fn queue_moved(client: &Client, namespace: &str) -> impl Stream<Item = Objec
     let ended = |guard: &DeserializeGuard<AgentPR>| {
         let object = guard.0.as_ref().ok()?;
         let status = object.status.as_ref();
-        let stalled = status.is_some_and(|s| conditions::find(&s.conditions, ConditionType::Stalled).is_some_and(|c| c.status == "True"));
-        Some(hash(&(status.and_then(|s| s.merge_sha.as_ref()), stalled, object.metadata.deletion_timestamp.is_some())))
+        // Also why: one that is red keeps its place, and one that was closed gives it up.
+        let stalled = status.and_then(|s| conditions::find(&s.conditions, ConditionType::Stalled)).filter(|c| c.status == "True");
+        Some(hash(&(status.and_then(|s| s.merge_sha.as_ref()), stalled.map(|c| &c.reason), object.metadata.deletion_timestamp.is_some())))
     };
     let events = watcher(changes, watcher::Config::default()).default_backoff().touched_objects();
     let names = told(events.predicate_filter(ended, PredicateConfig::default()))

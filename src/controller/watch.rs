@@ -37,6 +37,11 @@ pub async fn run<K: Kind>(
                 K::gone(&object.namespace().unwrap_or_default(), &object.name_any(), &deleted);
             }
         })
+        .modify(|guard| {
+            if let Ok(object) = &mut guard.0 {
+                object.shed();
+            }
+        })
         .reflect(writer)
         .applied_objects()
         .predicate_filter(predicates::generation, PredicateConfig::default());

@@ -48,6 +48,7 @@ pub fn gate_run() -> Value {
 
 const REPOSITORY: &str = "forge, url, owner and name can't change";
 const ZONE: &str = "the zone can't change";
+const RUN_NAMESPACE: &str = "the namespace can't change";
 const OWNER: &str = "ownerId can't change once it is set";
 const RFC2136: &str = "rfc2136 is required with provider Rfc2136";
 const NAME: &str = "metadata.name must be the document's id";
@@ -87,6 +88,7 @@ fn factory_updates() -> Vec<Row> {
         ("/spec/dns/ttlSeconds", json!(30), None),
         ("/spec/dns/rfc2136/server", json!("192.0.2.54:53"), None),
         ("/spec/deploy/image", json!("registry.example/factory:2"), None),
+        ("/spec/deploy/namespace", json!("elsewhere"), Some(RUN_NAMESPACE)),
     ]
 }
 
@@ -189,6 +191,7 @@ fn no_rule_is_without_rows() {
     let known = [
         REPOSITORY,
         ZONE,
+        RUN_NAMESPACE,
         OWNER,
         RFC2136,
         NAME,

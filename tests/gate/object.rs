@@ -397,10 +397,33 @@ async fn runs_wait_for_their_turn_the_oldest_first() {
 }
 
 #[tokio::test]
+async fn a_job_whose_run_is_gone_takes_its_place_until_it_ends() {
+    let cluster = Cluster::new();
+    let left = format!("{JOBS}/left-behind");
+    let labels = json!({ "flywheel.prim.sh/gaterun-namespace": "flywheel", "flywheel.prim.sh/gaterun": "left" });
+    cluster.api.put_object(
+        &left,
+        json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": { "name": "left-behind", "namespace": "flywheel-gates", "labels": labels } }),
+    );
+    cluster.over("gate-1", 0, &base(), &head());
+    cluster.pass("gate-1").await.unwrap();
+    assert!(cluster.says("gate-1").1.starts_with("behind 1 other:"), "{:?}", cluster.says("gate-1"));
+
+    cluster.api.edit(&left, |mut job| {
+        job["status"] = json!({ "conditions": [{ "type": "Failed", "status": "True" }] });
+        Some(job)
+    });
+    cluster.pass("gate-1").await.unwrap();
+    assert_eq!((cluster.says("gate-1").0.as_str(), cluster.jobs().len()), ("Running", 2));
+}
+
+#[tokio::test]
 async fn a_job_that_is_refused_is_said_and_made_later() {
     let cluster = Cluster::new();
     cluster.over("gate-1", 0, &base(), &head());
-    cluster.api.refuse("/jobs", StatusCode::FORBIDDEN);
+    cluster.api.refuse_those(|seen| {
+        (seen.method == Method::POST && seen.path.ends_with("/jobs")).then_some((StatusCode::FORBIDDEN, "the test says 403"))
+    });
     assert!(cluster.pass("gate-1").await.is_err());
     let (reason, message) = cluster.says("gate-1");
     assert_eq!(reason, "PermissionMissing");

@@ -130,6 +130,7 @@ async fn what_can_not_change_does_not() {
     let changes = [
         ("factory.yaml", "/spec/repository/owner", json!("other"), "make a Factory of its own"),
         ("factory.yaml", "/spec/dns/zone", json!("other.example"), "the zone can't change"),
+        ("factory.yaml", "/spec/deploy/namespace", json!("elsewhere"), "the namespace can't change"),
         ("primitive-suggest.yaml", "/spec/factoryRef/name", json!("other"), "factoryRef can't change"),
         ("agentpr.yaml", "/spec/title", json!("another title"), "make another AgentPR"),
         ("gaterun.yaml", "/spec/timeoutSeconds", json!(7), "make another GateRun"),

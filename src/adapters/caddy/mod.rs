@@ -90,7 +90,8 @@ impl Caddy {
                 }
                 // Caddy 2.6 answers 500 for an id it does not know, and for what
                 // it can't load.
-                match response.json::<Refusal>().await.map(|refusal| refusal.error) {
+                let body = http::body(&self.server, response, http::MAX_BODY).await.unwrap_or_default();
+                match serde_json::from_slice::<Refusal>(&body).map(|refusal| refusal.error) {
                     Ok(said) if said.contains("unknown object ID") => self.missing(),
                     Ok(said) if said.contains("loading") => refused(&said),
                     _ => failure,

@@ -3,7 +3,6 @@
 //! before it locks the list, and would change its neighbour.
 
 use async_trait::async_trait;
-use http_body_util::BodyExt;
 use reqwest::{
     Method, StatusCode,
     header::{ETAG, HeaderValue, IF_MATCH},
@@ -30,10 +29,8 @@ impl Edge for Caddy {
         if !response.status().is_success() {
             return Err(self.failure(response, |said| self.refused(said)).await);
         }
-        let list: Subroute = response
-            .json()
-            .await
-            .map_err(|e| if http::is_garbage(&e) { self.missing().because(e.without_url()) } else { http::no_answer(&self.server, e) })?;
+        let body = http::body(&self.server, response, http::MAX_BODY).await?;
+        let list: Subroute = serde_json::from_slice(&body).map_err(|e| self.missing().because(e))?;
         Ok(list.routes.unwrap_or_default().iter().flat_map(hosts).map(str::to_owned).collect())
     }
 
@@ -106,7 +103,7 @@ impl Caddy {
         }
         let early = response.headers().get(ETAG).cloned();
         // Caddy knows the list's Etag only after it has written it: a trailer.
-        let body = reqwest::Body::from(response).collect().await.map_err(|e| http::no_answer(&self.server, e))?;
+        let body = http::limited(&self.server, response, http::MAX_BODY).await?;
         let etag = early.or_else(|| body.trailers()?.get(ETAG).cloned());
         let entries: Option<Vec<Value>> = serde_json::from_slice(&body.to_bytes()).map_err(|e| self.missing().because(e))?;
         let etag = etag.ok_or_else(|| {

@@ -34,6 +34,7 @@ impl Gitea {
         if let Some(settled) = settled(&pull, request) {
             return Ok(settled);
         }
+        let _alone = self.merging.lock().await;
         // Gitea's own check of this looks at a number that it computes after a
         // push, and lets an outdated head through until then.
         if self.commits_missing(&request.head, &pull.base).await? > 0 {

@@ -54,6 +54,9 @@ pub struct Gitea {
     authorization: header::HeaderValue,
     /// The token's account, once somebody needed it.
     account: OnceCell<String>,
+    /// Held from the look at a base to the merge into it: two of ours would both
+    /// find that they lack nothing.
+    merging: tokio::sync::Mutex<()>,
     /// Commits that were read; dropped whole when they are many.
     commits: Mutex<HashMap<Sha, Commit>>,
 }
@@ -90,6 +93,7 @@ impl Gitea {
             repo: Repo { owner: spec.owner.clone(), name: spec.name.clone() },
             authorization,
             account: OnceCell::new(),
+            merging: tokio::sync::Mutex::default(),
             commits: Mutex::default(),
         })
     }

@@ -1,8 +1,10 @@
 //! A gate's Job in the cluster: how it is doing, and its making.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::{
     api::{
-        batch::v1::Job,
+        batch::v1::{Job, JobCondition},
         core::v1::{ConfigMap, Pod},
     },
     apimachinery::pkg::apis::meta::v1::OwnerReference,
@@ -13,10 +15,16 @@ use kube::{
 };
 use serde_json::json;
 
+use super::{NAMESPACE_LABEL, job_name};
 use crate::{
-    api::{FIELD_MANAGER, conditions::Reason, gate_run::Verdict},
+    api::{
+        FIELD_MANAGER,
+        conditions::Reason,
+        gate_run::{GateRun, Verdict},
+    },
     controller::{
         context::Context,
+        objects::timely,
         status::{API_TIMEOUT, api_error},
     },
     decide::{
@@ -43,15 +51,26 @@ pub(super) async fn observe(name: &str, cx: &Context) -> Result<Run, PortError> 
     Ok(job.map_or(Run::Absent, |job| judge(&job, pod.as_ref())))
 }
 
+/// Jobs that still run though none of these runs has them: of a GateRun that is
+/// gone. They take their time all the same, however often somebody proposes anew.
+pub(super) async fn orphans(namespace: &str, runs: &[&GateRun], cx: &Context) -> Result<usize, PortError> {
+    let jobs: Api<Job> = Api::namespaced(cx.client.clone(), &cx.gates_namespace);
+    let labelled = ListParams::default().labels(&format!("{NAMESPACE_LABEL}={namespace}"));
+    let jobs = timely(jobs.list(&labelled)).await?.items;
+    let known: BTreeSet<_> = runs.iter().map(|run| job_name(run)).collect();
+    Ok(jobs.iter().filter(|job| ended(job).is_none() && !known.contains(&job.name_any())).count())
+}
+
+/// How the Job ended, if it did.
+fn ended(job: &Job) -> Option<&JobCondition> {
+    let conditions = job.status.iter().flat_map(|s| s.conditions.iter().flatten());
+    conditions.into_iter().find(|c| c.status == "True" && (c.type_ == "Complete" || c.type_ == "Failed"))
+}
+
 /// A Job and its pod, as a run.
 fn judge(job: &Job, pod: Option<&Pod>) -> Run {
     let name = job.name_any();
-    let ended = job
-        .status
-        .iter()
-        .flat_map(|s| s.conditions.iter().flatten())
-        .find(|c| c.status == "True" && (c.type_ == "Complete" || c.type_ == "Failed"));
-    let Some(ended) = ended else {
+    let Some(ended) = ended(job) else {
         return Run::Going(pod.map_or_else(|| no_pod(job), doing));
     };
     if ended.reason.as_deref() == Some("DeadlineExceeded") {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, ResourceExt, api::ListParams, core::DeserializeGuard};
 
-use super::{NAME_LABEL, NAMESPACE_LABEL};
+use super::{NAME_LABEL, NAMESPACE_LABEL, job as job_objects};
 use crate::{
     api::{
         agent_pr::{AgentPR, ManifestReference},
@@ -72,8 +72,10 @@ impl Scene<'_> {
         let runs: Api<DeserializeGuard<GateRun>> = Api::namespaced(self.cx.client.clone(), &self.namespace);
         let all = timely(runs.list(&ListParams::default())).await?;
         // Of a run that can't be read nothing is known, and nothing runs.
-        let readable = all.items.iter().filter_map(|run| run.0.as_ref().ok());
-        Ok(Queue::of(self.run, readable, self.factory.spec.policy.max_running_gates))
+        let readable: Vec<_> = all.items.iter().filter_map(|run| run.0.as_ref().ok()).collect();
+        let queue = Queue::of(self.run, readable.iter().copied(), self.factory.spec.policy.max_running_gates);
+        let orphans = job_objects::orphans(&self.namespace, &readable, self.cx).await?;
+        Ok(queue.behind(orphans))
     }
 
     async fn subject(&self) -> Result<Subject, PortError> {

@@ -412,7 +412,9 @@ impl<'a> Draft<'a> {
         } else if let Some(known) = known {
             known
         } else {
-            let last = if ours { head.parents.last().map(ToString::to_string) } else { None };
+            // What somebody pushed stands on what was there before.
+            let former = || self.seen.previous.revision.as_ref().map(|r| r.base.clone());
+            let last = if ours { head.parents.last().map(ToString::to_string) } else { former() };
             last.or_else(|| self.status.onto.clone()).unwrap_or_default()
         };
         Revision { base, head: head.sha.to_string(), tree: head.tree.to_string() }

@@ -73,15 +73,29 @@ fn comment(run: &GateSeen, word: &str, head: &Commit) -> String {
         let _ = writeln!(text, "| {} | {:?} | {} | {} |", cell(&result.name), result.verdict, result.milliseconds, cell(&why));
     }
     if run.results.is_empty() {
-        let _ = writeln!(text, "\n{}", cut(&run.message, MESSAGE));
+        let _ = writeln!(text, "\n{}", cell(&cut(&run.message, MESSAGE)));
     }
     text
 }
 
-/// A text inside a table's cell, as text and nothing else.
+/// What Markdown makes something else of than itself.
+const MARKUP: &str = "\\`*_[]!#|~";
+
+/// A text inside a table's cell, as text and nothing else: no link either, and
+/// nobody is called by name.
 fn cell(text: &str) -> String {
-    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    plain.replace('\\', "\\\\").replace('|', "\\|").replace('`', "\\`").replace('<', "&lt;").replace('@', "@\u{200b}")
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => plain.push_str("&lt;"),
+            '&' => plain.push_str("&amp;"),
+            c if c.is_control() => plain.push(' '),
+            c if MARKUP.contains(c) => plain.extend(['\\', c]),
+            c => plain.push(c),
+        }
+    }
+    // By a space that has no width.
+    ["@", ":/", "www"].iter().fold(plain, |text, part| text.replace(part, &format!("{part}\u{200b}")))
 }
 
 fn cut(text: &str, most: usize) -> String {
@@ -127,4 +141,22 @@ pub(super) fn digest(parts: &[&str]) -> String {
         digest.update(part);
     }
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_its_text_and_nothing_else() {
+        for (text, wanted) in [
+            ("plain: 1/2 (x)", "plain: 1/2 (x)"),
+            ("[x](https://a.example)", "\\[x\\](https:/\u{200b}/a.example)"),
+            ("![](//a) www.a.example @all", "\\!\\[\\](//a) www\u{200b}.a.example @\u{200b}all"),
+            ("a|b\n<img src=x> &lt;", "a\\|b &lt;img src=x> &amp;lt;"),
+            ("`**_#~\\", "\\`\\*\\*\\_\\#\\~\\\\"),
+        ] {
+            assert_eq!(cell(text), wanted, "{text}");
+        }
+    }
 }

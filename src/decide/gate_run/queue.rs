@@ -28,6 +28,12 @@ impl Queue {
         Self { before, limit: usize::try_from(limit).unwrap_or(1) }
     }
 
+    /// The same place behind so many more.
+    #[must_use]
+    pub fn behind(self, more: usize) -> Self {
+        Self { before: self.before + more, ..self }
+    }
+
     /// Whether the run has to wait.
     pub fn waits(self) -> bool {
         self.before >= self.limit
