@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{author, config::ControllerConfig, controller, doctor, gate, generate, package, probe, telemetry};
+use crate::{author, check, config::ControllerConfig, controller, doctor, gate, generate, package, probe, telemetry};
 
 /// Turns a declared HTTP service into a running one.
 #[derive(Debug, Parser)]
@@ -35,6 +35,8 @@ enum Command {
     Schema,
     /// Makes a document from flags and answers.
     New(author::NewConfig),
+    /// Tests files as a gate would, before any branch has them.
+    Check(check::CheckConfig),
     /// One part of a gate's pod.
     #[command(subcommand)]
     Gate(gate::GateCommand),
@@ -59,6 +61,7 @@ impl Cli {
             Command::Validate(config) => author::validate(&config),
             Command::Schema => author::schema(),
             Command::New(config) => author::new(&config),
+            Command::Check(config) => runtime()?.block_on(check::run(config)),
             Command::Gate(command) => gate::run(&command),
             Command::Scaffold(config) => package::run(&config),
             Command::Probe(command) => probe::run(&command),

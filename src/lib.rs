@@ -22,6 +22,7 @@ pub mod adapters;
 pub mod controller;
 
 pub mod author;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod doctor;

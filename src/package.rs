@@ -1,7 +1,11 @@
-//! `flywheel scaffold`: documents from files to packages on disk.
+//! `flywheel scaffold`: documents from files to packages on disk, in a workspace
+//! that has all they need, or as JSON.
 
 use std::{
+    collections::BTreeMap,
     fs,
+    io::Write,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -11,7 +15,7 @@ use serde_json::Value;
 
 use crate::{
     prim::{self, Document, Price, Problem},
-    scaffold::{self, Kind, Manifest, Options},
+    scaffold::{self, Kind, Manifest, Options, Prices, TEMPLATE, merge},
 };
 
 /// What `flywheel scaffold` is told.
@@ -20,34 +24,56 @@ pub struct ScaffoldConfig {
     /// Documents: prim.yaml files, or Primitive objects that hold one.
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Checkout of the factory repository; packages go to packages/<id> in it.
-    #[arg(long)]
-    out: PathBuf,
+    /// Folder to write to: packages go to packages/<id> in it. Where it has no
+    /// package.json, the factory's kit, configuration and lockfile are written too.
+    #[arg(long, required_unless_present = "json")]
+    out: Option<PathBuf>,
+    /// Writes nothing, and prints each document's files and routes, as a line of JSON.
+    #[arg(long, conflicts_with = "out")]
+    json: bool,
     /// What a route of a paid document costs where it has no price of its own.
     #[arg(long, default_value = "$0.01")]
     default_price: Price,
+    /// YAML or JSON file of such routes' prices: `search: {"POST /v1/search": "$0.005"}`.
+    #[arg(long)]
+    prices: Option<PathBuf>,
 }
 
-/// Writes a package for each file; a file with problems has none, and the exit
-/// code says so.
+/// Makes a package of each file; a file with problems has none, and the exit code
+/// says so.
 pub fn run(config: &ScaffoldConfig) -> anyhow::Result<ExitCode> {
-    let options = Options { default_price: config.default_price };
+    let prices = config.prices.as_deref().map_or_else(|| Ok(Prices::default()), prices)?;
+    let options = Options { default_price: config.default_price, prices };
+    if let Some(out) = &config.out {
+        workspace(out)?;
+    }
     let mut code = ExitCode::SUCCESS;
     for file in &config.files {
         let text = fs::read_to_string(file).with_context(|| format!("{}", file.display()))?;
         let made = document(&text).and_then(|document| Ok((scaffold::manifest(&document, &options)?, document)));
-        match made {
-            Ok((manifest, document)) => {
-                let kept = write(&config.out, &manifest)?;
-                report(&document, &manifest, kept);
+        match (made, &config.out) {
+            (Ok((manifest, _)), None) => writeln!(std::io::stdout(), "{}", serde_json::to_string(&manifest)?)?,
+            (Ok((manifest, document)), Some(out)) => {
+                let contradicted = write(out, &document, &manifest, &options)?;
+                report(&document, &manifest);
+                for path in contradicted {
+                    code = ExitCode::FAILURE;
+                    eprintln!("  {path}: left as it is, though the document asks for other code in it: change it by hand");
+                }
             }
-            Err(problems) => {
+            (Err(problems), _) => {
                 code = ExitCode::FAILURE;
                 problems.iter().for_each(|problem| eprintln!("{}: {problem}", file.display()));
             }
         }
     }
     Ok(code)
+}
+
+fn prices(path: &Path) -> anyhow::Result<Prices> {
+    let text = fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
+    let read = prim::value(&text).and_then(Prices::read);
+    read.map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))
 }
 
 /// A document, or the one inside a Primitive.
@@ -60,27 +86,77 @@ fn document(text: &str) -> Result<Document, Vec<Problem>> {
     prim::from_value(value)
 }
 
-/// Writes the files, and returns how many were there and are somebody's by now.
-fn write(out: &Path, manifest: &Manifest) -> anyhow::Result<usize> {
-    let mut kept = 0;
-    for file in &manifest.files {
-        let path = out.join(&file.path);
-        if file.kind == Kind::Seeded && path.exists() {
-            kept += 1;
-            continue;
-        }
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
-        }
-        fs::write(&path, &file.content).with_context(|| format!("{}", path.display()))?;
+/// Lays out the factory repository's template, where there is no repository yet.
+fn workspace(out: &Path) -> anyhow::Result<()> {
+    if out.join("package.json").exists() {
+        return Ok(());
     }
-    Ok(kept)
+    for file in TEMPLATE {
+        let path = out.join(file.path);
+        // Whatever is there is somebody's.
+        if !path.exists() {
+            put(&path, file.content)?;
+            if file.is_program() {
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).with_context(|| format!("{}", path.display()))?;
+            }
+        }
+    }
+    eprintln!("{}: kit, configuration and lockfile are written: run bun install there", out.display());
+    Ok(())
 }
 
-fn report(document: &Document, manifest: &Manifest, kept: usize) {
+/// Writes a package, and removes what only its former document generated. Returns
+/// the seeded files that the new document contradicts.
+fn write(out: &Path, document: &Document, manifest: &Manifest, options: &Options) -> anyhow::Result<Vec<String>> {
+    let former = former(out, document, options);
+    let mut contradicted = Vec::new();
+    for file in &manifest.files {
+        let path = out.join(&file.path);
+        let present = if file.kind == Kind::Seeded && path.exists() { Some(text(&path)?) } else { None };
+        let content = match (&present, former.get(&file.path)) {
+            (None, _) => Some(file.content.clone()),
+            // Where nobody knows what it came from, it is whoever's works on it.
+            (Some(present), None) => Some(present.clone()),
+            (Some(present), Some((_, former))) => merge(former, present, &file.content),
+        };
+        match content {
+            Some(content) if present.as_ref() == Some(&content) => {}
+            Some(content) => put(&path, &content)?,
+            None => contradicted.push(file.path.clone()),
+        }
+    }
+    let kept = |path: &String| manifest.files.iter().any(|file| file.path == *path);
+    for (path, _) in former.iter().filter(|(path, (kind, _))| *kind == Kind::Generated && !kept(path)) {
+        let path = out.join(path);
+        if path.exists() {
+            fs::remove_file(&path).with_context(|| format!("{}", path.display()))?;
+        }
+    }
+    Ok(contradicted)
+}
+
+/// What the document that is there becomes, where it can be read.
+fn former(out: &Path, document: &Document, options: &Options) -> BTreeMap<String, (Kind, String)> {
+    let read = fs::read_to_string(out.join(format!("packages/{}/prim.yaml", document.id))).ok();
+    let manifest = read.and_then(|text| scaffold::manifest(&prim::read(&text).ok()?, options).ok());
+    manifest.into_iter().flat_map(|manifest| manifest.files).map(|file| (file.path, (file.kind, file.content))).collect()
+}
+
+fn text(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| format!("{}", path.display()))
+}
+
+fn put(path: &Path, content: &str) -> anyhow::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
+    }
+    fs::write(path, content).with_context(|| format!("{}", path.display()))
+}
+
+fn report(document: &Document, manifest: &Manifest) {
     let count = |backend: &str| manifest.routes.iter().filter(|route| route.backend == backend).count();
     eprintln!(
-        "{}: {} files ({kept} seeded ones left as they are), routes: {} native, {} provider, {} not implemented",
+        "{}: {} files, routes: {} native, {} provider, {} not implemented",
         document.id,
         manifest.files.len(),
         count("native"),

@@ -14,6 +14,7 @@
 //! - `change`: changes from files to merge.
 //! - `primitive`: primitives from document to answer and back.
 //! - `workload`: what runs a package, and what is read back of it.
+//! - `folder`: where commands are run.
 //! - `driver`, `webhook`, `lease`, with `apiserver`: the controller around all that.
 
 mod adapters;
@@ -27,6 +28,7 @@ mod drift;
 mod driver;
 mod fakes;
 mod fixtures;
+mod folder;
 mod gate;
 mod lease;
 mod primitive;

@@ -5,6 +5,7 @@
 //! read from where `FLYWHEEL_SPECS` says and are no part of the checkout.
 
 mod checked;
+mod command;
 mod floor;
 mod manifests;
 mod money;
@@ -70,7 +71,7 @@ fn load(path: &Path) -> Result<Document, Vec<Problem>> {
 }
 
 fn manifest(document: &Document) -> Manifest {
-    scaffold::manifest(document, &Options { default_price: "$0.01".parse().unwrap() }).unwrap()
+    scaffold::manifest(document, &Options::at("$0.01".parse().unwrap())).unwrap()
 }
 
 /// A document of one line each.

@@ -10,6 +10,7 @@ mod uses;
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// The checkout.
@@ -33,6 +34,14 @@ fn files(folder: &str, ext: &str) -> Vec<String> {
     }
     found.sort();
     found
+}
+
+/// Files below `folder` that git tracks, by their path from the root.
+pub fn tracked(folder: &str) -> Vec<String> {
+    let listing = Command::new("git").args(["ls-files", "-z", folder]).current_dir(root()).output();
+    let listing = listing.expect("git must be there to list tracked files");
+    assert!(listing.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listing.stderr));
+    String::from_utf8(listing.stdout).unwrap().split('\0').filter(|file| !file.is_empty()).map(str::to_owned).collect()
 }
 
 fn read(path: impl Into<PathBuf>) -> String {

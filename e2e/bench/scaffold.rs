@@ -20,7 +20,7 @@ fn main() -> anyhow::Result<()> {
     ensure!(!files.is_empty(), "name documents, first the one that is measured alone");
     let read = |file| fs::read_to_string(file).with_context(|| format!("{}", std::path::Path::new(file).display()));
     let texts = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    let options = Options { default_price: "$0.01".parse()? };
+    let options = Options::at("$0.01".parse()?);
     let one = median(ROUNDS, || package(&texts[0], &options))?;
     let all = median(ROUNDS / 10, || texts.iter().try_for_each(|text| package(text, &options)))?;
     writeln!(std::io::stdout(), "{}", json!({"one_spec_p50_ms": one, "all_specs_ms": all, "specs": texts.len()}))?;

@@ -76,7 +76,7 @@ pub fn documents(yaml: &str) -> Vec<DynamicObject> {
 /// The package that the scaffolder makes of a document.
 pub fn package(document: Value) -> Vec<File> {
     let document = prim::from_value(document).expect("document");
-    let options = Options { default_price: "$0.01".parse().expect("price") };
+    let options = Options::at("$0.01".parse().expect("price"));
     scaffold::manifest(&document, &options).expect("manifest").files
 }
 

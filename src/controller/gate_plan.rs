@@ -46,7 +46,7 @@ pub fn plan(files: &[SourceFile], factory: &Factory) -> Result<Plan, String> {
 pub fn files_of(document: &Document) -> Result<Manifest, Vec<Problem>> {
     let default_price =
         DEFAULT_PRICE.parse().map_err(|e| vec![Problem { path: String::new(), text: format!("the default price: {e:?}") }])?;
-    scaffold::manifest(document, &Options { default_price })
+    scaffold::manifest(document, &Options::at(default_price))
 }
 
 /// The one prim.yaml among the files, read.

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Key of a manifest in its ConfigMap.
-const BUNDLE_KEY: &str = "bundle.json.gz";
+pub const BUNDLE_KEY: &str = "bundle.json.gz";
 
 /// The files in a manifest that the field at `path` refers to.
 pub fn unpack(path: &str, config: &ConfigMap, reference: &ManifestReference) -> Result<Vec<SourceFile>, PortError> {

@@ -7,8 +7,10 @@
 mod claims;
 mod flows;
 mod manifest;
+mod merge;
 mod native;
 mod plan;
+mod prices;
 mod prose;
 mod refusals;
 mod render;
@@ -18,6 +20,10 @@ mod schemas;
 mod service;
 mod text;
 mod vendor;
+mod workspace;
 
 pub use manifest::{Example, File, Kind, Manifest, Mistyped, RouteSummary, Unimplemented};
+pub use merge::merge;
 pub use plan::{Backend, Options, manifest};
+pub use prices::Prices;
+pub use workspace::{TEMPLATE, TemplateFile};

@@ -1,11 +1,12 @@
 //! What each route costs and what answers it. Money fails closed: a route has
-//! its own price, or its document says that all of it is free, or it costs the
-//! default; there is no fourth way.
+//! its own price, or a file of prices has one, or its document says that all of it
+//! is free, or it costs the default; there is no fifth way.
 
 use super::{
     claims::{self, Claim},
     manifest::Manifest,
     native::{self, Collection, Native},
+    prices::Prices,
     render, schema,
     vendor::{self, Vendor},
 };
@@ -16,6 +17,15 @@ use crate::prim::{Assumption, Document, Price, Problem, Route, RoutePrice};
 pub struct Options {
     /// What a route of a paid document costs where it has no price of its own.
     pub default_price: Price,
+    /// What routes cost before that.
+    pub prices: Prices,
+}
+
+impl Options {
+    /// Every route without a price costs this.
+    pub fn at(default_price: Price) -> Self {
+        Self { default_price, prices: Prices::default() }
+    }
 }
 
 /// What answers a route.
@@ -109,13 +119,16 @@ pub(super) struct Plan<'a> {
 
 /// The files of a document's package.
 pub fn manifest(document: &Document, options: &Options) -> Result<Manifest, Vec<Problem>> {
-    render::package(&plan(document, options)).map_err(|text| vec![Problem { path: String::new(), text }])
+    render::package(&plan(document, options)?).map_err(|text| vec![Problem { path: String::new(), text }])
 }
 
-fn plan<'a>(document: &'a Document, options: &Options) -> Plan<'a> {
+fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<Problem>> {
     let mut assumptions = document.assumptions.clone();
-    let prices: Vec<_> = document.routes.iter().map(|route| price(route, document, options)).collect();
-    let unpriced = document.routes.iter().filter(|route| route.price.is_none()).count();
+    let listed = options.prices.of(document)?;
+    assumptions.extend(listed.unused);
+    let own: Vec<_> = document.routes.iter().zip(listed.prices).map(|(route, listed)| route.price.or(listed)).collect();
+    let prices: Vec<_> = own.iter().map(|own| price(*own, document, options)).collect();
+    let unpriced = own.iter().filter(|price| price.is_none()).count();
     if unpriced > 0 && !document.free {
         let text = format!("{unpriced} of {} routes have no price of their own, so {}", document.routes.len(), options.default_price);
         assumptions.push(Assumption { path: "routes_map".into(), text });
@@ -173,7 +186,7 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Plan<'a> {
             made
         })
     });
-    Plan { document, routes, collections, vendors, declared, data, assumptions }
+    Ok(Plan { document, routes, collections, vendors, declared, data, assumptions })
 }
 
 /// What answers a route that keeps nothing: a code that is redeemed, waits, a schema.
@@ -187,8 +200,8 @@ fn special(document: &Document, route: &Route, claim: Option<&Claim>) -> Option<
     schema::of(document, route)
 }
 
-fn price(route: &Route, document: &Document, options: &Options) -> RoutePrice {
-    match route.price {
+fn price(own: Option<RoutePrice>, document: &Document, options: &Options) -> RoutePrice {
+    match own {
         Some(price) => price,
         None if document.free => RoutePrice::Free,
         None => RoutePrice::Of(options.default_price),

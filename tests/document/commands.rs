@@ -1,11 +1,5 @@
 //! `flywheel validate`, `schema` and `new`, as their users see them.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Command, Output},
-};
-
 use flywheel::{
     author::{Asker, NewConfig, draft, judge},
     prim,
@@ -13,35 +7,7 @@ use flywheel::{
 use serde_json::{Value, json};
 
 use super::COMPLETE;
-
-/// A folder that goes away with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("flywheel-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn file(&self, name: &str, content: &str) -> String {
-        let path = self.0.join(name);
-        fs::write(&path, content).unwrap();
-        path.to_str().unwrap().into()
-    }
-
-    /// Runs the program in this folder.
-    fn flywheel(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_flywheel")).args(arguments).current_dir(&self.0).output().unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Nothing is lost if a file stays in the temporary folder.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use crate::folder::Folder;
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
@@ -87,7 +53,7 @@ fn schema_prints_the_published_one() {
     let folder = Folder::new("schema");
     let output = folder.flywheel(&["schema"]);
     assert!(output.status.success());
-    assert_eq!(text(&output.stdout), fs::read_to_string(crate::scaffold::root().join("docs/prim.schema.json")).unwrap());
+    assert_eq!(text(&output.stdout), std::fs::read_to_string(crate::scaffold::root().join("docs/prim.schema.json")).unwrap());
 }
 
 fn texts(all: &[&str]) -> Vec<String> {
@@ -206,7 +172,7 @@ fn new_ends_with_its_input_and_writes_what_is_wanted_alone() {
     let arguments = ["new", "--id", "shop", "--description", "Sells", "--free", "--route", "GET /v1/x"];
     let output = folder.flywheel(&arguments);
     assert!(output.status.success(), "{output:?}");
-    let made = fs::read_to_string(folder.0.join("shop.prim.yaml")).unwrap();
+    let made = folder.read("shop.prim.yaml");
     assert_eq!(super::findings(&made), []);
     let again = folder.flywheel(&arguments);
     assert!(!again.status.success() && text(&again.stderr).contains("--force"), "{again:?}");

@@ -501,7 +501,7 @@ async fn a_deployed_service_is_asked_by_the_document_of_its_commit() {
 async fn a_manifest_is_tested_before_it_has_a_branch() {
     let cluster = Cluster::new();
     let document = prim::read(DOCUMENT).unwrap();
-    let made = scaffold::manifest(&document, &Options { default_price: "$0.01".parse().unwrap() }).unwrap();
+    let made = scaffold::manifest(&document, &Options::at("$0.01".parse().unwrap())).unwrap();
     let files: Vec<_> = made.files.iter().map(|f| SourceFile::new(&f.path, &f.content)).collect();
     let bundle = Bundle::pack(files.clone()).unwrap();
     let data = json!({ "bundle.json.gz": ByteString(bundle.bytes().to_vec()) });

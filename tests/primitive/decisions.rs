@@ -79,7 +79,7 @@ pub fn package(hash: &str) -> Package {
     Package {
         tree: sha(7),
         paths: paths.map(String::from).to_vec(),
-        content: Ok(Content { hash: Some(hash.into()), files: paths.map(file).to_vec(), generated }),
+        content: Ok(Content { hash: Some(hash.into()), files: paths.map(file).to_vec(), generated, seeded: [].into() }),
     }
 }
 
@@ -142,6 +142,28 @@ fn generated_files_are_overwritten_seeded_ones_kept_and_former_ones_removed() {
     assert_eq!((spec["title"].as_str(), spec["files"].as_array().map(Vec::len)), (Some("Add notes.sh"), Some(2)));
     let body = spec["body"].as_str().unwrap();
     assert!(body.contains("Keeps notes.") && body.contains("and 10 more") && body.contains("GET /v1/x: nobody knows"), "{body}");
+}
+
+#[test]
+fn seeded_files_have_what_the_document_asks_for_beside_what_people_wrote() {
+    let path = "packages/notes/src/service.ts";
+    let proposed = |present: &str| {
+        let mut changed = seen();
+        let mut package = package("other");
+        let content = package.content.as_mut().unwrap();
+        content.seeded = [(path.to_owned(), "a\nb\nc\n".to_owned())].into();
+        content.files.iter_mut().find(|file| file.path == path).unwrap().content = present.into();
+        changed.base = Ok(Base { commit: sha(1), package: Some(package) });
+        let wanted = changed.document.as_mut().unwrap();
+        wanted.files.iter_mut().find(|file| file.path == path).unwrap().content = "a\nb\nc\nd\n".into();
+        let (decision, ..) = decided(&changed);
+        let spec = created(&decision)["spec"].clone();
+        let file = spec["files"].as_array().unwrap().iter().find(|file| file["path"] == path).cloned();
+        (file.map(|file| file["content"].as_str().unwrap().to_owned()), spec["body"].as_str().unwrap().contains(path))
+    };
+    assert_eq!(proposed("mine\nb\nc\n"), (Some("mine\nb\nc\nd\n".into()), false));
+    assert_eq!(proposed("a\nb\nmine\n"), (None, true), "what contradicts it stays, and is named");
+    assert_eq!(proposed("a\nb\nc\nd\n"), (None, false));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A copy of the factory repository to put packages into, and Bun to run its
+//! The factory repository's template, laid out to put packages into, and Bun to run its
 //! tools with. Needs Bun, and the kit's dependencies from npm or Bun's cache;
 //! with `FLYWHEEL_REQUIRE_BUN` set, their absence is a failure and not a skip.
 
@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use flywheel::scaffold::Manifest;
+use flywheel::scaffold::{Manifest, TEMPLATE};
 
 use super::root;
 
@@ -29,7 +29,7 @@ fn skip(why: &str) -> Option<Workspace> {
     None
 }
 
-/// A copy of the factory repository that goes away with the test.
+/// A factory repository that goes away with the test.
 pub struct Workspace {
     folder: PathBuf,
     bun: PathBuf,
@@ -43,16 +43,15 @@ impl Drop for Workspace {
 }
 
 impl Workspace {
-    /// A copy with its dependencies, and beside it what asks its packages over
+    /// One with its dependencies, and beside it what asks its packages over
     /// HTTP; none where something for it is not there.
     pub fn new(name: &str) -> Option<Self> {
         let Some(bun) = bun() else { return skip("no Bun in the cache: `make programs` fetches it") };
         let folder = std::env::temp_dir().join(format!("flywheel-{name}-{}", std::process::id()));
         let made = Self { folder, bun };
-        for (from, to) in [("src/scaffold/factory", ""), ("tests/scaffold/http", "http")] {
-            let copied = Command::new("cp").arg("-r").arg(root().join(from)).arg(made.folder.join(to)).status().unwrap();
-            assert!(copied.success());
-        }
+        TEMPLATE.iter().for_each(|file| made.write(file.path, file.content));
+        let copied = Command::new("cp").arg("-r").arg(root().join("tests/scaffold/http")).arg(made.folder.join("http")).status().unwrap();
+        assert!(copied.success());
         let (installed, text) = made.bun(&["install", "--frozen-lockfile", "--ignore-scripts"]);
         if installed { Some(made) } else { skip(&format!("the kit's dependencies can't be installed:\n{text}")) }
     }

@@ -37,7 +37,12 @@ const KUBE_SHELL: [&str; 5] = ["kube::Client", "kube::Api", "kube::api", "kube::
 const LAYERS: &[Layer] = &[
     Layer { folder: "api", own: &[], not: &["async_trait", "secrecy", "tracing"], but: &[] },
     Layer { folder: "ports", own: &["api"], not: &["kube", "k8s_openapi", "tokio", "tracing"], but: &[] },
-    Layer { folder: "decide", own: &["api", "ports"], not: &["kube", "async_trait", "secrecy", "tracing"], but: &[] },
+    Layer {
+        folder: "decide",
+        own: &["api", "ports"],
+        not: &["kube", "async_trait", "secrecy", "tracing"],
+        but: &[("src/decide/primitive/change.rs", "crate::scaffold::merge")],
+    },
     Layer { folder: "prim", own: &["api"], not: &["kube", "k8s_openapi", "async_trait", "tracing"], but: &[] },
     Layer { folder: "scaffold", own: &["api", "prim"], not: &["kube", "k8s_openapi", "async_trait", "tracing"], but: &[] },
     Layer { folder: "author", own: &["api", "prim"], not: &["kube", "k8s_openapi", "tokio"], but: &[] },
@@ -63,7 +68,8 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// Files at the top that wire things together, and so may name every folder.
-const TOP: [&str; 9] = ["main.rs", "lib.rs", "cli.rs", "config.rs", "telemetry.rs", "generate.rs", "package.rs", "probe.rs", "build.rs"];
+const TOP: [&str; 10] =
+    ["main.rs", "lib.rs", "check.rs", "cli.rs", "config.rs", "telemetry.rs", "generate.rs", "package.rs", "probe.rs", "build.rs"];
 
 fn below(path: &str, root: &str) -> bool {
     path == root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with("::"))

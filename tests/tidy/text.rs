@@ -1,7 +1,5 @@
 //! Sizes, introductions, and words that must not be in the checkout.
 
-use std::process::Command;
-
 use regex::Regex;
 
 use super::{files, none, read, root};
@@ -86,13 +84,10 @@ fn tests_wait_on_conditions() {
 
 #[test]
 fn no_path_of_a_machine_is_tracked() {
-    let listing =
-        Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output().expect("git must be there to list tracked files");
-    assert!(listing.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listing.stderr));
     let homes = ["wo", "rk|ro", "ot|fa", "rm"].concat();
     let path = Regex::new(&format!(r"(^|[^A-Za-z0-9_.\-/}}$*])/({homes})(/|[^A-Za-z0-9_\-./]|$)")).unwrap();
     let mut problems = Vec::new();
-    for file in String::from_utf8(listing.stdout).unwrap().split('\0').filter(|f| !f.is_empty()) {
+    for file in &super::tracked(".") {
         // Deleted and not committed yet, or not text.
         let Ok(text) = std::fs::read_to_string(root().join(file)) else { continue };
         for (number, line) in text.lines().enumerate() {

@@ -99,10 +99,13 @@ async fn content(source: &Source<'_>, listed: &Listed) -> Result<Content, PortEr
     let files: Vec<_> =
         files.iter().map(|f| PackageFile { path: f.path.clone(), content: f.content.clone(), mode: f.mode.clone() }).collect();
     let document = document(&files);
-    let generated = document.as_ref().ok().and_then(|(_, manifest)| Some(manifest.as_ref()?.files.iter()));
+    let hash = document.as_ref().ok().map(|(document, _)| document.hash());
+    let own = document.ok().and_then(|(_, manifest)| manifest).map(|manifest| manifest.files).unwrap_or_default();
+    let (generated, seeded): (Vec<_>, Vec<_>) = own.into_iter().partition(|file| file.kind == Kind::Generated);
     Ok(Content {
-        hash: document.as_ref().ok().map(|(document, _)| document.hash()),
-        generated: generated.into_iter().flatten().filter(|f| f.kind == Kind::Generated).map(|f| f.path.clone()).collect(),
+        hash,
+        generated: generated.into_iter().map(|file| file.path).collect(),
+        seeded: seeded.into_iter().map(|file| (file.path, file.content)).collect(),
         files,
     })
 }

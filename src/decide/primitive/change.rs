@@ -15,6 +15,7 @@ use crate::{
     },
     decide::Manifest,
     ports::error::{Class, PortError},
+    scaffold::merge,
 };
 
 /// Most bytes of an AgentPR's files.
@@ -43,34 +44,59 @@ pub(super) fn first(hash: &str) -> &str {
     hash.get(..10).unwrap_or(hash)
 }
 
-/// What a package needs to become the document's: generated files as they are
-/// generated, seeded ones only where there are none, and no more of what only its
-/// former document generated.
-pub(super) fn files(wanted: &Wanted, base: Option<&Content>) -> Vec<File> {
+/// What a package needs to become the document's.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Generated files as they are generated, seeded ones as far as what the document
+    /// asks for goes together with what people made of them, and no more of what only
+    /// its former document generated.
+    pub files: Vec<File>,
+    /// Seeded files that stay as they are, since it does not.
+    pub contradicted: Vec<String>,
+}
+
+pub(super) fn changes(wanted: &Wanted, base: Option<&Content>) -> Changes {
     let has = |path: &str| base.and_then(|base| base.files.iter().find(|file| file.path == path));
-    let mut files: Vec<File> = wanted
-        .files
-        .iter()
-        .filter(|file| has(&file.path).is_none_or(|there| file.generated && there.content != file.content))
-        .map(|file| File { path: file.path.clone(), content: Some(file.content.clone()) })
-        .collect();
+    let mut contradicted = Vec::new();
+    let mut files = Vec::new();
+    for file in &wanted.files {
+        let content = match has(&file.path) {
+            Some(there) if there.content == file.content => continue,
+            None => file.content.clone(),
+            Some(_) if file.generated => file.content.clone(),
+            Some(there) => {
+                // Where nobody knows what it came from, it is whoever's works on it.
+                let Some(former) = base.and_then(|base| base.seeded.get(&file.path)) else { continue };
+                match merge(former, &there.content, &file.content) {
+                    Some(merged) if merged == there.content => continue,
+                    Some(merged) => merged,
+                    None => {
+                        contradicted.push(file.path.clone());
+                        continue;
+                    }
+                }
+            }
+        };
+        files.push(File { path: file.path.clone(), content: Some(content) });
+    }
     let kept: BTreeSet<&str> = wanted.files.iter().map(|file| file.path.as_str()).collect();
     let former = base.iter().flat_map(|base| &base.generated);
     files.extend(
         former.filter(|path| !kept.contains(path.as_str()) && has(path).is_some()).map(|path| File { path: path.clone(), content: None }),
     );
-    files
+    Changes { files, contradicted }
 }
 
 /// The AgentPR that proposes a document.
-pub(super) fn propose(own: &Own, factory: &FactorySeen, wanted: &Wanted, new: bool, files: &[File]) -> Result<Manifest, PortError> {
+pub(super) fn propose(own: &Own, factory: &FactorySeen, wanted: &Wanted, new: bool, changes: &Changes) -> Result<Manifest, PortError> {
     let verb = if new { "Add" } else { "Change" };
     let title = format!("{verb} {}", cut(&wanted.name, MAX_TITLE));
     let mut body = format!("{}\n\n", cut(&wanted.description, MAX_LINE));
     body.push_str(&format!("Proposed by Primitive {}/{}, from the document in its spec.\n", own.namespace, own.id));
     list(&mut body, "Taken for granted, since the document does not say", &wanted.assumptions);
     list(&mut body, "Answered 501 until somebody writes them", &wanted.unwritten);
-    let mut object = object(own, factory, &change_name(&own.id, &wanted.hash), &title, &body, files)?;
+    list(&mut body, "Left as they are, though the document asks for other code in them: change them by hand", &changes.contradicted);
+    let mut object = object(own, factory, &change_name(&own.id, &wanted.hash), &title, &body, &changes.files)?;
     object["metadata"]["ownerReferences"] = json!([owner_reference(own)]);
     Ok(Manifest(object))
 }

@@ -114,12 +114,12 @@ fn begin(draft: &mut Draft<'_>, wanted: &Wanted, base: &Base) {
         return draft.bad(ConditionType::Merged, Hold::going(Reason::Waiting, message, POLL * 6));
     }
     let content = base.package.as_ref().and_then(|package| package.content.as_ref().ok());
-    let files = change::files(wanted, content);
-    if files.is_empty() {
+    let changes = change::changes(wanted, content);
+    if changes.files.is_empty() {
         // The documents differ in words that no file has.
         return same(draft, wanted, base);
     }
-    match change::propose(&seen.own, factory, wanted, base.package.is_none(), &files) {
+    match change::propose(&seen.own, factory, wanted, base.package.is_none(), &changes) {
         Err(error) => draft.error(Some(ConditionType::Merged), &error),
         Ok(object) => {
             let name = change::change_name(&seen.own.id, &wanted.hash);

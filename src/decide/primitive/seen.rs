@@ -1,5 +1,7 @@
 //! Everything a decision about a Primitive looks at.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::{
@@ -127,6 +129,8 @@ pub struct Content {
     pub files: Vec<PackageFile>,
     /// Paths that its own document generates.
     pub generated: Vec<String>,
+    /// Files that its own document seeds, as they would be written.
+    pub seeded: BTreeMap<String, String>,
 }
 
 /// A file of a package.

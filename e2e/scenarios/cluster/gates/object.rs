@@ -93,6 +93,39 @@ async fn a_good_package_passes_and_the_object_says_so() {
     remove(&client, "object-good").await;
 }
 
+/// Runs `flywheel check` over files.
+fn check(files: &[SourceFile]) -> std::process::Output {
+    let files: Vec<_> = files.iter().map(|f| json!({ "path": f.path, "content": f.content })).collect();
+    let path = std::env::temp_dir().join(format!("flywheel-check-{}.json", std::process::id()));
+    std::fs::write(&path, json!({ "files": files }).to_string()).expect("manifest");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_flywheel")).arg("check").arg(&path).args(["--factory", "prim"]).output();
+    std::fs::remove_file(&path).expect("remove");
+    output.expect("flywheel check")
+}
+
+#[tokio::test]
+async fn files_are_checked_from_the_command_line_and_nothing_is_left() {
+    let (client, _) = ready().await;
+    for (files, code, verdict) in [(scaffolded(), 0, "Passed"), (broken(), 1, "Failed")] {
+        let output = check(&files);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(answer["verdict"], verdict, "{answer}");
+        let results = answer["results"].as_array().expect("results");
+        assert!(results.iter().any(|r| r["name"] == "typecheck" || r["name"] == "lint"), "{answer}");
+        assert_eq!(results.iter().all(|r| r["verdict"] == "Passed"), code == 0, "{answer}");
+    }
+    let nothing = check(&[SourceFile::new("../outside", "")]);
+    assert_eq!(nothing.status.code(), Some(1), "{nothing:?}");
+    let runs: Api<GateRun> = Api::namespaced(client.clone(), NAMESPACE);
+    let left = runs.list(&Default::default()).await.expect("GateRuns").items;
+    assert!(left.iter().all(|run| !run.name_any().starts_with("check-")), "{left:#?}");
+    let configs: Api<ConfigMap> = Api::namespaced(client, NAMESPACE);
+    let left = configs.list_metadata(&Default::default()).await.expect("ConfigMaps").items;
+    assert!(left.iter().all(|config| !config.name_any().starts_with("check-")), "{left:#?}");
+}
+
 #[tokio::test]
 async fn a_bad_package_fails_with_its_steps() {
     let (client, _) = ready().await;

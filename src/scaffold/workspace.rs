@@ -1,0 +1,65 @@
+//! The template of a factory repository: kit, configuration and lockfile, in which
+//! packages are built and tested.
+
+/// A file of the template, by its path from the repository's root.
+pub struct TemplateFile {
+    /// Its path.
+    pub path: &'static str,
+    /// Its content.
+    pub content: &'static str,
+}
+
+impl TemplateFile {
+    /// Whether it is a program.
+    pub fn is_program(&self) -> bool {
+        self.content.starts_with("#!")
+    }
+}
+
+macro_rules! template {
+    ($($path:literal,)*) => {
+        /// Every file of the template, by path.
+        pub const TEMPLATE: &[TemplateFile] = &[$(TemplateFile { path: $path, content: include_str!(concat!("factory/", $path)) },)*];
+    };
+}
+
+template! {
+    ".github/audit.sh",
+    ".github/workflows/ci.yml",
+    ".gitignore",
+    "CODEOWNERS",
+    "README.md",
+    "biome.json",
+    "bun.lock",
+    "bunfig.toml",
+    "kit/package.json",
+    "kit/src/about.ts",
+    "kit/src/config.ts",
+    "kit/src/envelope.ts",
+    "kit/src/index.ts",
+    "kit/src/observe.ts",
+    "kit/src/payment.ts",
+    "kit/src/ports.ts",
+    "kit/src/provider.ts",
+    "kit/src/refusals.ts",
+    "kit/src/schema.ts",
+    "kit/src/server.ts",
+    "kit/src/service.ts",
+    "kit/src/signature.ts",
+    "kit/src/store.ts",
+    "kit/src/testing.ts",
+    "kit/test/audit.test.ts",
+    "kit/test/fixture.ts",
+    "kit/test/observe.test.ts",
+    "kit/test/payment.test.ts",
+    "kit/test/ports.test.ts",
+    "kit/test/provider.test.ts",
+    "kit/test/schema.test.ts",
+    "kit/test/server.test.ts",
+    "kit/test/service.test.ts",
+    "kit/test/signature.test.ts",
+    "kit/test/store.test.ts",
+    "package.json",
+    "packages/README.md",
+    "tsconfig.json",
+}

@@ -1,0 +1,127 @@
+//! `flywheel scaffold`, as its users see it.
+
+use std::process::Output;
+
+use flywheel::scaffold::TEMPLATE;
+use serde_json::Value;
+
+use super::root;
+use crate::{folder::Folder, tidy};
+
+const DOCUMENT: &str = "id: jots
+description: Keeps jots.
+factory: {free_service: true}
+env: [JOTS_DB_PATH]
+routes_map:
+- {route: POST /v1/jots, operation_id: create_jot, status: 201, request: Jot, response: Jot, description: Keep a jot}
+- {route: GET /v1/jots, operation_id: list_jots, response: Jots, description: List jots}
+";
+/// The same with one route more.
+const MORE: &str = "- {route: 'GET /v1/jots/:id', operation_id: get_jot, response: Jot, description: Read a jot}\n";
+const SERVICE: &str = "repo/packages/jots/src/service.ts";
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn the_template_is_every_file_of_its_folder() {
+    let mut there: Vec<_> = tidy::tracked("src/scaffold/factory");
+    there.sort();
+    let known: Vec<_> = TEMPLATE.iter().map(|file| format!("src/scaffold/factory/{}", file.path)).collect();
+    assert_eq!(known, there, "the list in src/scaffold/workspace.rs is not the folder");
+    assert!(TEMPLATE.iter().any(|file| file.is_program()));
+}
+
+#[test]
+fn a_folder_becomes_a_workspace_and_what_people_wrote_in_it_stays() {
+    let folder = Folder::new("workspace");
+    let (first, more) = (folder.file("jots.yaml", DOCUMENT), folder.file("more.yaml", &format!("{DOCUMENT}{MORE}")));
+    let output = folder.flywheel(&["scaffold", &first, "--out", "repo"]);
+    assert!(output.status.success(), "{}", said(&output));
+    for file in TEMPLATE {
+        assert_eq!(folder.read(&format!("repo/{}", file.path)), file.content, "{}", file.path);
+    }
+
+    // A change of the document comes to what was changed by hand.
+    let seeded = folder.read(SERVICE);
+    folder.file(SERVICE, &format!("// Mended by hand.\n{seeded}"));
+    folder.file("repo/biome.json", "{}\n");
+    let output = folder.flywheel(&["scaffold", &more, "--out", "repo"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let merged = folder.read(SERVICE);
+    assert!(merged.starts_with("// Mended by hand.\n") && merged.contains("getJot"), "{merged}");
+    assert!(folder.read("repo/packages/jots/src/schemas.ts").contains("/v1/jots/:id"));
+    assert_eq!(folder.read("repo/biome.json"), "{}\n", "the workspace is somebody's by now");
+
+    // And the same once more changes nothing.
+    assert!(folder.flywheel(&["scaffold", &more, "--out", "repo"]).status.success());
+    assert_eq!(folder.read(SERVICE), merged);
+}
+
+#[test]
+fn what_contradicts_the_document_is_left_and_named() {
+    let folder = Folder::new("contradicted");
+    let (first, more) = (folder.file("jots.yaml", DOCUMENT), folder.file("more.yaml", &format!("{DOCUMENT}{MORE}")));
+    assert!(folder.flywheel(&["scaffold", &first, "--out", "repo"]).status.success());
+    let own: String = folder.read(SERVICE).lines().map(|line| format!("{line} //\n")).collect();
+    folder.file(SERVICE, &own);
+    let output = folder.flywheel(&["scaffold", &more, "--out", "repo"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("packages/jots/src/service.ts: left as it is"), "{}", said(&output));
+    assert_eq!(folder.read(SERVICE), own);
+    assert!(folder.read("repo/packages/jots/src/schemas.ts").contains("/v1/jots/:id"), "what is generated is the new document's");
+}
+
+#[test]
+fn files_and_routes_come_as_json_and_nothing_is_written() {
+    let folder = Folder::new("scaffold-json");
+    let file = folder.file("jots.yaml", DOCUMENT);
+    let output = folder.flywheel(&["scaffold", "--json", &file]);
+    assert!(output.status.success(), "{}", said(&output));
+    let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(made["files"][0]["path"], "packages/jots/README.md");
+    assert_eq!(made["routes"][1]["backend"], "native");
+    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1);
+    assert_eq!(folder.flywheel(&["scaffold", &file]).status.code(), Some(2), "somewhere it must go");
+}
+
+#[test]
+fn a_file_of_prices_stands_between_a_routes_own_and_the_default() {
+    let folder = Folder::new("prices");
+    let document = root().join("tests/scaffold/documents/notes.yaml");
+    let document = document.to_str().unwrap();
+    let priced = |prices: &str| {
+        let prices = folder.file("prices.yaml", prices);
+        let output = folder.flywheel(&["scaffold", "--json", document, "--prices", &prices, "--default-price", "$0.5"]);
+        let made: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (output.status.code(), made, said(&output))
+    };
+    let (_, made, _) = priced(
+        "notes:\n  POST /v1/handles: $0.25\n  get /v1/handles/[name]: free\n  POST /v1/notes: $9\n  GET /v1/nothing: $1\nother: {POST /v1/handles: x}\n",
+    );
+    let price = |route: &str| {
+        let routes = made["routes"].as_array().unwrap().iter();
+        let found = routes.clone().find(|r| route == format!("{} {}", r["method"].as_str().unwrap(), r["path"].as_str().unwrap()));
+        found.unwrap_or_else(|| panic!("{route}: {made:#}"))["price"].as_str().unwrap().to_owned()
+    };
+    for (route, wanted) in [
+        ("POST /v1/handles", "$0.25"),
+        ("GET /v1/handles/:handle", "free"),
+        ("POST /v1/notes", "$0.002"),
+        ("DELETE /v1/handles/:handle", "$0.5"),
+    ] {
+        assert_eq!(price(route), wanted, "{route}");
+    }
+    assert!(made["assumptions"].to_string().contains("prices.notes.GET /v1/nothing"), "{}", made["assumptions"]);
+
+    for (prices, says) in [
+        ("notes: {POST /v1/handles: metered}\n", "prices.notes.POST /v1/handles: \"metered\" is not a price"),
+        ("notes: {POST /v1/handles: 0.1}\n", "prices.notes.POST /v1/handles: 0.1 is no price"),
+        ("notes: {register_handle: $1, POST /v1/handles: $2}\n", "prices.notes.register_handle: prices POST /v1/handles once more"),
+        ("[notes]\n", "must map ids of documents to routes"),
+    ] {
+        let (code, _, said) = priced(prices);
+        assert!(code == Some(1) && said.contains(says), "{prices}: {code:?} {said}");
+    }
+}
