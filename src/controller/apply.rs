@@ -87,7 +87,14 @@ async fn one(action: &Action, hands: &Hands, cx: &Context) -> Result<Receipt, Po
         Action::OpenPull(new) => return forge(hands)?.open_pull(new).await.map(Receipt::Opened),
         Action::UpdateBranch(number, head) => return forge(hands)?.update_branch(*number, head).await.map(Receipt::Updated),
         Action::SetStatus(sha, status) => forge(hands)?.set_status(sha, status).await.map(drop)?,
-        Action::Comment { number, marker, body } => forge(hands)?.upsert_comment(*number, marker, body).await.map(drop)?,
+        Action::Comment { number, marker, body } => match forge(hands)?.upsert_comment(*number, marker, body).await {
+            // Whoever writes so much below a pull request must not keep it from being merged.
+            Err(error) if error.reason == Reason::TooLarge => {
+                tracing::warn!(error = chain(&error), "a comment was not written");
+                return Ok(Receipt::Unkept(Some(error.message)));
+            }
+            other => other.map(drop)?,
+        },
         Action::ClosePull(number) => forge(hands)?.close_pull(*number).await.map(drop)?,
         Action::DeleteBranch(branch, head) => return forge(hands)?.delete_branch(branch, head).await.map(Receipt::Removed),
         Action::Merge(number, request) => return forge(hands)?.merge(*number, request).await.map(Receipt::Merged),

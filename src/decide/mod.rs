@@ -173,7 +173,8 @@ pub enum Receipt {
     },
     /// Of [`Action::DeleteBranch`].
     Removed(Removed),
-    /// Of [`Action::KeepReport`] where it failed; why, where another try is in vain.
+    /// Of [`Action::KeepReport`] and [`Action::Comment`] where it failed; why, where
+    /// another try is in vain.
     Unkept(Option<String>),
     /// Of all others: it was done.
     Done,

@@ -250,3 +250,13 @@ async fn a_change_is_merged_only_when_every_required_check_is_green() {
     run.settle("notes-1").await;
     run.says("notes-1", "Ready", "True", "Merged");
 }
+
+#[tokio::test]
+async fn whoever_writes_too_much_below_it_does_not_keep_it_back() {
+    let run = Run::new();
+    run.green().await;
+    run.world.change(|w| w.forge.faults.fail("upsert_comment", When::Before, Outage::Endless));
+    run.settle("notes-1").await;
+    run.says("notes-1", "Ready", "True", "Merged");
+    assert_eq!((run.calls("upsert_comment"), run.world.read(|w| w.forge.repo.comments.len())), (1, 0));
+}

@@ -61,6 +61,8 @@ pub enum Outage {
     Limited(Duration),
     /// It answers with something else than its protocol.
     Nonsense,
+    /// It answers with more than is read of one answer.
+    Endless,
 }
 
 impl Outage {
@@ -68,6 +70,7 @@ impl Outage {
         match self {
             Self::Down => PortError::unreachable(server),
             Self::Failing => PortError::new(Class::Transient, Reason::ServerError, format!("{server} answered 502")),
+            Self::Endless => PortError::new(Class::Invalid, Reason::TooLarge, format!("{server} answered with more than 1 bytes")),
             Self::Limited(wait) => PortError::new(Class::RateLimited(wait), Reason::RateLimited, format!("{server} asks to wait")),
             Self::Nonsense => PortError::new(Class::Bug, Reason::UnexpectedAnswer, format!("{server} answered with something else")),
         }
