@@ -1,6 +1,6 @@
 //! The command line: which subcommand does what.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -20,15 +20,9 @@ enum Command {
     Controller(ControllerConfig),
     /// Looks at a Factory deeper than the controller may, and says what to do.
     Doctor(doctor::DoctorConfig),
-    /// Writes the files that are generated from the code: CRDs and references.
-    Generate {
-        /// The checkout's root.
-        #[arg(long, default_value = ".")]
-        root: PathBuf,
-        /// Writes nothing; exits with 1 if a file is not as it would be written.
-        #[arg(long)]
-        check: bool,
-    },
+    /// Writes what is derived from the documents of a factory repository; without a
+    /// name, this checkout's own generated files.
+    Generate(generate::GenerateConfig),
     /// Checks documents against the strict form of a prim.yaml.
     Validate(author::ValidateConfig),
     /// Prints that form as JSON Schema.
@@ -57,7 +51,7 @@ impl Cli {
                 Ok(ExitCode::SUCCESS)
             }
             Command::Doctor(config) => runtime()?.block_on(doctor::run(config)),
-            Command::Generate { root, check } => generate::run(&root, check),
+            Command::Generate(config) => generate::run(&config),
             Command::Validate(config) => author::validate(&config),
             Command::Schema => author::schema(),
             Command::New(config) => author::new(&config),

@@ -1,7 +1,15 @@
-//! Files of the checkout that are generated from the code. `tests/drift.rs` fails
-//! while one of them is not as it would be written.
+//! Files that are generated: this checkout's from its code (`tests/drift.rs` fails
+//! while one of them is not as it would be written), and a factory repository's from
+//! its documents.
 
-use std::{collections::BTreeMap, fmt::Write, fs, path::Path, process::ExitCode};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSONSchemaProps};
@@ -10,7 +18,9 @@ use kube::CustomResourceExt;
 use crate::{
     api::{agent_pr::AgentPR, conditions::Reason, factory::Factory, gate_run::GateRun, primitive::Primitive},
     doctor::remedies::remedy,
-    prim::{self, Code},
+    outputs::{self, Output, Service},
+    prim::{self, Code, Price},
+    scaffold::{self, Options},
 };
 
 /// The CRDs of every kind.
@@ -35,27 +45,106 @@ pub fn files() -> anyhow::Result<BTreeMap<String, String>> {
     Ok(files)
 }
 
+/// What `flywheel generate` is told.
+#[derive(Debug, clap::Args)]
+pub struct GenerateConfig {
+    /// What to derive from the documents of a factory repository.
+    #[arg(value_enum, requires = "repo")]
+    output: Option<Output>,
+    /// Checkout of that repository: its packages/*/prim.yaml are read, and generated/ is written.
+    #[arg(long, requires = "output")]
+    repo: Option<PathBuf>,
+    /// This checkout's root.
+    #[arg(long, default_value = ".")]
+    root: PathBuf,
+    /// Writes nothing; exits with 1 and the difference if a file is not as it would be written.
+    #[arg(long)]
+    check: bool,
+    /// What a route of a paid document costs where it has no price of its own.
+    #[arg(long, default_value = "$0.01")]
+    default_price: Price,
+}
+
 /// Writes or checks them.
-pub fn run(root: &Path, check: bool) -> anyhow::Result<ExitCode> {
-    let mut stale = Vec::new();
-    for (path, content) in files()? {
-        let file = root.join(&path);
-        if fs::read_to_string(&file).is_ok_and(|there| there == content) {
+pub fn run(config: &GenerateConfig) -> anyhow::Result<ExitCode> {
+    match (config.output, &config.repo) {
+        (Some(output), Some(repo)) => {
+            let wanted = output.files(&services(repo, &Options::at(config.default_price))?);
+            let folder = repo.join(outputs::FOLDER);
+            let there = below(&folder)?;
+            let old: Vec<_> = there.into_iter().filter(|path| output.owns(path) && !wanted.contains_key(path)).collect();
+            compare(&folder, &wanted, &old, config.check)
+        }
+        _ => compare(&config.root, &files()?, &[], config.check),
+    }
+}
+
+/// The documents of a factory repository, and what they become.
+fn services(repo: &Path, options: &Options) -> anyhow::Result<Vec<Service>> {
+    let packages = repo.join("packages");
+    let mut services = Vec::new();
+    for entry in fs::read_dir(&packages).with_context(|| format!("{}", packages.display()))? {
+        let path = entry?.path().join("prim.yaml");
+        if !path.exists() {
             continue;
         }
-        stale.push(path);
-        if !check {
-            if let Some(folder) = file.parent() {
-                fs::create_dir_all(folder)?;
+        let text = fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
+        let made = prim::read(&text).and_then(|document| Ok(Service { manifest: scaffold::manifest(&document, options)?, document }));
+        services.push(made.map_err(|problems| {
+            let all: Vec<_> = problems.iter().map(|problem| format!("{}: {problem}", path.display())).collect();
+            anyhow::anyhow!(all.join("\n"))
+        })?);
+    }
+    Ok(services)
+}
+
+/// Every file below a folder, by its path from there; none where there is no folder.
+fn below(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(inner) = folders.pop().filter(|inner| inner.exists()) {
+        for entry in fs::read_dir(&inner).with_context(|| format!("{}", inner.display()))? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.extend(path.strip_prefix(folder)?.to_str().map(str::to_owned));
             }
-            fs::write(&file, content).with_context(|| format!("{}", file.display()))?;
         }
     }
-    let verb = if check { "is stale: run flywheel generate" } else { "written" };
-    for path in &stale {
-        eprintln!("{path} {verb}");
+    Ok(found)
+}
+
+/// Brings files to what they should be and removes old ones, or says how they differ.
+fn compare(root: &Path, wanted: &BTreeMap<String, String>, old: &[String], check: bool) -> anyhow::Result<ExitCode> {
+    let mut stale = false;
+    for (path, content) in wanted {
+        let file = root.join(path);
+        let there = fs::read_to_string(&file).unwrap_or_default();
+        if there == *content && file.exists() {
+            continue;
+        }
+        stale = true;
+        if check {
+            eprintln!("{path} is stale: run flywheel generate");
+            std::io::stdout().write_all(diffy::create_patch(&there, content).to_string().as_bytes())?;
+            continue;
+        }
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(&file, content).with_context(|| format!("{}", file.display()))?;
+        eprintln!("{path} written");
     }
-    Ok(if check && !stale.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    for path in old {
+        stale = true;
+        if check {
+            eprintln!("{path} is of no document: run flywheel generate");
+        } else {
+            fs::remove_file(root.join(path)).with_context(|| path.clone())?;
+            eprintln!("{path} removed");
+        }
+    }
+    Ok(if check && stale { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// YAML of a Kubernetes object, in the field order of its type.

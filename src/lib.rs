@@ -14,6 +14,7 @@
 
 pub mod api;
 pub mod decide;
+pub mod outputs;
 pub mod ports;
 pub mod prim;
 pub mod scaffold;

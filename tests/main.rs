@@ -10,6 +10,7 @@
 //! - `document`: the format of documents, its checker, its schema, and the
 //!   commands for those who write them.
 //! - `scaffold`: from documents to packages that pass the factory's own checks.
+//! - `outputs`: what is derived from documents, and the command for it.
 //! - `gate`: the Job of a gate, and what is read back of its pod.
 //! - `change`: changes from files to merge.
 //! - `primitive`: primitives from document to answer and back.
@@ -31,6 +32,7 @@ mod fixtures;
 mod folder;
 mod gate;
 mod lease;
+mod outputs;
 mod primitive;
 mod scaffold;
 mod tidy;

@@ -97,6 +97,8 @@ pub struct RouteSummary {
     pub answers: Vec<u16>,
     /// A request that succeeds, where that is sure.
     pub example: Option<Example>,
+    /// What is known of the JSON that it takes, as JSON Schema: what is checked.
+    pub body: Option<Value>,
     /// A request with one value of a wrong type, where a type is known.
     pub mistyped: Option<Mistyped>,
 }

@@ -223,6 +223,7 @@ fn summary(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteSummary {
         answers: samples::answers(plan, planned),
         example: samples::example(plan, planned),
         mistyped: samples::mistyped(plan, planned),
+        body: schemas::json_schema(plan, planned),
     }
 }
 

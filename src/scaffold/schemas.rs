@@ -1,7 +1,7 @@
 //! What a route takes, as Zod. The format names types and says nothing of their
 //! fields: those that an example or a sentence names are known, all others pass.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     claims::Claim,
@@ -131,6 +131,41 @@ pub(super) fn body(plan: &Plan<'_>, planned: &Planned<'_>) -> String {
     }
     let lines: Vec<_> = fields.iter().map(|field| text::chain(6, &format!("{}: ", text::key(&field.name)), &calls(field), ",")).collect();
     format!("    body: {open}({{\n{}\n    }}),", lines.join("\n"))
+}
+
+/// The same as JSON Schema, for those who call the service.
+pub(super) fn json_schema(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<Value> {
+    if !matches!(planned.route.request, Body::Json(_)) {
+        return None;
+    }
+    let fields = fields(plan, planned);
+    let properties: Map<String, Value> = fields.iter().map(|field| (field.name.clone(), field_schema(field))).collect();
+    let mut schema = json!({ "type": "object", "properties": properties });
+    let required: Vec<_> = fields.iter().filter(|field| field.required).map(|field| field.name.as_str()).collect();
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    } else if must_be_filled(planned) {
+        schema["minProperties"] = json!(1);
+    }
+    Some(schema)
+}
+
+fn field_schema(field: &Field) -> Value {
+    let mut schema = match &field.kind {
+        Kind::Text { longest: None } => json!({ "type": "string" }),
+        Kind::Text { longest: Some(most) } => json!({ "type": "string", "maxLength": most }),
+        Kind::OneOf(values) => json!({ "enum": values }),
+        Kind::Number => json!({ "type": "number" }),
+        Kind::Flag => json!({ "type": "boolean" }),
+        Kind::Address => json!({ "type": "string", "pattern": "^0x[0-9a-fA-F]{40}$" }),
+        Kind::Hex => json!({ "type": "string", "pattern": "^0x[0-9a-fA-F]+$" }),
+        Kind::Time => json!({ "type": "string", "format": "date-time" }),
+        Kind::Any => json!({}),
+    };
+    if field.required && matches!(field.kind, Kind::Text { .. }) {
+        schema["minLength"] = json!(1);
+    }
+    schema
 }
 
 fn calls(field: &Field) -> Vec<String> {

@@ -1,0 +1,94 @@
+//! What is derived from documents for those who call their services: descriptions
+//! and lists, from the same decisions as the services themselves. Pure: `generate.rs`
+//! reads and writes the files. Read `openapi.rs` next.
+
+mod catalogue;
+mod openapi;
+mod tools;
+
+use std::collections::BTreeMap;
+
+use clap::ValueEnum;
+use serde_json::Value;
+
+use crate::{
+    prim::{Document, Route},
+    scaffold::Manifest,
+};
+
+/// Folder of what is derived, in a factory repository.
+pub const FOLDER: &str = "generated";
+
+/// A kind of what is derived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// An OpenAPI 3.1 description of each service.
+    Openapi,
+    /// What is there and what it costs: llms.txt, pricing.json, .well-known/x402.json.
+    Catalogue,
+    /// Tools of the Model Context Protocol, a list for each service.
+    Mcp,
+    /// Functions for models that call such, a list for each service.
+    Functions,
+}
+
+/// A document, and what it becomes.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// The document.
+    pub document: Document,
+    /// Its package.
+    pub manifest: Manifest,
+}
+
+impl Service {
+    /// Whether the document wants this interface: it says so where it does not.
+    fn offers(&self, interface: &str) -> bool {
+        self.document.given().pointer(&format!("/interfaces/{interface}")) != Some(&Value::Bool(false))
+    }
+}
+
+impl Output {
+    /// Folders and files below [`FOLDER`] that are this output's alone.
+    pub fn owns(self, path: &str) -> bool {
+        match self {
+            Self::Openapi => path.starts_with("openapi/"),
+            Self::Catalogue => ["llms.txt", "pricing.json", ".well-known/x402.json"].contains(&path),
+            Self::Mcp => path.starts_with("mcp/"),
+            Self::Functions => path.starts_with("functions/"),
+        }
+    }
+
+    /// The files, by their path below [`FOLDER`]. Services come in the order of their ids.
+    pub fn files(self, services: &[Service]) -> BTreeMap<String, String> {
+        let mut services: Vec<_> = services.iter().collect();
+        services.sort_by_key(|service| service.document.id.as_str());
+        let each = |folder: &str, interface: &str, make: &dyn Fn(&Service) -> Value| {
+            let wanted = services.iter().filter(|service| service.offers(interface));
+            wanted.map(|service| (format!("{folder}/{}.json", service.document.id), json(&make(service)))).collect()
+        };
+        match self {
+            Self::Openapi => each("openapi", "rest", &openapi::describe),
+            Self::Catalogue => catalogue::files(&services),
+            Self::Mcp => each("mcp", "mcp", &tools::mcp),
+            Self::Functions => each("functions", "tools", &tools::functions),
+        }
+    }
+}
+
+fn json(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+/// What a route is called: as its document does, or as the service's own code where
+/// that is the name of several.
+fn operation<'a>(document: &'a Document, route: &'a Route) -> &'a str {
+    let same = document.routes.iter().filter(|other| other.operation == route.operation).count();
+    if same > 1 { &route.name } else { &route.operation }
+}
+
+/// A text as one line of it.
+fn line(text: &str) -> String {
+    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,168 @@
+//! What is derived from documents, and `flywheel generate` as its users see it.
+//! `outputs/openapi-3.1.schema.json` is the OpenAPI Initiative's own (Apache-2.0).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clap::ValueEnum;
+use flywheel::{
+    outputs::{Output, Service},
+    prim,
+    scaffold::{self, Options},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    folder::Folder,
+    scaffold::{given, own},
+};
+
+const SHOP: &str = r##"
+id: shop
+name: "Shop\n# not a heading"
+description: "Sells \"things\" */ `${now}` </script>"
+interfaces: {tools: false}
+env: [SHOP_DB_PATH]
+types:
+  Parcel: {type: object, required: [size], properties: {size: {type: integer, minimum: 1}, of: {$ref: "#/types/Box"}, as: {enum: ["#/types/Box"]}}}
+  Box: {type: string, enum: [small, large]}
+routes_map:
+- {route: POST /v1/parcels, operation_id: create_parcel, status: 201, request: Parcel, response: Parcel, price: $0.25, description: Send one, errors: [{status: 400, code: bad, description: Wrong size}, {status: 400, code: worse, description: Too large}]}
+- {route: "GET /v1/parcels/:id/files/:name*", operation_id: get_file, response: bytes, price: free, description: Read, params: [{name: id, type: integer, minimum: 1}], query_params: [{name: limit, type: integer, minimum: 1, maximum: 9, default: 3, description: "At\nmost"}]}
+- {route: "PUT /v1/parcels/:id", operation_id: set_parcel, request: bytes, response: json, description: Write}
+"##;
+
+fn service(text: &str) -> Service {
+    let document = prim::read(text).unwrap();
+    let manifest = scaffold::manifest(&document, &Options::at("$0.01".parse().unwrap())).unwrap();
+    Service { document, manifest }
+}
+
+fn shop(output: Output) -> BTreeMap<String, String> {
+    output.files(&[service(SHOP)])
+}
+
+fn parsed(files: &BTreeMap<String, String>, path: &str) -> Value {
+    serde_json::from_str(&files[path]).unwrap()
+}
+
+#[test]
+fn a_description_says_what_the_document_does() {
+    let made = parsed(&shop(Output::Openapi), "openapi/shop.json");
+    assert_eq!(made["servers"], json!([{ "url": "https://shop.prim.sh" }]));
+    let create = &made["paths"]["/v1/parcels"]["post"];
+    assert_eq!((&create["operationId"], &create["x-price"]), (&json!("create_parcel"), &json!("$0.25")));
+    assert_eq!(create["requestBody"]["content"]["application/json"]["schema"]["$ref"], "#/components/schemas/Parcel");
+    assert_eq!(create["responses"]["400"]["description"], "bad: Wrong size; worse: Too large");
+    assert!(create["responses"]["402"].is_object() && create["security"] == json!([{ "x402": [] }]));
+    let parcel = &made["components"]["schemas"]["Parcel"]["properties"];
+    assert_eq!(parcel["of"]["$ref"], "#/components/schemas/Box");
+    assert_eq!(parcel["as"]["enum"], json!(["#/types/Box"]), "a value is no reference");
+    let read = &made["paths"]["/v1/parcels/{id}/files/{name}"]["get"];
+    assert_eq!(read["parameters"][0]["schema"], json!({ "type": "integer", "minimum": 1 }));
+    assert!(read["parameters"][1]["description"].as_str().unwrap().contains("slashes"));
+    assert_eq!(read["parameters"][2]["schema"], json!({ "type": "integer", "minimum": 1, "maximum": 9, "default": 3 }));
+    assert!(read["security"].is_null() && read["responses"]["402"].is_null());
+    assert!(read["responses"]["200"]["content"]["application/octet-stream"].is_object());
+}
+
+#[test]
+fn tools_take_what_routes_take() {
+    assert!(shop(Output::Functions).is_empty(), "the document does not want them");
+    let made = parsed(&shop(Output::Mcp), "mcp/shop.json");
+    let tools = made["tools"].as_array().unwrap();
+    let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["shop_create_parcel", "shop_get_file", "shop_set_parcel"]);
+    assert_eq!(tools[0]["description"], "Send one Costs $0.25.");
+    assert_eq!(tools[1]["inputSchema"]["required"], json!(["id", "name"]));
+    assert_eq!(tools[1]["_meta"]["request"]["url"], "https://shop.prim.sh/v1/parcels/{id}/files/{name}");
+    assert_eq!(tools[2]["inputSchema"]["properties"]["body"]["contentEncoding"], "base64");
+}
+
+#[test]
+fn lists_have_every_route_on_a_line_of_its_own() {
+    let files = shop(Output::Catalogue);
+    let llms = &files["llms.txt"];
+    assert!(llms.contains("\n## Shop # not a heading\n"), "{llms}");
+    assert_eq!(llms.lines().filter(|line| line.starts_with('#')).count(), 2, "{llms}");
+    assert!(llms.contains("- `POST /v1/parcels` ($0.25): Send one\n"));
+    let offers = parsed(&files, ".well-known/x402.json");
+    let sold: Vec<_> =
+        offers["resources"].as_array().unwrap().iter().map(|o| (o["method"].as_str().unwrap(), o["price"].as_str().unwrap())).collect();
+    assert_eq!(sold, [("POST", "$0.25"), ("PUT", "$0.01")]);
+    assert_eq!(parsed(&files, "pricing.json")["services"][0]["routes"][0]["micros"], 250_000);
+}
+
+#[test]
+fn every_document_has_outputs_that_others_take() {
+    let schema: Value = serde_json::from_str(include_str!("outputs/openapi-3.1.schema.json")).unwrap();
+    let openapi = jsonschema::validator_for(&schema).unwrap();
+    let load = |path: &std::path::PathBuf| prim::read(&std::fs::read_to_string(path).unwrap()).ok();
+    let mut services: Vec<Service> = Vec::new();
+    for document in given().iter().chain(&own()).filter_map(load) {
+        if services.iter().all(|service| service.document.id != document.id) {
+            let manifest = scaffold::manifest(&document, &Options::at("$0.01".parse().unwrap())).unwrap();
+            services.push(Service { document, manifest });
+        }
+    }
+    services.push(service(SHOP));
+    assert!(services.len() > 5);
+    let mut names = BTreeSet::new();
+    for output in Output::value_variants() {
+        let files = output.files(&services);
+        services.reverse();
+        assert_eq!(files, output.files(&services), "the order of documents does not matter");
+        for (path, content) in &files {
+            assert!(output.owns(path), "{path}");
+            let Ok(value) = serde_json::from_str::<Value>(content) else {
+                assert_eq!(path, "llms.txt");
+                continue;
+            };
+            if *output == Output::Openapi {
+                let wrong: Vec<_> = openapi.iter_errors(&value).map(|e| format!("{path} {}: {e}", e.instance_path())).collect();
+                assert!(wrong.is_empty(), "{wrong:#?}");
+                let operations: Vec<_> =
+                    value["paths"].as_object().unwrap().values().flat_map(|p| p.as_object().unwrap().values()).collect();
+                let ids: BTreeSet<_> = operations.iter().map(|operation| operation["operationId"].as_str().unwrap()).collect();
+                assert_eq!(ids.len(), operations.len(), "{path}: operations have names of their own");
+            }
+            for tool in value["tools"].as_array().into_iter().flatten() {
+                let tool = tool.get("function").unwrap_or(tool);
+                let name = tool["name"].as_str().unwrap();
+                assert!(name.len() <= 64 && names.insert((path.clone(), name.to_owned())), "{path}: {name}");
+                let input = tool.get("inputSchema").unwrap_or(&tool["parameters"]);
+                jsonschema::validator_for(input).unwrap_or_else(|e| panic!("{path} {name}: {e}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_command_writes_checks_and_removes() {
+    let folder = Folder::new("outputs");
+    let package = folder.0.join("repo/packages/shop");
+    std::fs::create_dir_all(&package).unwrap();
+    folder.file("repo/packages/shop/prim.yaml", SHOP);
+    let run = |arguments: &[&str]| {
+        let output = folder.flywheel(&[&["generate"], arguments, &["--repo", "repo"]].concat());
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(run(&["openapi", "--check"]).0, Some(1));
+    assert_eq!(run(&["openapi"]).0, Some(0));
+    assert_eq!(run(&["openapi", "--check"]), (Some(0), String::new(), String::new()));
+    let path = "repo/generated/openapi/shop.json";
+    let whole = folder.read(path);
+    folder.file(path, &whole.replace("Send one", "Send two"));
+    folder.file("repo/generated/openapi/gone.json", "{}");
+    let (code, said, stale) = run(&["openapi", "--check"]);
+    assert!(code == Some(1) && said.contains("-") && said.contains("+        \"summary\": \"Send one\""), "{said}");
+    assert!(stale.contains("openapi/shop.json is stale") && stale.contains("openapi/gone.json is of no document"), "{stale}");
+    assert_eq!(run(&["catalogue"]).0, Some(0), "another's files are left alone");
+    assert_eq!(run(&["openapi"]).0, Some(0));
+    assert_eq!(folder.read(path), whole);
+    assert!(!folder.0.join("repo/generated/openapi/gone.json").exists() && folder.0.join("repo/generated/llms.txt").exists());
+
+    folder.file("repo/packages/shop/prim.yaml", "id: [");
+    let (code, _, said) = run(&["openapi"]);
+    assert!(code == Some(1) && said.contains("packages/shop/prim.yaml: "), "{said}");
+    assert_eq!(folder.flywheel(&["generate", "openapi"]).status.code(), Some(2), "a repository must be named");
+}
