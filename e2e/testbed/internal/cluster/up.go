@@ -122,7 +122,14 @@ func (c *Cluster) DNS(ctx context.Context) (note string, err error) {
 	if note, err = c.apply(ctx, "coredns.yaml"); err != nil {
 		return "", err
 	}
-	return note, wait(ctx, dnsWithin, c.resolves)
+	if err := wait(ctx, dnsWithin, c.resolves); err != nil {
+		client, clientErr := c.Client()
+		if clientErr != nil {
+			return "", err
+		}
+		return "", fmt.Errorf("%w\n  %s", err, whyPodsWait(ctx, client, "kube-system", "k8s-app=kube-dns"))
+	}
+	return note, nil
 }
 
 // run starts each process as a step of its own.
