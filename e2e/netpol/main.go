@@ -21,9 +21,10 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// A full resynchronisation mends rules that something else removed; events
-// bring every ordinary change at once.
-const syncPeriod = time.Minute
+// A full resynchronisation mends rules that something else removed, or that could
+// not be written; events bring every ordinary change at once. The controller does
+// not try again by itself, and a pod without its rules reaches nothing meanwhile.
+const syncPeriod = 10 * time.Second
 
 func main() {
 	kubeconfig := flag.String("kubeconfig", "", "file with the credentials for the API server")

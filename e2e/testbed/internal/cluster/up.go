@@ -18,7 +18,9 @@ import (
 
 const (
 	nodeReadyWithin = 60 * time.Second
-	dnsWithin       = 60 * time.Second
+	// Longer than the enforcer of policies takes to mend rules that it could not
+	// write: CoreDNS reaches the API server, and serves, only by them.
+	dnsWithin    = 2 * time.Minute
 	pollInterval    = 100 * time.Millisecond
 )
 
@@ -127,7 +129,8 @@ func (c *Cluster) DNS(ctx context.Context) (note string, err error) {
 		if clientErr != nil {
 			return "", err
 		}
-		return "", fmt.Errorf("%w\n  %s", err, whyPodsWait(ctx, client, "kube-system", "k8s-app=kube-dns"))
+		why := append(whyPodsWait(ctx, client, "kube-system", "k8s-app=kube-dns"), complaints(c.bed, Proxy, Netpol, Kubelet)...)
+		return "", fmt.Errorf("%w\n  %s", err, strings.Join(why, "\n  "))
 	}
 	return note, nil
 }

@@ -3,9 +3,13 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"os"
+	"regexp"
 	"strings"
 
+	"flywheel.prim.sh/e2e/testbed/internal/bed"
 	"flywheel.prim.sh/e2e/testbed/internal/kube"
+	"flywheel.prim.sh/e2e/testbed/internal/proc"
 )
 
 // podList is what of pods tells why they do not serve.
@@ -34,20 +38,20 @@ type eventList struct {
 	}
 }
 
-const eventsTold = 5
+const linesTold = 5
 
-// whyPodsWait says, in one line a thing, what keeps the pods of a namespace
+// whyPodsWait says, a line for each thing, what keeps the pods of a namespace
 // that match selector from serving: as much as is known, for an error's text.
-func whyPodsWait(ctx context.Context, client *kube.Client, namespace, selector string) string {
+func whyPodsWait(ctx context.Context, client *kube.Client, namespace, selector string) []string {
 	var pods podList
 	if err := client.Get(ctx, "/api/v1/namespaces/"+namespace+"/pods?labelSelector="+selector, &pods); err != nil {
-		return err.Error()
+		return []string{err.Error()}
 	}
 	var events eventList
 	if err := client.Get(ctx, "/api/v1/namespaces/"+namespace+"/events", &events); err != nil {
-		return err.Error()
+		return []string{err.Error()}
 	}
-	return strings.Join(append(pods.lines(selector), events.lines()...), "\n  ")
+	return append(pods.lines(selector), events.lines()...)
 }
 
 func (l podList) lines(selector string) (lines []string) {
@@ -88,5 +92,27 @@ func (l eventList) lines() (lines []string) {
 	if len(warnings) > 0 {
 		lines = warnings
 	}
-	return lines[max(0, len(lines)-eventsTold):]
+	return lines[max(0, len(lines)-linesTold):]
+}
+
+// complaint is how klog begins the line of an error.
+var complaint = regexp.MustCompile(`^E\d{4} `)
+
+// complaints are the last errors in the logs of these processes.
+func complaints(b *bed.Bed, processes ...string) (told []string) {
+	for _, name := range processes {
+		log, err := os.ReadFile(proc.LogPath(b, name))
+		if err != nil {
+			told = append(told, err.Error())
+			continue
+		}
+		var lines []string
+		for line := range strings.Lines(string(log)) {
+			if complaint.MatchString(line) {
+				lines = append(lines, name+": "+strings.TrimSpace(line))
+			}
+		}
+		told = append(told, lines[max(0, len(lines)-linesTold):]...)
+	}
+	return told
 }

@@ -2,8 +2,12 @@ package cluster
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
+
+	"flywheel.prim.sh/e2e/testbed/internal/bed"
+	"flywheel.prim.sh/e2e/testbed/internal/proc"
 )
 
 func TestAWaitingPodIsToldWithItsReasonAndItsWarnings(t *testing.T) {
@@ -42,5 +46,20 @@ func read(t *testing.T, into any, text string) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(text), into); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestTheLastErrorsOfALogAreTold(t *testing.T) {
+	b := &bed.Bed{State: t.TempDir()}
+	if err := os.Mkdir(b.Path("logs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	log := "I1124 07:40:31.8 all is well\n" + strings.Repeat("E1124 07:40:31.9 old\n", linesTold) + "E1124 07:40:32.0 no lock\n  of two lines\n"
+	if err := os.WriteFile(proc.LogPath(b, Netpol), []byte(log), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := complaints(b, Netpol)
+	if len(got) != linesTold || got[linesTold-1] != Netpol+": E1124 07:40:32.0 no lock" {
+		t.Errorf("told: %q", got)
 	}
 }
