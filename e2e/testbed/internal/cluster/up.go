@@ -21,7 +21,7 @@ const (
 	// Longer than the enforcer of policies takes to mend rules that it could not
 	// write: CoreDNS reaches the API server, and serves, only by them.
 	dnsWithin    = 2 * time.Minute
-	pollInterval    = 100 * time.Millisecond
+	pollInterval = 100 * time.Millisecond
 )
 
 // Network makes the bed's network namespace and cgroups. When the namespace had
