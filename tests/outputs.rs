@@ -93,6 +93,44 @@ fn lists_have_every_route_on_a_line_of_its_own() {
 }
 
 #[test]
+fn a_client_has_a_method_for_every_route() {
+    let module = &shop(Output::Sdk)["sdk/shop.ts"];
+    for part in [
+        r#"const URL_OF_SERVICE = "https://shop.prim.sh";"#,
+        r#"export type Box = ("small" | "large");"#,
+        r##"export type Parcel = { "size": number; "of"?: Box; "as"?: ("#/types/Box"); [key: string]: unknown };"##,
+        r#"async "createParcel"(input: { body: types.Parcel }): Promise<types.Parcel> {"#,
+        r#"async "getFile"(input: { params: { "id": number; "name": string }; query?: { "limit"?: number } }): Promise<ArrayBuffer> {"#,
+        r#"call("GET", "/v1/parcels/" + part(input.params["id"]) + "/files/" + rest(input.params["name"]), input.query ?? {}, undefined)"#,
+        r#"async "setParcel"(input: { params: { "id": string }; body: Bytes }): Promise<unknown> {"#,
+        "/** `POST /v1/parcels`, $0.25: Send one */",
+        r#"/** Sells "things" *\/ `${now}` </script> */"#,
+    ] {
+        assert!(module.contains(part), "{part}\n{module}");
+    }
+}
+
+#[test]
+fn a_page_says_how_each_route_is_called() {
+    let page = &shop(Output::Docs)["docs/shop.md"];
+    for part in [
+        "# Shop # not a heading\n\nSells \"things\" */ `${now}` &lt;/script>\n\nhttps://shop.prim.sh\n",
+        "| `POST /v1/parcels` | $0.25 | Send one |\n",
+        "## POST /v1/parcels\n",
+        "| `limit` | query | integer, 1 to 9, 3 where absent | At most |\n",
+        "| `id` | path | integer, 1 or more |  |\n",
+        "Takes `application/json`, a `Parcel`. Answers 201 with `application/json`, a `Parcel`.\n",
+        "Takes nothing. Answers 200 with bytes.\n",
+        "| 400 | `worse` | Too large |\n",
+        "## Types\n",
+        "\"minimum\": 1",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    assert!(!page.contains("\n# not"), "{page}");
+}
+
+#[test]
 fn every_document_has_outputs_that_others_take() {
     let schema: Value = serde_json::from_str(include_str!("outputs/openapi-3.1.schema.json")).unwrap();
     let openapi = jsonschema::validator_for(&schema).unwrap();
@@ -114,7 +152,7 @@ fn every_document_has_outputs_that_others_take() {
         for (path, content) in &files {
             assert!(output.owns(path), "{path}");
             let Ok(value) = serde_json::from_str::<Value>(content) else {
-                assert_eq!(path, "llms.txt");
+                assert!(path == "llms.txt" || path.ends_with(".ts") || path.ends_with(".md"), "{path}");
                 continue;
             };
             if *output == Output::Openapi {

@@ -11,6 +11,7 @@ mod manifests;
 mod money;
 mod random;
 mod reading;
+mod sdk;
 mod workspace;
 
 use std::{

@@ -4,6 +4,8 @@
 
 mod catalogue;
 mod openapi;
+mod pages;
+mod sdk;
 mod tools;
 
 use std::collections::BTreeMap;
@@ -30,6 +32,10 @@ pub enum Output {
     Mcp,
     /// Functions for models that call such, a list for each service.
     Functions,
+    /// A TypeScript client of each service.
+    Sdk,
+    /// A page about each service in Markdown.
+    Docs,
 }
 
 /// A document, and what it becomes.
@@ -56,6 +62,8 @@ impl Output {
             Self::Catalogue => ["llms.txt", "pricing.json", ".well-known/x402.json"].contains(&path),
             Self::Mcp => path.starts_with("mcp/"),
             Self::Functions => path.starts_with("functions/"),
+            Self::Sdk => path.starts_with("sdk/"),
+            Self::Docs => path.starts_with("docs/"),
         }
     }
 
@@ -63,15 +71,18 @@ impl Output {
     pub fn files(self, services: &[Service]) -> BTreeMap<String, String> {
         let mut services: Vec<_> = services.iter().collect();
         services.sort_by_key(|service| service.document.id.as_str());
-        let each = |folder: &str, interface: &str, make: &dyn Fn(&Service) -> Value| {
+        let all = |folder: &str, end: &str, interface: &str, make: &dyn Fn(&Service) -> String| {
             let wanted = services.iter().filter(|service| service.offers(interface));
-            wanted.map(|service| (format!("{folder}/{}.json", service.document.id), json(&make(service)))).collect()
+            wanted.map(|service| (format!("{folder}/{}.{end}", service.document.id), make(service))).collect()
         };
+        let each = |folder, interface, make: &dyn Fn(&Service) -> Value| all(folder, "json", interface, &|service| json(&make(service)));
         match self {
             Self::Openapi => each("openapi", "rest", &openapi::describe),
             Self::Catalogue => catalogue::files(&services),
             Self::Mcp => each("mcp", "mcp", &tools::mcp),
             Self::Functions => each("functions", "tools", &tools::functions),
+            Self::Sdk => all("sdk", "ts", "sdk", &sdk::module),
+            Self::Docs => services.iter().map(|service| (format!("docs/{}.md", service.document.id), pages::page(service))).collect(),
         }
     }
 }

@@ -56,7 +56,7 @@ fn what_is_kept_can_be_created_read_listed_and_removed_over_http() {
         add(&prim::from_value(value).unwrap(), about);
     }
     workspace.write("floor.json", &Value::from(floor).to_string());
-    let (passed, text) = workspace.bun(&["test", "http"]);
+    let (passed, text) = workspace.bun(&["test", "http/floor"]);
     eprintln!("{text}");
     assert!(passed, "{text}");
 }

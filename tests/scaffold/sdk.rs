@@ -1,0 +1,63 @@
+//! The clients that are derived from documents: all of them have sound types, and
+//! those of two services call them over HTTP, and pay.
+
+use std::fs;
+
+use flywheel::{
+    outputs::{Output, Service},
+    prim,
+};
+use serde_json::{Value, json};
+
+use super::{given, load, manifest, own, root, workspace::Workspace};
+
+/// What the language, its comments and its strings could trip over.
+const HOSTILE: &str = r##"
+id: hostile
+description: "Ends */ `${now}` \" ' \\ </script> \u2028 here"
+types:
+  Odd: {type: object, additionalProperties: false, required: [constructor], properties: {constructor: {enum: ["*/", "`${x}`", null, 1, [2]]}, a-b: {type: [string, "null"]}, __proto: {const: "\"; throw 1; \""}}}
+  Both: {anyOf: [{type: object, properties: {a: {type: integer}}}, {type: array, items: {$ref: "#/types/Odd"}}]}
+  Record: {type: boolean}
+  Promise: {$ref: "#/types/Record"}
+routes_map:
+- {route: POST /v1/constructor, operation_id: constructor, request: Odd, response: Promise, price: free, description: "*/ } throw 1; /*"}
+- {route: "GET /v1/delete/:in", operation_id: delete, response: Both, price: free, description: Words of the language, query_params: [{name: default, type: boolean, required: true, description: d}]}
+- {route: GET /v1/call, operation_id: call, response: Odd, price: free, description: "Also a name of ours"}
+"##;
+
+fn service(document: prim::Document) -> Service {
+    Service { manifest: manifest(&document), document }
+}
+
+#[test]
+fn clients_have_sound_types_and_call_their_services() {
+    let Some(workspace) = Workspace::new("sdk") else { return };
+    let ours = ["vault", "notes"].map(|name| service(load(&root().join(format!("tests/scaffold/documents/{name}.yaml"))).unwrap()));
+    let served: Vec<_> = ours
+        .iter()
+        .map(|Service { document, manifest }| {
+            workspace.add(manifest);
+            json!({"id": document.id, "env": manifest.env, "keeps_data": manifest.keeps_data})
+        })
+        .collect();
+    workspace.write("served.json", &Value::from(served).to_string());
+    let mut services = vec![service(prim::read(HOSTILE).unwrap())];
+    services.extend(ours);
+    for document in given().iter().chain(&own()).filter_map(|path| prim::read(&fs::read_to_string(path).ok()?).ok()) {
+        if services.iter().all(|there| there.document.id != document.id) {
+            services.push(service(document));
+        }
+    }
+    let clients = Output::Sdk.files(&services);
+    assert!(clients.len() > 5, "{:?}", clients.keys());
+    for (path, module) in &clients {
+        workspace.write(&format!("generated/{path}"), module);
+    }
+    workspace.write("tsconfig.sdk.json", r#"{"extends": "./tsconfig.json", "include": ["generated/sdk", "http/sdk.test.ts"]}"#);
+    for arguments in [&["--bun", "run", "tsc", "--noEmit", "-p", "tsconfig.sdk.json"][..], &["test", "http/sdk"]] {
+        let (passed, text) = workspace.bun(arguments);
+        eprintln!("{text}");
+        assert!(passed, "{text}");
+    }
+}
