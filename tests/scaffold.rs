@@ -4,6 +4,7 @@
 //! document there is, and says loudly what it lacks. The documents in use are
 //! read from where `FLYWHEEL_SPECS` says and are no part of the checkout.
 
+mod accepted;
 mod checked;
 mod command;
 mod floor;

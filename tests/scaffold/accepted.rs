@@ -1,0 +1,193 @@
+//! Documents at random that the strict checker accepts: whatever they hold, their
+//! packages type-check, and pass the five checks. All of them in one workspace, so
+//! that it is one run of the compiler. `SCAFFOLD_SEED` makes others, and
+//! `SCAFFOLD_CASES` more.
+
+use std::fmt::Write;
+
+use flywheel::prim;
+use proptest::{
+    prelude::*,
+    strategy::ValueTree,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use serde_json::{Map, Value, json};
+
+use super::{manifest, workspace::Workspace};
+
+/// A line that would like to be code.
+fn line() -> impl Strategy<Value = String> {
+    let nasty = prop::sample::select(vec![
+        "*/",
+        "/*",
+        "//",
+        "\"",
+        "'",
+        "`",
+        "${x}",
+        "}",
+        "{",
+        "\\",
+        "\\n",
+        "<script>",
+        "|",
+        "{{ x }}",
+        "{% y %}",
+        "---",
+        ": ",
+        "日本",
+        " (required)",
+        " 1-100, default 20",
+        " default",
+        " max 10",
+        " missing name",
+        " one of: a, b",
+        " expired",
+        "$0.01",
+        "#",
+    ]);
+    prop::collection::vec(prop_oneof![nasty.prop_map(str::to_owned), "[a-zA-Z][a-zA-Z0-9 ]{0,12}"], 1..6)
+        .prop_map(|parts| parts.concat().split_whitespace().collect::<Vec<_>>().join(" "))
+        .prop_filter("a line has something in it", |line| !line.is_empty())
+}
+
+fn words(of: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
+    prop::sample::select(of)
+}
+
+/// Nouns and verbs that patterns look for, and words of the language.
+const VERBS: &[&str] =
+    &["create", "list", "get", "update", "delete", "register", "renew", "count", "verify", "search", "delete_all", "constructor"];
+const NOUNS: &[&str] = &["items", "item", "buckets", "class", "default", "prototype", "names", "settings", "objects"];
+
+fn path() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        3 => words(NOUNS).prop_map(str::to_owned),
+        2 => words(&[":id", ":name", ":class", ":constructor", ":Key"]).prop_map(str::to_owned),
+        1 => words(&["search", "count", ".well-known", "a-b", "v2~x", "renew"]).prop_map(str::to_owned),
+    ];
+    (prop::collection::vec(part, 1..4), prop::bool::weighted(0.1)).prop_map(|(parts, rest)| {
+        let mut path = String::from("/v1");
+        let mut taken: Vec<String> = Vec::new();
+        // A parameter stands in a path once.
+        for part in parts.into_iter().filter(|part| !part.starts_with(':') || !path_has(part, &mut taken)) {
+            let _ = write!(path, "/{part}");
+        }
+        if rest { format!("{path}/:rest*") } else { path }
+    })
+}
+
+fn path_has(part: &str, taken: &mut Vec<String>) -> bool {
+    let there = taken.iter().any(|one| one == part);
+    taken.push(part.to_owned());
+    there
+}
+
+fn body() -> impl Strategy<Value = Value> {
+    prop_oneof![words(&["json", "Item", "Items", "bytes", "Record", "Promise"]).prop_map(Value::from), Just(Value::Null)]
+}
+
+fn query() -> impl Strategy<Value = Value> {
+    let name = words(&["limit", "after", "q", "cursor", "with-dash", "a.b", "class", "__proto"]);
+    (name, words(&["string", "integer", "number", "boolean"]), line(), any::<bool>()).prop_map(
+        |(name, kind, description, required)| json!({"name": name, "type": kind, "description": description, "required": required}),
+    )
+}
+
+fn error() -> impl Strategy<Value = Value> {
+    let status = prop::sample::select(vec![400, 402, 403, 404, 409, 410, 422, 429, 500]);
+    let code = words(&["invalid_request", "not_found", "taken", "limit_exceeded", "forbidden", "constructor"]);
+    (status, code, line()).prop_map(|(status, code, description)| json!({"status": status, "code": code, "description": description}))
+}
+
+fn route() -> impl Strategy<Value = Value> {
+    let method = words(&["GET", "POST", "PUT", "PATCH", "DELETE"]);
+    let status = prop::sample::select(vec![200, 201, 202, 204]);
+    let price = prop_oneof![3 => Just(Value::Null), 1 => Just(json!("free")), 1 => Just(json!("$0.05"))];
+    let lists = (prop::collection::vec(query(), 0..3), prop::collection::vec(error(), 0..4));
+    ((method, path()), (words(VERBS), words(NOUNS)), line(), status, (body(), body()), price, lists).prop_map(
+        |((method, path), (verb, noun), description, status, (request, response), price, (query, errors))| {
+            let mut route = json!({
+                "route": format!("{method} {path}"), "operation_id": format!("{verb}_{noun}"), "description": description, "status": status,
+                "request": if ["POST", "PUT", "PATCH"].contains(&method) { request } else { Value::Null },
+                "response": if status == 204 { Value::Null } else { response },
+                "query_params": query, "errors": errors,
+            });
+            if !price.is_null() {
+                route["price"] = price;
+            }
+            route
+        },
+    )
+}
+
+/// An example that names fields as objects have anyhow.
+fn example(path: &str) -> impl Strategy<Value = String> + use<> {
+    let path = path.to_owned();
+    let field = words(&["name", "text", "id", "constructor", "toString", "class", "address", "ttl", "a-b"]);
+    let value = prop_oneof![
+        line().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        Just(json!([1]))
+    ];
+    prop::collection::btree_map(field, value, 0..4).prop_map(move |fields| {
+        let fields: Map<String, Value> = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        format!("{path} {} → it", Value::Object(fields))
+    })
+}
+
+fn document() -> impl Strategy<Value = Value> {
+    let head = (line(), line(), any::<bool>(), prop::bool::weighted(0.5), prop::bool::weighted(0.2));
+    let lines = (prop::collection::vec(line(), 0..3), prop::collection::vec(line(), 0..3), line());
+    (head, lines, prop::collection::vec(route(), 0..7)).prop_flat_map(
+        |((name, description, free, data, provider), (tips, limits, ownership), routes)| {
+            let named = routes.iter().map(|route| example(route["route"].as_str().unwrap_or_default())).collect::<Vec<_>>();
+            named.prop_map(move |examples| {
+                let mut document = json!({
+                    "name": name, "description": description, "tips": tips, "limits": limits, "ownership": ownership,
+                    "quick_start": examples, "factory": {"free_service": free},
+                    "routes_map": routes, "env": if data { vec!["RANDOM_DB_PATH"] } else { vec![] },
+                });
+                if provider {
+                    document["providers"] = json!([{"name": "Odd vendor.x", "env": ["ODD_API_KEY"], "status": "active"}]);
+                }
+                document
+            })
+        },
+    )
+}
+
+/// A number from the environment.
+fn setting(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+}
+
+#[test]
+fn whatever_is_accepted_type_checks_and_passes_its_checks() {
+    let Some(workspace) = Workspace::new("accepted") else { return };
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&setting("SCAFFOLD_SEED", 1).to_le_bytes());
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
+    let wanted = setting("SCAFFOLD_CASES", 40);
+    let (mut documents, mut refused) = (Vec::new(), 0);
+    while (documents.len() as u64) < wanted {
+        let mut value = document().new_tree(&mut runner).unwrap().current();
+        value["id"] = format!("random-{}", documents.len()).into();
+        let text = value.to_string();
+        if !prim::check_text(&text).1.is_empty() {
+            refused += 1;
+            assert!(refused < 50 * wanted, "hardly any is accepted: {:?}", prim::check_text(&text).1);
+            continue;
+        }
+        workspace.add(&manifest(&prim::read(&text).unwrap()));
+        documents.push(text);
+    }
+    eprintln!("{} documents, and {refused} that the checker refused", documents.len());
+    for arguments in [&["--bun", "run", "tsc", "--noEmit"][..], &["test", "packages"]] {
+        let (passed, text) = workspace.bun(arguments);
+        let red = documents.iter().enumerate().filter(|(i, _)| text.contains(&format!("packages/random-{i}/")));
+        let red: Vec<_> = red.map(|(_, document)| document.as_str()).take(3).collect();
+        assert!(passed, "{text}\n\nseed {}, among others:\n{}", seed[0], red.join("\n"));
+    }
+}
