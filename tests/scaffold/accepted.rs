@@ -1,5 +1,5 @@
 //! Documents at random that the strict checker accepts: whatever they hold, their
-//! packages type-check, and pass the five checks. All of them in one workspace, so
+//! packages type-check, and pass the five checks and the linter. All of them in one workspace, so
 //! that it is one run of the compiler. `SCAFFOLD_SEED` makes others, and
 //! `SCAFFOLD_CASES` more.
 
@@ -184,7 +184,8 @@ fn whatever_is_accepted_type_checks_and_passes_its_checks() {
         documents.push(text);
     }
     eprintln!("{} documents, and {refused} that the checker refused", documents.len());
-    for arguments in [&["--bun", "run", "tsc", "--noEmit"][..], &["test", "packages"]] {
+    let lint = ["--bun", "run", "biome", "ci", "--colors=off", "--error-on-warnings", "--max-diagnostics=20", "."];
+    for arguments in [&["--bun", "run", "tsc", "--noEmit"][..], &["test", "packages"], &lint] {
         let (passed, text) = workspace.bun(arguments);
         let red = documents.iter().enumerate().filter(|(i, _)| text.contains(&format!("packages/random-{i}/")));
         let red: Vec<_> = red.map(|(_, document)| document.as_str()).take(3).collect();
