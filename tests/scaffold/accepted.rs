@@ -160,7 +160,8 @@ fn document() -> impl Strategy<Value = Value> {
 
 /// A number from the environment.
 fn setting(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+    let read = |text: std::ffi::OsString| text.to_str().and_then(|text| text.parse().ok());
+    std::env::var_os(name).map_or(otherwise, |text| read(text).unwrap_or_else(|| panic!("{name} is no number")))
 }
 
 #[test]
