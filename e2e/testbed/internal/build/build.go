@@ -80,7 +80,7 @@ func Ensure(ctx context.Context, b *bed.Bed, bin Binary) (path string, err error
 	if err := prune(filepath.Join(b.Cache, "bin"), bin.Name); err != nil {
 		return "", fmt.Errorf("prune old builds of %s: %w", bin.Name, err)
 	}
-	if err := trimGo(b.Cache, cacheLimit); err != nil {
+	if err := trimGo(b.Cache, cacheLimit, time.Now().Add(-inUse)); err != nil {
 		return "", fmt.Errorf("trim Go's build cache: %w", err)
 	}
 	return path, nil

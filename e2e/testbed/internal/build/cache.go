@@ -98,8 +98,9 @@ func prune(dir, name string) error {
 }
 
 // trimGo keeps Go's build cache within its limit and the whole cache within
-// its own: what Go keeps can be made again soonest.
-func trimGo(cache string, most int64) error {
+// its own: what Go keeps can be made again soonest. Only what was last used
+// before the given time goes.
+func trimGo(cache string, most int64, before time.Time) error {
 	goCache := filepath.Join(cache, "go-build")
 	files, own, err := sizes(goCache)
 	if err != nil {
@@ -109,7 +110,7 @@ func trimGo(cache string, most int64) error {
 	if err != nil {
 		return err
 	}
-	return trim(files, own, min(goCacheLimit, max(0, most-(whole-own))))
+	return trim(files, own, min(goCacheLimit, max(0, most-(whole-own))), before)
 }
 
 // sizes lists the files below dir and their sum.
@@ -136,12 +137,13 @@ func sizes(dir string) (files []cached, total int64, err error) {
 }
 
 // trim removes the files that were not used for longest until the rest of
-// total is within limit. Go itself keeps everything for five days, which can be
-// more than a disk holds; a file it misses it makes again.
-func trim(files []cached, total, limit int64) error {
+// total is within limit, and none that was used since before. Go itself keeps
+// everything for five days, which can be more than a disk holds; a file it
+// misses it makes again, unless a command that runs counts on it already.
+func trim(files []cached, total, limit int64, before time.Time) error {
 	oldestFirst(files)
 	for _, f := range files {
-		if total <= limit {
+		if total <= limit || !f.when.Before(before) {
 			break
 		}
 		if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -92,7 +92,13 @@ func TestTrimRemovesTheOldestFirst(t *testing.T) {
 	if err != nil || total != 10 {
 		t.Fatalf("total = %d, %v; want 10", total, err)
 	}
-	if err := trim(files, total, 7); err != nil {
+	if err := trim(files, total, 0, when); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(old); err != nil {
+		t.Fatal("a file went that a build may be about to read")
+	}
+	if err := trim(files, total, 7, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(old); err == nil {

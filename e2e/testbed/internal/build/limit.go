@@ -12,8 +12,9 @@ import (
 const (
 	// looksEvery is how often the whole cache is measured, which takes a second.
 	looksEvery = time.Hour
-	// inUse protects what a build that runs now may be about to read.
-	inUse = time.Hour
+	// inUse protects what a build that runs now may be about to read. Go notes a
+	// use once an hour at most, and a build takes less than another.
+	inUse = 2 * time.Hour
 )
 
 // Limit keeps the whole cache within its limit, at the cost of what can be made
@@ -35,7 +36,7 @@ func limit(cache string, most int64, before time.Time) error {
 	if err != nil || whole <= most {
 		return err
 	}
-	if err := trimGo(cache, most); err != nil {
+	if err := trimGo(cache, most, before); err != nil {
 		return err
 	}
 	for _, kind := range []string{"incremental", "deps"} {
