@@ -98,7 +98,7 @@ fn a_client_has_a_method_for_every_route() {
     for part in [
         r#"const URL_OF_SERVICE = "https://shop.prim.sh";"#,
         r#"export type Box = ("small" | "large");"#,
-        r##"export type Parcel = { "size": number; "of"?: Box; "as"?: ("#/types/Box"); [key: string]: unknown };"##,
+        r##"export type Parcel = { "as"?: ("#/types/Box"); "of"?: Box; "size": number; [key: string]: unknown };"##,
         r#"async "createParcel"(input: { body: types.Parcel }): Promise<types.Parcel> {"#,
         r#"async "getFile"(input: { params: { "id": number; "name": string }; query?: { "limit"?: number } }): Promise<ArrayBuffer> {"#,
         r#"call("GET", "/v1/parcels/" + part(input.params["id"]) + "/files/" + rest(input.params["name"]), input.query ?? {}, undefined)"#,

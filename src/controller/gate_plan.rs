@@ -76,7 +76,7 @@ pub(super) fn terms(env: &BTreeMap<String, String>) -> Terms {
 
 fn route(declared: &prim::Route, summary: &RouteSummary) -> Route {
     let example = summary.example.as_ref().map(|e| Example {
-        params: BTreeMap::new(),
+        params: e.params.clone(),
         query: e.query.clone(),
         headers: e.headers.clone(),
         body: e.body.clone(),

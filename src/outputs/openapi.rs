@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::Service;
 use crate::{
-    prim::{Body, Document, PathParam, QueryKind, QueryParam, Route},
+    prim::{Body, Document, PathParam, QueryKind, QueryParam, Route, referred},
     scaffold::RouteSummary,
 };
 
@@ -23,7 +23,7 @@ pub(super) fn describe(service: &Service) -> Value {
         methods[route.method.as_str().to_ascii_lowercase()] = operation(document, route, summary);
     }
     let paid = service.manifest.routes.iter().any(|route| route.micros.is_some());
-    let mut schemas: Map<String, Value> = document.types.iter().map(|kind| (kind.name.clone(), referred(&kind.schema))).collect();
+    let mut schemas: Map<String, Value> = document.types.iter().map(|kind| (kind.name.clone(), referred(&kind.schema, SCHEMAS))).collect();
     schemas.insert(ERROR.into(), error());
     let mut components = json!({ "schemas": schemas });
     if paid {
@@ -150,23 +150,6 @@ fn responses(document: &Document, route: &Route, summary: &RouteSummary) -> Valu
         add(402, &format!("Not paid: the terms are in the header PAYMENT-REQUIRED. It costs {}.", summary.price));
     }
     responses.into()
-}
-
-/// A type's schema, with references as OpenAPI has them.
-fn referred(schema: &Value) -> Value {
-    match schema {
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, value)| match (key.as_str(), value.as_str().and_then(|text| text.strip_prefix("#/types/"))) {
-                ("$ref", Some(name)) => (key.clone(), format!("{SCHEMAS}{name}").into()),
-                // These hold values, and no schemas.
-                ("const" | "default" | "enum" | "examples", _) => (key.clone(), value.clone()),
-                _ => (key.clone(), referred(value)),
-            })
-            .collect(),
-        Value::Array(entries) => entries.iter().map(referred).collect(),
-        other => other.clone(),
-    }
 }
 
 fn error() -> Value {

@@ -72,6 +72,7 @@ fn tool(service: &Service, route: &Route, summary: &RouteSummary, taken: &[Strin
         properties.insert(param.name.clone(), schema);
         required.extend(param.required.then(|| param.name.clone()));
     }
+    let mut definitions = None;
     let body = match &route.request {
         Body::None => Value::Null,
         Body::Bytes => {
@@ -79,17 +80,24 @@ fn tool(service: &Service, route: &Route, summary: &RouteSummary, taken: &[Strin
             "bytes".into()
         }
         Body::Json(_) => {
-            properties.insert("body".into(), summary.body.clone().unwrap_or_else(|| json!({ "type": "object" })));
+            let mut body = summary.body.clone().unwrap_or_else(|| json!({ "type": "object" }));
+            // References within are from the whole's root.
+            definitions = body.as_object_mut().and_then(|body| body.remove("$defs"));
+            properties.insert("body".into(), body);
             "json".into()
         }
     };
     if !body.is_null() {
         required.push("body".into());
     }
+    let mut parameters = json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false });
+    if let Some(definitions) = definitions {
+        parameters["$defs"] = definitions;
+    }
     Tool {
         name,
         description: format!("{}{cost}", line(&route.description)),
-        parameters: json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false }),
+        parameters,
         request: json!({
             "method": route.method.as_str(),
             "url": format!("https://{}{}", document.endpoint, openapi::template(route)),

@@ -9,6 +9,7 @@
 mod check;
 mod code;
 mod document;
+mod expression;
 mod extensions;
 mod fields;
 mod form;
@@ -35,6 +36,7 @@ pub use code::Code;
 pub use document::{
     Auth, BackendPattern, Body, DeclaredError, Document, PathParam, Provider, ProviderStatus, QueryKind, QueryParam, Route, RouteBackend,
 };
+pub use expression::Expression;
 pub use form::schema;
 pub use names::{camel, constant, singular, words};
 pub use notes::{Assumption, Finding, Position, Problem};
@@ -44,4 +46,4 @@ pub use read::{from_value, read, value};
 pub use registry::{Entry, Registry, merge};
 pub use status::phase;
 pub use text::LARGEST;
-pub use types::Type;
+pub use types::{Type, TypeCheck, referred};

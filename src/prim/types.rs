@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     code::Code,
+    expression::Expression,
     fields::Fields,
     form::{FORM, may},
     notes::{Notes, quoted},
@@ -15,12 +15,52 @@ use super::{
     shape::{MOST_ENTRIES, Object, Shape, within},
 };
 
+/// Where a schema of its own has the types.
+const DEFINITIONS: &str = "#/$defs/";
+/// What every object of JavaScript has already, so that a field of that name is
+/// never absent there.
+const INHERITED: [&str; 12] = [
+    "__proto__",
+    "__defineGetter__",
+    "__defineSetter__",
+    "__lookupGetter__",
+    "__lookupSetter__",
+    "constructor",
+    "hasOwnProperty",
+    "isPrototypeOf",
+    "propertyIsEnumerable",
+    "toLocaleString",
+    "toString",
+    "valueOf",
+];
+/// The greatest whole number that every reader of JSON tells from its neighbours
+/// (RFC 8259, section 6).
+const SAFE: f64 = 9_007_199_254_740_991.0;
+/// Keywords that say something of one kind of value alone.
+const OF_KINDS: &[(&str, &[&str])] = &[
+    ("properties", &["object"]),
+    ("required", &["object"]),
+    ("additionalProperties", &["object"]),
+    ("items", &["array"]),
+    ("minItems", &["array"]),
+    ("maxItems", &["array"]),
+    ("uniqueItems", &["array"]),
+    ("minimum", &["integer", "number"]),
+    ("maximum", &["integer", "number"]),
+    ("exclusiveMinimum", &["integer", "number"]),
+    ("exclusiveMaximum", &["integer", "number"]),
+    ("minLength", &["string"]),
+    ("maxLength", &["string"]),
+    ("pattern", &["string"]),
+    ("format", &["string"]),
+];
+
 /// The type of a body.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Type {
     /// Its name: `SearchRequest`.
     pub name: String,
-    /// Its schema: the keywords of `docs/document.md`, and `#/types/Name` as `$ref`.
+    /// Its schema, with its keys in one order: the keywords of `docs/document.md`, and `#/types/Name` as `$ref`.
     pub schema: Value,
 }
 
@@ -78,7 +118,88 @@ pub(super) fn read(document: &Fields<'_>, notes: &mut Notes) -> Vec<Type> {
         sound(schema, &place, map, notes);
     }
     // A schema that is no mapping has no references to follow.
-    if notes.wrong.len() == before { sorted(map, notes) } else { Vec::new() }
+    let types = if notes.wrong.len() == before { sorted(map, notes) } else { Vec::new() };
+    if !types.is_empty() {
+        let check = TypeCheck::of(&types);
+        map.iter().for_each(|(name, schema)| said(schema, &within("types", name), &check, notes));
+    }
+    types
+}
+
+/// Values that a schema says itself are of it.
+fn said(schema: &Value, path: &str, check: &TypeCheck, notes: &mut Notes) {
+    let Value::Object(keys) = schema else { return };
+    let examples = keys.get("examples").and_then(Value::as_array).into_iter().flatten();
+    let examples = examples.enumerate().map(|(i, value)| (format!("{path}.examples[{i}]"), value));
+    for (place, value) in keys.get("default").map(|value| (format!("{path}.default"), value)).into_iter().chain(examples) {
+        if !check.takes(schema, value) {
+            notes.wrong(Code::TypeBroken, place, "is not what its own schema takes");
+        }
+    }
+    for (place, inner) in within_schema(keys, path) {
+        said(inner, &place, check, notes);
+    }
+}
+
+/// The same with all keys in one order, as a package's own document has them.
+fn ordered(schema: &Value) -> Value {
+    match schema {
+        Value::Object(keys) => {
+            let sorted: BTreeMap<_, _> = keys.iter().collect();
+            sorted.into_iter().map(|(key, value)| (key.clone(), ordered(value))).collect()
+        }
+        Value::Array(entries) => entries.iter().map(ordered).collect(),
+        other => other.clone(),
+    }
+}
+
+/// The types of a document as a validator knows them.
+#[derive(Clone, Debug)]
+pub struct TypeCheck(Value);
+
+impl TypeCheck {
+    /// Of these types.
+    pub fn of(types: &[Type]) -> Self {
+        Self(types.iter().map(|kind| (kind.name.clone(), referred(&kind.schema, DEFINITIONS))).collect::<Map<_, _>>().into())
+    }
+
+    /// Whether a schema, in which types are referred to as in a document, takes a value.
+    pub fn takes(&self, schema: &Value, value: &Value) -> bool {
+        let whole =
+            json!({ "$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": self.0, "allOf": [referred(schema, DEFINITIONS)] });
+        let validator = jsonschema::options().should_validate_formats(true).build(&whole);
+        validator.is_ok_and(|validator| validator.is_valid(value))
+    }
+}
+
+/// A schema whose references to types begin with `place` in place of `#/types/`.
+pub fn referred(schema: &Value, place: &str) -> Value {
+    match schema {
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| match (key.as_str(), value) {
+                // A field may have any name.
+                ("properties", Value::Object(fields)) => {
+                    (key.clone(), fields.iter().map(|(name, schema)| (name.clone(), referred(schema, place))).collect())
+                }
+                ("$ref", Value::String(to)) => (key.clone(), to.replacen("#/types/", place, 1).into()),
+                // These hold values, and no schemas.
+                ("const" | "default" | "enum" | "examples", _) => (key.clone(), value.clone()),
+                _ => (key.clone(), referred(value, place)),
+            })
+            .collect(),
+        Value::Array(entries) => entries.iter().map(|entry| referred(entry, place)).collect(),
+        other => other.clone(),
+    }
+}
+
+/// What a schema's `type` says, one or several.
+fn kinds(schema: &Value) -> Vec<&str> {
+    match schema.get("type") {
+        Some(Value::String(kind)) => vec![kind],
+        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// What the shape can't say of a schema and all within it.
@@ -91,9 +212,15 @@ fn sound(schema: &Value, path: &str, types: &Map<String, Value>, notes: &mut Not
         broken("$ref", format!("{} is not among the types", quoted(name)));
     }
     if let Some(pattern) = keys.get("pattern").and_then(Value::as_str)
-        && Regex::new(pattern).is_err()
+        && let Err(why) = Expression::parse(pattern)
     {
-        broken("pattern", format!("{} is no regular expression that is taken", quoted(pattern)));
+        broken("pattern", format!("{} is no regular expression that is taken: {why}", quoted(pattern)));
+    }
+    let kinds = kinds(schema);
+    for (key, of) in OF_KINDS {
+        if keys.contains_key(*key) && !kinds.iter().any(|kind| of.contains(kind)) {
+            broken(key, format!("is for {} alone, which type does not say", of.join(" and ")));
+        }
     }
     let properties = keys.get("properties").and_then(Value::as_object);
     for (i, name) in keys.get("required").and_then(Value::as_array).into_iter().flatten().enumerate() {
@@ -101,6 +228,16 @@ fn sound(schema: &Value, path: &str, types: &Map<String, Value>, notes: &mut Not
             && properties.is_some_and(|properties| !properties.contains_key(name))
         {
             broken(&format!("required[{i}]"), format!("{} is not among the properties", quoted(name)));
+        }
+    }
+    let required = keys.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    if let Some(name) = properties.into_iter().flat_map(Map::keys).map(String::as_str).chain(required).find(|name| INHERITED.contains(name))
+    {
+        broken("properties", format!("{name} is what every object of JavaScript has, and no field"));
+    }
+    for key in ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"] {
+        if keys.get(key).and_then(Value::as_f64).is_some_and(|n| n.abs() > SAFE) {
+            broken(key, "is beyond 2^53, where numbers of JSON are not told apart everywhere".into());
         }
     }
     for (least, most) in [("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems")] {
@@ -160,7 +297,7 @@ fn sorted(types: &Map<String, Value>, notes: &mut Notes) -> Vec<Type> {
             return Vec::new();
         };
         waiting.remove(name);
-        sorted.extend(types.get(name).map(|schema| Type { name: name.into(), schema: schema.clone() }));
+        sorted.extend(types.get(name).map(|schema| Type { name: name.into(), schema: ordered(schema) }));
     }
     sorted
 }

@@ -1,7 +1,7 @@
 //! What a caller has to have before something is done: a turn of its own, where a
 //! route may be called once per some time, or a code that is used up.
 
-use super::prose;
+use super::{prose, types};
 use crate::prim::{Body, Document, Method, QueryKind, Route, words};
 
 /// What a caller has to have.
@@ -34,12 +34,19 @@ pub(super) fn of(document: &Document, route: &Route) -> Option<Claim> {
         let field =
             prose::example_fields(document, route).find(|name| words(name).iter().any(|w| w == "code" || w == "voucher" || w == "coupon"));
         let variable = document.env.iter().find(codes)?.clone();
-        return Some(Claim::Code { variable, field: field.unwrap_or_else(|| "code".into()) });
+        let field = field.unwrap_or_else(|| "code".into());
+        return typed(document, route, &field).then_some(Claim::Code { variable, field });
     }
     let (seconds, field) = prose::cooldown(route)?;
     // In every call there is one; else all callers share a turn.
     let known = |name: &String| prose::example_fields(document, route).any(|f| f == *name) || prose::missing(route).contains(name);
-    Some(Claim::Turn { seconds, field: field.filter(known) })
+    Some(Claim::Turn { seconds, field: field.filter(|name| known(name) && typed(document, route, name)) })
+}
+
+/// Whether a field of the body is a text in every call, if the document says what the
+/// body is.
+fn typed(document: &Document, route: &Route, field: &str) -> bool {
+    types::taken(document, route).is_none_or(|kind| types::has_text(document, kind, field))
 }
 
 /// The operations whose turns a route tells of, and the query parameter that has

@@ -6,7 +6,7 @@ use super::{
     claims::Claim,
     native::{Native, Op},
     plan::{Plan, Planned, Work},
-    samples, text, vendor,
+    samples, text, types, vendor,
 };
 use crate::prim::{Body, Method, RoutePrice};
 
@@ -60,7 +60,8 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
         let find = |wanted: fn(&Op) -> bool| plan.routes.iter().find(|p| of(p, wanted));
         let list = find(|op| matches!(op, Op::List));
         let read = find(|op| matches!(op, Op::Read { bytes: false }));
-        let change = find(|op| matches!(op, Op::Change));
+        // What may be changed in a declared type, nobody can tell.
+        let change = find(|op| matches!(op, Op::Change)).filter(|p| types::taken(plan.document, p.route).is_none());
         let remove = find(|op| matches!(op, Op::Remove { .. }));
         let of_one = [read, change, remove].into_iter().flatten().next();
         let members = [Some(create), list, read, change, remove];

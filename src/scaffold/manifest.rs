@@ -89,7 +89,7 @@ pub struct RouteSummary {
     pub micros: Option<u64>,
     /// Status of a success.
     pub status: u16,
-    /// `native`, `provider` or `missing`.
+    /// `native`, `provider`, `cli` or `missing`.
     pub backend: String,
     /// Statuses that a request may have once it is paid: declared ones, and those
     /// of a provider that fails or of a handler that is not written. 400 is among
@@ -115,6 +115,8 @@ pub struct Mistyped {
 /// A request that succeeds under [`Manifest::env`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Example {
+    /// Path parameters that can't be any text.
+    pub params: BTreeMap<String, String>,
     /// Query parameters.
     pub query: BTreeMap<String, String>,
     /// Headers.

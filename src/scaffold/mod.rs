@@ -4,6 +4,7 @@
 //! repository that packages live in, with the kit they stand on. Read `plan.rs`
 //! next: what each route costs and what answers it.
 
+mod backend;
 mod claims;
 mod flows;
 mod manifest;
@@ -19,6 +20,7 @@ mod schema;
 mod schemas;
 mod service;
 mod text;
+mod types;
 mod vendor;
 mod workspace;
 

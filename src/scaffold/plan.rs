@@ -3,6 +3,7 @@
 //! is free, or it costs the default; there is no fifth way.
 
 use super::{
+    backend::{self, Command},
     claims::{self, Claim},
     manifest::Manifest,
     native::{self, Collection, Native},
@@ -10,7 +11,7 @@ use super::{
     render, schema,
     vendor::{self, Vendor},
 };
-use crate::prim::{Assumption, Document, Price, Problem, Route, RoutePrice};
+use crate::prim::{Assumption, Auth, Document, Price, Problem, Route, RoutePrice};
 
 /// What a document leaves to whoever scaffolds it.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub enum Backend {
     Native,
     /// A vendor, through `src/provider.ts`.
     Provider,
+    /// A program.
+    Command,
     /// Nothing yet: 501.
     Missing,
 }
@@ -48,6 +51,8 @@ pub(super) struct Planned<'a> {
     pub claim: Option<Claim>,
     /// Whether the internal key must come with it.
     pub guarded: bool,
+    /// The vendor that is asked and by which of its operations, where the document says.
+    pub asked: backend::Asked,
 }
 
 /// What a handler does.
@@ -67,6 +72,8 @@ pub(super) enum Work {
     Validate,
     /// Says which ports services have, by a setting.
     Ports,
+    /// Runs a program.
+    Command(Command),
     /// Nothing, for this reason.
     Missing(String),
 }
@@ -75,6 +82,7 @@ impl Work {
     pub fn backend(&self) -> Backend {
         match self {
             Self::Provider(_) => Backend::Provider,
+            Self::Command(_) => Backend::Command,
             Self::Missing(_) => Backend::Missing,
             Self::Native(_) | Self::Claim | Self::Waits(..) | Self::Schema | Self::Validate | Self::Ports => Backend::Native,
         }
@@ -96,6 +104,7 @@ impl Backend {
         match self {
             Self::Native => "native",
             Self::Provider => "provider",
+            Self::Command => "cli",
             Self::Missing => "missing",
         }
     }
@@ -134,6 +143,7 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
         assumptions.push(Assumption { path: "routes_map".into(), text });
     }
     let mut vendors = vendor::active(document, &mut assumptions);
+    backend::libraries(document, &mut vendors);
     let declared = !vendors.is_empty();
     if document.routes.is_empty() {
         vendors.clear();
@@ -143,10 +153,15 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
     let found = native::infer(document, &prices, !vendors.is_empty());
     let mut routes = Vec::new();
     for ((route, price), native) in document.routes.iter().zip(prices).zip(found.routes) {
-        let outside = declared || (!vendors.is_empty() && vendor::fails(route));
+        let implied = declared || (!vendors.is_empty() && vendor::fails(route));
+        let said = route.backend.as_ref();
+        let outside = backend::outside(said).unwrap_or(implied);
         let claim = claims::of(document, route);
         let under = native.as_ref().is_ok_and(|native| native.op == native::Op::Under);
-        let work = match native {
+        let asked = backend::asked(route, &vendors);
+        let native = native.and_then(|native| backend::stored(document, route, native, &found.collections));
+        let decided = backend::work(document, route, price, native.as_ref().ok(), asked.as_ref().err());
+        let work = decided.unwrap_or_else(|| match native {
             // Whose it is can't be told of what the store takes no part in.
             native if outside => Work::Provider(native.ok()),
             Ok(native) if !under => Work::Native(native),
@@ -154,19 +169,19 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
                 let reason = refused.err().unwrap_or_else(|| native::ALONE.into());
                 special(document, route, claim.as_ref()).unwrap_or(Work::Missing(reason))
             }
-        };
+        });
         // A claim is made on what is done for it, and the store's own routes have their own conflicts.
         let claim = claim.filter(|_| matches!(work, Work::Provider(_) | Work::Claim));
-        let guarded = native::guarded(route) && work.backend() != Backend::Missing;
+        let guarded = (route.auth == Some(Auth::Internal) || native::guarded(route)) && work.backend() != Backend::Missing;
         if guarded && !document.env.iter().any(|name| name == "PRIM_INTERNAL_KEY") {
-            let text = "speaks of x-internal-key while env lacks PRIM_INTERNAL_KEY, which is looked at nevertheless";
+            let text = "wants x-internal-key while env lacks PRIM_INTERNAL_KEY, which is looked at nevertheless";
             assumptions.push(Assumption { path: route.place.clone(), text: text.into() });
         }
         if work == Work::Ports && !document.env.iter().any(|name| name == schema::PORTS) {
             let text = format!("asks for ports while env lacks {}, which is looked at nevertheless", schema::PORTS);
             assumptions.push(Assumption { path: route.place.clone(), text });
         }
-        routes.push(Planned { route, price, work, claim, guarded });
+        routes.push(Planned { route, price, work, claim, guarded, asked: asked.unwrap_or_default() });
     }
     let mut collections = found.collections;
     for planned in &routes {

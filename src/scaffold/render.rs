@@ -12,7 +12,7 @@ use super::{
     plan::{Backend, Plan, Planned, Work},
     samples, schema, schemas,
     service::{self, Handler},
-    text,
+    text, types,
 };
 use crate::prim::{Body, Document, Method, Route, RoutePrice};
 
@@ -23,6 +23,8 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     templates.add_function("prop", text::prop);
     templates.add_function("const", text::constant);
     templates.add_function("list", text::list);
+    let array = |indent: usize, left: String, items: Vec<String>, right: String| text::array(indent, &left, &items, &right);
+    templates.add_function("array", array);
     templates.add_function("comment", text::comment);
     templates.add_function("prose", text::markdown);
     templates.add_function("cell", text::cell);
@@ -57,6 +59,7 @@ struct RouteView {
     price: String,
     status: u16,
     body: String,
+    params: String,
     query: String,
     takes: String,
     does: String,
@@ -114,10 +117,15 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         schema => needs("schema"),
         validates => needs("validate"),
         ports => needs("ports"),
+        runs => needs("run"),
+        argued => needs("argument"),
         stored => needs("store"),
         missing => missing,
         throws => needs("ServiceError"),
-        typed => routes.iter().any(|r| !r.body.is_empty() || !r.query.is_empty()),
+        typed => routes.iter().any(|r| !r.body.is_empty() || !r.query.is_empty() || !r.params.is_empty()),
+        zod => routes.iter().any(|r| r.body.contains(": z.") || r.body.contains(": filled(") || !r.query.is_empty() || !r.params.is_empty()),
+        numbered => routes.iter().any(|r| !r.params.is_empty()),
+        declared => routes.iter().any(|r| r.body.contains(": api.")),
         filled => routes.iter().any(|r| r.body.starts_with("    body: filled(")),
         refusing => routes.iter().any(|r| r.bad_body || r.bad_path.is_some()),
         mistyping => routes.iter().any(|r| r.mistyped.is_some()),
@@ -152,6 +160,9 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         let content = render("src/providers/vendor.ts", &context! { vendor => Serde(vendor.clone()) })?;
         files.push(File { path: format!("{root}/src/providers/{}.ts", vendor.file), content, kind: Kind::Seeded });
     }
+    if !document.types.is_empty() {
+        files.push(File { path: format!("{root}/src/api.ts"), content: types::module(document), kind: Kind::Generated });
+    }
     if needs("schema") {
         files.push(File { path: format!("{root}/src/schema.json"), content: schema::PRIM_YAML.into(), kind: Kind::Generated });
     }
@@ -185,6 +196,7 @@ fn view(plan: &Plan<'_>, planned: &Planned<'_>, handler: &Handler) -> RouteView 
         price: planned.price.to_string(),
         status: route.status,
         body: schemas::body(plan, planned),
+        params: schemas::params(route),
         query: schemas::query(route),
         takes: handler.takes.clone(),
         does: handler.does.clone(),

@@ -9,8 +9,9 @@ use super::{
     native::{Native, Op},
     plan::{Plan, Planned, Work},
     schemas::{self, Field, Kind},
+    types,
 };
-use crate::prim::{Body, QueryKind, QueryParam, Route, RoutePrice};
+use crate::prim::{Body, PathParam, QueryKind, QueryParam, Route, RoutePrice};
 
 /// A wallet that nobody has.
 const WALLET: &str = "0x0000000000000000000000000000000000000003";
@@ -19,9 +20,25 @@ const PLACEHOLDER: &str = "placeholder";
 
 /// A path with a value for every parameter that must be there.
 pub(super) fn path(route: &Route) -> String {
-    let path = route.path.filled(|name| format!("test-{}", name.to_ascii_lowercase()));
+    let path = bare(route);
     let query: Vec<_> = route.query.iter().filter(|p| p.required).map(|p| format!("{}={}", p.name, value(p))).collect();
     if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
+}
+
+/// The same without a query.
+fn bare(route: &Route) -> String {
+    route.path.filled(|name| number(route, name).unwrap_or_else(|| format!("test-{}", name.to_ascii_lowercase())))
+}
+
+/// What a parameter of the path may be that must be a whole number.
+fn number(route: &Route, name: &str) -> Option<String> {
+    let param = whole(route, name)?;
+    Some(1.max(param.min.unwrap_or(1)).min(param.max.unwrap_or(i64::MAX)).to_string())
+}
+
+/// A parameter of the path that must be a whole number.
+fn whole<'a>(route: &'a Route, name: &str) -> Option<&'a PathParam> {
+    route.params.iter().find(|param| param.name == name && param.kind == QueryKind::Integer)
 }
 
 fn value(param: &QueryParam) -> String {
@@ -38,6 +55,10 @@ pub(super) fn body(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<String> {
         Body::None => None,
         Body::Bytes => Some("some bytes".into()),
         Body::Json(_) => {
+            if let Some(kind) = types::taken(plan.document, planned.route) {
+                // What is no value of the type is refused, as `answers` knows.
+                return Some(types::sample(plan.document, kind).unwrap_or_default().to_string());
+            }
             let example = schemas::example(plan.document, planned.route);
             let mut fields: Map<String, Value> = Map::new();
             for Field { name, kind, .. } in schemas::fields(plan, planned) {
@@ -69,6 +90,9 @@ pub(super) fn mistyped(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<Mistype
         let typed = planned.route.query.iter().find(|param| param.kind != QueryKind::Text)?;
         return Some(Mistyped { field: typed.name.clone(), body: None });
     }
+    if let Some(kind) = types::taken(plan.document, planned.route) {
+        return types::mistyped(plan.document, kind).map(|(field, body)| Mistyped { field, body: Some(body) });
+    }
     let mut fields: Map<String, Value> = serde_json::from_str(&body(plan, planned)?).ok()?;
     let typed = schemas::fields(plan, planned).into_iter().find(|field| field.kind != Kind::Any)?;
     fields.insert(typed.name.clone(), json!({"not": "this"}));
@@ -77,10 +101,14 @@ pub(super) fn mistyped(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<Mistype
 
 /// A path with a query that the route refuses.
 pub(super) fn bad_path(route: &Route) -> Option<String> {
-    let bare = route.path.filled(|name| format!("test-{}", name.to_ascii_lowercase()));
+    let numbered = || {
+        let first = route.path.params().find(|name| whole(route, name).is_some())?;
+        Some(route.path.filled(|name| if name == first { "no-number".into() } else { format!("test-{}", name.to_ascii_lowercase()) }))
+    };
+    let bare = bare(route);
     let typed = route.query.iter().find(|param| param.kind != QueryKind::Text);
     let missing = || route.query.iter().any(|param| param.required).then(|| bare.clone());
-    typed.map(|param| format!("{bare}?{}=none", param.name)).or_else(missing)
+    typed.map(|param| format!("{bare}?{}=none", param.name)).or_else(missing).or_else(numbered)
 }
 
 /// Statuses that a good request may have: that of a success alone where our own
@@ -98,9 +126,15 @@ pub(super) fn answers(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<u16> {
             }
             // A setting may be missing.
             Work::Missing(_) | Work::Ports => statuses.push(501),
+            // Its program may not be there, or want something else.
+            Work::Command(_) => statuses.extend([400, 501, 502]),
             // Its code is none that was given out.
             Work::Claim => statuses.extend([400, 501]),
             _ => statuses.extend([403, 404, 409]),
+        }
+        // A gate fills a path with any text.
+        if unknown(plan, planned) || route.path.params().any(|name| whole(route, name).is_some()) {
+            statuses.push(400);
         }
         if matches!(planned.work.kept(), Some(Native { op: Op::Create { signed: Some(_) }, .. })) {
             statuses.extend([400, 403]);
@@ -112,8 +146,16 @@ pub(super) fn answers(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<u16> {
     statuses
 }
 
+/// Whether no value is known that the route takes.
+fn unknown(plan: &Plan<'_>, planned: &Planned<'_>) -> bool {
+    types::taken(plan.document, planned.route).is_some_and(|kind| types::sample(plan.document, kind).is_none())
+}
+
 /// Whether a good request succeeds without anything having been made before.
 fn surely(plan: &Plan<'_>, planned: &Planned<'_>) -> bool {
+    if unknown(plan, planned) {
+        return false;
+    }
     match &planned.work {
         Work::Native(Native { op, collection, .. }) => {
             let inside = plan.collections.get(*collection).is_some_and(|collection| collection.within.is_some());
@@ -131,7 +173,9 @@ pub(super) fn example(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<Example>
     }
     let required = planned.route.query.iter().filter(|param| param.required);
     let key = planned.guarded.then(|| ("x-internal-key".to_owned(), PLACEHOLDER.to_owned()));
+    let params = planned.route.path.params().filter_map(|name| Some((name.to_owned(), number(planned.route, name)?)));
     Some(Example {
+        params: params.collect(),
         query: required.map(|param| (param.name.clone(), value(param))).collect(),
         headers: key.into_iter().collect(),
         body: body(plan, planned).and_then(|text| serde_json::from_str(&text).ok()),

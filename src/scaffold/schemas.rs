@@ -7,7 +7,7 @@ use super::{
     claims::Claim,
     native::{Native, Op, Signed},
     plan::{Plan, Planned, Work},
-    prose, text,
+    prose, text, types,
 };
 use crate::prim::{Body, DeclaredError, Document, Method, QueryKind, QueryParam, Route};
 
@@ -121,6 +121,9 @@ pub(super) fn body(plan: &Plan<'_>, planned: &Planned<'_>) -> String {
     if !matches!(planned.route.request, Body::Json(_)) {
         return String::new();
     }
+    if let Some(kind) = types::taken(plan.document, planned.route) {
+        return format!("    body: api.{},", kind.name);
+    }
     let fields = fields(plan, planned);
     // What is done to something needs no body: its path says all.
     let bare = fields.is_empty() && !must_be_filled(planned);
@@ -137,6 +140,9 @@ pub(super) fn body(plan: &Plan<'_>, planned: &Planned<'_>) -> String {
 pub(super) fn json_schema(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<Value> {
     if !matches!(planned.route.request, Body::Json(_)) {
         return None;
+    }
+    if let Some(kind) = types::taken(plan.document, planned.route) {
+        return Some(types::json_schema(plan.document, kind));
     }
     let fields = fields(plan, planned);
     let properties: Map<String, Value> = fields.iter().map(|field| (field.name.clone(), field_schema(field))).collect();
@@ -222,6 +228,20 @@ pub(super) fn must_be_filled(planned: &Planned<'_>) -> bool {
         Some(Op::Become { .. } | Op::Renew) => false,
         _ => route.method == Method::Post && route.error(400).is_some(),
     }
+}
+
+/// The lines `params: …,`; nothing where each may be any text.
+pub(super) fn params(route: &Route) -> String {
+    let whole = route.params.iter().filter(|param| param.kind == QueryKind::Integer);
+    let lines: Vec<_> = whole
+        .map(|param| {
+            let bounds = [("min", param.min), ("max", param.max)].into_iter().filter_map(|(key, n)| n.map(|n| format!("{key}: {n}")));
+            let bounds = bounds.collect::<Vec<_>>().join(", ");
+            let bounds = if bounds.is_empty() { bounds } else { format!("{{ {bounds} }}") };
+            format!("      {}: integerText({bounds}),", text::key(&param.name))
+        })
+        .collect();
+    if lines.is_empty() { String::new() } else { format!("    params: z.looseObject({{\n{}\n    }}),", lines.join("\n")) }
 }
 
 /// The lines `query: …,`; nothing where it has no parameters.

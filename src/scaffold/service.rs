@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
+    backend::{Argument, Asked, Command, Source},
     claims::Claim,
     native::{Collection, Native, Op, Signed},
     plan::{Plan, Planned, Work},
@@ -42,6 +43,7 @@ pub(super) fn handler(plan: &Plan<'_>, planned: &Planned<'_>) -> Handler {
         route: planned.route,
         collections: &plan.collections,
         declared: plan.declared,
+        asked: &planned.asked,
         payer: planned.price != RoutePrice::Free,
         input: Vec::new(),
         lines: Vec::new(),
@@ -57,6 +59,7 @@ pub(super) fn handler(plan: &Plan<'_>, planned: &Planned<'_>) -> Handler {
             draft.lines.push(call(4, "throw notImplemented", &[string(&planned.route.operation)], ";"));
             draft.needs.insert("ServiceError");
         }
+        (Work::Command(command), _) => draft.run(command, &plan.document.env),
         (Work::Provider(kept), claim) => draft.provided(kept.as_ref(), claim.as_ref()),
         (Work::Native(native), _) => draft.native(native),
         (Work::Claim, Some(claim)) => {
@@ -94,6 +97,7 @@ struct Draft<'a> {
     route: &'a Route,
     collections: &'a [Collection],
     declared: bool,
+    asked: &'a Asked,
     /// Whether who pays is known.
     payer: bool,
     /// What it takes from its input.
@@ -335,7 +339,7 @@ impl Draft<'_> {
             self.claimed(claim, true);
             self.forward("const call: Call =");
             self.needs.insert("Call");
-            self.end("turn.during(() => provider(env).forward(call))");
+            self.end(&format!("turn.during(() => {}.forward(call))", self.provider()));
             return;
         }
         let Some(native) = kept else { return self.forward("return") };
@@ -427,17 +431,14 @@ impl Draft<'_> {
         self.needs.insert("provider");
         self.take(&["env", "request"]);
         let asks = left.contains("Call");
-        self.line(if asks { format!("    {left} {{") } else { format!("    {left} provider(env).forward({{") });
+        self.line(if asks { format!("    {left} {{") } else { format!("    {left} {}.forward({{", self.provider()) });
         self.lines.extend(["      env,", "      request,"].map(String::from));
-        if matches!(self.route.request, Body::Json(_)) {
-            self.take(&["body"]);
-            self.line("      body,");
+        if let Some(operation) = &self.asked.operation {
+            self.take(&["params"]);
+            self.line(prop(6, "operation", operation));
+            self.line("      params,");
         }
-        match self.route.response {
-            Body::Json(_) => {}
-            Body::Bytes => self.line("      answer: \"bytes\","),
-            Body::None => self.line("      answer: \"nothing\","),
-        }
+        self.body_and_answer();
         if let Some(code) = self.failure() {
             self.line(format!("      failure: {},", string(&code)));
         }
@@ -453,6 +454,59 @@ impl Draft<'_> {
             self.line("      },");
         }
         self.line(if asks { "    };" } else { "    });" });
+    }
+
+    /// Who is asked.
+    fn provider(&self) -> String {
+        self.asked.provider.as_ref().map_or_else(|| "provider(env)".into(), |name| format!("provider(env, {})", string(name)))
+    }
+
+    /// What goes to whoever answers, and what comes.
+    fn body_and_answer(&mut self) {
+        if matches!(self.route.request, Body::Json(_)) {
+            self.take(&["body"]);
+            self.line("      body,");
+        }
+        match self.route.response {
+            Body::Json(_) => {}
+            Body::Bytes => self.line("      answer: \"bytes\","),
+            Body::None => self.line("      answer: \"nothing\","),
+        }
+    }
+
+    /// Runs a program.
+    fn run(&mut self, Command(words): &Command, pass: &[String]) {
+        self.needs.insert("run");
+        self.take(&["env"]);
+        let words: Vec<_> = words.iter().map(|word| self.word(word)).collect();
+        self.line(array(4, "const command = ", &words, ";"));
+        self.line("    return run(command, {");
+        self.line("      env,");
+        if !pass.is_empty() {
+            let names: Vec<_> = pass.iter().map(|name| string(name)).collect();
+            self.line(array(6, "pass: ", &names, ","));
+        }
+        self.body_and_answer();
+        self.line("    });");
+    }
+
+    fn word(&mut self, Argument { before, value, after }: &Argument) -> String {
+        let Some(value) = value else { return string(before) };
+        let value = match value {
+            Source::Path(name) => ("params", name),
+            Source::Query(name) => ("query", name),
+            Source::Body(name) => ("body", name),
+        };
+        self.needs.insert("argument");
+        self.take(&[value.0]);
+        let mut arguments = vec![format!("{}[{}]", value.0, string(value.1))];
+        if !before.is_empty() || !after.is_empty() {
+            arguments.push(string(before));
+        }
+        if !after.is_empty() {
+            arguments.push(string(after));
+        }
+        format!("argument({})", arguments.join(", "))
     }
 
     /// How long turns are still waited for.

@@ -18,6 +18,8 @@ pub(super) struct Vendor {
     pub base: String,
     /// All variables that must be set.
     pub needed: Vec<String>,
+    /// What of its own library routes call.
+    pub operations: Vec<String>,
 }
 
 /// The active providers, the one that is called first: the default, else the first.
@@ -100,5 +102,5 @@ fn vendor(name: &str, env: &[String], path: &str, assumptions: &mut Vec<Assumpti
     let mut file = words(name).join("-");
     file.truncate(48);
     let file = if file.is_empty() { "vendor".into() } else { file };
-    Vendor { name: name.into(), file, client: format!("{}Client", camel(name)), key, base, needed }
+    Vendor { name: name.into(), file, client: format!("{}Client", camel(name)), key, base, needed, operations: Vec::new() }
 }

@@ -16,7 +16,7 @@ const HOSTILE: &str = r##"
 id: hostile
 description: "Ends */ `${now}` \" ' \\ </script> \u2028 here"
 types:
-  Odd: {type: object, additionalProperties: false, required: [constructor], properties: {constructor: {enum: ["*/", "`${x}`", null, 1, [2]]}, a-b: {type: [string, "null"]}, __proto: {const: "\"; throw 1; \""}}}
+  Odd: {type: object, additionalProperties: false, required: [class], properties: {class: {enum: ["*/", "`${x}`", null, 1, [2]]}, a-b: {type: [string, "null"]}, __proto: {const: "\"; throw 1; \""}}}
   Both: {anyOf: [{type: object, properties: {a: {type: integer}}}, {type: array, items: {$ref: "#/types/Odd"}}]}
   Record: {type: boolean}
   Promise: {$ref: "#/types/Record"}

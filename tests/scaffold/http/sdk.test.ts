@@ -61,6 +61,6 @@ test("who doesn't pay gets the terms, and no path leads elsewhere", async () => 
 
 test("what no service said is told with its status", async () => {
   const client = hostile({ fetch: async () => new Response("<html>", { status: 502 }) });
-  const failed = client.constructor({ body: { constructor: "*/" } });
+  const failed = client.constructor({ body: { class: "*/" } });
   await expect(failed).rejects.toMatchObject({ status: 502, code: "", message: "<html>" });
 });

@@ -28,6 +28,10 @@ export interface Call {
   env: Env;
   /** The request as it came: its method, path and query are the vendor's too. */
   request: Request;
+  /** What of the vendor's own is called, where it is not the request's path: `GET /items/:id`. */
+  operation?: string;
+  /** Values for what is named in the operation's path. */
+  params?: Readonly<Record<string, string>>;
   /** The JSON body; without one a request's own bytes are sent. */
   body?: unknown;
   /** What the vendor answers. */
@@ -51,24 +55,55 @@ export function restJson(vendor: Vendor): Provider {
   return { name: vendor.name, forward: (call) => forward(vendor, call) };
 }
 
-async function forward(vendor: Vendor, call: Call): Promise<unknown> {
-  const missing = vendor.needed.filter((name) => !call.env[name]);
+/** A vendor that is called by a library of its own. */
+export interface Library extends Pick<Vendor, "name" | "needed"> {
+  /** What each operation that routes name does. What it throws is a 502, unless it is a ServiceError. */
+  operations: Readonly<Record<string, (call: Call) => unknown>>;
+}
+
+/** A vendor whose library is called, an operation for each route. */
+export function library({ name, needed, operations }: Library): Provider {
+  const forward = async (call: Call): Promise<unknown> => {
+    requireSet(needed, call);
+    const operation = Object.hasOwn(operations, call.operation ?? "")
+      ? operations[call.operation ?? ""]
+      : undefined;
+    if (!operation) {
+      const text = `${call.operation} is not implemented yet.`;
+      throw new ServiceError(501, "not_implemented", text);
+    }
+    try {
+      return await operation(call);
+    } catch (error) {
+      if (error instanceof ServiceError) throw error;
+      throw new ServiceError(502, call.failure ?? "provider_error", "The provider failed.");
+    }
+  };
+  return { name, forward };
+}
+
+function requireSet(needed: readonly string[], call: Call): void {
+  const missing = needed.filter((name) => !call.env[name]);
   if (missing.length > 0) {
     const [status, code] = call.unset ?? [501, "not_configured"];
     throw new ServiceError(status, code, `Not configured: ${missing.join(", ")}.`);
   }
+}
+
+async function forward(vendor: Vendor, call: Call): Promise<unknown> {
+  requireSet(vendor.needed, call);
   const base = (call.env[vendor.base] ?? "").replace(/\/+$/, "");
   const failed = new ServiceError(502, call.failure ?? "provider_error", "The provider failed.");
-  const { pathname, search } = new URL(call.request.url);
+  const { method, path } = target(call);
   let answer: Response;
   try {
-    answer = await fetch(`${base}${pathname}${search}`, {
-      method: call.request.method,
+    answer = await fetch(`${base}${path}`, {
+      method,
       headers: {
         authorization: `Bearer ${call.env[vendor.key]}`,
         "content-type": contentType(call),
       },
-      body: await payload(call),
+      body: method === "GET" ? null : await payload(call),
       redirect: "manual",
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
@@ -92,6 +127,22 @@ async function forward(vendor: Vendor, call: Call): Promise<unknown> {
   } catch {
     throw failed;
   }
+}
+
+/** Method, path and query of what the vendor is asked. */
+function target({ request, operation, params }: Call): { method: string; path: string } {
+  const { pathname, search } = new URL(request.url);
+  const [method, path] = operation?.split(" ") ?? [];
+  if (!method || !path) return { method: request.method, path: pathname + search };
+  const filled = path.replace(/:(\w+)(\*?)/g, (_, name: string, rest: string) => {
+    const parts = rest ? (params?.[name] ?? "").split("/") : [params?.[name] ?? ""];
+    // These would be another operation's path.
+    if (parts.some((part) => ["", ".", ".."].includes(part))) {
+      throw new ServiceError(400, "invalid_request", `${name}: can't stand in a path`);
+    }
+    return parts.map(encodeURIComponent).join("/");
+  });
+  return { method, path: filled + search };
 }
 
 function contentType({ request, body }: Call): string {

@@ -43,6 +43,8 @@ export interface Route<Schema extends z.ZodType = z.ZodType, Query extends z.Zod
    * shape takes undefined, a request may have none.
    */
   body?: Schema;
+  /** What the path's parameters must be. The handler gets the strings as they came. */
+  params?: z.ZodType;
   /** The shape of the query. Without it the handler gets the strings as they came. */
   query?: Query;
   /** The status of a success; 200 unless given. A 204 answers without a body. */
@@ -166,6 +168,7 @@ function till(config: Config, facilitator?: FacilitatorClient): (r: Route) => Mi
 function answer(route: Route, env: Env): Handler {
   return async (c) => {
     const query = c.req.query();
+    if (route.params) checked(route.params, c.req.param(), "path");
     const result = await route.handler({
       body: route.body ? await readBody(c.req.raw, route.body) : undefined,
       params: c.req.param(),

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeEach, expect, spyOn, test } from "bun:test";
-import { type Call, fieldsOf, madeBy, restJson } from "../src/provider.ts";
+import { ServiceError } from "../src/envelope.ts";
+import { type Call, fieldsOf, library, madeBy, restJson } from "../src/provider.ts";
 
 const env = { VENDOR_BASE_URL: "https://vendor.test/api/", VENDOR_KEY: "hunter2" };
 const vendor = restJson({
@@ -34,6 +35,40 @@ test("a call goes to the same path at the vendor's, with its key", async () => {
     redirect: "manual",
     headers: { authorization: "Bearer hunter2", "content-type": "application/json" },
   });
+});
+
+test("a route may name the vendor's own operation, filled from its path", async () => {
+  upstream.mockResolvedValue(Response.json({}));
+  const params = { id: "a/b?", rest: "c/d e" };
+  await ask({ operation: "GET /track/:id/files/:rest*", params, body: {} });
+  const [url, init] = upstream.mock.calls[0] ?? [];
+  expect(url).toBe("https://vendor.test/api/track/a%2Fb%3F/files/c/d%20e?x=1");
+  expect(init).toMatchObject({ method: "GET", body: null });
+  for (const id of ["..", "", "."]) {
+    const call = { operation: "GET /track/:id", params: { id } };
+    await expect(ask(call)).rejects.toMatchObject({ status: 400 });
+  }
+  expect(upstream).toHaveBeenCalledTimes(1);
+});
+
+test("a library answers operation by operation", async () => {
+  const client = library({
+    name: "vendor",
+    needed: ["VENDOR_KEY"],
+    operations: {
+      echo: ({ body }) => body,
+      fail: () => Promise.reject(new Error("hunter2")),
+      refuse: () => Promise.reject(new ServiceError(404, "not_found", "Not there.")),
+    },
+  });
+  const ask = (operation: string, more = {}) =>
+    client.forward({ env, request: request(), operation, body: [1], ...more });
+  expect(await ask("echo")).toEqual([1]);
+  await expect(ask("fail")).rejects.toMatchObject({ status: 502, code: "provider_error" });
+  await expect(ask("fail", { failure: "down" })).rejects.toMatchObject({ code: "down" });
+  await expect(ask("refuse")).rejects.toMatchObject({ status: 404, code: "not_found" });
+  await expect(ask("toString")).rejects.toMatchObject({ status: 501, code: "not_implemented" });
+  await expect(ask("echo", { env: {} })).rejects.toMatchObject({ code: "not_configured" });
 });
 
 test("nobody is asked while a variable is not set, and the answer says which", async () => {

@@ -1,0 +1,73 @@
+/** Programs that answer routes. No shell reads what they are given. */
+import type { Env } from "./config.ts";
+import { ServiceError } from "./envelope.ts";
+
+/** How long a program may take. */
+const TIMEOUT_MS = 20_000;
+/** How much it may print. */
+const MOST_BYTES = 8 * 1024 * 1024;
+
+/** What a program gets besides its arguments, and what it answers. */
+export interface Run {
+  env: Env;
+  /** Variables that it may see, PATH besides. */
+  pass?: readonly string[];
+  /** JSON for its standard input. */
+  body?: unknown;
+  /** What it prints. */
+  answer?: "json" | "bytes" | "nothing";
+}
+
+/**
+ * A word for a program with a caller's value in it. A value that is the whole of
+ * a word, or begins it, is none of the program's options.
+ */
+export function argument(value: unknown, before = "", after = ""): string {
+  const text = typeof value === "string" ? value : JSON.stringify(value ?? "");
+  if (text.includes("\0") || (before === "" && text.startsWith("-"))) {
+    throw new ServiceError(400, "invalid_request", "A value can't be given to the program.");
+  }
+  return before + text + after;
+}
+
+/** Runs a program and answers what it prints: 502 where it fails, 501 where it is not there. */
+export async function run(command: readonly string[], what: Run): Promise<unknown> {
+  const [program = ""] = command;
+  const path = what.env["PATH"] ?? process.env["PATH"] ?? "";
+  const found = Bun.which(program, { PATH: path });
+  if (!found) {
+    throw new ServiceError(501, "not_configured", `Not configured: the program ${program}.`);
+  }
+  const passed = (what.pass ?? []).map((name) => [name, what.env[name]]);
+  const input = what.body === undefined ? "" : JSON.stringify(what.body);
+  const failed = new ServiceError(502, "command_failed", "The program failed.");
+  const child = Bun.spawn([found, ...command.slice(1)], {
+    env: { ...Object.fromEntries(passed.filter(([, value]) => value !== undefined)), PATH: path },
+    stdin: new TextEncoder().encode(input),
+    stdout: "pipe",
+    stderr: "ignore",
+    timeout: TIMEOUT_MS,
+    killSignal: "SIGKILL",
+  });
+  const printed: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of child.stdout) {
+    bytes += part.byteLength;
+    if (bytes > MOST_BYTES) {
+      child.kill("SIGKILL");
+      throw failed;
+    }
+    printed.push(part);
+  }
+  if ((await child.exited) !== 0) throw failed;
+  const output = Buffer.concat(printed);
+  if (what.answer === "nothing") return null;
+  if (what.answer === "bytes") {
+    return new Response(output, { headers: { "content-type": "application/octet-stream" } });
+  }
+  try {
+    return JSON.parse(output.toString());
+  } catch {
+    throw failed;
+  }
+}

@@ -1,0 +1,39 @@
+/** What Zod does not say by itself of a document's types and parameters. */
+import { z } from "zod";
+
+/** What exactly one of the options takes. */
+export function exactlyOne<const Options extends readonly z.ZodType[]>(options: Options) {
+  const fits = (value: unknown) =>
+    options.filter((option) => option.safeParse(value).success).length === 1;
+  return z.unknown().refine(fits, "must be exactly one of what it may be").pipe(z.union(options));
+}
+
+/** One of these values, arrays and objects among them. */
+export function oneOf<const Value>(values: readonly Value[]) {
+  const known = (value: unknown): value is Value =>
+    values.some((one) => Bun.deepEquals(one, value, true));
+  return z.custom<Value>(known, "must be one of the values that it may be");
+}
+
+/** Arguments of `refine` for an array whose entries differ. */
+export function unique(): [(entries: readonly unknown[]) => boolean, string] {
+  const first = (entries: readonly unknown[], entry: unknown) =>
+    entries.findIndex((other) => Bun.deepEquals(other, entry, true));
+  const differ = (entries: readonly unknown[]) => entries.every((e, i) => first(entries, e) === i);
+  return [differ, "must not hold the same twice"];
+}
+
+/** Bounds of a number, both of which fit. */
+export interface Bounds {
+  min?: number;
+  max?: number;
+}
+
+/** A whole number as it stands in a path. It stays the text that it is. */
+export function integerText({ min = -Infinity, max = Infinity }: Bounds = {}) {
+  const fits = (text: string) =>
+    /^-?\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max;
+  const below = max === Infinity ? "" : ` and at most ${max}`;
+  const bounds = min === -Infinity && below === "" ? "" : ` of at least ${min}${below}`;
+  return z.string().refine(fits, `must be a whole number${bounds}`);
+}

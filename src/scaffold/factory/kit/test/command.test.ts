@@ -1,0 +1,34 @@
+import { expect, test } from "bun:test";
+import { argument, run } from "../src/command.ts";
+
+const env = { PATH: process.env["PATH"] ?? "", SHOWN: "yes", HIDDEN: "no" };
+
+/** Runs a program that is this test's own. */
+const bun = (code: string, what = {}, ...more: string[]) =>
+  run([process.execPath, "-e", code, "--", ...more], { env, ...what });
+
+test("a program gets its arguments as they are, the body, and the variables that it may see", async () => {
+  const code =
+    "const { SHOWN, HIDDEN } = process.env; console.log(JSON.stringify([process.argv.slice(1), await Bun.stdin.json(), SHOWN, HIDDEN ?? null]))";
+  const answer = await bun(code, { body: { a: 1 }, pass: ["SHOWN"] }, "$(id)", "`x`; y");
+  expect(answer).toEqual([["$(id)", "`x`; y"], { a: 1 }, "yes", null]);
+});
+
+test("what fails, prints no JSON or is not there has its own status", async () => {
+  expect(bun("process.exit(3)")).rejects.toMatchObject({ status: 502, code: "command_failed" });
+  expect(bun("console.log('{')")).rejects.toMatchObject({ status: 502 });
+  expect(bun("for (;;) console.log('x'.repeat(99999))")).rejects.toMatchObject({ status: 502 });
+  const absent = run(["no-such-program"], { env });
+  expect(absent).rejects.toMatchObject({ status: 501, code: "not_configured" });
+  expect(await bun("", { answer: "nothing" })).toBeNull();
+  const bytes = (await bun("process.stdout.write('raw')", { answer: "bytes" })) as Response;
+  expect(await bytes.text()).toBe("raw");
+});
+
+test("a caller's value is no option", () => {
+  expect(argument("a b")).toBe("a b");
+  expect(argument(3, "--n=")).toBe("--n=3");
+  expect(argument("-x", "--n=", "!")).toBe("--n=-x!");
+  expect(() => argument("-x")).toThrow("can't be given");
+  expect(() => argument("a\0b", "x")).toThrow("can't be given");
+});

@@ -1,0 +1,407 @@
+//! A document's types as Zod, as JSON Schema, and as values that they take. What
+//! the three say is one: a test holds them against each other.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value, json};
+
+use super::text;
+use crate::prim::{Body, Document, Expression, Route, Type, TypeCheck, referred};
+
+/// How many values a sample has at most.
+const MOST_VALUES: usize = 2000;
+/// Whole numbers beyond this are not told apart in JavaScript.
+const SAFE: f64 = 9_007_199_254_740_991.0;
+
+/// The type that a route takes, where the document defines it.
+pub(super) fn taken<'a>(document: &'a Document, route: &Route) -> Option<&'a Type> {
+    match &route.request {
+        Body::Json(Some(name)) => document.kind(name),
+        _ => None,
+    }
+}
+
+/// What a type is once its references are followed.
+fn followed<'a>(document: &'a Document, mut schema: &'a Value) -> &'a Value {
+    // They never go in a circle.
+    while let Some(kind) = reference(document, schema) {
+        schema = &kind.schema;
+    }
+    schema
+}
+
+fn reference<'a>(document: &'a Document, schema: &Value) -> Option<&'a Type> {
+    document.kind(schema.get("$ref")?.as_str()?.strip_prefix("#/types/")?)
+}
+
+/// The fields of a type that takes objects and nothing else.
+pub(super) fn fields<'a>(document: &'a Document, kind: &'a Type) -> Option<&'a Map<String, Value>> {
+    static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+    let schema = followed(document, &kind.schema);
+    let object =
+        schema.get("type").and_then(Value::as_str) == Some("object") && schema.get("enum").is_none() && schema.get("const").is_none();
+    object.then(|| schema.get("properties").and_then(Value::as_object).unwrap_or(&NONE))
+}
+
+/// Whether every value of a type has a text in this field.
+pub(super) fn has_text(document: &Document, kind: &Type, name: &str) -> bool {
+    let text = |field: &Value| followed(document, field).get("type").and_then(Value::as_str) == Some("string");
+    let required = |name: &str| {
+        let required = followed(document, &kind.schema).get("required").and_then(Value::as_array);
+        required.is_some_and(|names| names.iter().any(|one| one == name))
+    };
+    required(name) && fields(document, kind).and_then(|fields| fields.get(name)).is_some_and(text)
+}
+
+/// A type as JSON Schema that stands alone: all types that it refers to are in `$defs`.
+pub(super) fn json_schema(document: &Document, kind: &Type) -> Value {
+    let mut needed = vec![kind];
+    let mut next = 0;
+    while let Some(kind) = needed.get(next) {
+        for name in references(&kind.schema) {
+            if let Some(found) = document.kind(&name).filter(|found| !needed.iter().any(|there| there.name == found.name)) {
+                needed.push(found);
+            }
+        }
+        next += 1;
+    }
+    let mut schema = referred(&kind.schema, "#/$defs/");
+    let others: Map<String, Value> = needed.iter().skip(1).map(|kind| (kind.name.clone(), referred(&kind.schema, "#/$defs/"))).collect();
+    if !others.is_empty() {
+        schema["$defs"] = others.into();
+    }
+    schema
+}
+
+/// Names of types within a schema. What only looks like a reference does no harm.
+fn references(schema: &Value) -> Vec<String> {
+    match schema {
+        Value::Object(map) => {
+            let own = map.get("$ref").and_then(Value::as_str).and_then(|to| to.strip_prefix("#/types/")).map(str::to_owned);
+            own.into_iter().chain(map.values().flat_map(references)).collect()
+        }
+        Value::Array(entries) => entries.iter().flat_map(references).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A value that a type takes, where one was found.
+pub(super) fn sample(document: &Document, kind: &Type) -> Option<Value> {
+    let mut left = MOST_VALUES;
+    let value = value(document, &kind.schema, &mut left)?;
+    TypeCheck::of(&document.types).takes(&kind.schema, &value).then_some(value)
+}
+
+/// A value that it does not take because one field is of another type, and that field;
+/// `body` where it is the whole.
+pub(super) fn mistyped(document: &Document, kind: &Type) -> Option<(String, Value)> {
+    let check = TypeCheck::of(&document.types);
+    let wrong = [json!({"not": "this"}), json!("not this"), json!(0.5), json!([])];
+    let names: Vec<_> = fields(document, kind).into_iter().flat_map(Map::keys).collect();
+    if names.is_empty() {
+        let other = |wrong: &Value| !may_be(document, &kind.schema, wrong) && !check.takes(&kind.schema, wrong);
+        return wrong.into_iter().find(other).map(|wrong| ("body".into(), wrong));
+    }
+    let good = sample(document, kind)?;
+    let fields = fields(document, kind)?;
+    names.into_iter().find_map(|name| {
+        let other = wrong.iter().filter(|wrong| !may_be(document, &fields[name], wrong));
+        other.into_iter().find_map(|wrong| {
+            let mut bad = good.clone();
+            bad.as_object_mut()?.insert(name.clone(), wrong.clone());
+            (!check.takes(&kind.schema, &bad)).then(|| (name.clone(), bad))
+        })
+    })
+}
+
+/// Whether a value is of a kind that a schema takes, whatever else it wants.
+fn may_be(document: &Document, schema: &Value, value: &Value) -> bool {
+    let schema = followed(document, schema);
+    let all = |key: &str| schema.get(key).and_then(Value::as_array).into_iter().flatten();
+    let kinds = schema.get("type").into_iter().filter_map(Value::as_str).chain(all("type").filter_map(Value::as_str));
+    kinds.into_iter().any(|kind| is(kind, value)) || all("anyOf").chain(all("oneOf")).any(|option| may_be(document, option, value))
+}
+
+fn value(document: &Document, schema: &Value, left: &mut usize) -> Option<Value> {
+    *left = left.checked_sub(1)?;
+    let first = |key: &str| schema.get(key)?.as_array()?.first().cloned();
+    let said =
+        schema.get("const").cloned().or_else(|| first("examples")).or_else(|| schema.get("default").cloned()).or_else(|| first("enum"));
+    if said.is_some() {
+        return said;
+    }
+    if let Some(kind) = reference(document, schema) {
+        return value(document, &kind.schema, left);
+    }
+    if let Some(inner) = first("anyOf").or_else(|| first("oneOf")) {
+        return value(document, &inner, left);
+    }
+    let kind = schema.get("type").and_then(|kind| kind.as_str().or_else(|| kind.as_array()?.first()?.as_str()));
+    let count = |key: &str| schema.get(key).and_then(Value::as_u64);
+    Some(match kind {
+        Some("string") => word(schema)?.into(),
+        Some("integer" | "number") => number(schema, kind == Some("integer"))?,
+        Some("boolean") => true.into(),
+        Some("null") => Value::Null,
+        Some("array") => {
+            let any = json!({"type": "string"});
+            let items = schema.get("items").unwrap_or(&any);
+            let entries = (0..count("minItems").unwrap_or(0)).map(|_| value(document, items, left));
+            entries.collect::<Option<Vec<_>>>()?.into()
+        }
+        Some("object") => {
+            let required: Vec<_> =
+                schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+            let mut object = Map::new();
+            for (name, field) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+                let made = value(document, field, left);
+                if required.contains(&name.as_str()) {
+                    object.insert(name.clone(), made?);
+                } else if let Some(made) = made {
+                    object.insert(name.clone(), made);
+                }
+            }
+            for name in required {
+                if !object.contains_key(name) {
+                    let more = schema.get("additionalProperties").filter(|more| more.is_object());
+                    object.insert(name.into(), more.map_or_else(|| Some("test".into()), |more| value(document, more, left))?);
+                }
+            }
+            object.into()
+        }
+        _ => "test".into(),
+    })
+}
+
+fn word(schema: &Value) -> Option<String> {
+    let count = |key: &str| schema.get(key).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
+    let (least, most) = (count("minLength").unwrap_or(0), count("maxLength").unwrap_or(usize::MAX));
+    // A test need not send a novel.
+    if least > 10_000 {
+        return None;
+    }
+    let fits = |text: &String| (least..=most).contains(&text.chars().count());
+    if let Some(pattern) = schema.get("pattern").and_then(Value::as_str) {
+        let expression = Expression::parse(pattern).ok()?;
+        let matches = regex::Regex::new(pattern).ok()?;
+        let tries = [0, 1, 2, 4, 8, 16].into_iter().chain(u32::try_from(least));
+        return tries.map(|more| expression.example(more)).find(|text| fits(text) && matches.is_match(text));
+    }
+    let format = match schema.get("format").and_then(Value::as_str) {
+        Some("date") => Some("2026-01-01"),
+        Some("date-time") => Some("2026-01-01T00:00:00Z"),
+        Some("email") => Some("someone@example.com"),
+        Some("hostname") => Some("example.com"),
+        Some("ipv4") => Some("192.0.2.1"),
+        Some("ipv6") => Some("2001:db8::1"),
+        Some("uri") => Some("https://example.com/"),
+        Some("uuid") => Some("123e4567-e89b-42d3-a456-426614174000"),
+        _ => None,
+    };
+    if let Some(text) = format {
+        return Some(text.into());
+    }
+    let mut text = String::from("test");
+    while text.len() < least {
+        text.push('t');
+    }
+    text.truncate(most);
+    Some(text)
+}
+
+fn number(schema: &Value, whole: bool) -> Option<Value> {
+    let bound = |key: &str| schema.get(key).and_then(Value::as_f64);
+    let step = if whole { 1.0 } else { 0.5 };
+    let least = [bound("minimum"), bound("exclusiveMinimum").map(|n| n.floor() + step)].into_iter().flatten().reduce(f64::max);
+    let most = [bound("maximum"), bound("exclusiveMaximum").map(|n| n.ceil() - step)].into_iter().flatten().reduce(f64::min);
+    let wanted = 1.0_f64.max(least.unwrap_or(1.0)).min(most.unwrap_or(f64::INFINITY));
+    let wanted = if whole { wanted.ceil() } else { wanted };
+    if wanted.fract() == 0.0 && wanted.abs() <= SAFE {
+        // Exact within these bounds.
+        #[expect(clippy::cast_possible_truncation, reason = "a whole number that fits")]
+        return Some((wanted as i64).into());
+    }
+    serde_json::Number::from_f64(wanted).map(Value::Number)
+}
+
+/// The module with every type of a document, as schemas and as types.
+pub(super) fn module(document: &Document) -> String {
+    let mut code = String::new();
+    for kind in &document.types {
+        let zod = zod(document, &kind.schema, 0);
+        let _ = write!(
+            code,
+            "\n{}export const {name} = {zod};\nexport type {name} = z.infer<typeof {name}>;\n",
+            about(&kind.schema, 0),
+            name = kind.name
+        );
+    }
+    let helpers: Vec<_> = ["exactlyOne", "oneOf", "unique"].into_iter().filter(|name| code.contains(&format!("{name}("))).collect();
+    let kit =
+        if helpers.is_empty() { String::new() } else { format!("import {{ {} }} from \"@flywheel/kit/types\";\n", helpers.join(", ")) };
+    format!("// Generated from prim.yaml: a change of this file is overwritten.\n{kit}import {{ z }} from \"zod\";\n{code}")
+}
+
+fn about(schema: &Value, indent: usize) -> String {
+    let said = schema.get("description").or_else(|| schema.get("title")).and_then(Value::as_str).map(text::comment).unwrap_or_default();
+    if said.is_empty() { String::new() } else { format!("{}/** {said} */\n", " ".repeat(indent)) }
+}
+
+/// A schema as an expression.
+fn zod(document: &Document, schema: &Value, indent: usize) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    if let Some(kind) = reference(document, schema) {
+        parts.push(kind.name.clone());
+    }
+    let entries = |key: &str| schema.get(key).and_then(Value::as_array);
+    let values = entries("enum").cloned().or_else(|| schema.get("const").map(|value| vec![value.clone()]));
+    let kinds: Vec<&str> = match schema.get("type") {
+        Some(Value::String(kind)) => vec![kind],
+        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    // Values that are named need no other words, where those are about their kind alone.
+    let bare = !says_more(schema);
+    let decided = values.is_some() && bare;
+    if let Some(values) = values {
+        let of_kind = |value: &&Value| !bare || kinds.is_empty() || kinds.iter().any(|kind| is(kind, value));
+        parts.push(named(&values.iter().filter(of_kind).collect::<Vec<_>>()));
+    }
+    if !kinds.is_empty() && !decided {
+        let each: Vec<_> = kinds.iter().map(|kind| of_kind(document, schema, kind, indent)).collect();
+        parts.push(if each.len() == 1 { each.concat() } else { format!("z.union([{}])", each.join(", ")) });
+    }
+    for (key, call) in [("anyOf", "z.union"), ("oneOf", "exactlyOne")] {
+        if let Some(options) = entries(key) {
+            let each: Vec<_> = options.iter().map(|option| zod(document, option, indent)).collect();
+            parts.push(if each.len() == 1 { each.concat() } else { format!("{call}([{}])", each.join(", ")) });
+        }
+    }
+    let mut parts = parts.into_iter();
+    let first = parts.next().unwrap_or_else(|| "z.unknown()".into());
+    parts.fold(first, |left, right| format!("{left}.and({right})"))
+}
+
+/// Whether a schema says more of a value than what kind it is.
+fn says_more(schema: &Value) -> bool {
+    const PLAIN: [&str; 8] = ["$ref", "title", "description", "type", "enum", "const", "default", "examples"];
+    let both = schema.get("enum").is_some() && schema.get("const").is_some();
+    both || schema.as_object().is_some_and(|keys| keys.keys().any(|key| !PLAIN.contains(&key.as_str()) && key != "anyOf" && key != "oneOf"))
+}
+
+fn is(kind: &str, value: &Value) -> bool {
+    match kind {
+        "string" => value.is_string(),
+        "integer" => value.as_f64().is_some_and(|n| n.fract() == 0.0),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
+        "array" => value.is_array(),
+        _ => value.is_object(),
+    }
+}
+
+/// These values and no other.
+fn named(values: &[&Value]) -> String {
+    let mut distinct: Vec<&Value> = Vec::new();
+    values.iter().for_each(|value| {
+        if !distinct.contains(value) {
+            distinct.push(value);
+        }
+    });
+    let literals: Vec<_> = distinct.iter().map(|value| literal(value)).collect();
+    let list = literals.join(", ");
+    match () {
+        () if distinct.is_empty() => "z.never()".into(),
+        () if distinct.iter().all(|value| value.is_string()) => format!("z.enum([{list}])"),
+        () if distinct.iter().any(|value| value.is_array() || value.is_object()) => format!("oneOf([{list}])"),
+        () => format!("z.literal([{list}])"),
+    }
+}
+
+/// A value as an expression.
+fn literal(value: &Value) -> String {
+    match value {
+        Value::String(text) => text::string(text),
+        Value::Number(number) => digits(number.as_f64().unwrap_or_default()),
+        Value::Array(entries) => format!("[{}]", entries.iter().map(literal).collect::<Vec<_>>().join(", ")),
+        // A field's name may be anything here, and a computed one sets no prototype.
+        Value::Object(fields) => {
+            let fields: Vec<_> = fields.iter().map(|(name, value)| format!("[{}]: {}", text::string(name), literal(value))).collect();
+            format!("{{ {} }}", fields.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A number as JavaScript has it: what it can't tell apart is one.
+fn digits(number: f64) -> String {
+    if number.abs() <= SAFE { format!("{number}") } else { format!("{number:e}") }
+}
+
+fn of_kind(document: &Document, schema: &Value, kind: &str, indent: usize) -> String {
+    let bound =
+        |key: &str, call: &str| schema.get(key).and_then(Value::as_f64).map(|n| format!(".{call}({})", digits(n))).unwrap_or_default();
+    match kind {
+        "string" => {
+            let of = match schema.get("format").and_then(Value::as_str) {
+                Some("date") => "z.iso.date()",
+                Some("date-time") => "z.iso.datetime({ offset: true })",
+                Some("email") => "z.email()",
+                Some("hostname") => "z.hostname()",
+                Some("ipv4") => "z.ipv4()",
+                Some("ipv6") => "z.ipv6()",
+                Some("uri") => "z.url()",
+                Some("uuid") => "z.guid()",
+                _ => "z.string()",
+            };
+            let pattern = schema.get("pattern").and_then(Value::as_str).and_then(|pattern| Expression::parse(pattern).ok());
+            let pattern = pattern.map(|e| format!(".regex(new RegExp({}, \"u\"))", text::string(&e.javascript()))).unwrap_or_default();
+            format!("{of}{}{}{pattern}", bound("minLength", "min"), bound("maxLength", "max"))
+        }
+        "integer" | "number" => {
+            let bounds = [("minimum", "min"), ("maximum", "max"), ("exclusiveMinimum", "gt"), ("exclusiveMaximum", "lt")];
+            let of = if kind == "integer" { "z.int()" } else { "z.number()" };
+            bounds.into_iter().fold(of.to_owned(), |text, (key, call)| text + &bound(key, call))
+        }
+        "boolean" => "z.boolean()".into(),
+        "null" => "z.null()".into(),
+        "array" => {
+            let items = schema.get("items").map_or_else(|| "z.unknown()".into(), |items| zod(document, items, indent));
+            let unique = if schema.get("uniqueItems") == Some(&Value::Bool(true)) { ".refine(...unique())" } else { "" };
+            format!("z.array({items}){}{}{unique}", bound("minItems", "min"), bound("maxItems", "max"))
+        }
+        _ => object(document, schema, indent),
+    }
+}
+
+fn object(document: &Document, schema: &Value, indent: usize) -> String {
+    let space = " ".repeat(indent);
+    let required: Vec<_> = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let mut fields = String::new();
+    for (name, field) in properties.into_iter().flatten() {
+        let zod = zod(document, field, indent + 2);
+        let end = match (required.contains(&name.as_str()), field.get("default")) {
+            // `unknown` takes what is not there too.
+            (true, _) if zod == "z.unknown()" => ".refine((value) => value !== undefined, \"must be there\")".into(),
+            (true, _) => String::new(),
+            (false, Some(default)) => format!(".default({})", literal(default)),
+            (false, None) => ".optional()".into(),
+        };
+        let _ = write!(fields, "\n{}{space}  {}: {zod}{end},", about(field, indent + 2), text::key(name));
+    }
+    let fields = if fields.is_empty() { "{}".into() } else { format!("{{{fields}\n{space}}}") };
+    let (open, rest) = match schema.get("additionalProperties") {
+        Some(Value::Bool(false)) => ("z.strictObject", String::new()),
+        Some(Value::Object(more)) => ("z.object", format!(".catchall({})", zod(document, &Value::Object(more.clone()), indent))),
+        _ => ("z.looseObject", String::new()),
+    };
+    let others = required.iter().filter(|name| properties.is_none_or(|properties| !properties.contains_key(**name)));
+    let others: String = others
+        .map(|name| {
+            format!(".refine((object) => {name} in object, {{ path: [{name}], message: \"must be there\" }})", name = text::string(name))
+        })
+        .collect();
+    format!("{open}({fields}){rest}{others}")
+}
