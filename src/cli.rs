@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{author, check, config::ControllerConfig, controller, doctor, gate, generate, package, probe, telemetry};
+use crate::{author, check, config::ControllerConfig, controller, doctor, gate, generate, mcp, package, probe, telemetry};
 
 /// Turns a declared HTTP service into a running one.
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ enum Command {
     New(author::NewConfig),
     /// Tests files as a gate would, before any branch has them.
     Check(check::CheckConfig),
+    /// Serves services as tools of the Model Context Protocol, on standard input and output.
+    Mcp(mcp::McpConfig),
     /// One part of a gate's pod.
     #[command(subcommand)]
     Gate(gate::GateCommand),
@@ -56,6 +58,7 @@ impl Cli {
             Command::Schema => author::schema(),
             Command::New(config) => author::new(&config),
             Command::Check(config) => runtime()?.block_on(check::run(config)),
+            Command::Mcp(config) => runtime()?.block_on(mcp::run(config)),
             Command::Gate(command) => gate::run(&command),
             Command::Scaffold(config) => package::run(&config),
             Command::Probe(command) => probe::run(&command),

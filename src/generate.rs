@@ -18,7 +18,7 @@ use kube::CustomResourceExt;
 use crate::{
     api::{agent_pr::AgentPR, conditions::Reason, factory::Factory, gate_run::GateRun, primitive::Primitive},
     doctor::remedies::remedy,
-    outputs::{self, Output, Service},
+    outputs::{self, Output, Owner, Service},
     prim::{self, Code, Price},
     scaffold::{self, Options},
 };
@@ -60,6 +60,12 @@ pub struct GenerateConfig {
     /// Writes nothing; exits with 1 and the difference if a file is not as it would be written.
     #[arg(long)]
     check: bool,
+    /// Factory that deploys the repository's services.
+    #[arg(long, default_value = "prim")]
+    factory: String,
+    /// Namespace of that Factory.
+    #[arg(long, short, default_value = "flywheel")]
+    namespace: String,
     /// What a route of a paid document costs where it has no price of its own.
     #[arg(long, default_value = "$0.01")]
     default_price: Price,
@@ -69,7 +75,8 @@ pub struct GenerateConfig {
 pub fn run(config: &GenerateConfig) -> anyhow::Result<ExitCode> {
     match (config.output, &config.repo) {
         (Some(output), Some(repo)) => {
-            let wanted = output.files(&services(repo, &Options::at(config.default_price))?);
+            let owner = Owner { factory: config.factory.clone(), namespace: config.namespace.clone() };
+            let wanted = output.files(&services(repo, &Options::at(config.default_price))?, &owner);
             let folder = repo.join(outputs::FOLDER);
             let there = below(&folder)?;
             let old: Vec<_> = there.into_iter().filter(|path| output.owns(path) && !wanted.contains_key(path)).collect();

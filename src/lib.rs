@@ -29,6 +29,7 @@ pub mod config;
 pub mod doctor;
 pub mod gate;
 pub mod generate;
+pub mod mcp;
 pub mod package;
 pub mod probe;
 pub mod telemetry;

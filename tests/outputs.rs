@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::ValueEnum;
 use flywheel::{
-    outputs::{Output, Service},
+    outputs::{Output, Owner, Service},
     prim,
     scaffold::{self, Options},
 };
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     folder::Folder,
-    scaffold::{given, own},
+    scaffold::{given, load, own},
 };
 
 const SHOP: &str = r##"
@@ -38,7 +38,7 @@ fn service(text: &str) -> Service {
 }
 
 fn shop(output: Output) -> BTreeMap<String, String> {
-    output.files(&[service(SHOP)])
+    output.files(&[service(SHOP)], &Owner::default())
 }
 
 fn parsed(files: &BTreeMap<String, String>, path: &str) -> Value {
@@ -146,9 +146,9 @@ fn every_document_has_outputs_that_others_take() {
     assert!(services.len() > 5);
     let mut names = BTreeSet::new();
     for output in Output::value_variants() {
-        let files = output.files(&services);
+        let files = output.files(&services, &Owner::default());
         services.reverse();
-        assert_eq!(files, output.files(&services), "the order of documents does not matter");
+        assert_eq!(files, output.files(&services, &Owner::default()), "the order of documents does not matter");
         for (path, content) in &files {
             assert!(output.owns(path), "{path}");
             let Ok(value) = serde_json::from_str::<Value>(content) else {
@@ -203,4 +203,42 @@ fn the_command_writes_checks_and_removes() {
     let (code, _, said) = run(&["openapi"]);
     assert!(code == Some(1) && said.contains("packages/shop/prim.yaml: "), "{said}");
     assert_eq!(folder.flywheel(&["generate", "openapi"]).status.code(), Some(2), "a repository must be named");
+}
+
+#[test]
+fn a_gates_plan_has_a_test_for_each_route_after_what_it_needs() {
+    let plan = parsed(&shop(Output::Gates), "gates/shop.json");
+    let tests = plan["tests"].as_array().unwrap();
+    let ids: Vec<_> = tests.iter().map(|test| test["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["SHOP-H1", "SHOP-1", "SHOP-2", "SHOP-3"]);
+    assert_eq!(plan["groups"][0]["tests"], json!(ids));
+    assert_eq!(tests[1]["captures"], json!({"made_1": "$.id"}));
+    assert_eq!(tests[1]["input"], json!({"as": "#/types/Box", "of": "small", "size": 1}));
+    assert_eq!(tests[2]["endpoint"], "https://shop.prim.sh/v1/parcels/{{made_1}}/files/{{name}}");
+    assert_eq!(tests[2]["depends_on"], json!(["SHOP-H1", "SHOP-1"]));
+    assert_eq!(tests[3]["endpoint"], "https://shop.prim.sh/v1/parcels/{{test_prefix}}-id");
+    for path in given().into_iter().chain(own()) {
+        let document = load(&path).unwrap();
+        let made = service(&document.to_yaml());
+        let plan =
+            parsed(&Output::Gates.files(std::slice::from_ref(&made), &Owner::default()), &format!("gates/{}.json", made.document.id));
+        let tests = plan["tests"].as_array().unwrap();
+        assert_eq!(tests.len(), made.document.routes.len() + 1, "{}", path.display());
+        let mut before = BTreeSet::new();
+        for test in tests {
+            for id in test["depends_on"].as_array().unwrap() {
+                assert!(before.contains(id.as_str().unwrap()), "{}: {} comes before {id}", path.display(), test["id"]);
+            }
+            assert!(before.insert(test["id"].as_str().unwrap()), "{} is there twice", test["id"]);
+        }
+    }
+}
+
+#[test]
+fn a_service_is_an_object_that_a_cluster_takes() {
+    let owner = Owner { factory: "other".into(), namespace: "elsewhere".into() };
+    let made = parsed(&Output::Deploy.files(&[service(SHOP)], &owner), "deploy/shop.json");
+    let primitive: flywheel::api::primitive::Primitive = serde_json::from_value(made.clone()).unwrap();
+    assert_eq!(primitive.spec.factory_ref.name, "other");
+    assert_eq!((&made["metadata"]["namespace"], &made["spec"]["document"]["id"]), (&json!("elsewhere"), &json!("shop")));
 }

@@ -64,7 +64,7 @@ pub fn own() -> Vec<PathBuf> {
 }
 
 /// A file's document, also from within a Primitive.
-fn load(path: &Path) -> Result<Document, Vec<Problem>> {
+pub fn load(path: &Path) -> Result<Document, Vec<Problem>> {
     let text = fs::read_to_string(path).unwrap();
     let mut value = prim::value(&text).map_err(|problem| vec![problem])?;
     if value["kind"] == "Primitive" {

@@ -3,8 +3,10 @@
 //! reads and writes the files. Read `openapi.rs` next.
 
 mod catalogue;
+mod gates;
 mod openapi;
 mod pages;
+mod programs;
 mod sdk;
 mod tools;
 
@@ -36,6 +38,14 @@ pub enum Output {
     Sdk,
     /// A page about each service in Markdown.
     Docs,
+    /// A command line for each service: one file for Bun.
+    Cli,
+    /// Smoke tests of each service where it runs, for `bun test`.
+    Tests,
+    /// A Primitive for each service, for GitOps tools and kubectl.
+    Deploy,
+    /// A gate's plan for each service, with a test for each route.
+    Gates,
 }
 
 /// A document, and what it becomes.
@@ -64,11 +74,15 @@ impl Output {
             Self::Functions => path.starts_with("functions/"),
             Self::Sdk => path.starts_with("sdk/"),
             Self::Docs => path.starts_with("docs/"),
+            Self::Cli => path.starts_with("cli/"),
+            Self::Tests => path.starts_with("tests/"),
+            Self::Deploy => path.starts_with("deploy/"),
+            Self::Gates => path.starts_with("gates/"),
         }
     }
 
     /// The files, by their path below [`FOLDER`]. Services come in the order of their ids.
-    pub fn files(self, services: &[Service]) -> BTreeMap<String, String> {
+    pub fn files(self, services: &[Service], owner: &Owner) -> BTreeMap<String, String> {
         let mut services: Vec<_> = services.iter().collect();
         services.sort_by_key(|service| service.document.id.as_str());
         let all = |folder: &str, end: &str, interface: &str, make: &dyn Fn(&Service) -> String| {
@@ -83,8 +97,36 @@ impl Output {
             Self::Functions => each("functions", "tools", &tools::functions),
             Self::Sdk => all("sdk", "ts", "sdk", &sdk::module),
             Self::Docs => services.iter().map(|service| (format!("docs/{}.md", service.document.id), pages::page(service))).collect(),
+            Self::Cli => all("cli", "ts", "cli", &programs::cli),
+            Self::Tests => all("tests", "test.ts", "", &programs::smoke),
+            Self::Deploy => each("deploy", "", &|service| primitive(service, owner)),
+            Self::Gates => each("gates", "", &gates::plan),
         }
     }
+}
+
+/// Which Factory deploys a repository's services.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    /// Its name.
+    pub factory: String,
+    /// Its namespace.
+    pub namespace: String,
+}
+
+impl Default for Owner {
+    fn default() -> Self {
+        Self { factory: "prim".into(), namespace: "flywheel".into() }
+    }
+}
+
+/// The object that a cluster deploys a service by.
+fn primitive(service: &Service, owner: &Owner) -> Value {
+    serde_json::json!({
+        "apiVersion": crate::api::API_VERSION, "kind": "Primitive",
+        "metadata": { "name": service.document.id, "namespace": owner.namespace },
+        "spec": { "factoryRef": { "name": owner.factory }, "document": service.document.given() },
+    })
 }
 
 fn json(value: &Value) -> String {

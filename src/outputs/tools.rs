@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Service, line, openapi};
 use crate::{
-    prim::{Body, Route},
+    prim::{Body, Method, Route, Segment},
     scaffold::RouteSummary,
 };
 
@@ -18,12 +18,14 @@ struct Tool {
     description: String,
     parameters: Value,
     request: Value,
+    /// What it does to the service, for clients that ask before some.
+    annotations: Value,
 }
 
 /// Tools as `tools/list` answers them.
 pub(super) fn mcp(service: &Service) -> Value {
     let tools = tools(service).into_iter().map(|tool| {
-        json!({ "name": tool.name, "description": tool.description, "inputSchema": tool.parameters, "_meta": { "request": tool.request } })
+        json!({ "name": tool.name, "description": tool.description, "inputSchema": tool.parameters, "annotations": tool.annotations, "_meta": { "request": tool.request } })
     });
     json!({ "tools": tools.collect::<Vec<_>>() })
 }
@@ -36,6 +38,14 @@ pub(super) fn functions(service: &Service) -> Value {
         json!({ "type": "function", "function": { "name": tool.name, "description": tool.description, "parameters": tool.parameters } })
     });
     json!({ "tools": functions.collect::<Vec<_>>(), "requests": requests })
+}
+
+/// Tools as commands of a terminal.
+pub(super) fn commands(service: &Service) -> Vec<Value> {
+    let prefix = format!("{}_", service.document.id).replace('-', "_");
+    let name = |tool: &Tool| tool.name.strip_prefix(&prefix).unwrap_or(&tool.name).to_ascii_lowercase().replace('_', "-");
+    let command = |tool: Tool| json!({ "name": name(&tool), "description": tool.description, "parameters": tool.parameters, "request": tool.request });
+    tools(service).into_iter().map(command).collect()
 }
 
 fn tools(service: &Service) -> Vec<Tool> {
@@ -94,16 +104,23 @@ fn tool(service: &Service, route: &Route, summary: &RouteSummary, taken: &[Strin
     if let Some(definitions) = definitions {
         parameters["$defs"] = definitions;
     }
+    let mut request = json!({
+        "method": route.method.as_str(),
+        "url": format!("https://{}{}", document.endpoint, openapi::template(route)),
+        "query": route.query.iter().map(|param| param.name.as_str()).collect::<Vec<_>>(),
+        "body": body,
+        "price": summary.price,
+    });
+    if let Some(Segment::Param { name, slashes: true }) = route.path.segments.last() {
+        request["rest"] = name.clone().into();
+    }
+    let (reads, removes) = (route.method == Method::Get, route.method == Method::Delete);
+    let same = route.idempotent.unwrap_or(matches!(route.method, Method::Get | Method::Put | Method::Delete));
     Tool {
+        annotations: json!({ "readOnlyHint": reads, "destructiveHint": removes, "idempotentHint": same, "openWorldHint": true }),
         name,
         description: format!("{}{cost}", line(&route.description)),
         parameters,
-        request: json!({
-            "method": route.method.as_str(),
-            "url": format!("https://{}{}", document.endpoint, openapi::template(route)),
-            "query": route.query.iter().map(|param| param.name.as_str()).collect::<Vec<_>>(),
-            "body": body,
-            "price": summary.price,
-        }),
+        request,
     }
 }

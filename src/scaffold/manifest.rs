@@ -95,6 +95,8 @@ pub struct RouteSummary {
     /// of a provider that fails or of a handler that is not written. 400 is among
     /// them only where the route reads JSON, and so knows a bad body.
     pub answers: Vec<u16>,
+    /// A body that it takes, if it takes one: a text, of JSON or anything.
+    pub request: Option<String>,
     /// A request that succeeds, where that is sure.
     pub example: Option<Example>,
     /// What is known of the JSON that it takes, as JSON Schema: what is checked.

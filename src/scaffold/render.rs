@@ -233,6 +233,7 @@ fn summary(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteSummary {
         status: route.status,
         backend: planned.work.backend().as_str().into(),
         answers: samples::answers(plan, planned),
+        request: samples::body(plan, planned),
         example: samples::example(plan, planned),
         mistyped: samples::mistyped(plan, planned),
         body: schemas::json_schema(plan, planned),

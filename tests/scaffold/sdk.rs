@@ -4,7 +4,7 @@
 use std::fs;
 
 use flywheel::{
-    outputs::{Output, Service},
+    outputs::{Output, Owner, Service},
     prim,
 };
 use serde_json::{Value, json};
@@ -49,13 +49,30 @@ fn clients_have_sound_types_and_call_their_services() {
             services.push(service(document));
         }
     }
-    let clients = Output::Sdk.files(&services);
+    let clients = Output::Sdk.files(&services, &Owner::default());
     assert!(clients.len() > 5, "{:?}", clients.keys());
     for (path, module) in &clients {
         workspace.write(&format!("generated/{path}"), module);
     }
-    workspace.write("tsconfig.sdk.json", r#"{"extends": "./tsconfig.json", "include": ["generated/sdk", "http/sdk.test.ts"]}"#);
-    for arguments in [&["--bun", "run", "tsc", "--noEmit", "-p", "tsconfig.sdk.json"][..], &["test", "http/sdk"]] {
+    for output in [Output::Cli, Output::Tests] {
+        for (path, program) in &output.files(&services, &Owner::default()) {
+            workspace.write(&format!("generated/{path}"), program);
+        }
+    }
+    for (path, tools) in &Output::Mcp.files(&services, &Owner::default()) {
+        workspace.write(&format!("generated/{path}"), tools);
+    }
+    workspace.install("mcp");
+    workspace.write(
+        "tsconfig.sdk.json",
+        r#"{"extends": "./tsconfig.json", "include": ["generated/sdk", "generated/cli", "generated/tests", "http/sdk.test.ts"]}"#,
+    );
+    for arguments in [
+        &["--bun", "run", "tsc", "--noEmit", "-p", "tsconfig.sdk.json"][..],
+        &["test", "http/sdk"],
+        &["test", "http/mcp"],
+        &["test", "http/programs"],
+    ] {
         let (passed, text) = workspace.bun(arguments);
         eprintln!("{text}");
         assert!(passed, "{text}");

@@ -70,6 +70,14 @@ impl Workspace {
         fs::write(path, content).unwrap();
     }
 
+    /// Lays a folder beside the packages whose dependencies are its own, and installs them.
+    pub fn install(&self, folder: &str) {
+        let copied = Command::new("cp").arg("-r").arg(root().join("tests/scaffold").join(folder)).arg(&self.folder).status().unwrap();
+        assert!(copied.success());
+        let (installed, text) = self.bun(&["install", "--cwd", folder, "--frozen-lockfile", "--ignore-scripts"]);
+        assert!(installed, "{text}");
+    }
+
     /// Runs `bun` with these arguments; whether it was content, and what it printed.
     pub fn bun(&self, arguments: &[&str]) -> (bool, String) {
         let paths = std::env::var_os("PATH").unwrap_or_default();
@@ -81,6 +89,7 @@ impl Workspace {
             .env("PATH", path)
             .env("TMPDIR", &self.folder)
             .env("NO_COLOR", "1")
+            .env("FLYWHEEL", env!("CARGO_BIN_EXE_flywheel"))
             .output()
             .unwrap();
         let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
