@@ -38,6 +38,11 @@ enum Command {
     Gate(gate::GateCommand),
     /// Writes packages from prim.yaml documents.
     Scaffold(package::ScaffoldConfig),
+    /// Vendors behind a package.
+    #[command(subcommand)]
+    Provider(package::ProviderCommand),
+    /// Prints all primitives that a factory repository knows, packages before primitives.yaml.
+    Registry(generate::RegistryConfig),
     /// Tries connections from inside a pod.
     #[command(subcommand)]
     Probe(probe::ProbeCommand),
@@ -61,6 +66,8 @@ impl Cli {
             Command::Mcp(config) => runtime()?.block_on(mcp::run(config)),
             Command::Gate(command) => gate::run(&command),
             Command::Scaffold(config) => package::run(&config),
+            Command::Provider(command) => package::provider(&command),
+            Command::Registry(config) => generate::registry(&config),
             Command::Probe(command) => probe::run(&command),
         }
     }

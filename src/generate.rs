@@ -14,6 +14,7 @@ use std::{
 use anyhow::Context;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSONSchemaProps};
 use kube::CustomResourceExt;
+use serde_json::Value;
 
 use crate::{
     api::{agent_pr::AgentPR, conditions::Reason, factory::Factory, gate_run::GateRun, primitive::Primitive},
@@ -86,15 +87,57 @@ pub fn run(config: &GenerateConfig) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// What `flywheel registry` is told.
+#[derive(Debug, clap::Args)]
+pub struct RegistryConfig {
+    /// Checkout of a factory repository: its primitives.yaml and packages/*/prim.yaml are read.
+    #[arg(long, default_value = ".")]
+    repo: PathBuf,
+}
+
+/// Prints the registry as YAML. What could not be taken in is named, and the exit
+/// code says so.
+pub fn registry(config: &RegistryConfig) -> anyhow::Result<ExitCode> {
+    let root = config.repo.join("primitives.yaml");
+    let root = if root.exists() { read(&root)? } else { Value::Null };
+    let mut packages = Vec::new();
+    for path in documents(&config.repo)? {
+        let folder = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+        packages.push((folder.unwrap_or_default(), read(&path)?));
+    }
+    let registry = prim::merge(&root, &packages);
+    let entries: Vec<_> = registry.entries.into_iter().map(|entry| entry.keys).collect();
+    write!(std::io::stdout(), "{}", serde_saphyr::to_string(&serde_json::json!({ "primitives": entries }))?)?;
+    registry.problems.iter().for_each(|problem| eprintln!("{problem}"));
+    Ok(if registry.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn read(path: &Path) -> anyhow::Result<Value> {
+    let text = fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
+    prim::value(&text).map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))
+}
+
+/// The documents of a factory repository; none where it has no packages yet.
+fn documents(repo: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let packages = repo.join("packages");
+    let mut found = Vec::new();
+    if packages.exists() {
+        for entry in fs::read_dir(&packages).with_context(|| format!("{}", packages.display()))? {
+            let path = entry?.path().join("prim.yaml");
+            found.extend(path.exists().then_some(path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// The documents of a factory repository, and what they become.
 fn services(repo: &Path, options: &Options) -> anyhow::Result<Vec<Service>> {
-    let packages = repo.join("packages");
+    if !repo.join("packages").exists() {
+        anyhow::bail!("{}: has no packages", repo.display());
+    }
     let mut services = Vec::new();
-    for entry in fs::read_dir(&packages).with_context(|| format!("{}", packages.display()))? {
-        let path = entry?.path().join("prim.yaml");
-        if !path.exists() {
-            continue;
-        }
+    for path in documents(repo)? {
         let text = fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
         let made = prim::read(&text).and_then(|document| Ok(Service { manifest: scaffold::manifest(&document, options)?, document }));
         services.push(made.map_err(|problems| {

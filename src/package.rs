@@ -1,5 +1,6 @@
 //! `flywheel scaffold`: documents from files to packages on disk, in a workspace
-//! that has all they need, or as JSON.
+//! that has all they need, or as JSON. `flywheel provider new`: one vendor more
+//! behind a package that is there.
 
 use std::{
     collections::BTreeMap,
@@ -10,8 +11,9 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Context;
-use serde_json::Value;
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use serde_json::{Value, json};
 
 use crate::{
     prim::{self, Document, Price, Problem},
@@ -37,6 +39,85 @@ pub struct ScaffoldConfig {
     /// YAML or JSON file of such routes' prices: `search: {"POST /v1/search": "$0.005"}`.
     #[arg(long)]
     prices: Option<PathBuf>,
+}
+
+/// What `flywheel provider` does.
+#[derive(Debug, Subcommand)]
+pub enum ProviderCommand {
+    /// Adds a vendor to a package's document, and the file for its client.
+    New(ProviderConfig),
+}
+
+/// What `flywheel provider new` is told.
+#[derive(Debug, clap::Args)]
+pub struct ProviderConfig {
+    /// The primitive's id.
+    primitive: String,
+    /// The vendor's name.
+    vendor: String,
+    /// Checkout of the factory repository.
+    #[arg(long, default_value = ".")]
+    repo: PathBuf,
+    /// A variable that its client needs, once for each: VENDOR_API_KEY and VENDOR_BASE_URL unless given.
+    #[arg(long = "env")]
+    env: Vec<String>,
+    /// It answers where a route names no other.
+    #[arg(long)]
+    default: bool,
+    /// What a route of a paid document costs where it has no price of its own.
+    #[arg(long, default_value = "$0.01")]
+    default_price: Price,
+}
+
+/// Adds the vendor; nothing is written where the document would not be strict in it.
+pub fn provider(ProviderCommand::New(config): &ProviderCommand) -> anyhow::Result<ExitCode> {
+    let path = config.repo.join(format!("packages/{}/prim.yaml", config.primitive));
+    let before = text(&path)?;
+    let mut value = prim::value(&before).map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))?;
+    let prefix = prim::constant(&config.vendor);
+    let usual = [format!("{prefix}_API_KEY"), format!("{prefix}_BASE_URL")];
+    let env = if config.env.is_empty() { usual.to_vec() } else { config.env.clone() };
+    let providers = entries(&mut value, "providers")?;
+    if providers.iter().any(|provider| provider["name"] == config.vendor.as_str()) {
+        bail!("{}: {} is among the providers already", path.display(), config.vendor);
+    }
+    let alone = providers.iter().all(|provider| provider["status"] != "active");
+    if config.default {
+        providers.iter_mut().filter_map(Value::as_object_mut).for_each(|provider| drop(provider.shift_remove("default")));
+    }
+    providers.push(json!({ "name": config.vendor, "env": env, "status": "active" }));
+    if let Some(added) = providers.last_mut().filter(|_| alone || config.default) {
+        added["default"] = true.into();
+    }
+    let names = entries(&mut value, "env")?;
+    for name in env {
+        if !names.iter().any(|there| *there == name.as_str()) {
+            names.push(name.into());
+        }
+    }
+    let old: Vec<_> = prim::check_text(&before).1.into_iter().map(|finding| finding.to_string()).collect();
+    let new: Vec<_> = prim::check(&value).into_iter().map(|finding| finding.to_string()).filter(|finding| !old.contains(finding)).collect();
+    if !new.is_empty() {
+        bail!("{}: {}", path.display(), new.join("; "));
+    }
+    let options = Options::at(config.default_price);
+    let made = prim::from_value(value).and_then(|document| Ok((scaffold::manifest(&document, &options)?, document)));
+    let all = |problems: Vec<Problem>| anyhow::anyhow!(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+    let (manifest, document) = made.map_err(all)?;
+    let contradicted = write(&config.repo, &document, &manifest, &options)?;
+    report(&document, &manifest);
+    for path in &contradicted {
+        eprintln!("  {path}: left as it is, though the document asks for other code in it: change it by hand");
+    }
+    Ok(if contradicted.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A document's list, as its own now.
+fn entries<'a>(value: &'a mut Value, key: &str) -> anyhow::Result<&'a mut Vec<Value>> {
+    if value[key].is_null() {
+        value[key] = json!([]);
+    }
+    value[key].as_array_mut().with_context(|| format!("{key}: must be a list"))
 }
 
 /// Makes a package of each file; a file with problems has none, and the exit code
@@ -156,11 +237,12 @@ fn put(path: &Path, content: &str) -> anyhow::Result<()> {
 fn report(document: &Document, manifest: &Manifest) {
     let count = |backend: &str| manifest.routes.iter().filter(|route| route.backend == backend).count();
     eprintln!(
-        "{}: {} files, routes: {} native, {} provider, {} not implemented",
+        "{}: {} files, routes: {} native, {} provider, {} cli, {} not implemented",
         document.id,
         manifest.files.len(),
         count("native"),
         count("provider"),
+        count("cli"),
         count("missing"),
     );
     manifest.assumptions.iter().for_each(|assumption| eprintln!("  assumed: {assumption}"));

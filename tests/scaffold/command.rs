@@ -125,3 +125,43 @@ fn a_file_of_prices_stands_between_a_routes_own_and_the_default() {
         assert!(code == Some(1) && said.contains(says), "{prices}: {code:?} {said}");
     }
 }
+
+#[test]
+fn a_provider_is_added_to_a_package_that_is_there() {
+    let folder = Folder::new("provider");
+    let file = folder.file("jots.yaml", DOCUMENT);
+    assert!(folder.flywheel(&["scaffold", &file, "--out", "repo"]).status.success());
+    let output = folder.flywheel(&["provider", "new", "jots", "acme", "--repo", "repo"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let document = folder.read("repo/packages/jots/prim.yaml");
+    assert!(document.contains("acme") && document.contains("ACME_API_KEY") && document.contains("default: true"), "{document}");
+    assert!(folder.read("repo/packages/jots/src/providers/acme.ts").contains("export const acmeClient"));
+    let again = folder.flywheel(&["provider", "new", "jots", "acme", "--repo", "repo"]);
+    assert!(!again.status.success() && said(&again).contains("acme is among the providers already"), "{}", said(&again));
+
+    let output = folder.flywheel(&["provider", "new", "jots", "other", "--repo", "repo", "--env", "OTHER_TOKEN", "--default"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(folder.read("repo/packages/jots/prim.yaml").matches("default: true").count(), 1);
+    let before = folder.read("repo/packages/jots/prim.yaml");
+    let wrong = folder.flywheel(&["provider", "new", "jots", "third", "--repo", "repo", "--env", "not a name"]);
+    assert!(!wrong.status.success() && said(&wrong).contains("providers[2].env[0]"), "{}", said(&wrong));
+    assert_eq!(folder.read("repo/packages/jots/prim.yaml"), before, "what is refused changes nothing");
+}
+
+#[test]
+fn the_registry_has_packages_before_what_is_only_listed() {
+    let folder = Folder::new("registry");
+    let file = folder.file("jots.yaml", DOCUMENT);
+    assert!(folder.flywheel(&["scaffold", &file, "--out", "repo"]).status.success());
+    folder.file("repo/primitives.yaml", "primitives:\n- {id: jots, order: 2, description: Old}\n- {id: idea, order: 1}\n");
+    let output = folder.flywheel(&["registry", "--repo", "repo"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let printed = flywheel::prim::value(&String::from_utf8(output.stdout).unwrap()).unwrap();
+    let entries = printed["primitives"].as_array().unwrap();
+    assert_eq!((&entries[0]["id"], &entries[1]["id"]), (&"idea".into(), &"jots".into()));
+    assert!(entries[1]["description"] != "Old" && entries[1]["order"] == 2);
+    folder.file("repo/primitives.yaml", "primitives: [{name: nobody}]\n");
+    let output = folder.flywheel(&["registry", "--repo", "repo"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("primitives[0].id"), "{}", said(&output));
+}
