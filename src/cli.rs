@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{author, check, config::ControllerConfig, controller, doctor, gate, generate, mcp, package, probe, telemetry};
+use crate::{author, check, config::ControllerConfig, controller, create, doctor, gate, generate, mcp, package, probe, telemetry};
 
 /// Turns a declared HTTP service into a running one.
 #[derive(Debug, Parser)]
@@ -29,6 +29,8 @@ enum Command {
     Schema,
     /// Makes a document from flags and answers.
     New(author::NewConfig),
+    /// Has a language model write a document, which the strict checker then takes.
+    Create(create::CreateConfig),
     /// Tests files as a gate would, before any branch has them.
     Check(check::CheckConfig),
     /// Serves services as tools of the Model Context Protocol, on standard input and output.
@@ -62,6 +64,7 @@ impl Cli {
             Command::Validate(config) => author::validate(&config),
             Command::Schema => author::schema(),
             Command::New(config) => author::new(&config),
+            Command::Create(config) => runtime()?.block_on(create::run(config)),
             Command::Check(config) => runtime()?.block_on(check::run(config)),
             Command::Mcp(config) => runtime()?.block_on(mcp::run(config)),
             Command::Gate(command) => gate::run(&command),

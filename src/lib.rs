@@ -26,6 +26,7 @@ pub mod author;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod create;
 pub mod doctor;
 pub mod gate;
 pub mod generate;

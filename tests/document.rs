@@ -1,12 +1,13 @@
 //! The format of a document: what the strict checker finds and where, that the
 //! published schema says the same, what changes a document's hash, what hostile
-//! texts come to, and the commands `validate`, `schema` and `new`.
+//! texts come to, and the commands `validate`, `schema`, `new` and `create`.
 //! `complete.yaml` has every key of the strict form; the documents in use are
 //! read from where `FLYWHEEL_SPECS` says.
 
 mod commands;
 mod given;
 mod hostile;
+mod idea;
 mod normal;
 mod schema;
 mod strict;

@@ -9,5 +9,6 @@ pub mod connect;
 pub mod git;
 pub mod gitea;
 pub mod http;
+pub mod model;
 pub mod probe;
 pub mod rfc2136;

@@ -1,9 +1,10 @@
 //! What an author of documents needs before there is a cluster: `validate`,
-//! `schema` and `new`. All of it works on files and the terminal and asks no
-//! network; what is right and wrong with a document, `prim` says. Read
+//! `schema`, `new` and `create`. All but the last works on files and the terminal
+//! and asks no network; what is right and wrong with a document, `prim` says. Read
 //! `validate.rs` next.
 
 mod ask;
+mod idea;
 mod new;
 mod validate;
 
@@ -15,6 +16,7 @@ use std::{
 };
 
 pub use ask::Asker;
+pub use idea::{MOST_ROUNDS, Outcome, realize};
 pub use new::{NewConfig, draft};
 pub use validate::{Report, ValidateConfig, judge};
 

@@ -8,6 +8,7 @@ pub mod dns;
 pub mod edge;
 pub mod error;
 pub mod forge;
+pub mod model;
 pub mod probe;
 pub mod scan;
 

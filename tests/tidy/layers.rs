@@ -46,7 +46,7 @@ const LAYERS: &[Layer] = &[
     Layer { folder: "prim", own: &["api"], not: &["kube", "k8s_openapi", "async_trait", "tracing"], but: &[] },
     Layer { folder: "scaffold", own: &["api", "prim"], not: &["kube", "k8s_openapi", "async_trait", "tracing"], but: &[] },
     Layer { folder: "outputs", own: &["api", "prim", "scaffold"], not: &["kube", "k8s_openapi", "async_trait", "tracing"], but: &[] },
-    Layer { folder: "author", own: &["api", "prim"], not: &["kube", "k8s_openapi", "tokio"], but: &[] },
+    Layer { folder: "author", own: &["api", "ports", "prim"], not: &["kube", "k8s_openapi", "tokio"], but: &[] },
     Layer { folder: "adapters", own: &["api", "ports"], not: &["kube", "k8s_openapi"], but: &[] },
     Layer {
         folder: "controller",
@@ -69,8 +69,20 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// Files at the top that wire things together, and so may name every folder.
-const TOP: [&str; 11] =
-    ["main.rs", "lib.rs", "check.rs", "cli.rs", "config.rs", "telemetry.rs", "generate.rs", "mcp.rs", "package.rs", "probe.rs", "build.rs"];
+const TOP: [&str; 12] = [
+    "main.rs",
+    "lib.rs",
+    "check.rs",
+    "cli.rs",
+    "config.rs",
+    "create.rs",
+    "telemetry.rs",
+    "generate.rs",
+    "mcp.rs",
+    "package.rs",
+    "probe.rs",
+    "build.rs",
+];
 
 fn below(path: &str, root: &str) -> bool {
     path == root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with("::"))
