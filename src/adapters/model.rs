@@ -87,9 +87,9 @@ impl Model for ChatCompletions {
             return Err(refused(status));
         }
         let bytes = http::limited(SERVER, response, LONGEST).await?.to_bytes();
-        let read: Completion = serde_json::from_slice(&bytes).map_err(|_| odd("answers no chat completion".into()))?;
+        let read: Completion = serde_json::from_slice(&bytes).map_err(|_| odd("answers no chat completion"))?;
         let text = read.choices.into_iter().next().and_then(|choice| choice.message.content);
-        let text = text.ok_or_else(|| odd("answers a completion without a text".into()))?;
+        let text = text.ok_or_else(|| odd("answers a completion without a text"))?;
         let usage = read.usage.unwrap_or(Usage { prompt_tokens: 0, completion_tokens: 0 });
         Ok(Answered { text, input_tokens: usage.prompt_tokens, output_tokens: usage.completion_tokens })
     }
@@ -117,6 +117,6 @@ fn refused(status: StatusCode) -> PortError {
     }
 }
 
-fn odd(what: String) -> PortError {
+fn odd(what: &str) -> PortError {
     PortError::new(Class::Invalid, Reason::UnexpectedAnswer, format!("the model's server {what}"))
 }
