@@ -46,4 +46,4 @@ pub use read::{from_value, read, value};
 pub use registry::{Entry, Registry, merge};
 pub use status::phase;
 pub use text::LARGEST;
-pub use types::{Type, TypeCheck, referred};
+pub use types::{Type, TypeCheck, referred, standalone};

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
     code::Code,
@@ -36,6 +36,10 @@ const INHERITED: [&str; 12] = [
 /// The greatest whole number that every reader of JSON tells from its neighbours
 /// (RFC 8259, section 6).
 const SAFE: f64 = 9_007_199_254_740_991.0;
+/// How much a type may be once its references are followed.
+const MOST_WEIGHT: u64 = 50_000;
+/// How much of schemas is looked at for the values that they say themselves.
+const MOST_LOOKED_AT: u64 = 500_000;
 /// Keywords that say something of one kind of value alone.
 const OF_KINDS: &[(&str, &[&str])] = &[
     ("properties", &["object"]),
@@ -119,25 +123,45 @@ pub(super) fn read(document: &Fields<'_>, notes: &mut Notes) -> Vec<Type> {
     }
     // A schema that is no mapping has no references to follow.
     let types = if notes.wrong.len() == before { sorted(map, notes) } else { Vec::new() };
-    if !types.is_empty() {
-        let check = TypeCheck::of(&types);
-        map.iter().for_each(|(name, schema)| said(schema, &within("types", name), &check, notes));
+    let mut left = MOST_LOOKED_AT;
+    for kind in &types {
+        said(&kind.schema, &within("types", &kind.name), &types, &mut left, notes);
+    }
+    if left == 0 {
+        notes.wrong(Code::TypeBroken, "types", "hold more defaults and examples, of types too big, than are looked at: leave some out");
     }
     types
 }
 
 /// Values that a schema says itself are of it.
-fn said(schema: &Value, path: &str, check: &TypeCheck, notes: &mut Notes) {
+fn said(schema: &Value, path: &str, types: &[Type], left: &mut u64, notes: &mut Notes) {
     let Value::Object(keys) = schema else { return };
     let examples = keys.get("examples").and_then(Value::as_array).into_iter().flatten();
     let examples = examples.enumerate().map(|(i, value)| (format!("{path}.examples[{i}]"), value));
-    for (place, value) in keys.get("default").map(|value| (format!("{path}.default"), value)).into_iter().chain(examples) {
-        if !check.takes(schema, value) {
-            notes.wrong(Code::TypeBroken, place, "is not what its own schema takes");
+    let values: Vec<_> = keys.get("default").map(|value| (format!("{path}.default"), value)).into_iter().chain(examples).collect();
+    if !values.is_empty() {
+        let whole = standalone(types, schema);
+        *left = left.saturating_sub(nodes(&whole).saturating_mul(1 + values.len() as u64));
+        if *left == 0 {
+            return;
+        }
+        let check = TypeCheck::of(&whole);
+        for (place, value) in values {
+            if !check.takes(value) {
+                notes.wrong(Code::TypeBroken, place, "is not what its own schema takes");
+            }
         }
     }
     for (place, inner) in within_schema(keys, path) {
-        said(inner, &place, check, notes);
+        said(inner, &place, types, left, notes);
+    }
+}
+
+fn nodes(value: &Value) -> u64 {
+    match value {
+        Value::Object(map) => 1 + map.values().map(nodes).sum::<u64>(),
+        Value::Array(entries) => 1 + entries.iter().map(nodes).sum::<u64>(),
+        _ => 1,
     }
 }
 
@@ -153,23 +177,55 @@ fn ordered(schema: &Value) -> Value {
     }
 }
 
-/// The types of a document as a validator knows them.
-#[derive(Clone, Debug)]
-pub struct TypeCheck(Value);
+/// A schema as a validator knows it.
+#[derive(Debug)]
+pub struct TypeCheck(Option<jsonschema::Validator>);
 
 impl TypeCheck {
-    /// Of these types.
-    pub fn of(types: &[Type]) -> Self {
-        Self(types.iter().map(|kind| (kind.name.clone(), referred(&kind.schema, DEFINITIONS))).collect::<Map<_, _>>().into())
+    /// Of a schema that stands alone, such as [`standalone`] makes.
+    pub fn of(schema: &Value) -> Self {
+        Self(jsonschema::draft202012::options().should_validate_formats(true).build(schema).ok())
     }
 
-    /// Whether a schema, in which types are referred to as in a document, takes a value.
-    pub fn takes(&self, schema: &Value, value: &Value) -> bool {
-        let whole =
-            json!({ "$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": self.0, "allOf": [referred(schema, DEFINITIONS)] });
-        let validator = jsonschema::options().should_validate_formats(true).build(&whole);
-        validator.is_ok_and(|validator| validator.is_valid(value))
+    /// Whether it takes a value. What is no schema takes none.
+    pub fn takes(&self, value: &Value) -> bool {
+        self.0.as_ref().is_some_and(|validator| validator.is_valid(value))
     }
+}
+
+/// A schema of a document that stands alone: all types that it refers to are in
+/// its `$defs`.
+pub fn standalone(types: &[Type], schema: &Value) -> Value {
+    let mut names = Vec::new();
+    references(schema, &mut names);
+    let mut next = 0;
+    while let Some(name) = names.get(next).copied() {
+        if names[..next].contains(&name) {
+            names.remove(next);
+            continue;
+        }
+        if let Some(kind) = types.iter().find(|kind| kind.name == name) {
+            references(&kind.schema, &mut names);
+        }
+        next += 1;
+    }
+    let mut whole = referred(schema, DEFINITIONS);
+    let needed = types.iter().filter(|kind| names.contains(&kind.name.as_str()));
+    let needed: Map<String, Value> = needed.map(|kind| (kind.name.clone(), referred(&kind.schema, DEFINITIONS))).collect();
+    if let Some(keys) = whole.as_object_mut().filter(|_| !needed.is_empty()) {
+        keys.insert("$defs".into(), needed.into());
+    }
+    whole
+}
+
+/// How much there is of a schema once its references are followed, each time anew:
+/// so much may be looked at to tell whether it takes one value.
+fn weight(schema: &Value, known: &BTreeMap<&str, u64>) -> u64 {
+    let Value::Object(keys) = schema else { return 1 };
+    let referred = reference(schema).and_then(|name| known.get(name)).copied().unwrap_or_default();
+    let values = keys.get("enum").map(nodes).unwrap_or_default();
+    let within = within_schema(keys, "").into_iter().map(|(_, inner)| weight(inner, known));
+    within.fold(1_u64.saturating_add(referred).saturating_add(values), u64::saturating_add)
 }
 
 /// A schema whose references to types begin with `place` in place of `#/types/`.
@@ -289,6 +345,7 @@ fn sorted(types: &Map<String, Value>, notes: &mut Notes) -> Vec<Type> {
         references(schema, needs);
     }
     let mut sorted: Vec<Type> = Vec::new();
+    let mut weights: BTreeMap<&str, u64> = BTreeMap::new();
     while !waiting.is_empty() {
         let ready = waiting.iter().find(|(_, needs)| needs.iter().all(|need| !waiting.contains_key(need))).map(|(name, _)| *name);
         let Some(name) = ready else {
@@ -297,6 +354,13 @@ fn sorted(types: &Map<String, Value>, notes: &mut Notes) -> Vec<Type> {
             return Vec::new();
         };
         waiting.remove(name);
+        let heavy = types.get(name).map(|schema| weight(schema, &weights)).unwrap_or_default();
+        if heavy > MOST_WEIGHT {
+            let text = format!("is too big once its references are followed: {heavy} schemas, of {MOST_WEIGHT} at most");
+            notes.wrong(Code::TypeBroken, within("types", name), text);
+            return Vec::new();
+        }
+        weights.insert(name, heavy);
         sorted.extend(types.get(name).map(|schema| Type { name: name.into(), schema: ordered(schema) }));
     }
     sorted

@@ -2,6 +2,8 @@
 //! its own price, or a file of prices has one, or its document says that all of it
 //! is free, or it costs the default; there is no fifth way.
 
+use std::collections::BTreeMap;
+
 use super::{
     backend::{self, Command},
     claims::{self, Claim},
@@ -9,6 +11,7 @@ use super::{
     native::{self, Collection, Native},
     prices::Prices,
     render, schema,
+    types::{self, Known},
     vendor::{self, Vendor},
 };
 use crate::prim::{Assumption, Auth, Document, Price, Problem, Route, RoutePrice};
@@ -117,6 +120,8 @@ pub(super) struct Plan<'a> {
     pub routes: Vec<Planned<'a>>,
     /// What is kept, outer collections first.
     pub collections: Vec<Collection>,
+    /// What is known of the types that routes take, by their names.
+    pub known: BTreeMap<String, Known>,
     /// Who is asked for what the service has not itself, the usual one first.
     pub vendors: Vec<Vendor>,
     /// Whether the document names them.
@@ -201,7 +206,7 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
             made
         })
     });
-    Ok(Plan { document, routes, collections, vendors, declared, data, assumptions })
+    Ok(Plan { document, routes, collections, known: types::known(document), vendors, declared, data, assumptions })
 }
 
 /// What answers a route that keeps nothing: a code that is redeemed, waits, a schema.

@@ -57,7 +57,7 @@ pub(super) fn body(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<String> {
         Body::Json(_) => {
             if let Some(kind) = types::taken(plan.document, planned.route) {
                 // What is no value of the type is refused, as `answers` knows.
-                return Some(types::sample(plan.document, kind).unwrap_or_default().to_string());
+                return Some(plan.known.get(&kind.name).and_then(|known| known.sample.clone()).unwrap_or_default().to_string());
             }
             let example = schemas::example(plan.document, planned.route);
             let mut fields: Map<String, Value> = Map::new();
@@ -91,7 +91,8 @@ pub(super) fn mistyped(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<Mistype
         return Some(Mistyped { field: typed.name.clone(), body: None });
     }
     if let Some(kind) = types::taken(plan.document, planned.route) {
-        return types::mistyped(plan.document, kind).map(|(field, body)| Mistyped { field, body: Some(body) });
+        let (field, body) = plan.known.get(&kind.name)?.mistyped.clone()?;
+        return Some(Mistyped { field, body: Some(body) });
     }
     let mut fields: Map<String, Value> = serde_json::from_str(&body(plan, planned)?).ok()?;
     let typed = schemas::fields(plan, planned).into_iter().find(|field| field.kind != Kind::Any)?;
@@ -148,7 +149,7 @@ pub(super) fn answers(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<u16> {
 
 /// Whether no value is known that the route takes.
 fn unknown(plan: &Plan<'_>, planned: &Planned<'_>) -> bool {
-    types::taken(plan.document, planned.route).is_some_and(|kind| types::sample(plan.document, kind).is_none())
+    types::taken(plan.document, planned.route).is_some_and(|kind| plan.known.get(&kind.name).is_none_or(|known| known.sample.is_none()))
 }
 
 /// Whether a good request succeeds without anything having been made before.

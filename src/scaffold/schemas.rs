@@ -142,7 +142,7 @@ pub(super) fn json_schema(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<Valu
         return None;
     }
     if let Some(kind) = types::taken(plan.document, planned.route) {
-        return Some(types::json_schema(plan.document, kind));
+        return plan.known.get(&kind.name).map(|known| known.schema.clone());
     }
     let fields = fields(plan, planned);
     let properties: Map<String, Value> = fields.iter().map(|field| (field.name.clone(), field_schema(field))).collect();

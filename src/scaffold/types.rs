@@ -1,15 +1,17 @@
 //! A document's types as Zod, as JSON Schema, and as values that they take. What
 //! the three say is one: a test holds them against each other.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use serde_json::{Map, Value, json};
 
 use super::text;
-use crate::prim::{Body, Document, Expression, Route, Type, TypeCheck, referred};
+use crate::prim::{Body, Document, Expression, Route, Type, TypeCheck, standalone};
 
 /// How many values a sample has at most.
 const MOST_VALUES: usize = 2000;
+/// How many fields are tried for one that a wrong value shows in.
+const MOST_TRIED: usize = 20;
 /// Whole numbers beyond this are not told apart in JavaScript.
 const SAFE: f64 = 9_007_199_254_740_991.0;
 
@@ -53,63 +55,52 @@ pub(super) fn has_text(document: &Document, kind: &Type, name: &str) -> bool {
     required(name) && fields(document, kind).and_then(|fields| fields.get(name)).is_some_and(text)
 }
 
-/// A type as JSON Schema that stands alone: all types that it refers to are in `$defs`.
-pub(super) fn json_schema(document: &Document, kind: &Type) -> Value {
-    let mut needed = vec![kind];
-    let mut next = 0;
-    while let Some(kind) = needed.get(next) {
-        for name in references(&kind.schema) {
-            if let Some(found) = document.kind(&name).filter(|found| !needed.iter().any(|there| there.name == found.name)) {
-                needed.push(found);
-            }
-        }
-        next += 1;
-    }
-    let mut schema = referred(&kind.schema, "#/$defs/");
-    let others: Map<String, Value> = needed.iter().skip(1).map(|kind| (kind.name.clone(), referred(&kind.schema, "#/$defs/"))).collect();
-    if !others.is_empty() {
-        schema["$defs"] = others.into();
-    }
-    schema
+/// What tests send for a type.
+pub(super) struct Known {
+    /// The type as JSON Schema that stands alone.
+    pub schema: Value,
+    /// A value that it takes, where one was found.
+    pub sample: Option<Value>,
+    /// A value that it does not take because one field is of another type, and that
+    /// field; `body` where it is the whole.
+    pub mistyped: Option<(String, Value)>,
 }
 
-/// Names of types within a schema. What only looks like a reference does no harm.
-fn references(schema: &Value) -> Vec<String> {
-    match schema {
-        Value::Object(map) => {
-            let own = map.get("$ref").and_then(Value::as_str).and_then(|to| to.strip_prefix("#/types/")).map(str::to_owned);
-            own.into_iter().chain(map.values().flat_map(references)).collect()
+/// The same for each type that a route takes, by its name.
+pub(super) fn known(document: &Document) -> BTreeMap<String, Known> {
+    let mut known = BTreeMap::new();
+    for kind in document.routes.iter().filter_map(|route| taken(document, route)) {
+        if !known.contains_key(&kind.name) {
+            let schema = standalone(&document.types, &kind.schema);
+            let check = TypeCheck::of(&schema);
+            let sample = sample(document, kind, &check);
+            let mistyped = mistyped(document, kind, &check, sample.as_ref());
+            known.insert(kind.name.clone(), Known { schema, sample, mistyped });
         }
-        Value::Array(entries) => entries.iter().flat_map(references).collect(),
-        _ => Vec::new(),
     }
+    known
 }
 
-/// A value that a type takes, where one was found.
-pub(super) fn sample(document: &Document, kind: &Type) -> Option<Value> {
+fn sample(document: &Document, kind: &Type, check: &TypeCheck) -> Option<Value> {
     let mut left = MOST_VALUES;
     let value = value(document, &kind.schema, &mut left)?;
-    TypeCheck::of(&document.types).takes(&kind.schema, &value).then_some(value)
+    check.takes(&value).then_some(value)
 }
 
-/// A value that it does not take because one field is of another type, and that field;
-/// `body` where it is the whole.
-pub(super) fn mistyped(document: &Document, kind: &Type) -> Option<(String, Value)> {
-    let check = TypeCheck::of(&document.types);
+fn mistyped(document: &Document, kind: &Type, check: &TypeCheck, good: Option<&Value>) -> Option<(String, Value)> {
     let wrong = [json!({"not": "this"}), json!("not this"), json!(0.5), json!([])];
-    let names: Vec<_> = fields(document, kind).into_iter().flat_map(Map::keys).collect();
-    if names.is_empty() {
-        let other = |wrong: &Value| !may_be(document, &kind.schema, wrong) && !check.takes(&kind.schema, wrong);
+    let fields = fields(document, kind).filter(|fields| !fields.is_empty());
+    let Some(fields) = fields else {
+        let other = |wrong: &Value| !may_be(document, &kind.schema, wrong) && !check.takes(wrong);
         return wrong.into_iter().find(other).map(|wrong| ("body".into(), wrong));
-    }
-    let good = sample(document, kind)?;
-    let fields = fields(document, kind)?;
-    names.into_iter().find_map(|name| {
-        let other = wrong.iter().filter(|wrong| !may_be(document, &fields[name], wrong));
-        other.into_iter().find_map(|wrong| {
+    };
+    let good = good?;
+    fields.iter().take(MOST_TRIED).find_map(|(name, field)| {
+        let mut other = wrong.iter().filter(|wrong| !may_be(document, field, wrong));
+        other.find_map(|wrong| {
             let mut bad = good.clone();
             bad.as_object_mut()?.insert(name.clone(), wrong.clone());
-            (!check.takes(&kind.schema, &bad)).then(|| (name.clone(), bad))
+            (!check.takes(&bad)).then(|| (name.clone(), bad))
         })
     })
 }

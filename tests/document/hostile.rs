@@ -91,3 +91,28 @@ fn texts_that_are_no_documents_say_why() {
 fn the_place_of_a_nul_is_told() {
     assert_eq!(super::findings("id: a\nnote: é\0\n"), [(Some((2, 8)), "control-character", String::new())]);
 }
+
+#[test]
+fn types_that_multiply_are_refused_at_once() {
+    // Each holds the next twice: to tell that the first takes nothing, all would be tried.
+    for (open, close) in [("{\"anyOf\": [", "]}"), ("{\"oneOf\": [", "]}"), ("{\"type\": \"array\", \"items\": {\"anyOf\": [", "]}}")] {
+        let next = |i: usize| format!("{{\"$ref\": \"#/types/T{}\"}}", i + 1);
+        let types: Vec<_> = (0..60).map(|i| format!("\"T{i}\": {open}{n},{n}{close}", n = next(i))).collect();
+        let text = format!(
+            "{{\"id\": \"a\", \"description\": \"b\", \"routes_map\": [], \"types\": {{{}, \"T60\": {{\"type\": \"string\"}}, \"Top\": {{\"$ref\": \"#/types/T0\", \"default\": 1}}}}}}",
+            types.join(", ")
+        );
+        let problems = flywheel::prim::read(&text).unwrap_err();
+        assert!(problems[0].text.contains("too big once its references are followed"), "{problems:?}");
+    }
+}
+
+#[test]
+fn values_of_types_are_looked_at_within_bounds() {
+    let fields: Vec<_> = (0..400).map(|i| format!("\"f{i}\": {{\"type\": \"string\"}}")).collect();
+    let types: Vec<_> = (0..400).map(|i| format!("\"T{i}\": {{\"$ref\": \"#/types/Big\", \"default\": {{}}}}")).collect();
+    let big = format!("\"Big\": {{\"type\": \"object\", \"properties\": {{{}}}}}", fields.join(", "));
+    let text = format!("{{\"id\": \"a\", \"description\": \"b\", \"routes_map\": [], \"types\": {{{big}, {}}}}}", types.join(", "));
+    let problems = flywheel::prim::read(&text).unwrap_err();
+    assert!(problems[0].text.contains("than are looked at"), "{problems:?}");
+}

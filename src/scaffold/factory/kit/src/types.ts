@@ -32,7 +32,7 @@ export interface Bounds {
 /** A whole number as it stands in a path. It stays the text that it is. */
 export function integerText({ min = -Infinity, max = Infinity }: Bounds = {}) {
   const fits = (text: string) =>
-    /^-?\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max;
+    /^-?\d{1,16}$/.test(text) && Number(text) >= min && Number(text) <= max;
   const below = max === Infinity ? "" : ` and at most ${max}`;
   const bounds = min === -Infinity && below === "" ? "" : ` of at least ${min}${below}`;
   return z.string().refine(fits, `must be a whole number${bounds}`);
