@@ -210,13 +210,13 @@ fn a_gates_plan_has_a_test_for_each_route_after_what_it_needs() {
     let plan = parsed(&shop(Output::Gates), "gates/shop.json");
     let tests = plan["tests"].as_array().unwrap();
     let ids: Vec<_> = tests.iter().map(|test| test["id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["SHOP-H1", "SHOP-1", "SHOP-2", "SHOP-3"]);
+    assert_eq!(ids, ["SHOP-H1", "SHOP-1", "SHOP-3", "SHOP-2"]);
     assert_eq!(plan["groups"][0]["tests"], json!(ids));
     assert_eq!(tests[1]["captures"], json!({"made_1": "$.id"}));
     assert_eq!(tests[1]["input"], json!({"as": "#/types/Box", "of": "small", "size": 1}));
-    assert_eq!(tests[2]["endpoint"], "https://shop.prim.sh/v1/parcels/{{made_1}}/files/{{name}}");
-    assert_eq!(tests[2]["depends_on"], json!(["SHOP-H1", "SHOP-1"]));
-    assert_eq!(tests[3]["endpoint"], "https://shop.prim.sh/v1/parcels/{{test_prefix}}-id");
+    assert_eq!(tests[2]["endpoint"], "https://shop.prim.sh/v1/parcels/{{made_1}}");
+    assert_eq!(tests[3]["endpoint"], "https://shop.prim.sh/v1/parcels/{{made_1}}/files/{{name}}");
+    assert_eq!(tests[3]["depends_on"], json!(["SHOP-H1", "SHOP-1"]));
     for path in given().into_iter().chain(own()) {
         let document = load(&path).unwrap();
         let made = service(&document.to_yaml());

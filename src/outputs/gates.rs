@@ -3,7 +3,7 @@
 //! there as a variable that nothing fills, so that its test is blocked and never
 //! passes for nothing.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write};
 
 use serde_json::{Map, Value, json};
 
@@ -25,11 +25,16 @@ pub(super) fn plan(service: &Service) -> Value {
 
     let mut routes: Vec<(usize, &Route, &RouteSummary)> =
         document.routes.iter().zip(&service.manifest.routes).enumerate().map(|(i, (route, summary))| (i, route, summary)).collect();
-    // What makes comes first and what removes last; else the document's order holds.
-    routes.sort_by_key(|(_, route, _)| match route.method {
-        Method::Post => 0,
-        Method::Delete => 2,
-        _ => 1,
+    // What makes comes first, outer things before inner ones, and what removes last,
+    // inner ones before outer; else the document's order holds.
+    routes.sort_by_key(|(_, route, _)| {
+        let depth = route.path.segments.len();
+        match route.method {
+            Method::Post if makes(service, route) => (0, depth),
+            Method::Put => (1, depth),
+            Method::Delete => (3, usize::MAX - depth),
+            _ => (2, 0),
+        }
     });
     for (i, route, summary) in routes {
         let id = format!("{prefix}-{}", i + 1);
@@ -67,17 +72,20 @@ fn filled(service: &Service, route: &Route, prefix: &str) -> (String, Vec<String
         path.push('/');
         match segment {
             Segment::Literal(text) => path.push_str(text),
-            Segment::Param { name, .. } => match maker(service, &route.path.segments[..at]) {
-                // What a route puts there, it names itself.
-                _ if route.method == Method::Put && at + 1 == route.path.segments.len() => {
-                    path.push_str(&format!("{{{{test_prefix}}}}-{name}"))
-                }
-                Some(made) => {
+            Segment::Param { name, .. } => {
+                let here = &route.path.segments[..=at];
+                if let Some(made) = maker(service, &route.path.segments[..at]) {
                     makers.push(format!("{prefix}-{}", made + 1));
-                    path.push_str(&format!("{{{{{}}}}}", variable(made)));
+                    let _ = write!(path, "{{{{{}}}}}", variable(made));
+                } else if let Some(put) = putter(service, here) {
+                    // What a route puts there, it names itself.
+                    let _ = write!(path, "{{{{test_prefix}}}}-{name}");
+                    let itself = route.method == Method::Put && here.len() == route.path.segments.len();
+                    makers.extend((!itself).then(|| format!("{prefix}-{}", put + 1)));
+                } else {
+                    let _ = write!(path, "{{{{{name}}}}}");
                 }
-                None => path.push_str(&format!("{{{{{name}}}}}")),
-            },
+            }
         }
     }
     let query: Vec<_> = service
@@ -89,9 +97,22 @@ fn filled(service: &Service, route: &Route, prefix: &str) -> (String, Vec<String
         .filter_map(|s| s.sample.split_once('?'))
         .collect();
     if let Some((_, query)) = query.first() {
-        path.push_str(&format!("?{query}"));
+        let _ = write!(path, "?{query}");
     }
     (path, makers)
+}
+
+/// The route that puts something under the name that ends a path.
+fn putter(service: &Service, path: &[Segment]) -> Option<usize> {
+    let puts = |route: &Route| route.method == Method::Put && route.path.segments == path;
+    service.document.routes.iter().position(puts).filter(|_| matches!(path.last(), Some(Segment::Param { .. })))
+}
+
+/// Whether something lies under what a route takes.
+fn makes(service: &Service, route: &Route) -> bool {
+    let depth = route.path.segments.len();
+    let inside = |other: &Route| other.path.segments.starts_with(&route.path.segments) && other.path.segments.len() > depth;
+    service.document.routes.iter().any(inside)
 }
 
 /// The route that makes what lies under a path.
