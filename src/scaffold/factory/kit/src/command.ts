@@ -23,7 +23,7 @@ export interface Run {
  * a word, or begins it, is none of the program's options.
  */
 export function argument(value: unknown, before = "", after = ""): string {
-  const text = typeof value === "string" ? value : JSON.stringify(value ?? "");
+  const text = typeof value === "string" ? value : (JSON.stringify(value ?? undefined) ?? "");
   if (text.includes("\0") || (before === "" && text.startsWith("-"))) {
     throw new ServiceError(400, "invalid_request", "A value can't be given to the program.");
   }

@@ -28,6 +28,7 @@ test("what fails, prints no JSON or is not there has its own status", async () =
 test("a caller's value is no option", () => {
   expect(argument("a b")).toBe("a b");
   expect(argument(3, "--n=")).toBe("--n=3");
+  expect([argument(undefined), argument(null), argument([1])]).toEqual(["", "", "[1]"]);
   expect(argument("-x", "--n=", "!")).toBe("--n=-x!");
   expect(() => argument("-x")).toThrow("can't be given");
   expect(() => argument("a\0b", "x")).toThrow("can't be given");
