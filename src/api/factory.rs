@@ -47,6 +47,9 @@ pub struct FactorySpec {
     /// What may be merged, and how much at a time.
     #[serde(default)]
     pub policy: PolicySpec,
+    /// What calls cost.
+    #[serde(default)]
+    pub prices: PricesSpec,
 }
 
 /// A repository on a forge.
@@ -199,6 +202,26 @@ pub struct PolicySpec {
 impl Default for PolicySpec {
     fn default() -> Self {
         Self { default_stage: Stage::Testing, required_check: "flywheel/gate".into(), max_open_pull_requests: 20, max_running_gates: 2 }
+    }
+}
+
+/// What calls cost.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PricesSpec {
+    /// What a call of a route costs that has no price of its own, in a document that
+    /// does not say it is free: US dollars above nothing, such as `$0.01`, with six
+    /// decimals at most. A change proposes every such package anew.
+    #[schemars(
+        length(max = 17),
+        regex(pattern = "^\\$([0-9]{0,8}[1-9][0-9]{0,8}(\\.[0-9]{1,6})?|[0-9]{1,9}\\.[0-9]{0,5}[1-9][0-9]{0,5})$")
+    )]
+    pub default: String,
+}
+
+impl Default for PricesSpec {
+    fn default() -> Self {
+        Self { default: "$0.01".into() }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    api::factory::Factory,
+    api::factory::{Factory, PricesSpec},
     gate::{
         bundle::{SourceFile, digest},
         layout,
@@ -19,14 +19,12 @@ const DEFAULT_NETWORK: &str = "eip155:84532";
 /// Where nobody is paid: gates make no real payment, and a service that pays here
 /// gets no facilitator.
 const NOBODY: &str = "0x0000000000000000000000000000000000000001";
-/// What a route of a paid document costs where it has no price of its own.
-const DEFAULT_PRICE: &str = "$0.01";
 
 /// The plan for a package's files; or what is wrong with them, from the path on.
 pub fn plan(files: &[SourceFile], factory: &Factory) -> Result<Plan, String> {
     let (file, document) = document(files)?;
     let wrong = |problem: String| format!("{file}: {problem}");
-    let manifest = files_of(&document).map_err(|problems| wrong(all(&problems)))?;
+    let manifest = files_of(&document, &factory.spec.prices).map_err(|problems| wrong(all(&problems)))?;
     if manifest.routes.len() > MAX_ROUTES {
         return Err(wrong(format!("has {} routes, and a gate tries {MAX_ROUTES} at most", manifest.routes.len())));
     }
@@ -43,10 +41,9 @@ pub fn plan(files: &[SourceFile], factory: &Factory) -> Result<Plan, String> {
 }
 
 /// The files of a document's package, as both proposals and gates expect them.
-pub fn files_of(document: &Document) -> Result<Manifest, Vec<Problem>> {
-    let default_price =
-        DEFAULT_PRICE.parse().map_err(|e| vec![Problem { path: String::new(), text: format!("the default price: {e:?}") }])?;
-    scaffold::manifest(document, &Options::at(default_price))
+pub fn files_of(document: &Document, prices: &PricesSpec) -> Result<Manifest, Vec<Problem>> {
+    let wrong = |e| vec![Problem { path: String::new(), text: format!("the Factory's spec.prices.default: {e}") }];
+    scaffold::manifest(document, &Options::at(prices.default.parse().map_err(wrong)?))
 }
 
 /// The one prim.yaml among the files, read.
@@ -146,6 +143,19 @@ mod tests {
             let route = request(none);
             assert!(route.errors.contains(&400) && crate::gate::checks::bad_request(&route).is_none(), "{none}: {route:?}");
         }
+    }
+
+    #[test]
+    fn a_route_without_a_price_costs_what_the_factory_says() {
+        let paid = FREE.replace("factory: { free_service: true }\n", "");
+        let files = [SourceFile::new("packages/notes/prim.yaml", paid)];
+        let cost = |factory: &Factory| plan(&files, factory).map(|plan| plan.routes[0].price.clone());
+        let mut factory = factory();
+        assert_eq!(cost(&factory), Ok(Price::Exactly { micros: 10_000 }));
+        factory.spec.prices.default = "$0.25".into();
+        assert_eq!(cost(&factory), Ok(Price::Exactly { micros: 250_000 }));
+        factory.spec.prices.default = "much".into();
+        assert!(cost(&factory).expect_err("no price").contains("spec.prices.default"));
     }
 
     #[test]

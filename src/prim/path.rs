@@ -38,12 +38,13 @@ impl Path {
         for (i, part) in parts.iter().enumerate() {
             segments.push(segment(part, i + 1 == parts.len())?);
         }
-        let path = Self { segments };
-        let params: Vec<_> = path.params().collect();
-        match params.iter().enumerate().find(|(i, name)| params[..*i].contains(name)) {
-            Some((_, twice)) => Err(format!("the path has two parameters :{twice}: give one another name")),
-            None => Ok(path),
-        }
+        Ok(Self { segments })
+    }
+
+    /// A name that two of its parameters have: requests would fill only one.
+    pub fn repeated(&self) -> Option<&str> {
+        let params: Vec<_> = self.params().collect();
+        params.iter().enumerate().find(|(i, name)| params[..*i].contains(name)).map(|(_, name)| *name)
     }
 
     /// Names of its parameters.
@@ -170,8 +171,11 @@ mod tests {
         ] {
             assert_eq!(Path::parse(given).unwrap().hono(), hono);
         }
-        for bad in ["v1", "/a b", "/:", "/:1x", "/..", "/a/:b*/c", "/:a/:a", "/a\"", "/a?b=1", &format!("/:{}", "a".repeat(33))] {
+        for bad in ["v1", "/a b", "/:", "/:1x", "/..", "/a/:b*/c", "/a\"", "/a?b=1", &format!("/:{}", "a".repeat(33))] {
             assert!(Path::parse(bad).is_err(), "{bad}");
+        }
+        for (given, twice) in [("/:a/:b", None), ("/:a/x/:a", Some("a")), ("/:a/:b/:b*", Some("b"))] {
+            assert_eq!(Path::parse(given).unwrap().repeated(), twice, "{given}");
         }
     }
 

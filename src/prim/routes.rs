@@ -68,7 +68,13 @@ fn one(entry: &Fields<'_>, notes: &mut Notes) -> Option<Route> {
             notes.wrong(Code::Malformed, entry.at("route"), "/ is the health check of every service: take another path");
             return None;
         }
-        Ok(path) => path,
+        Ok(path) => {
+            if let Some(twice) = path.repeated() {
+                notes.wrong(Code::Repeated, entry.at("route"), format!("the path has two parameters :{twice}: give one another name"));
+                return None;
+            }
+            path
+        }
         Err(problem) => {
             notes.wrong(Code::Malformed, entry.at("route"), problem);
             return None;

@@ -73,7 +73,10 @@ pub(super) fn asked(route: &Route, vendors: &[Vendor]) -> Result<Asked, String> 
         }
         (BackendPattern::RestJson, Some(operation)) => {
             let plain = operation.split_once(' ').filter(|(method, _)| ["GET", "POST", "PUT", "PATCH", "DELETE"].contains(method));
-            let path = plain.and_then(|(_, path)| Path::parse(path).ok()).ok_or_else(|| format!("{operation} is no method and path"))?;
+            let path = plain
+                .and_then(|(_, path)| Path::parse(path).ok())
+                .filter(|path| path.repeated().is_none())
+                .ok_or_else(|| format!("{operation} is no method and path"))?;
             if let Some(unknown) = path.params().find(|name| route.path.params().all(|param| param != *name)) {
                 return Err(format!("{operation} wants {unknown}, which is not in the route's path"));
             }

@@ -30,6 +30,8 @@ use serde_json::json;
 use crate::world::forge::sha;
 
 pub const HASH: &str = "aaaaaaaaaaaaaaaaaaaa";
+/// Hash of the files that the document becomes.
+pub const MADE: &str = "cccccccccccccccccccc";
 pub const NOW: i64 = 1_800_000_000;
 
 pub fn now() -> Now {
@@ -47,6 +49,7 @@ pub fn seen() -> Seen {
         deleting: false,
         document: Ok(Wanted {
             hash: HASH.into(),
+            made: MADE.into(),
             name: "notes.sh".into(),
             description: "Keeps notes.".into(),
             files: vec![file("packages/notes/prim.yaml", true), file("packages/notes/src/service.ts", false)],
@@ -86,7 +89,7 @@ pub fn package(hash: &str) -> Package {
 /// The AgentPR of the document, open.
 pub fn open() -> Change {
     Change {
-        name: change_name(&"notes".parse().unwrap(), HASH),
+        name: change_name(&"notes".parse().unwrap(), MADE),
         foreign: None,
         going: false,
         merged: None,
@@ -189,6 +192,52 @@ fn a_proposal_is_made_once_for_each_document() {
         newer.current = Some(Change { name: "notes-older".into(), merged: settled.then(|| sha(1).to_string()), ..open() });
         assert_eq!(names(&decided(&newer).0), actions);
     }
+}
+
+/// The wanted document on the base branch, proposed from the spec and merged, in files
+/// that it does not become any more.
+fn stale() -> Seen {
+    let mut stale = seen();
+    stale.base = Ok(Base { commit: sha(1), package: Some(package(HASH)) });
+    let milestones = ["Proposed", "Merged"].map(|name| Milestone { name: name.into(), at: Time(now().at) });
+    stale.previous = PrimitiveStatus { proposed_hash: Some(HASH.into()), milestones: milestones.into(), ..Default::default() };
+    stale
+}
+
+#[test]
+fn generated_files_that_would_be_others_are_proposed_once_more() {
+    let said = |decision: &Decision<PrimitiveStatus>, kind| {
+        let found = decision.statements.iter().find(|s| s.kind == kind).map(|s| (s.status, s.reason, s.message.clone()));
+        found.unwrap_or_else(|| panic!("says nothing of {kind:?}: {:?}", decision.statements))
+    };
+    let (decision, ..) = decided(&stale());
+    let paths: Vec<_> = created(&decision)["spec"]["files"].as_array().unwrap().iter().map(|f| f["path"].clone()).collect();
+    assert_eq!(paths, ["packages/notes/prim.yaml"], "neither what people wrote nor what the document removed");
+    assert_eq!(decision.status.agent_pr, Some(open().name));
+
+    let mut under_way = stale();
+    under_way.planned = Some(open());
+    let (decision, ..) = decided(&under_way);
+    let (truth, reason, message) = said(&decision, ConditionType::Merged);
+    assert_eq!((names(&decision), truth, reason), (vec![], Truth::True, Reason::Merged), "the package runs on");
+    assert!(message.contains(&open().name), "{message}");
+
+    let mut stuck = stale();
+    stuck.planned = Some(Change { stalled: true, ready: Some((false, Reason::Failed, "tests".into())), ..open() });
+    let (truth, reason, message) = said(&decided(&stuck).0, ConditionType::Merged);
+    assert_eq!((truth, reason), (Truth::False, Reason::Failed));
+    assert!(message.contains("tests"), "{message}");
+
+    // Merged, and somebody put the older files back.
+    let mut undone = stale();
+    undone.planned = Some(Change { merged: Some(sha(1).to_string()), settled_at: Some(now().at), ..open() });
+    let (decision, ..) = decided(&undone);
+    let (truth, reason, _) = said(&decision, ConditionType::SpecOutdated);
+    assert_eq!((names(&decision), truth, reason), (vec![], Truth::True, Reason::Superseded));
+
+    let mut adopted = stale();
+    adopted.previous = PrimitiveStatus::default();
+    assert_eq!(names(&decided(&adopted).0), [""; 0], "what others merged is theirs");
 }
 
 #[test]

@@ -168,7 +168,7 @@ async fn changes(seen: &mut Seen, cx: &Context) -> Result<(), PortError> {
         _ => None,
     };
     // With Retain there is one too, where the policy was Delete a moment ago.
-    let planned = if seen.deleting { removal() } else { seen.document.as_ref().ok().map(|wanted| change_name(&own.id, &wanted.hash)) };
+    let planned = if seen.deleting { removal() } else { seen.document.as_ref().ok().map(|wanted| change_name(&own.id, &wanted.made)) };
     let owned = !seen.deleting;
     let current = seen.previous.agent_pr.clone();
     let same = planned == current;

@@ -83,7 +83,7 @@ async fn deployment(
     cx: &Context,
 ) -> Result<Deployment, PortError> {
     let id = &seen.own.id;
-    let (document, manifest) = package::document(&content.files)?;
+    let (document, manifest) = package::document(&content.files, &factory.spec.prices)?;
     // Whoever merges a document of another's id must not get what is the other's.
     if document.id != *id {
         let what = format!("id: is {}, which is another package's", document.id);

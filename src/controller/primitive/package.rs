@@ -12,7 +12,7 @@ use super::super::{
 use crate::{
     api::{
         conditions::{self, ConditionType, Reason},
-        factory::Factory,
+        factory::{Factory, PricesSpec},
         names::{Branch, PrimitiveId, Sha},
         primitive::Document as Given,
     },
@@ -40,9 +40,11 @@ pub(super) fn wanted(given: &Given, factory: Option<&Factory>) -> Result<Wanted,
             return Err(PortError::invalid("spec.document.endpoint", what));
         }
     }
-    let manifest = gate_plan::files_of(&document).map_err(|problems| invalid(&problems))?;
+    let prices = factory.map(|factory| factory.spec.prices.clone()).unwrap_or_default();
+    let manifest = gate_plan::files_of(&document, &prices).map_err(|problems| invalid(&problems))?;
     Ok(Wanted {
         hash: document.hash(),
+        made: manifest.hash(),
         name: document.name.clone(),
         description: document.description.clone(),
         assumptions: manifest.assumptions.iter().map(ToString::to_string).collect(),
@@ -88,17 +90,17 @@ async fn at(commit: Sha, factory: &Factory, id: &PrimitiveId, forge: &Connection
         Some(listed) => Some(Package {
             tree: listed.tree.clone(),
             paths: listed.entries.iter().filter(|e| e.kind != EntryKind::Directory).map(|e| e.path.clone()).collect(),
-            content: content(&source, &listed).await,
+            content: content(&source, &listed, &factory.spec.prices).await,
         }),
     };
     Ok(Base { commit, package })
 }
 
-async fn content(source: &Source<'_>, listed: &Listed) -> Result<Content, PortError> {
+async fn content(source: &Source<'_>, listed: &Listed, prices: &PricesSpec) -> Result<Content, PortError> {
     let files = source.files(listed).await?;
     let files: Vec<_> =
         files.iter().map(|f| PackageFile { path: f.path.clone(), content: f.content.clone(), mode: f.mode.clone() }).collect();
-    let document = document(&files);
+    let document = document(&files, prices);
     let hash = document.as_ref().ok().map(|(document, _)| document.hash());
     let own = document.ok().and_then(|(_, manifest)| manifest).map(|manifest| manifest.files).unwrap_or_default();
     let (generated, seeded): (Vec<_>, Vec<_>) = own.into_iter().partition(|file| file.kind == Kind::Generated);
@@ -111,7 +113,7 @@ async fn content(source: &Source<'_>, listed: &Listed) -> Result<Content, PortEr
 }
 
 /// A package's own document, and the files it becomes where it makes some.
-pub(super) fn document(files: &[PackageFile]) -> Result<(Document, Option<Manifest>), PortError> {
+pub(super) fn document(files: &[PackageFile], prices: &PricesSpec) -> Result<(Document, Option<Manifest>), PortError> {
     let on_base = |what: String| PortError::new(Class::Invalid, Reason::Invalid, format!("the base branch's {what}"));
     let file = files
         .iter()
@@ -122,7 +124,7 @@ pub(super) fn document(files: &[PackageFile]) -> Result<(Document, Option<Manife
         let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
         on_base(format!("{}: {}", file.path, all.join("; ")))
     })?;
-    let manifest = gate_plan::files_of(&document).ok();
+    let manifest = gate_plan::files_of(&document, prices).ok();
     Ok((document, manifest))
 }
 

@@ -29,9 +29,9 @@ const MAX_LINES: usize = 20;
 /// Longest line there.
 const MAX_LINE: usize = 240;
 
-/// Name of the AgentPR that proposes a document.
-pub fn change_name(id: &PrimitiveId, hash: &str) -> String {
-    format!("{id}-{}", first(hash))
+/// Name of the AgentPR that proposes what a document becomes: these files.
+pub fn change_name(id: &PrimitiveId, made: &str) -> String {
+    format!("{id}-{}", first(made))
 }
 
 /// Name of the AgentPR that removes a package.
@@ -87,6 +87,16 @@ pub(super) fn changes(wanted: &Wanted, base: Option<&Content>) -> Changes {
     Changes { files, contradicted }
 }
 
+/// Generated files that are not as they are generated now, of a package whose document
+/// is the wanted one: prices changed, or the scaffolder did.
+pub(super) fn stale(wanted: &Wanted, base: Option<&Content>) -> Changes {
+    let mut changes = changes(wanted, base);
+    let generated: BTreeSet<&str> = wanted.files.iter().filter(|file| file.generated).map(|file| file.path.as_str()).collect();
+    changes.files.retain(|file| generated.contains(file.path.as_str()));
+    changes.contradicted.clear();
+    changes
+}
+
 /// The AgentPR that proposes a document.
 pub(super) fn propose(own: &Own, factory: &FactorySeen, wanted: &Wanted, new: bool, changes: &Changes) -> Result<Manifest, PortError> {
     let verb = if new { "Add" } else { "Change" };
@@ -96,7 +106,7 @@ pub(super) fn propose(own: &Own, factory: &FactorySeen, wanted: &Wanted, new: bo
     list(&mut body, "Taken for granted, since the document does not say", &wanted.assumptions);
     list(&mut body, "Answered 501 until somebody writes them", &wanted.unwritten);
     list(&mut body, "Left as they are, though the document asks for other code in them: change them by hand", &changes.contradicted);
-    let mut object = object(own, factory, &change_name(&own.id, &wanted.hash), &title, &body, &changes.files)?;
+    let mut object = object(own, factory, &change_name(&own.id, &wanted.made), &title, &body, &changes.files)?;
     object["metadata"]["ownerReferences"] = json!([owner_reference(own)]);
     Ok(Manifest(object))
 }

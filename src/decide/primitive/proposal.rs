@@ -46,7 +46,11 @@ pub(super) fn judge(draft: &mut Draft<'_>) {
     give_up_older(draft, wanted);
     let there = base.package.as_ref().and_then(|package| package.content.as_ref().ok()?.hash.as_deref());
     if there == Some(&wanted.hash) {
-        return same(draft, wanted, base);
+        adopt(draft, wanted);
+        if !refresh(draft, wanted, base) {
+            as_wanted(draft, base);
+        }
+        return;
     }
     if seen.previous.proposed_hash.as_deref() == Some(&wanted.hash) { follow(draft, wanted, base) } else { begin(draft, wanted, base) }
 }
@@ -55,7 +59,7 @@ pub(super) fn judge(draft: &mut Draft<'_>) {
 fn give_up_older(draft: &mut Draft<'_>, wanted: &Wanted) {
     let own = &draft.seen.own;
     if let Some(older) = &draft.seen.current
-        && older.name != change::change_name(&own.id, &wanted.hash)
+        && older.name != change::change_name(&own.id, &wanted.made)
         && !older.settled()
         && !older.going
         && older.foreign.is_none()
@@ -65,14 +69,63 @@ fn give_up_older(draft: &mut Draft<'_>, wanted: &Wanted) {
 }
 
 /// The base branch says what the spec says.
-fn same(draft: &mut Draft<'_>, wanted: &Wanted, base: &Base) {
+fn adopt(draft: &mut Draft<'_>, wanted: &Wanted) {
     // What was adopted from the base branch needs no proposal, now or later.
+    if draft.seen.previous.proposed_hash.as_deref() != Some(&wanted.hash) {
+        draft.status.milestones.clear();
+    }
     draft.status.proposed_hash = Some(wanted.hash.clone());
     draft.status.agent_pr = draft.seen.planned.as_ref().filter(|change| change.foreign.is_none()).map(|change| change.name.clone());
     note_green(draft);
     draft.merged = true;
     draft.reach("Merged");
+}
+
+fn as_wanted(draft: &mut Draft<'_>, base: &Base) {
     merged(draft, &format!("packages/{} of the base branch is the spec's document, at commit {}", draft.seen.own.id, at(draft, base)));
+}
+
+/// What was proposed from the spec and merged, and would have other generated files now,
+/// is proposed once more. It goes on as it is meanwhile. What others merged is theirs.
+/// Returns whether it said how the package stands.
+fn refresh(draft: &mut Draft<'_>, wanted: &Wanted, base: &Base) -> bool {
+    let seen = draft.seen;
+    let (Some(factory), Some(Ok(content))) = (&seen.factory, base.package.as_ref().map(|package| &package.content)) else { return false };
+    if reached(&draft.status.milestones, "Proposed").is_none() {
+        return false;
+    }
+    let changes = change::stale(wanted, Some(content));
+    if changes.files.is_empty() {
+        return false;
+    }
+    let id = &seen.own.id;
+    let name = change::change_name(id, &wanted.made);
+    let behind =
+        format!("the spec's document becomes other files than packages/{id} of the base branch has: prices changed, or the scaffolder did");
+    match &seen.planned {
+        Some(Change { foreign: Some(whose), .. }) => taken(draft, &name, whose),
+        Some(change) if change.stalled => mirror(draft, change),
+        Some(change) if change.settled() && unnoticed(draft, change, base) => return false,
+        Some(change) if change.settled() => {
+            let message = format!("{behind}; AgentPR {name} proposed them before");
+            draft.advise(Statement::new(ConditionType::SpecOutdated, Truth::True, Reason::Superseded, message));
+            return false;
+        }
+        Some(change) => {
+            draft.pull.clone_from(&change.url);
+            merged(draft, &format!("{behind}; AgentPR {name} brings them"));
+        }
+        None if factory.forge_hold.is_some() => return false,
+        None => match change::propose(&seen.own, factory, wanted, false, &changes) {
+            Err(error) => draft.error(Some(ConditionType::Merged), &error),
+            Ok(object) => {
+                draft.actions.push(Action::CreateObject(object));
+                draft.status.agent_pr = Some(name);
+                return false;
+            }
+        },
+    }
+    true
 }
 
 /// The commit to name: one that does not move with every other package's merge.
@@ -117,12 +170,13 @@ fn begin(draft: &mut Draft<'_>, wanted: &Wanted, base: &Base) {
     let changes = change::changes(wanted, content);
     if changes.files.is_empty() {
         // The documents differ in words that no file has.
-        return same(draft, wanted, base);
+        adopt(draft, wanted);
+        return as_wanted(draft, base);
     }
     match change::propose(&seen.own, factory, wanted, base.package.is_none(), &changes) {
         Err(error) => draft.error(Some(ConditionType::Merged), &error),
         Ok(object) => {
-            let name = change::change_name(&seen.own.id, &wanted.hash);
+            let name = change::change_name(&seen.own.id, &wanted.made);
             draft.actions.push(Action::CreateObject(object));
             let message = format!("AgentPR {name} is being made");
             note_proposal(draft, wanted, name);

@@ -76,6 +76,9 @@ pub struct FactorySeen {
 pub struct Wanted {
     /// Hash of its normal form.
     pub hash: String,
+    /// Hash of the files: the same document makes others with other prices, and by a
+    /// later scaffolder.
+    pub made: String,
     /// The service's name.
     pub name: String,
     /// One line about it.
