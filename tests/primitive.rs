@@ -1,11 +1,12 @@
 //! Primitives from document to answer and back: passes over an API server, a forge,
 //! a zone, an edge and a cluster in memory, with the real passes of Factory and
 //! AgentPR beside them. `way.rs` has the way there, `trouble.rs` what may be in
-//! it, `deletion.rs` the way back, `decisions.rs` single decisions
+//! it, `idea.rs` a document that a model writes, `deletion.rs` the way back, `decisions.rs` single decisions
 //! without a pass, `random.rs` what holds of any.
 
 mod decisions;
 mod deletion;
+mod idea;
 mod random;
 mod trouble;
 mod way;
@@ -166,6 +167,10 @@ impl Run {
         self.cluster();
         while self.pokes.try_recv().is_ok() {
             self.factory_looks().await;
+        }
+        // What goes on beside the passes.
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
         }
         self.world.wait(Duration::from_secs(1));
     }

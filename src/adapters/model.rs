@@ -82,14 +82,18 @@ impl Model for ChatCompletions {
             request = request.bearer_auth(key.expose_secret());
         }
         let response = request.send().await.map_err(|error| http::no_answer(SERVER, error))?;
+        if let Some(failure) = http::common_failure(SERVER, &response) {
+            return Err(failure);
+        }
         let status = response.status();
         if !status.is_success() {
             return Err(refused(status));
         }
         let bytes = http::limited(SERVER, response, LONGEST).await?.to_bytes();
         let read: Completion = serde_json::from_slice(&bytes).map_err(|_| odd("answers no chat completion"))?;
-        let text = read.choices.into_iter().next().and_then(|choice| choice.message.content);
-        let text = text.ok_or_else(|| odd("answers a completion without a text"))?;
+        let choice = read.choices.into_iter().next().ok_or_else(|| odd("answers a completion without a choice"))?;
+        // None where it declines: that is an answer, and was paid for.
+        let text = choice.message.content.unwrap_or_default();
         let usage = read.usage.unwrap_or(Usage { prompt_tokens: 0, completion_tokens: 0 });
         Ok(Answered { text, input_tokens: usage.prompt_tokens, output_tokens: usage.completion_tokens })
     }
@@ -106,17 +110,18 @@ fn role(role: Role) -> &'static str {
 fn refused(status: StatusCode) -> PortError {
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            PortError::new(Class::Denied, Reason::TokenRejected, "the model's server refuses the key: give it another")
+            PortError::new(Class::Denied, Reason::TokenRejected, format!("{SERVER} refuses the key: give it another"))
         }
+        StatusCode::REQUEST_TIMEOUT => PortError::unreachable(SERVER),
         status if status.is_client_error() => PortError::new(
             Class::Invalid,
             Reason::Invalid,
-            format!("the model's server refuses the request with {status}: look at the model's name"),
+            format!("{SERVER} refuses the request with {status}: look at its address and the model's name"),
         ),
-        status => PortError::new(Class::Transient, Reason::ServerError, format!("the model's server answers {status}")),
+        status => odd(&format!("answers {status}")),
     }
 }
 
 fn odd(what: &str) -> PortError {
-    PortError::new(Class::Invalid, Reason::UnexpectedAnswer, format!("the model's server {what}"))
+    PortError::new(Class::Invalid, Reason::UnexpectedAnswer, format!("{SERVER} {what}: look at its address"))
 }

@@ -17,7 +17,10 @@ use kube::{
 };
 use tokio::sync::{broadcast, mpsc};
 
-use super::{code::CodeCache, deliveries::Deliveries, failpoints::Failpoints, leadership::Leadership, limits::Limits, scanner::Gitleaks};
+use super::{
+    code::CodeCache, deliveries::Deliveries, failpoints::Failpoints, ideas::Ideas, leadership::Leadership, limits::Limits,
+    scanner::Gitleaks,
+};
 use crate::{
     adapters::{clock::SystemClock, connect::RealServers},
     api::{FIELD_MANAGER, factory::Factory},
@@ -38,7 +41,9 @@ pub struct Context {
     /// Webhook deliveries, and the secrets they are checked with.
     pub deliveries: Deliveries,
     /// Waits that servers asked for.
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
+    /// What models are asked.
+    pub ideas: Ideas,
     /// What factory repositories hold.
     pub code: CodeCache,
     /// Looks for secrets in what would be pushed.
@@ -104,7 +109,8 @@ impl Context {
             connect,
             clock,
             deliveries: Deliveries::default(),
-            limits: Limits::default(),
+            limits: Arc::default(),
+            ideas: Ideas::default(),
             code: CodeCache::default(),
             scanner: Arc::new(Gitleaks::new("/usr/local/bin/gitleaks")),
             failpoints: Failpoints::default(),

@@ -55,6 +55,8 @@ const LAYERS: &[Layer] = &[
         but: &[
             ("src/controller/context.rs", "crate::adapters::connect::RealServers"),
             ("src/controller/context.rs", "crate::adapters::clock::SystemClock"),
+            // What a model says of an idea is checked in one place, for both who ask.
+            ("src/controller/ideas.rs", "crate::author"),
         ],
     },
     // The program inside a gate's Job has no controller around it whose adapters it

@@ -8,6 +8,7 @@ mod contract;
 mod deletion;
 mod deployment;
 mod draft;
+mod idea;
 mod naming;
 mod proposal;
 mod seen;
@@ -18,8 +19,8 @@ pub use self::{
     contract::{KEPT, MAX_RUNS, is_final, run_name},
     naming::{another, named, routed, url},
     seen::{
-        Base, Change, Content, Deployment, FactorySeen, Gate, Naming, Outside, Own, Package, PackageFile, Probed, Remains, Rollout,
-        Running, Seen, Wanted, WantedFile,
+        Asked, Base, Change, Content, Deployment, FactorySeen, Gate, IdeaSeen, ModelSeen, Naming, Outside, Own, Package, PackageFile,
+        Probed, Remains, Rollout, Running, Seen, Told, Wanted, WantedFile,
     },
     unread::stands,
 };
@@ -36,6 +37,7 @@ pub fn decide(seen: &Seen, now: Now) -> Decision<PrimitiveStatus> {
     let mut draft = Draft::new(seen, now);
     if let Some(pause) = &seen.spec.paused {
         draft.hold(Hold::stalled(Reason::Paused, &pause.reason, now.resync));
+        idea::keep(&mut draft);
         return draft.finish("");
     }
     if seen.deleting {
@@ -44,6 +46,7 @@ pub fn decide(seen: &Seen, now: Now) -> Decision<PrimitiveStatus> {
     if let (Some(error), Outside::Unread(probed)) = (stands(seen), &seen.outside) {
         return unread::decide(draft, error, probed.as_ref());
     }
+    idea::judge(&mut draft);
     proposal::judge(&mut draft);
     let Ok(Base { package, .. }) = &seen.base else { return draft.finish("") };
     if package.is_none() {
