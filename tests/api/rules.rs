@@ -243,6 +243,9 @@ fn no_rule_is_without_rows() {
     for schema in [schema_of::<Factory>(), schema_of::<Primitive>(), schema_of::<AgentPR>(), schema_of::<GateRun>()] {
         messages(&schema, &mut found);
     }
+    // A document stands in the spec, and in the status of an idea.
+    found.sort();
+    found.dedup();
     assert_eq!(found.len(), known.len(), "{found:#?}");
     for message in found {
         assert!(known.iter().any(|k| message.contains(k)), "no row for the rule {message:?}: add one to tests/api/rules.rs");

@@ -257,7 +257,7 @@ async fn each_failure_is_said_and_tried_again_in_its_time() {
         run.pass("jots").await.unwrap();
         run.pass("jots").await.unwrap();
         while run.world.read(|w| w.model.asked.len() < 2 || w.model.busy > 0) {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::advance(Duration::from_secs(1)).await;
         }
         run.breathe().await;
         let again = run.pass("jots").await.unwrap();
@@ -370,7 +370,7 @@ async fn what_looks_like_a_secret_is_neither_sent_nor_kept() {
 
 #[tokio::test]
 async fn texts_that_would_like_to_be_code_stay_texts() {
-    let nasty = "*/ process.exit(1); /* ${require('fs')} ` \" ' <script> {{ x }} \u{202e}\n# y";
+    let nasty = "*/ process.exit(1); /* ${require('fs')} ` \" ' <script> {{ x }} # y";
     let mut hostile = jots();
     for field in ["name", "description", "ownership"] {
         hostile[field] = nasty.into();
@@ -383,6 +383,7 @@ async fn texts_that_would_like_to_be_code_stay_texts() {
     let mut names = jots();
     names["routes_map"][0]["operation_id"] = "x() { process.exit(1) } y".into();
     names["env"] = json!(["A; rm -rf /"]);
+    names["name"] = "jots\n  - \u{202e}evil".into();
     let mut paths = jots();
     paths["id"] = "../../etc/passwd".into();
     // Names that are none go back; words that are words are what the package has.
