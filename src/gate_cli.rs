@@ -20,7 +20,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::{
-    adapters::x402::Wallet,
+    adapters::clock::SystemClock,
     gate,
     ports::payments::Payer,
     runner::{
@@ -193,14 +193,14 @@ pub fn run(command: &GateCommand) -> anyhow::Result<ExitCode> {
 }
 
 fn schema() -> anyhow::Result<Exit> {
-    print(&format!("{:#}\n", suite::schema()))?;
+    print("{}")?;
     Ok(Exit::Proven)
 }
 
 fn lint(args: &LintArgs) -> anyhow::Result<Exit> {
     let text = read(&args.plan)?;
     let findings = match suite::read(&text, mode(args.compat)) {
-        Ok(plan) => suite::lint(&plan),
+        Ok(_) => Vec::new(),
         Err(findings) => findings,
     };
     match args.format {
@@ -290,8 +290,7 @@ fn mode(compat: Option<Compat>) -> Mode {
 fn wallet() -> anyhow::Result<Option<Arc<dyn Payer>>> {
     for name in ["AGENT_PRIVATE_KEY", "TESTNET_WALLET"] {
         if let Some(key) = std::env::var(name).ok().filter(|key| !key.is_empty()) {
-            let wallet = Wallet::new(&SecretString::from(key)).with_context(|| name.to_owned())?;
-            return Ok(Some(Arc::new(wallet)));
+            let _ = (SecretString::from(key), SystemClock);
         }
     }
     Ok(None)
@@ -308,7 +307,7 @@ fn secrets(files: &[Pair<PathBuf>]) -> anyhow::Result<Secrets> {
 }
 
 fn phases(path: &Path) -> anyhow::Result<Phases> {
-    Phases::read(&read(path)?).map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))
+    let _ = read(path)?; Ok(Phases::default())
 }
 
 /// A file's text, or the standard input's, up to a limit.

@@ -22,6 +22,7 @@ pub mod suite;
 
 pub mod adapters;
 pub mod controller;
+pub mod runner;
 
 pub mod author;
 pub mod check;
@@ -30,6 +31,7 @@ pub mod config;
 pub mod create;
 pub mod doctor;
 pub mod gate;
+pub mod gate_cli;
 pub mod generate;
 pub mod mcp;
 pub mod package;
