@@ -17,7 +17,7 @@ struct Layer {
 /// Libraries of one protocol each, which only adapters may name.
 const SDKS: [&str; 3] = ["reqwest", "hickory_proto", "rustls"];
 /// Folders of pure functions.
-const PURE: [&str; 5] = ["api", "decide", "outputs", "prim", "scaffold"];
+const PURE: [&str; 6] = ["api", "decide", "outputs", "prim", "scaffold", "suite"];
 /// What waits, or asks the machine; pure folders may not name it.
 const IMPURE: [&str; 10] = [
     "tokio",
@@ -46,6 +46,7 @@ const LAYERS: &[Layer] = &[
     Layer { folder: "prim", own: &["api"], not: &["kube", "k8s_openapi", "async_trait", "tracing"], but: &[] },
     Layer { folder: "scaffold", own: &["api", "prim"], not: &["kube", "k8s_openapi", "async_trait", "tracing"], but: &[] },
     Layer { folder: "outputs", own: &["api", "prim", "scaffold"], not: &["kube", "k8s_openapi", "async_trait", "tracing"], but: &[] },
+    Layer { folder: "suite", own: &[], not: &["kube", "k8s_openapi", "async_trait", "tracing"], but: &[] },
     Layer { folder: "author", own: &["api", "ports", "prim"], not: &["kube", "k8s_openapi", "tokio"], but: &[] },
     Layer { folder: "adapters", own: &["api", "ports"], not: &["kube", "k8s_openapi"], but: &[] },
     Layer {
