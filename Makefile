@@ -48,7 +48,7 @@ vacant: $(TESTBED)
 	@FLYWHEEL_STATE='$(TEST_STATE)' $(TESTBED) vacant
 
 ##@ Tests
-.PHONY: check test-fast test-kit test-scaffold conformance-scaffold test-control-plane test-bed test-e2e test-external-dns soak soak-loop
+.PHONY: check test-fast test-kit test-scaffold conformance-scaffold conformance-gate test-control-plane test-bed test-e2e test-external-dns soak soak-loop
 check: $(TESTBED) $(CARGO_DENY) ## formatting, lints, licences, sources, generated files
 	cargo fmt --check
 	@# clippy-driver around an ordinary build: our crate is linted, and the
@@ -67,6 +67,8 @@ test-scaffold: $(TESTBED) ## every document as a package, under Bun; FLYWHEEL_SP
 	@e2e/scripts/test-scaffold.sh
 conformance-scaffold: $(TESTBED) ## a row for each document: read, built, checked, asked over HTTP; DIR=FOLDER of documents
 	@$(if $(DIR),FLYWHEEL_REQUIRE_SPECS=1 FLYWHEEL_SPECS='$(abspath $(DIR))') e2e/scripts/test-scaffold.sh scaffold::checked::every_package || exit 1
+conformance-gate: $(TESTBED) ## a row for each test of the smoke-test plan in FLYWHEEL_SPECS, against generated services
+	@e2e/scripts/test-scaffold.sh scaffold::smoke::every_test
 test-control-plane soak-loop: export CLUSTER := no-node
 test-control-plane soak-loop test-e2e: export FLYWHEEL_STATE := $(TEST_STATE)
 test-control-plane: $(TESTBED) ## what needs a real API server, forge, zone and edge, and no node
