@@ -18,6 +18,8 @@ STATE := $(or $(FLYWHEEL_STATE),$(or $(XDG_STATE_HOME),$(HOME)/.local/state)/fly
 TEST_STATE := $(patsubst %-test,%,$(STATE))-test
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := $(CACHE)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 HURL_VERSION := 8.0.1
 HURL := $(CACHE)/tools/hurl-$(HURL_VERSION)/bin/hurl
 # Loads what `make env` prints. The assignment fails where it does; eval would not.
@@ -48,7 +50,7 @@ vacant: $(TESTBED)
 	@FLYWHEEL_STATE='$(TEST_STATE)' $(TESTBED) vacant
 
 ##@ Tests
-.PHONY: check test-fast test-kit test-scaffold conformance-scaffold conformance-gate test-control-plane test-bed test-e2e test-external-dns soak soak-loop
+.PHONY: check test-fast test-kit test-scaffold conformance-scaffold conformance-gate test-control-plane test-bed test-e2e test-external-dns fuzz soak soak-loop
 check: $(TESTBED) $(CARGO_DENY) ## formatting, lints, licences, sources, generated files
 	cargo fmt --check
 	@# clippy-driver around an ordinary build: our crate is linted, and the
@@ -81,6 +83,13 @@ test-e2e: vacant ## everything together, on the whole test bed
 test-external-dns: up ## external-dns itself beside Flywheel in one zone; builds it first, about 2 min
 	@mkdir -p $(CACHE)/bin && cd e2e/external-dns && go build -o $(CACHE)/bin/external-dns .
 	@$(ENV); export EXTERNAL_DNS=$(CACHE)/bin/external-dns; cargo test --locked --features e2e --test e2e -- --ignored external_dns::
+fuzz: SECONDS ?= 60
+fuzz: $(CARGO_FUZZ) ## plans, answers and payment headers at random, SECONDS each; wants the nightly toolchain
+	@for target in plan shape payment; do \
+		mkdir -p $(CACHE)/fuzz/corpus/$$target; \
+		PATH="$(dir $(CARGO_FUZZ)):$$PATH" CARGO_TARGET_DIR=$(CACHE)/fuzz/target cargo +nightly fuzz run $$target $(CACHE)/fuzz/corpus/$$target fuzz/seeds/$$target \
+			-- -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1; \
+	done
 soak: $(TESTBED) ## what is too long for every run: SOAK_ROUNDS times up, kill something, heal, down; soak-loop
 	@e2e/scripts/soak.sh
 soak-loop: $(TESTBED) ## a controller's death at each boundary alone, then SOAK_ROUNDS random ones from SOAK_SEED
@@ -123,6 +132,10 @@ $(CARGO_DENY):
 	@echo "building cargo-deny $(CARGO_DENY_VERSION) (about 4 min)"
 	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
 	CARGO_TARGET_DIR=$$tmp cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --quiet --root $(dir $(patsubst %/,%,$(dir $@)))
+
+$(CARGO_FUZZ):
+	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
+	CARGO_TARGET_DIR=$$tmp cargo install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked --quiet --root $(dir $(patsubst %/,%,$(dir $@)))
 
 # It links libxml2 and libcurl, whose headers it needs: libxml2-dev,
 # libcurl4-openssl-dev and libclang-dev on Debian.
