@@ -93,6 +93,11 @@ pub(crate) async fn answering(client: &Client, id: &str) -> Primitive {
     until_within(JOURNEY, primitives(client), id, "answering", |p| says(p, "Ready", "True", "Answering")).await
 }
 
+/// The Primitive, once it passed all that its Factory asks of what is in use.
+pub(crate) async fn live(client: &Client, id: &str) -> Primitive {
+    until_within(JOURNEY, primitives(client), id, "live", |p| says(p, "Ready", "True", "Live")).await
+}
+
 async fn saying(client: &Client, id: &str, kind: &str, status: &str, reason: &str) -> Primitive {
     until_within(JOURNEY, primitives(client), id, &format!("{kind}={status} {reason}"), |p| says(p, kind, status, reason)).await
 }
