@@ -11,6 +11,7 @@ pub mod forge;
 pub mod model;
 pub mod probe;
 pub mod scan;
+pub mod shell;
 
 use std::sync::Arc;
 
