@@ -18,6 +18,7 @@ pub mod outputs;
 pub mod ports;
 pub mod prim;
 pub mod scaffold;
+pub mod suite;
 
 pub mod adapters;
 pub mod controller;
