@@ -18,6 +18,8 @@ STATE := $(or $(FLYWHEEL_STATE),$(or $(XDG_STATE_HOME),$(HOME)/.local/state)/fly
 TEST_STATE := $(patsubst %-test,%,$(STATE))-test
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+HURL_VERSION := 8.0.1
+HURL := $(CACHE)/tools/hurl-$(HURL_VERSION)/bin/hurl
 # Loads what `make env` prints. The assignment fails where it does; eval would not.
 ENV := printed=$$($(TESTBED) env); set -a; eval "$$printed"; set +a
 
@@ -83,7 +85,7 @@ soak-loop: $(TESTBED) ## a controller's death at each boundary alone, then SOAK_
 	@trap '$(TESTBED) down' EXIT; $(TESTBED) up; $(ENV); e2e/scripts/scenarios.sh --test-threads 1 --nocapture no_node::soak::
 
 ##@ Measurements
-.PHONY: bench-up bench-rest bench-scaffold
+.PHONY: bench-up bench-rest bench-scaffold bench-gate
 bench-up: export FLYWHEEL_STATE := $(TEST_STATE)
 bench-up: vacant ## seconds from nothing to up, again, and down; last line is JSON
 	@e2e/scripts/bench-up.sh
@@ -91,6 +93,8 @@ bench-rest: up ## calls of API server and forge while nothing happens; last line
 	@$(ENV); e2e/scripts/bench-rest.sh
 bench-scaffold: needs ## milliseconds from a document to its package, beside copier; FLYWHEEL_SPECS; last line is JSON
 	@e2e/scripts/bench-scaffold.sh
+bench-gate: $(HURL) ## milliseconds of a gate of 80 tests, beside Hurl; last line is JSON
+	@e2e/scripts/bench-gate.sh $(HURL)
 
 ##@ Files that are generated
 .PHONY: generate
@@ -117,6 +121,14 @@ $(CARGO_DENY):
 	@echo "building cargo-deny $(CARGO_DENY_VERSION) (about 4 min)"
 	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
 	CARGO_TARGET_DIR=$$tmp cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --quiet --root $(dir $(patsubst %/,%,$(dir $@)))
+
+# It links libxml2 and libcurl, whose headers it needs: libxml2-dev,
+# libcurl4-openssl-dev and libclang-dev on Debian.
+$(HURL):
+	@pkg-config --exists libxml-2.0 libcurl || { echo "Hurl needs libxml2-dev, libcurl4-openssl-dev and libclang-dev (Debian)" >&2; exit 1; }
+	@echo "building Hurl $(HURL_VERSION) (about 5 min)"
+	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
+	CARGO_TARGET_DIR=$$tmp cargo install hurl --version $(HURL_VERSION) --locked --quiet --root $(dir $(patsubst %/,%,$(dir $@)))
 
 help:
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
