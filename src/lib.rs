@@ -24,6 +24,7 @@ pub mod adapters;
 pub mod controller;
 
 pub mod author;
+pub mod canary;
 pub mod check;
 pub mod cli;
 pub mod config;
