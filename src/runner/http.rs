@@ -12,11 +12,13 @@ use std::{
 use reqwest::{
     Certificate, Client, Method,
     dns::{Addrs, Name, Resolve, Resolving},
-    header::{CONTENT_TYPE, HOST, HeaderMap, LOCATION},
+    header::{HOST, HeaderMap, LOCATION},
     redirect,
 };
 use tokio::time::timeout;
 use url::{Host, Url};
+
+use crate::suite::Answer;
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -36,30 +38,10 @@ pub struct Call {
     pub url: Url,
     /// Headers, in order.
     pub headers: Vec<(String, String)>,
-    /// Body, and its media type.
-    pub body: Option<(String, Vec<u8>)>,
+    /// Body.
+    pub body: Option<Vec<u8>>,
     /// Whether redirects on the same host are followed.
     pub follow: bool,
-}
-
-/// An answer, as far as it was read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reply {
-    /// Status.
-    pub status: u16,
-    /// Headers with names in lower case; bytes that are no text are replaced.
-    pub headers: Vec<(String, String)>,
-    /// Body, up to the limit.
-    pub body: Vec<u8>,
-    /// The body was longer.
-    pub cut: bool,
-}
-
-impl Reply {
-    /// The first header of a name in lower case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
-    }
 }
 
 /// Why there is no answer.
@@ -105,11 +87,11 @@ impl Http {
     }
 
     /// Asks once, within this time.
-    pub async fn send(&self, call: &Call, patience: Duration) -> Result<Reply, NoReply> {
+    pub async fn send(&self, call: &Call, patience: Duration) -> Result<Answer, NoReply> {
         timeout(patience, self.exchange(call)).await.map_err(|_| NoReply::Late(patience))?
     }
 
-    async fn exchange(&self, call: &Call) -> Result<Reply, NoReply> {
+    async fn exchange(&self, call: &Call) -> Result<Answer, NoReply> {
         let mut call = call.clone();
         for _ in 0..=MAX_REDIRECTS {
             let reply = self.once(&call).await?;
@@ -122,7 +104,7 @@ impl Http {
         Err(NoReply::Broken(format!("more than {MAX_REDIRECTS} redirects")))
     }
 
-    async fn once(&self, call: &Call) -> Result<Reply, NoReply> {
+    async fn once(&self, call: &Call) -> Result<Answer, NoReply> {
         let (url, host) = self.place(call)?;
         let method = Method::from_bytes(call.method.as_bytes()).map_err(|_| NoReply::Unsendable(format!("{:?} is no method", call.method)))?;
         let mut head = self.client(url.scheme())?.request(method, url);
@@ -132,20 +114,17 @@ impl Http {
         for (name, value) in &call.headers {
             head = head.header(name, value);
         }
-        if let Some((media_type, body)) = &call.body {
-            if !call.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
-                head = head.header(CONTENT_TYPE, media_type);
-            }
+        if let Some(body) = &call.body {
             head = head.body(body.clone());
         }
         let mut answer = head.send().await.map_err(broken)?;
-        let mut reply = Reply { status: answer.status().as_u16(), headers: headers(answer.headers()), ..Reply::default() };
+        let mut reply = Answer { status: answer.status().as_u16(), headers: headers(answer.headers()), ..Answer::default() };
         while let Some(piece) = answer.chunk().await.map_err(broken)? {
             let room = self.settings.body_limit - reply.body.len();
             reply.body.extend_from_slice(&piece[..piece.len().min(room)]);
             if piece.len() > room {
                 // The connection goes with the answer that nobody reads to its end.
-                reply.cut = true;
+                reply.cut = Some(format!("the body is longer than {} bytes, and no more are read", self.settings.body_limit));
                 break;
             }
         }
@@ -207,11 +186,11 @@ impl Http {
 }
 
 /// Where a redirect leads, if it leads to the same host, as fetch would go there.
-fn redirected(call: &Call, reply: &Reply) -> Option<Call> {
+fn redirected(call: &Call, reply: &Answer) -> Option<Call> {
     if !matches!(reply.status, 301 | 302 | 303 | 307 | 308) {
         return None;
     }
-    let url = call.url.join(reply.header(LOCATION.as_str())?).ok()?;
+    let url = call.url.join(&reply.header(LOCATION.as_str())?).ok()?;
     let same = url.scheme() == call.url.scheme() && url.host() == call.url.host() && url.port_or_known_default() == call.url.port_or_known_default();
     if !same {
         return None;

@@ -13,10 +13,7 @@ use super::{
 };
 use crate::{
     ports::payments::{Challenge, Declared, Mismatch, Payer, Price, RECEIPT_HEADERS, REQUIRED_HEADERS, Receipt as Said, Terms, Version, settlement_failed},
-    suite::{
-        exchange::{Answer, Receipt, Trouble},
-        plan::{Mode, Payment},
-    },
+    suite::{Answer, Mode, Payment, Receipt, Trouble},
 };
 
 /// Whoever pays, and how.
