@@ -31,11 +31,12 @@ const KEPT: u32 = 4;
 /// Longest wait for a model that asks to wait.
 const MOST_WAIT: Duration = Duration::from_secs(10);
 
-/// The services under test, and whoever pays them.
-#[async_trait]
-pub trait Service: Send + Sync {
+/// The services under test, and whoever pays them. One conversation waits for it at a
+/// time, in one thread.
+#[async_trait(?Send)]
+pub trait Service {
     /// Makes a request, and pays for it within the caps unless it is to be free.
-    async fn exchange(&self, request: &Request, free: bool) -> Fetched;
+    async fn exchange(&self, reach: &Reach, request: &Request, free: bool) -> Fetched;
     /// Runs a group of the plan as the deterministic runner does.
     async fn verify(&self, group: &str) -> Runner;
     /// What was spent so far, and what may still be taken, in millionths of a USDC.
@@ -101,7 +102,7 @@ impl Canary<'_> {
         let mut answered = false;
         for service in 0..reach.origins().len() {
             let request = Request { method: "GET".into(), service, target: "/llms.txt".into(), ..Request::default() };
-            let fetched = self.service.exchange(&request, true).await;
+            let fetched = self.service.exchange(&reach, &request, true).await;
             answered |= fetched.answer.is_some();
             llms.push(read(&fetched));
         }
@@ -117,7 +118,7 @@ impl Canary<'_> {
     async fn run(&self, group: &Group, (reach, mut session): (Reach, Session), deadline: Instant) -> (Verdict, Vec<Goal>, Record) {
         let mut goals = Goals::new(self.plan, &group.id, &reach, self.variables.clone());
         let talking = deadline - self.limits.group() / KEPT;
-        if timeout_at(talking, self.talk(&mut session, &mut goals)).await.is_err() {
+        if timeout_at(talking, self.talk(&reach, &mut session, &mut goals)).await.is_err() {
             session.end(Ended::Time);
         }
         let record = session.into_record();
@@ -135,7 +136,7 @@ impl Canary<'_> {
         (verdict, proofs.iter().map(|(test, proof)| Goal::new(test, proof)).collect(), record)
     }
 
-    async fn talk(&self, session: &mut Session, goals: &mut Goals<'_>) {
+    async fn talk(&self, reach: &Reach, session: &mut Session, goals: &mut Goals<'_>) {
         while session.ended().is_none() {
             match self.asked(session).await {
                 Ok(spoken) => session.heard(spoken),
@@ -144,7 +145,7 @@ impl Canary<'_> {
             while let Some(todo) = session.next() {
                 match todo {
                     Todo::Http(request) => {
-                        let fetched = self.service.exchange(&request, false).await;
+                        let fetched = self.service.exchange(reach, &request, false).await;
                         if let Some(answer) = &fetched.answer {
                             goals.saw(session.steps(), &request, answer);
                         }

@@ -76,7 +76,7 @@ impl Proof {
 
 /// A segment of a test's path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
+pub(super) enum Segment {
     /// This text.
     Literal(String),
     /// A variable that a test of the group fills.
@@ -113,16 +113,16 @@ impl<'p> Goals<'p> {
     /// The goals of a group; variables are those that a run is seeded with.
     pub fn new(plan: &'p Plan, group: &str, reach: &Reach, variables: BTreeMap<String, String>) -> Self {
         let tests = tests(plan, group);
+        let places: BTreeMap<&str, usize> = tests.iter().enumerate().map(|(at, test)| (plan.tests[*test].id.as_str(), at)).collect();
         let fills: BTreeSet<&str> = tests.iter().flat_map(|at| plan.tests[*at].captures.keys()).map(String::as_str).collect();
         let goals = tests
             .iter()
             .map(|at| {
                 let test = &plan.tests[*at];
-                let before = |id: &String| tests.iter().position(|other| plan.tests[*other].id == *id);
                 Goal {
                     test: *at,
                     place: place(&test.endpoint, reach, &fills),
-                    after: test.depends_on.iter().filter_map(before).collect(),
+                    after: test.depends_on.iter().filter_map(|id| places.get(id.as_str()).copied()).collect(),
                     steps: Vec::new(),
                 }
             })
@@ -132,8 +132,7 @@ impl<'p> Goals<'p> {
 
     /// Takes an exchange that was made for the agent.
     pub fn saw(&mut self, step: usize, request: &Request, answer: &Answer) {
-        let target = request.target.split_once('?').map_or(request.target.as_str(), |(path, _)| path);
-        let segments: Vec<String> = target.trim_start_matches('/').split('/').map(decoded).collect();
+        let (target, segments) = (path(request), segments(request));
         let mut reached = Vec::new();
         for (at, goal) in self.goals.iter().enumerate() {
             let test = &self.plan.tests[goal.test];
@@ -160,9 +159,8 @@ impl<'p> Goals<'p> {
 
     /// By the plan's rules, but for a literal body that is the agent's own.
     fn judged(&self, test: &Test, request: &Request, answer: &Answer) -> Judgement {
-        let path = request.target.split_once('?').map_or(request.target.as_str(), |(path, _)| path);
         let own = || {
-            let sent = self.sent.get(&(request.service, path.to_owned()))?;
+            let sent = self.sent.get(&(request.service, path(request).to_owned()))?;
             std::str::from_utf8(&answer.body).ok().filter(|body| sent.contains(*body))
         };
         match &test.expected.body_equals {
@@ -192,14 +190,14 @@ impl<'p> Goals<'p> {
     /// Each goal's test, and how it came out. What the runner found counts for goals
     /// that the agent did not reach.
     pub fn proofs(&self, runner: &Runner) -> Vec<(&'p Test, Proof)> {
-        let found = |test: &Test| match runner {
-            Runner::Ran(results) => results.iter().find(|result| result.id == test.id),
-            Runner::Not(_) => None,
+        let found: BTreeMap<&str, &TestResult> = match runner {
+            Runner::Ran(results) => results.iter().map(|result| (result.id.as_str(), result)).collect(),
+            Runner::Not(_) => BTreeMap::new(),
         };
         let proof = |goal: &Goal, step: Option<usize>| {
             let test = &self.plan.tests[goal.test];
             let note = |result: &TestResult, otherwise: &str| result.note.clone().unwrap_or_else(|| otherwise.into());
-            let proof = match (step, found(test)) {
+            let proof = match (step, found.get(test.id.as_str()).copied()) {
                 // What the service answers wrong stands, whatever else it answered right.
                 (_, Some(result)) if result.outcome == Outcome::Fail => Proof::Refuted(note(result, "it answers otherwise")),
                 (Some(step), _) => Proof::Agent { step },
@@ -243,19 +241,39 @@ pub fn verdict<'a>(proofs: impl IntoIterator<Item = &'a Proof>, broke: bool) -> 
 /// Places of the tests of a group, in its order, each once. Those that the plan
 /// leaves out are no goals.
 pub fn tests(plan: &Plan, group: &str) -> Vec<usize> {
+    // The last of an id is meant.
+    let places: BTreeMap<&str, usize> = plan.tests.iter().enumerate().map(|(at, test)| (test.id.as_str(), at)).collect();
+    let mut seen = BTreeSet::new();
     let group = plan.groups.iter().find(|found| found.id == group);
-    let mut found = Vec::new();
-    for id in group.into_iter().flat_map(|group| &group.tests) {
-        let at = plan.tests.iter().rposition(|test| test.id == *id && !test.skip);
-        found.extend(at.filter(|at| !found.contains(at)));
-    }
-    found
+    let ids = group.into_iter().flat_map(|group| &group.tests);
+    ids.filter_map(|id| places.get(id.as_str()).copied()).filter(|at| !plan.tests[*at].skip && seen.insert(*at)).collect()
+}
+
+/// A request's path, encoded.
+fn path(request: &Request) -> &str {
+    request.target.split_once('?').map_or(request.target.as_str(), |(path, _)| path)
+}
+
+/// The segments of a request's path.
+pub(super) fn segments(request: &Request) -> Vec<String> {
+    path(request).trim_start_matches('/').split('/').map(decoded).collect()
 }
 
 /// Scheme, host and port that a test's URL names.
 pub fn origin(endpoint: &str) -> Option<Url> {
     let (origin, _) = split(endpoint)?;
     origin.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none())
+}
+
+/// The origins that a plan's tests name, each once.
+pub fn origins(plan: &Plan) -> Vec<Url> {
+    let mut found = Vec::new();
+    for url in plan.tests.iter().filter_map(|test| origin(&test.endpoint)) {
+        if !found.contains(&url) {
+            found.push(url);
+        }
+    }
+    found
 }
 
 /// A URL's origin, and its path.
@@ -267,7 +285,8 @@ fn split(endpoint: &str) -> Option<(&str, &str)> {
     (!origin.contains("{{")).then_some((origin, path))
 }
 
-fn place(endpoint: &str, reach: &Reach, fills: &BTreeSet<&str>) -> Option<(usize, Vec<Segment>)> {
+/// The service and the path of a test's URL; variables in `fills` are told from others.
+pub(super) fn place(endpoint: &str, reach: &Reach, fills: &BTreeSet<&str>) -> Option<(usize, Vec<Segment>)> {
     let (_, path) = split(endpoint)?;
     let origin = origin(endpoint)?;
     let service = reach.origins().iter().position(|known| *known == origin)?;

@@ -7,16 +7,21 @@
 mod drive;
 mod goals;
 mod limits;
+mod paid;
+mod plan;
 mod reach;
 mod record;
 mod report;
 mod session;
 mod task;
+mod terms;
 mod tools;
 
 pub use drive::{Canary, Service};
-pub use goals::{Proof, Runner};
+pub use goals::{Proof, Runner, origins as goals_origins};
 pub use limits::{Limits, MOST_CLI_ROUNDS, MOST_ROUNDS};
+pub use paid::Services;
+pub use plan::{AgentPlan, ModelAt};
 pub use reach::{Reach, Request};
 pub use record::{Ended, Record, Step, Used};
 pub use report::{Cost, GroupReport, Report, TokenPrice};

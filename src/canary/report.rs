@@ -10,6 +10,7 @@ use super::{
 use crate::{
     api::gate_run::Verdict,
     gate::report::{self, cut},
+    runner::progress::plain,
     suite::{Exit, Test},
 };
 
@@ -189,6 +190,25 @@ impl GroupReport {
             duration_ms: 0,
             cost,
         }
+    }
+
+    /// The group in some lines, for people.
+    pub fn lines(&self) -> String {
+        use std::fmt::Write as _;
+        let mut text = format!(
+            "{:<6} {} ({}): {} rounds, {} steps, {} USDC, {} ms\n",
+            self.verdict, plain(&self.group_id), plain(&self.group_name), self.rounds, self.steps.len(), usd(self.cost.spent_micros), self.duration_ms
+        );
+        for goal in &self.goals {
+            let _ = writeln!(text, "  {:<9} {:<12} {}{}", goal.proof, plain(&goal.id), plain(&goal.request), goal.note.as_ref().map(|note| format!(": {}", plain(note))).unwrap_or_default());
+        }
+        for note in &self.ux {
+            let _ = writeln!(text, "  note      {} {}: {}", word(&note.kind), word(&note.severity), plain(&note.text));
+        }
+        if let Some(error) = &self.error {
+            let _ = writeln!(text, "  {}", plain(error));
+        }
+        text
     }
 
     /// The group as steps of a gate's report: each goal, what the model noted, and
