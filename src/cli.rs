@@ -76,6 +76,13 @@ impl Cli {
     }
 }
 
+/// What ends a program that was called wrongly: 2, as usual, and 3 for gates, where 2
+/// says that nothing was proven.
+pub fn misused() -> ExitCode {
+    let gate = std::env::args_os().nth(1).is_some_and(|command| command == "gate");
+    ExitCode::from(if gate { 3 } else { 2 })
+}
+
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }

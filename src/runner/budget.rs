@@ -29,7 +29,7 @@ struct Book {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OverBudget {
     /// More than one request may cost.
-    #[error("Payment of {} USDC exceeds maxPayment cap of {} USDC", usd(*.amount), usd(*.cap))]
+    #[error("Payment of {} USDC exceeds maxPayment cap of {} USDC; raise --max-payment", usd(*.amount), usd(*.cap))]
     Request {
         /// What it would cost.
         amount: u128,

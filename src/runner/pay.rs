@@ -5,6 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::time::sleep;
 
 use super::{
@@ -69,7 +70,7 @@ impl Cashier {
         };
         let (terms, declared) = self.choose(&challenge, purchase.declared)?;
         let mut answer = self.paid(purchase, payer.as_ref(), &terms, &declared, receipts).await?;
-        if answer.status == 402 && settlement_failed(self.required(&answer), &answer.body) {
+        if answer.status == 402 && self.settlement_failed(&answer) {
             sleep(self.again_after).await;
             answer = self.paid(purchase, payer.as_ref(), &terms, &declared, receipts).await?;
         }
@@ -85,6 +86,15 @@ impl Cashier {
         names.iter().find_map(|name| first(answer, name))
     }
 
+    /// Whether a payment was good, and its settlement failed. prim.sh's client looks
+    /// at one place.
+    fn settlement_failed(&self, answer: &Answer) -> bool {
+        match self.mode {
+            Mode::Ours => settlement_failed(self.required(answer), &answer.body),
+            Mode::Primsh => serde_json::from_slice::<Value>(&answer.body).is_ok_and(|body| body["error"] == "Settlement failed"),
+        }
+    }
+
     /// The way to pay, and what it was held against.
     fn choose(&self, challenge: &Challenge, test: Option<&Payment>) -> Result<(Terms, Declared), Trouble> {
         let asked = challenge.accepts.first().ok_or_else(|| wrong(&Mismatch::NoWay))?;
@@ -93,14 +103,15 @@ impl Cashier {
             if asked.amount > cap {
                 return Err(declined(&OverBudget::Request { amount: asked.amount, cap }));
             }
-            let declared = Declared {
-                network: self.declared.network.clone().or_else(|| asked.caip2().map(str::to_owned)).unwrap_or_default(),
-                asset: self.declared.asset.clone().or_else(|| Some(asked.asset.clone())),
-                domain: None,
-                pay_to: self.declared.pay_to.clone(),
-                price: Price::AtMost(cap),
-            };
-            return declared.check(asked).map(|()| (asked.clone(), declared)).map_err(|e| wrong(&e));
+            let ways = challenge.accepts.iter().map(|way| (way, self.as_asked(way, cap)));
+            let mut refused = Mismatch::NoWay;
+            for (way, declared) in ways {
+                match declared.check(way) {
+                    Ok(()) => return Ok((way.clone(), declared)),
+                    Err(mismatch) => refused = mismatch,
+                }
+            }
+            return Err(wrong(&refused));
         }
         let declared = self.declared(test);
         match challenge.choose(&declared) {
@@ -108,6 +119,17 @@ impl Cashier {
             // Its own declaration is broken, or only our cap.
             Err(Mismatch::TooMuch { asked, cap: most }) if most == cap => Err(declined(&OverBudget::Request { amount: asked, cap })),
             Err(mismatch) => Err(wrong(&mismatch)),
+        }
+    }
+
+    /// What the command line declares, and what a service asks where it does not.
+    fn as_asked(&self, way: &Terms, cap: u128) -> Declared {
+        Declared {
+            network: self.declared.network.clone().or_else(|| way.caip2().map(str::to_owned)).unwrap_or_default(),
+            asset: self.declared.asset.clone().or_else(|| Some(way.asset.clone())),
+            domain: None,
+            pay_to: self.declared.pay_to.clone(),
+            price: Price::AtMost(cap),
         }
     }
 

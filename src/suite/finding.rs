@@ -60,7 +60,9 @@ impl Code {
     /// Whether a plan with it is wrong, or only suspicious.
     pub fn severity(self) -> Severity {
         match self {
-            Self::Ungrouped | Self::SeveralGroups | Self::FilledTwice | Self::NeverUsed | Self::CannotFail | Self::OnlyFirst => Severity::Warning,
+            Self::Ungrouped | Self::SeveralGroups | Self::FilledTwice | Self::NeverUsed | Self::CannotFail | Self::OnlyFirst => {
+                Severity::Warning
+            }
             _ => Severity::Error,
         }
     }

@@ -76,3 +76,20 @@ pub struct Range {
     /// Whether only whole numbers are in it.
     pub integer: bool,
 }
+
+impl Pattern {
+    /// Goes through this and all that is in it.
+    pub(super) fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Self)) {
+        visit(self);
+        match self {
+            Self::Anything | Self::Word(_) | Self::Text(_) | Self::Literal(_) | Self::First(None) => {}
+            Self::First(Some(inner)) => inner.walk(visit),
+            Self::Fields(fields) => fields.iter().for_each(|(_, inner)| inner.walk(visit)),
+            Self::All(rules) => rules.iter().for_each(|rule| match rule {
+                Rule::Nullable(inner) | Rule::Optional(inner) | Rule::Each(inner) => inner.walk(visit),
+                Rule::OneOf(several) => several.iter().for_each(|inner| inner.walk(visit)),
+                Rule::Absent | Rule::Number(_) | Rule::Length(_) | Rule::Contains(_) | Rule::Equals(_) | Rule::Schema(_) => {}
+            }),
+        }
+    }
+}

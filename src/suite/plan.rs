@@ -36,6 +36,8 @@ pub struct Plan {
     pub tests: Vec<Test>,
     /// JSON Schemas that `{"$schema": "#/schemas/NAME"}` refers to.
     pub schemas: BTreeMap<String, Value>,
+    /// The same, ready to be used.
+    pub(super) validators: BTreeMap<String, jsonschema::Validator>,
 }
 
 /// A group of tests.
@@ -127,6 +129,13 @@ pub struct Expected {
     pub body_equals: Option<String>,
     /// What its headers are like, by lower-case name. Ours alone.
     pub headers: BTreeMap<String, Pattern>,
+}
+
+impl Expected {
+    /// All that is expected of the body and of headers.
+    pub(super) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.body.iter().chain(self.headers.values())
+    }
 }
 
 /// Where a variable's value is.

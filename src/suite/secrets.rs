@@ -42,7 +42,9 @@ impl Secrets {
         // The longest first: one may be a part of another.
         values.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
         values.dedup();
-        values.into_iter().fold(text.to_owned(), |text, (value, name)| if text.contains(&value) { text.replace(&value, &name) } else { text })
+        values
+            .into_iter()
+            .fold(text.to_owned(), |text, (value, name)| if text.contains(&value) { text.replace(&value, &name) } else { text })
     }
 }
 
@@ -57,7 +59,8 @@ mod tests {
 
     #[test]
     fn a_value_is_said_by_its_name() {
-        let secrets = Secrets::new([("KEY".into(), "s3\"cr t".into()), ("LONGER".into(), "s3\"cr t and more".into()), ("ONE".into(), "x".into())]);
+        let secrets =
+            Secrets::new([("KEY".into(), "s3\"cr t".into()), ("LONGER".into(), "s3\"cr t and more".into()), ("ONE".into(), "x".into())]);
         for (text, expected) in [
             ("Bearer s3\"cr t", "Bearer {{secret:KEY}}"),
             (r#"{"key":"s3\"cr t"}"#, r#"{"key":"{{secret:KEY}}"}"#),

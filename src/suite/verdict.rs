@@ -1,10 +1,14 @@
 //! What became of each test, and what a run comes to.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use super::{
     exchange::{Receipt, Shown},
     plan::{Mode, Plan, Test},
+    read::parse,
 };
 
 /// What became of a test.
@@ -109,9 +113,86 @@ impl Exit {
     }
 }
 
+impl Counts {
+    /// Those of results.
+    pub fn of<'a>(results: impl IntoIterator<Item = &'a TestResult>) -> Self {
+        let mut counts = Self::default();
+        results.into_iter().for_each(|result| counts.add(result.outcome));
+        counts
+    }
+
+    fn add(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Pass => self.pass += 1,
+            Outcome::Fail => self.fail += 1,
+            Outcome::Blocked => self.blocked += 1,
+            Outcome::Error => self.error += 1,
+            Outcome::Skipped => self.skipped += 1,
+        }
+    }
+
+    /// All of them.
+    pub fn total(&self) -> usize {
+        self.pass + self.fail + self.blocked + self.error + self.skipped
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} passed", self.pass, self.total())?;
+        for (count, word) in
+            [(self.fail, "failed"), (self.blocked, "blocked"), (self.error, "without an answer"), (self.skipped, "skipped")]
+        {
+            if count > 0 {
+                write!(f, ", {count} {word}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The phase of each service, by its name or id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Phases(BTreeMap<String, String>);
+
+impl Phases {
+    /// Reads JSON or YAML: a mapping from a service's name or id to its phase.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let value = parse(text).map_err(|finding| finding.message.replace("the plan is", "it is"))?;
+        let map = value.as_object().ok_or("it must be a mapping from services to phases")?;
+        let phase = |(name, phase): (&String, &serde_json::Value)| match phase.as_str() {
+            Some(phase) => Ok((name.clone(), phase.to_owned())),
+            None => Err(format!("{name}: the phase must be a text")),
+        };
+        Ok(Self(map.iter().map(phase).collect::<Result<_, _>>()?))
+    }
+
+    /// Those given, by name or id.
+    pub fn new(phases: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(phases.into_iter().collect())
+    }
+
+    /// The phase of a test's service: by its name, by that without `.sh`, or by the
+    /// host that the test asks.
+    pub fn of(&self, test: &Test) -> Option<&str> {
+        let host = test.endpoint.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
+        let names = [Some(test.service.as_str()), test.service.strip_suffix(".sh"), host];
+        names.into_iter().flatten().find_map(|name| self.0.get(name)).map(String::as_str)
+    }
+}
+
+/// Whether tests of a service in this phase have to pass. One that nobody has a
+/// phase of has to; prim.sh's runner takes only what it calls testnet and mainnet.
+fn has_to_pass(mode: Mode, phase: Option<&str>) -> bool {
+    let phase = phase.map(str::to_ascii_lowercase);
+    match mode {
+        Mode::Ours => {
+            let soft = ["testing", "building", "phantom", "idea", "planning", "hold", "built", "coming_soon"];
+            phase.is_none_or(|phase| !soft.contains(&phase.as_str()))
+        }
+        Mode::Primsh => phase.is_some_and(|phase| ["testnet", "mainnet", "live"].contains(&phase.as_str())),
+    }
+}
 
 /// What a run comes to.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,20 +213,53 @@ pub struct Verdict {
 
 /// What results come to. Phases are those of `--ci`; without them every test has
 /// to pass (with [`Mode::Primsh`], none).
+///
+/// A run of which nothing passed and nothing failed is never green, whatever the
+/// phases, and with prim.sh's rules neither: that is where they are left.
 pub fn conclude(plan: &Plan, results: &[TestResult], phases: Option<&Phases>) -> Verdict {
-    let _ = (plan, results, phases, Mode::Ours, None::<Test>);
-    todo!()
+    let counts = Counts::of(results);
+    let (mut hard, mut soft) = (Vec::new(), Vec::new());
+    let mut worst = Exit::Proven;
+    for result in results.iter().filter(|result| !matches!(result.outcome, Outcome::Pass | Outcome::Skipped)) {
+        let must = match (phases, plan.mode) {
+            (Some(phases), mode) => has_to_pass(mode, phases.of(&plan.tests[result.test])),
+            (None, Mode::Ours) => true,
+            (None, Mode::Primsh) => false,
+        };
+        // prim.sh's runner never looks at what was blocked.
+        if !must || plan.mode == Mode::Primsh && result.outcome != Outcome::Fail {
+            soft.push(result.id.clone());
+            continue;
+        }
+        hard.push(result.id.clone());
+        worst = match (worst, result.outcome) {
+            (_, Outcome::Fail) | (Exit::Failed, _) => Exit::Failed,
+            _ => Exit::Unproven,
+        };
+    }
+    let nothing = counts.pass + counts.fail == 0;
+    let exit = if worst == Exit::Proven && nothing { Exit::Unproven } else { worst };
+    let summary = match exit {
+        Exit::Proven if soft.is_empty() => format!("{counts}"),
+        Exit::Proven => format!("{counts}; what did not pass does not have to"),
+        Exit::Unproven if nothing => format!("{counts}: nothing was shown"),
+        Exit::Failed | Exit::Unproven | Exit::Usage => format!("{counts}; {} had to pass and did not", some(&hard)),
+    };
+    Verdict { exit, counts, groups: by_group(plan, results), hard, soft, summary }
 }
 
-impl Phases {
-    /// Reads JSON or YAML: a mapping from a service's name or id to its phase.
-    pub fn read(text: &str) -> Result<Self, String> {
-        let _ = text;
-        todo!()
-    }
+/// The first of a list, and how many more there are.
+fn some(ids: &[String]) -> String {
+    let shown = ids.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if ids.len() > 5 { format!("{shown} and {} more", ids.len() - 5) } else { shown }
+}
 
-    /// Those given, by name or id.
-    pub fn new(phases: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self(phases.into_iter().collect())
+fn by_group(plan: &Plan, results: &[TestResult]) -> Vec<(String, Counts)> {
+    let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
+    for result in results {
+        counts.entry(result.group.as_deref().unwrap_or_default()).or_default().add(result.outcome);
     }
+    let mut seen = BTreeSet::new();
+    let named = plan.groups.iter().map(|group| group.id.as_str()).filter(|id| seen.insert(*id));
+    named.filter_map(|id| Some((id.to_owned(), *counts.get(id)?))).collect()
 }
