@@ -67,7 +67,7 @@ impl Runner {
         let mut shown = 0;
         loop {
             while sent.len() < self.jobs {
-                let Some(task) = due.pop_front().map(|ticket| run.again(ticket)).or_else(|| run.next()) else { break };
+                let Some(task) = due.pop_front().and_then(|ticket| run.again(ticket)).or_else(|| run.next_task()) else { break };
                 sent.push(self.send(plan, task));
             }
             for result in run.results().get(shown..).unwrap_or_default() {
