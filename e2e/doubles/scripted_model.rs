@@ -474,10 +474,7 @@ fn one(stream: TcpStream, each: &impl Fn(&Asked) -> (u16, Value)) -> io::Result<
     let (status, answer) = each(&Asked { method, target, authorization, body });
     let answer = answer.to_string();
     let mut stream = stream;
-    write!(
-        stream,
-        "HTTP/1.1 {status} Scripted\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}",
-        answer.len()
-    )?;
+    let head = format!("HTTP/1.1 {status} Scripted\r\ncontent-type: application/json\r\ncontent-length: {}\r\n", answer.len());
+    write!(stream, "{head}connection: close\r\n\r\n{answer}")?;
     stream.flush()
 }

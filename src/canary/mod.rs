@@ -18,7 +18,7 @@ mod terms;
 mod tools;
 
 pub use drive::{Canary, Service};
-pub use goals::{Proof, Runner, origins as goals_origins};
+pub use goals::{Goals, Proof, Runner, origins as goals_origins, verdict};
 pub use limits::{Limits, MOST_CLI_ROUNDS, MOST_ROUNDS};
 pub use paid::Services;
 pub use plan::{AgentPlan, ModelAt};
@@ -26,4 +26,6 @@ pub use reach::{Reach, Request};
 pub use record::{Ended, Record, Step, Used};
 pub use report::{Cost, GroupReport, Report, TokenPrice};
 pub use session::{Fetched, Session, Todo};
+pub use task::{Llms, Task};
+pub use terms::{Terms, terms};
 pub use tools::{Kind, Note, Severity};

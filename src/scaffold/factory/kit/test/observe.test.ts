@@ -85,7 +85,9 @@ test("llms.txt says what each route takes", async () => {
     "\n",
   );
   const at = lines.indexOf("- POST /v1/notes (free)");
-  expect(lines[at + 1]).toBe('  Query: {"type":"object","properties":{"limit":{"default":3,"type":"number"}}}');
+  expect(lines[at + 1]).toBe(
+    '  Query: {"type":"object","properties":{"limit":{"default":3,"type":"number"}}}',
+  );
   const body = JSON.parse(lines[at + 2]?.replace("  Body: ", "") ?? "");
   expect(body).toMatchObject({ required: ["text"], properties: { text: { maxLength: 9 } } });
   const shortened = JSON.parse(lines[at + 4]?.replace("  Body: ", "") ?? "");
