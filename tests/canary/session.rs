@@ -117,7 +117,7 @@ fn the_model_reads_an_answer_cut_and_with_what_it_cost() {
     session.fetched(&Fetched { trouble: Some("no answer within 20000 ms".into()), ..Fetched::default() });
     assert!(session.next().is_none());
     sound(&session);
-    let results: Vec<_> = session.conversation().iter().filter_map(|turn| match turn {
+    let results = session.conversation().iter().filter_map(|turn| match turn {
         Turn::Result { text, .. } => Some(text.clone()),
         Turn::Said(_) | Turn::Called { .. } => None,
     });
