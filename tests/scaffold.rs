@@ -14,7 +14,7 @@ mod random;
 mod reading;
 mod sdk;
 mod typed;
-mod workspace;
+pub mod workspace;
 
 use std::{
     fs,
