@@ -15,6 +15,7 @@
 //! - `change`: changes from files to merge.
 //! - `primitive`: primitives from document to answer and back.
 //! - `workload`: what runs a package, and what is read back of it.
+//! - `suite`: a gate's plan, its rules and its reports.
 //! - `folder`: where commands are run.
 //! - `driver`, `webhook`, `lease`, with `apiserver`: the controller around all that.
 
@@ -35,6 +36,7 @@ mod lease;
 mod outputs;
 mod primitive;
 mod scaffold;
+mod suite;
 mod tidy;
 mod tls;
 mod webhook;
