@@ -236,7 +236,7 @@ async fn run_plan(args: &RunArgs) -> anyhow::Result<Exit> {
         return dry(&plan, args);
     }
     let runner = runner(args, &plan, payer)?;
-    let mut lines = Lines::stdout(plan.tests.len());
+    let mut lines = Lines::stdout(run.len());
     runner.run(&plan, &mut run, interrupted(), &mut lines).await;
     lines.finish();
     let results = run.into_results();
@@ -316,7 +316,7 @@ fn secrets(files: &[Pair<PathBuf>]) -> anyhow::Result<Secrets> {
 }
 
 fn phases(path: &Path) -> anyhow::Result<Phases> {
-    let _ = read(path)?; Ok(Phases::default())
+    Phases::read(&read(path)?).map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))
 }
 
 /// A file's text, or the standard input's, up to a limit.
