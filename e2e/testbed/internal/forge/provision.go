@@ -30,6 +30,7 @@ func (p *provisioner) run(ctx context.Context) error {
 		p.ensureOrg,
 		p.ensureRepo,
 		p.ensureSeed, // before the protection, which lets nobody push
+		p.ensureWorkflows,
 		p.ensureBot,
 		p.ensureBotAccess,
 		p.ensureProtection,
@@ -54,7 +55,7 @@ func (p *provisioner) ensureOrg(ctx context.Context) error {
 
 // repoSettings are the repository's: squash merges only, one commit on main for
 // each pull request, whose branch goes with it.
-func repoSettings() map[string]any {
+func repoSettings(b *bed.Bed) map[string]any {
 	return map[string]any{
 		"private":                           true, // so that every read needs the bot's token
 		"default_branch":                    Branch,
@@ -64,6 +65,7 @@ func repoSettings() map[string]any {
 		"has_projects":                      false,
 		"has_releases":                      false,
 		"has_packages":                      false,
+		"has_actions":                       hasActions(b),
 		"allow_squash_merge":                true,
 		"allow_merge_commits":               false,
 		"allow_rebase":                      false,
@@ -84,19 +86,15 @@ func (p *provisioner) ensureRepo(ctx context.Context) error {
 		err = p.api.Do(ctx, http.MethodPost, "orgs/"+Org+"/repos", map[string]any{
 			"name": Repo, "private": true, "default_branch": Branch, "auto_init": false,
 		}, &have)
-		if err == nil {
-			// Not among the settings: whoever adds a runner may switch it on.
-			err = p.api.Do(ctx, http.MethodPatch, repoPath, map[string]any{"has_actions": false}, nil)
-		}
 	}
 	if err != nil {
 		return err
 	}
-	if matches(have, repoSettings()) {
+	if matches(have, repoSettings(p.bed)) {
 		return nil
 	}
 	p.changed = append(p.changed, "repository settings")
-	return p.api.Do(ctx, http.MethodPatch, repoPath, repoSettings(), nil)
+	return p.api.Do(ctx, http.MethodPatch, repoPath, repoSettings(p.bed), nil)
 }
 
 // ensureBotAccess gives the bot write access to this one repository, and a
