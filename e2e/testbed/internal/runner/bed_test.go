@@ -177,6 +177,10 @@ func TestAHostileJobReachesAndLeavesNothing(t *testing.T) {
 	t.Cleanup(func() { onHost.Close() })
 	addresses = append(addresses, onHost.Addr().String(), "1.1.1.1:443", "169.254.169.254:80", net.JoinHostPort(bed.APIService, "443"))
 
+	home, err := os.UserHomeDir()
+	if err != nil {
+		t.Fatal(err)
+	}
 	hostile, err := os.ReadFile("testdata/hostile.yml")
 	if err != nil {
 		t.Fatal(err)
@@ -184,7 +188,7 @@ func TestAHostileJobReachesAndLeavesNothing(t *testing.T) {
 	mark := strconv.FormatInt(time.Now().UnixNano()/1000, 10)
 	branch := "hostile-" + mark
 	workflow := strings.NewReplacer("@BRANCH@", branch, "@FORGE@", bed.ForgeIP, "@DNS@", bed.DNSIP, "@STATE@", b.State,
-		"@MARK@", mark, "@ADDRESSES@", strings.Join(addresses, " ")).Replace(string(hostile))
+		"@MARK@", mark, "@HOME@", home, "@ADDRESSES@", strings.Join(addresses, " ")).Replace(string(hostile))
 	pushed(t, api, branch, ".github/workflows/hostile.yml", workflow)
 	r, log := ended(t, api, branch)
 
@@ -197,6 +201,7 @@ func TestAHostileJobReachesAndLeavesNothing(t *testing.T) {
 		}
 	}
 	want := map[string]string{
+		"list " + home: "refused",
 		"reach " + forge.URL[len("http://"):len(forge.URL)-1]: "done",
 		"capabilities": "none", "privileges": "never", "processes of others": "0", "processes left": "0",
 		"say that the gate passed": "403", "start 2000 processes": "refused",
@@ -206,11 +211,11 @@ func TestAHostileJobReachesAndLeavesNothing(t *testing.T) {
 	}
 	for _, refused := range []string{
 		"ask " + bed.DNSIP + " by UDP", "list " + b.State, "read " + b.State + "/forge/admin-token",
-		"list /root", "list /home", "list /var", "list /sys", "list /usr/local/share", "read /etc/shadow",
+		"list /home", "list /var", "list /sys", "list /usr/local/share", "read /etc/shadow",
 		"read /proc/1/environ", "list /proc/1/root/", "list /proc/1/fd/",
 		"write /usr/bin/planted", "write /usr/local/bin/flywheel", "write /opt/bun-cache/planted", "write /etc/planted",
 		"write /planted", "write /run/runner/registration", "fill memory", "be root", "become root", "mount",
-		"find /work/planted", "find /tmp/planted", "find /work/home/planted",
+		"find /job/planted", "find /tmp/planted", "find /job/home/planted",
 	} {
 		want[refused] = "refused"
 	}

@@ -34,14 +34,14 @@ const (
 	Name = "runner"
 	// Label is the one that the factory repository's workflows run on.
 	Label = "ubuntu-latest"
-	// Version of the runner. A module proxy may not list it, but serves it.
+	// Version of the runner, as e2e/runner/go.mod pins it.
 	Version = "1.0.8"
 	// fileServing holds the process that has a runner ready for a job.
 	fileServing = "runner/serving"
 )
 
 var binary = build.Binary{
-	Name: "runner", Install: "gitea.com/gitea/runner@v" + Version,
+	Name: "runner", Dir: "e2e/runner", Package: "gitea.com/gitea/runner",
 	Ldflags: "-s -w -X gitea.com/gitea/runner/internal/pkg/ver.version=v" + Version, About: "about 2 min",
 }
 

@@ -52,11 +52,11 @@ runner:
   state_report_interval: 1s
   labels: ["` + Label + `:host"]
 cache: {enabled: false}
-host: {workdir_parent: /work}
+host: {workdir_parent: /job}
 `
 
 const (
-	accounts = "job:x:" + jobUser + ":" + jobUser + ":job:/work/home:/bin/sh\n"
+	accounts = "job:x:" + jobUser + ":" + jobUser + ":job:/job/home:/bin/sh\n"
 	groups   = "job:x:" + jobUser + ":\n"
 )
 
@@ -95,10 +95,10 @@ func sandbox(p Programs) []string {
 	args = append(args, file(groupsFD, "/etc/group")...)
 	args = append(args, "--ro-bind", p.Cache, "/opt/bun-cache", "--proc", "/proc", "--dev", "/dev",
 		"--perms", "1777", "--size", tmpSize, "--tmpfs", "/tmp",
-		"--perms", "0777", "--size", workSize, "--tmpfs", "/work", "--perms", "0777", "--dir", "/work/home",
+		"--perms", "0777", "--size", workSize, "--tmpfs", "/job", "--perms", "0777", "--dir", "/job/home",
 		"--remount-ro", "/usr/local", "--remount-ro", "/",
-		"--chdir", "/work", "--clearenv",
-		"--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "HOME", "/work/home", "--setenv", "LANG", "C.UTF-8",
+		"--chdir", "/job", "--clearenv",
+		"--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "HOME", "/job/home", "--setenv", "LANG", "C.UTF-8",
 		// Dependencies come from here: there is no registry.
 		"--setenv", "BUN_INSTALL_CACHE_DIR", "/opt/bun-cache", "--setenv", "DO_NOT_TRACK", "1",
 	)

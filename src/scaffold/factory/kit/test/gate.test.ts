@@ -4,6 +4,23 @@ import { type Plan, select } from "../../.github/gate/select.ts";
 
 const root = join(import.meta.dir, "../..");
 
+test.each(["ci.yml", "gate.yml"])(
+  "%s puts nothing into a script but by its environment",
+  async (name) => {
+    const text = await Bun.file(join(root, ".github/workflows", name)).text();
+    const { jobs } = Bun.YAML.parse(text) as {
+      jobs: Record<string, { steps: { name: string; run?: string; uses?: string }[] }>;
+    };
+    for (const { name, run, uses } of Object.values(jobs).flatMap(({ steps }) => steps)) {
+      expect({ name, run, uses }).toEqual({
+        name,
+        run: expect.not.stringContaining("${{"),
+        uses: undefined,
+      });
+    }
+  },
+);
+
 const plan: Plan = {
   groups: [
     { id: "faucet", tests: ["F-1", "F-2"] },
