@@ -20,14 +20,24 @@ const actionsPath = repoPath + "/actions"
 // beside the test bed there is not CPU enough to do it twice.
 var disabledWorkflows = []string{"ci.yml"}
 
-// hasActions says whether the bed has a runner. Without one a workflow's status
-// would stay pending for ever.
-func hasActions(b *bed.Bed) bool { return b.Mode == bed.Full }
-
-// ensureWorkflows disables those that the bed does not run by itself.
-func (p *provisioner) ensureWorkflows(ctx context.Context) error {
-	if !hasActions(p.bed) {
+// ensureActions switches workflows on where the bed has a runner (without one
+// their status would stay pending for ever), and off those that it does not run by
+// itself.
+func (p *provisioner) ensureActions(ctx context.Context) error {
+	if p.bed.Mode != bed.Full {
 		return nil
+	}
+	var repo struct {
+		Actions bool `json:"has_actions"`
+	}
+	if err := p.api.Get(ctx, repoPath, &repo); err != nil {
+		return err
+	}
+	if !repo.Actions {
+		p.changed = append(p.changed, "workflows on")
+		if err := p.api.Do(ctx, http.MethodPatch, repoPath, map[string]any{"has_actions": true}, nil); err != nil {
+			return err
+		}
 	}
 	var have struct {
 		Workflows []struct {

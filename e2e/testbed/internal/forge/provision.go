@@ -30,7 +30,7 @@ func (p *provisioner) run(ctx context.Context) error {
 		p.ensureOrg,
 		p.ensureRepo,
 		p.ensureSeed, // before the protection, which lets nobody push
-		p.ensureWorkflows,
+		p.ensureActions,
 		p.ensureBot,
 		p.ensureBotAccess,
 		p.ensureProtection,
@@ -55,7 +55,7 @@ func (p *provisioner) ensureOrg(ctx context.Context) error {
 
 // repoSettings are the repository's: squash merges only, one commit on main for
 // each pull request, whose branch goes with it.
-func repoSettings(b *bed.Bed) map[string]any {
+func repoSettings() map[string]any {
 	return map[string]any{
 		"private":                           true, // so that every read needs the bot's token
 		"default_branch":                    Branch,
@@ -65,7 +65,6 @@ func repoSettings(b *bed.Bed) map[string]any {
 		"has_projects":                      false,
 		"has_releases":                      false,
 		"has_packages":                      false,
-		"has_actions":                       hasActions(b),
 		"allow_squash_merge":                true,
 		"allow_merge_commits":               false,
 		"allow_rebase":                      false,
@@ -86,15 +85,19 @@ func (p *provisioner) ensureRepo(ctx context.Context) error {
 		err = p.api.Do(ctx, http.MethodPost, "orgs/"+Org+"/repos", map[string]any{
 			"name": Repo, "private": true, "default_branch": Branch, "auto_init": false,
 		}, &have)
+		if err == nil {
+			// Not among the settings: the first push is no reason to run anything.
+			err = p.api.Do(ctx, http.MethodPatch, repoPath, map[string]any{"has_actions": false}, nil)
+		}
 	}
 	if err != nil {
 		return err
 	}
-	if matches(have, repoSettings(p.bed)) {
+	if matches(have, repoSettings()) {
 		return nil
 	}
 	p.changed = append(p.changed, "repository settings")
-	return p.api.Do(ctx, http.MethodPatch, repoPath, repoSettings(p.bed), nil)
+	return p.api.Do(ctx, http.MethodPatch, repoPath, repoSettings(), nil)
 }
 
 // ensureBotAccess gives the bot write access to this one repository, and a

@@ -79,24 +79,31 @@ func ensure(ctx context.Context, b *bed.Bed) (string, error) {
 // workflowRun is one, as far as it matters here.
 type workflowRun struct {
 	ID         int64  `json:"id"`
-	HeadBranch string `json:"head_branch"`
+	Path       string `json:"path"`
 	Status     string `json:"status"`
 	Conclusion string `json:"conclusion"`
 }
 
-// pushed makes a branch with one more file, whose push starts a workflow.
-func pushed(t *testing.T, api forge.API, branch, path, content string) {
+// pushed makes a branch with one more file, whose push starts a workflow, and
+// returns its head.
+func pushed(t *testing.T, api forge.API, branch, path, content string) string {
 	t.Helper()
+	var made struct {
+		Commit struct {
+			Sha string `json:"sha"`
+		} `json:"commit"`
+	}
 	err := api.Do(t.Context(), http.MethodPost, repo+"/contents/"+path, map[string]any{
 		"branch": forge.Branch, "new_branch": branch, "message": "Try", "content": base64.StdEncoding.EncodeToString([]byte(content)),
-	}, nil)
+	}, &made)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return made.Commit.Sha
 }
 
-// ended waits for the branch's run, and returns what its jobs printed.
-func ended(t *testing.T, api forge.API, branch string) (workflowRun, string) {
+// ended waits for the workflow's run over a commit, and returns what its jobs printed.
+func ended(t *testing.T, api forge.API, workflow, head string) (workflowRun, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -104,17 +111,17 @@ func ended(t *testing.T, api forge.API, branch string) (workflowRun, string) {
 		var all struct {
 			Runs []workflowRun `json:"workflow_runs"`
 		}
-		if err := api.Get(ctx, repo+"/actions/runs?branch="+branch, &all); err != nil {
+		if err := api.Get(ctx, repo+"/actions/runs?head_sha="+head, &all); err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range all.Runs {
-			if r.HeadBranch == branch && r.Status == "completed" {
+			if strings.HasPrefix(r.Path, workflow+"@") && r.Status == "completed" {
 				return r, printed(t, api, r)
 			}
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("the run of %s does not end: %+v", branch, all.Runs)
+			t.Fatalf("the run of %s over %s does not end: %+v", workflow, head, all.Runs)
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
@@ -189,12 +196,14 @@ func TestAHostileJobReachesAndLeavesNothing(t *testing.T) {
 	branch := "hostile-" + mark
 	workflow := strings.NewReplacer("@BRANCH@", branch, "@FORGE@", bed.ForgeIP, "@DNS@", bed.DNSIP, "@STATE@", b.State,
 		"@MARK@", mark, "@HOME@", home, "@ADDRESSES@", strings.Join(addresses, " ")).Replace(string(hostile))
-	pushed(t, api, branch, ".github/workflows/hostile.yml", workflow)
-	r, log := ended(t, api, branch)
+	head := pushed(t, api, branch, ".github/workflows/hostile.yml", workflow)
+	r, log := ended(t, api, "hostile.yml", head)
 
 	tried := map[string]string{}
 	for line := range strings.Lines(log) {
-		if _, rest, found := strings.Cut(strings.TrimSpace(line), "TRIED "); found {
+		// A time comes first; the script's own lines have the word further behind.
+		_, said, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if rest, found := strings.CutPrefix(said, "TRIED "); found {
 			if at := strings.LastIndex(rest, ": "); at > 0 {
 				tried[rest[:at]] = rest[at+2:]
 			}
@@ -254,12 +263,12 @@ func TestTheFactorysWorkflowRunsWithoutANetwork(t *testing.T) {
 	switchCI("enable")
 	t.Cleanup(func() { switchCI("disable") })
 	branch := fmt.Sprintf("ci-%d", time.Now().UnixNano())
-	pushed(t, api, branch, "packages/note.md", "A note.\n")
+	head := pushed(t, api, branch, "packages/note.md", "A note.\n")
 	begin := time.Now()
 	if err := api.Do(t.Context(), http.MethodPost, repo+"/pulls", map[string]any{"title": "Note", "head": branch, "base": forge.Branch}, nil); err != nil {
 		t.Fatal(err)
 	}
-	r, log := ended(t, api, branch)
+	r, log := ended(t, api, "ci.yml", head)
 	t.Logf("it took %s", time.Since(begin).Round(time.Millisecond))
 	if r.Conclusion != "success" || !strings.Contains(log, " 0 fail") {
 		t.Errorf("it ended with %s:\n%s", r.Conclusion, log)
