@@ -21,7 +21,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
@@ -93,16 +92,20 @@ func Ensure(ctx context.Context, b *bed.Bed, p Programs) (note string, err error
 
 var errNotYet = errors.New("no runner is registered and ready yet")
 
-// serving answers nil when a process that still runs has a runner ready, or one
-// at work.
+// serving answers nil when the recorded process has a runner ready, or one at work.
 func serving(b *bed.Bed) error {
 	text, err := os.ReadFile(b.Path(filepath.FromSlash(fileServing)))
 	if err != nil {
 		return errNotYet
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil || syscall.Kill(pid, 0) != nil {
-		return errNotYet
+	all, err := proc.All(b)
+	if err != nil {
+		return err
 	}
-	return nil
+	for _, s := range all {
+		if s.Name == Name && s.Alive && strconv.Itoa(s.Pid) == strings.TrimSpace(string(text)) {
+			return nil
+		}
+	}
+	return errNotYet
 }
