@@ -12,6 +12,7 @@
 //! - `scaffold`: from documents to packages that pass the factory's own checks.
 //! - `outputs`: what is derived from documents, and the command for it.
 //! - `gate`: the Job of a gate, and what is read back of its pod.
+//! - `runner`: the runner of test plans, against good servers and hostile ones.
 //! - `change`: changes from files to merge.
 //! - `primitive`: primitives from document to answer and back.
 //! - `workload`: what runs a package, and what is read back of it.
@@ -34,6 +35,7 @@ mod gate;
 mod lease;
 mod outputs;
 mod primitive;
+mod runner;
 mod scaffold;
 mod tidy;
 mod tls;

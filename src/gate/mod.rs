@@ -3,7 +3,7 @@
 //!
 //! Layer 1 may not trust anything that a package's code says about itself, and it
 //! talks to nobody outside its pod. Layer 2 runs no such code, and asks a deployed
-//! service by its name. Read [`job`] for the pods' shapes, then `run.rs` for what
+//! service by its name. Read [`job`] for the pods' shapes, then `unit.rs` for what
 //! the trusted container does, then [`contract`].
 //!
 //! Pure: [`bundle`], [`paths`], [`plan`], [`checks`], [`payment`], [`shape`],
@@ -29,8 +29,8 @@ mod facilitator;
 mod host;
 mod http;
 mod https;
-mod run;
 mod seal;
+mod unit;
 mod unpack;
 
 use std::{
@@ -55,10 +55,10 @@ pub enum GateCommand {
     Seal(seal::SealArgs),
     /// Verifies the change's files and lays them out for the tools.
     Unpack(unpack::UnpackArgs),
-    /// Runs the package's code for `gate run`, in its own container.
+    /// Runs the package's code for `gate unit`, in its own container.
     Host(host::HostArgs),
-    /// Runs every step and writes the verdict.
-    Run(run::RunArgs),
+    /// Runs every step of layer 1 and writes the verdict.
+    Unit(unit::UnitArgs),
     /// Asks a deployed service by its name, and writes the verdict.
     Contract(contract::ContractArgs),
 }
@@ -70,8 +70,8 @@ pub fn run(command: &GateCommand) -> anyhow::Result<ExitCode> {
         GateCommand::Unpack(args) => unpack::main(args),
         GateCommand::Host(args) => single_threaded()?.block_on(host::main(args)),
         GateCommand::Contract(args) => single_threaded()?.block_on(contract::main(args)),
-        GateCommand::Run(args) => {
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(run::main(args))
+        GateCommand::Unit(args) => {
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(unit::main(args))
         }
     }
 }
