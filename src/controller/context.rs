@@ -19,6 +19,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use super::{
     code::CodeCache, deliveries::Deliveries, failpoints::Failpoints, ideas::Ideas, leadership::Leadership, limits::Limits,
+    phases::Phases,
     scanner::Gitleaks,
 };
 use crate::{
@@ -60,6 +61,10 @@ pub struct Context {
     /// Branches that signed deliveries named.
     branches: broadcast::Sender<Moved>,
     resync: Duration,
+    /// Namespace of the custom resources.
+    pub namespace: String,
+    /// The primitives' phases, as they were told last.
+    pub phases: Phases,
     /// Namespace of gate Jobs.
     pub gates_namespace: String,
     /// Namespace of Secrets that are granted to primitives.
@@ -86,6 +91,7 @@ impl Context {
     /// Fails where the settings make no sense.
     pub fn new(client: Client, config: &ControllerConfig, pokes: mpsc::Sender<ObjectRef<Factory>>) -> Result<Self, String> {
         Ok(Self {
+            namespace: config.namespace.clone(),
             gates_namespace: config.gates_namespace.clone(),
             scanner: Arc::new(Gitleaks::new(config.gitleaks.clone())),
             failpoints: Failpoints::parse(&config.failpoint)?,
@@ -119,6 +125,8 @@ impl Context {
             pokes,
             branches: broadcast::channel(256).0,
             resync,
+            namespace: "flywheel".into(),
+            phases: Phases::default(),
             gates_namespace: "flywheel-gates".into(),
             keys_namespace: "flywheel-keys".into(),
             unfilled: AtomicUsize::new(KINDS),

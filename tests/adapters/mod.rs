@@ -15,6 +15,7 @@ mod model;
 mod probe;
 mod rfc2136;
 mod rfc2136_server;
+mod x402;
 
 use std::fmt::Debug;
 

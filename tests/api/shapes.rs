@@ -69,6 +69,22 @@ fn factories() {
             ("/spec/model", model(&json!({ "inputPrice": "2.50" })), Some("does not match")),
             ("/spec/model", model(&json!({ "outputPrice": "$0" })), Some("does not match")),
             ("/spec/model", json!({ "url": "https://models.example/v1", "name": "m" }), Some("lacks credentials")),
+            ("/spec/policy", json!({ "gates": {} }), None),
+            ("/spec/policy", json!({ "gates": { "contract": { "wallet": "purse", "maxPayment": "$0.05", "budget": "$1" } } }), None),
+            ("/spec/policy", json!({ "gates": { "contract": { "maxPayment": "0.05" } } }), Some("does not match")),
+            ("/spec/policy", json!({ "gates": { "contract": { "privateKey": "0x1" } } }), Some("unknown field privateKey")),
+            ("/spec/policy", json!({ "gates": { "canary": { "model": { "url": "https://m.example/v1", "name": "small" } } } }), None),
+            (
+                "/spec/policy",
+                json!({ "gates": { "canary": { "model": { "url": "https://m.example", "name": "s" }, "maxRounds": 11 } } }),
+                Some("more than 10"),
+            ),
+            (
+                "/spec/policy",
+                json!({ "gates": { "canary": { "model": { "url": "https://k:v@m.example", "name": "s" } } } }),
+                Some("does not match"),
+            ),
+            ("/spec/policy", json!({ "gates": { "live": [] } }), Some("fewer than 1")),
         ],
         false,
     );
