@@ -16,6 +16,7 @@
 //! - `change`: changes from files to merge.
 //! - `primitive`: primitives from document to answer and back.
 //! - `workload`: what runs a package, and what is read back of it.
+//! - `payments`: a wallet against a chain and services, where there is a chain.
 //! - `folder`: where commands are run.
 //! - `driver`, `webhook`, `lease`, with `apiserver`: the controller around all that.
 
@@ -34,6 +35,7 @@ mod folder;
 mod gate;
 mod lease;
 mod outputs;
+mod payments;
 mod primitive;
 mod runner;
 mod scaffold;
