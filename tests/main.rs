@@ -17,6 +17,7 @@
 //! - `primitive`: primitives from document to answer and back.
 //! - `workload`: what runs a package, and what is read back of it.
 //! - `payments`: a wallet against a chain and services, where there is a chain.
+//! - `suite`: a gate's plan, its rules and its reports.
 //! - `folder`: where commands are run.
 //! - `driver`, `webhook`, `lease`, with `apiserver`: the controller around all that.
 
@@ -39,6 +40,7 @@ mod payments;
 mod primitive;
 mod runner;
 mod scaffold;
+mod suite;
 mod tidy;
 mod tls;
 mod webhook;
