@@ -13,6 +13,7 @@
 //! - `outputs`: what is derived from documents, and the command for it.
 //! - `gate`: the Job of a gate, and what is read back of its pod.
 //! - `runner`: the runner of test plans, against good servers and hostile ones.
+//! - `canary`: models that are scripted against services that are real, hostile or not there.
 //! - `change`: changes from files to merge.
 //! - `primitive`: primitives from document to answer and back.
 //! - `workload`: what runs a package, and what is read back of it.
@@ -24,6 +25,7 @@
 mod adapters;
 mod api;
 mod apiserver;
+mod canary;
 mod change;
 mod contract;
 mod decide;

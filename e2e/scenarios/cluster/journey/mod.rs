@@ -93,6 +93,11 @@ pub(crate) async fn answering(client: &Client, id: &str) -> Primitive {
     until_within(JOURNEY, primitives(client), id, "answering", |p| says(p, "Ready", "True", "Answering")).await
 }
 
+/// The Primitive, once it passed all that its Factory asks of what is in use.
+pub(crate) async fn live(client: &Client, id: &str) -> Primitive {
+    until_within(JOURNEY, primitives(client), id, "live", |p| says(p, "Ready", "True", "Live")).await
+}
+
 async fn saying(client: &Client, id: &str, kind: &str, status: &str, reason: &str) -> Primitive {
     until_within(JOURNEY, primitives(client), id, &format!("{kind}={status} {reason}"), |p| says(p, kind, status, reason)).await
 }
@@ -164,6 +169,15 @@ pub(crate) async fn pulls(id: &str) -> Vec<Value> {
     all.retain(|pull| {
         pull["head"]["label"].as_str().or(pull["head"]["ref"].as_str()).is_some_and(|b| b.starts_with(&format!("agent/{id}-")))
     });
+    all
+}
+
+/// The controller's comments under a pull request; the forge's runner writes one too.
+pub(crate) async fn told(number: &Value) -> Vec<Value> {
+    let Value::Array(mut all) = forge(Method::GET, &format!("/repos/prim/factory/issues/{number}/comments"), None).await else {
+        panic!("no comments of {number}")
+    };
+    all.retain(|comment| comment["user"]["login"] == "flywheel-bot");
     all
 }
 
