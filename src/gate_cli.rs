@@ -198,7 +198,9 @@ impl<T: FromStr<Err: std::fmt::Display>> FromStr for Pair<T> {
 pub fn run(command: &GateCommand) -> anyhow::Result<ExitCode> {
     let ended = match command {
         GateCommand::Pod(part) => return gate::run(part),
-        GateCommand::Agent(args) => return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(canary_cli::agent(args)),
+        GateCommand::Agent(args) => {
+            return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(canary_cli::agent(args));
+        }
         GateCommand::Schema => schema(),
         GateCommand::Lint(args) => lint(args),
         GateCommand::Canary(args) => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(canary_cli::run(args)),
@@ -240,8 +242,7 @@ async fn run_plan(args: &RunArgs) -> anyhow::Result<Exit> {
     let given = args.vars.iter().map(|Pair(name, value)| (name.clone(), value.clone()));
     let seeds = seeds(&plan, &agent, began, given).await?;
     let secrets = secrets(&args.secrets)?;
-    let mut run =
-        Run::new(&plan, args.group.as_deref(), seeds, secrets.clone()).map_err(|findings| refused(&args.plan, &findings))?;
+    let mut run = Run::new(&plan, args.group.as_deref(), seeds, secrets.clone()).map_err(|findings| refused(&args.plan, &findings))?;
     if args.dry_run {
         return dry(&plan, args);
     }
@@ -251,14 +252,8 @@ async fn run_plan(args: &RunArgs) -> anyhow::Result<Exit> {
     lines.finish();
     let results = run.into_results();
     let verdict = suite::conclude(&plan, &results, phases.as_ref());
-    let report = Report {
-        plan: &plan,
-        results: &results,
-        verdict: &verdict,
-        timestamp: &began.to_string(),
-        ci: args.ci,
-        changed: &args.changed,
-    };
+    let report =
+        Report { plan: &plan, results: &results, verdict: &verdict, timestamp: &began.to_string(), ci: args.ci, changed: &args.changed };
     let spending = runner.cashier.budget.spending();
     write_reports(args, &report, spending)?;
     print(&format!("{}\n{}", plain(&verdict.summary), paid(&results, &runner.cashier.declared, spending)))?;
