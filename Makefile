@@ -30,7 +30,7 @@ ENV := printed=$$($(TESTBED) env); set -a; eval "$$printed"; set +a
 demo: up ## from documents to HTTPS names that answer; SPEC=FILE for one of yours
 	@$(ENV); e2e/scripts/demo.sh $(SPEC)
 test: vacant ## run every test, on a bare machine too, with a table of times
-	@e2e/scripts/stages.sh programs check test-fast test-kit test-scaffold test-control-plane test-bed test-e2e
+	@e2e/scripts/stages.sh programs check test-fast test-kit test-scaffold test-payments test-control-plane test-bed test-e2e
 
 ##@ The test bed
 .PHONY: up down env status programs vacant
@@ -50,9 +50,10 @@ vacant: $(TESTBED)
 	@FLYWHEEL_STATE='$(TEST_STATE)' $(TESTBED) vacant
 
 ##@ Tests
-.PHONY: check test-fast test-kit test-scaffold conformance-scaffold conformance-gate test-control-plane test-bed test-e2e test-external-dns fuzz soak soak-loop
+.PHONY: check test-fast test-kit test-scaffold test-payments conformance-scaffold conformance-gate test-control-plane test-bed test-e2e test-external-dns fuzz soak soak-loop
 check: $(TESTBED) $(CARGO_DENY) ## formatting, lints, licences, sources, generated files
 	cargo fmt --check
+	cargo fmt --check --manifest-path e2e/x402/Cargo.toml
 	@# clippy-driver around an ordinary build: our crate is linted, and the
 	@# dependencies are the ones the tests have built, not a second graph.
 	CLIPPY_ARGS="-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__" RUSTC_WORKSPACE_WRAPPER=clippy-driver cargo build --locked --all-targets --all-features
@@ -67,6 +68,8 @@ test-kit: $(TESTBED) ## the factory repository's kit, under Bun
 	@e2e/scripts/test-kit.sh
 test-scaffold: $(TESTBED) ## every document as a package, under Bun; FLYWHEEL_SPECS names more documents
 	@e2e/scripts/test-scaffold.sh
+test-payments: $(TESTBED) ## a wallet pays services, on a chain and by a facilitator of its own
+	@$(TESTBED) with-payments e2e/scripts/test-payments.sh
 conformance-scaffold: $(TESTBED) ## a row for each document: read, built, checked, asked over HTTP; DIR=FOLDER of documents
 	@$(if $(DIR),FLYWHEEL_REQUIRE_SPECS=1 FLYWHEEL_SPECS='$(abspath $(DIR))') e2e/scripts/test-scaffold.sh scaffold::checked::every_package || exit 1
 conformance-gate: $(TESTBED) ## a row for each test of the smoke-test plan in FLYWHEEL_SPECS, against generated services

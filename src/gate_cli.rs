@@ -21,7 +21,7 @@ use url::Url;
 
 use crate::{
     adapters::clock::SystemClock,
-    gate,
+    canary_cli, gate,
     ports::payments::Payer,
     runner::{
         Runner,
@@ -50,6 +50,13 @@ pub enum GateCommand {
     /// something had no answer or could not be asked, 3 when command line or plan are
     /// wrong. The wallet is AGENT_PRIVATE_KEY, else TESTNET_WALLET.
     Run(Box<RunArgs>),
+    /// Has a language model use services as a plan's groups say, and checks by what
+    /// happened whether their goals hold.
+    ///
+    /// Exits as `run` does: 0 only if the model's own requests reached every goal.
+    Canary(Box<canary_cli::CanaryArgs>),
+    /// The same inside a gate's pod.
+    Agent(canary_cli::AgentArgs),
     /// Says what is wrong with a plan, and runs nothing.
     Lint(LintArgs),
     /// Prints a plan's form as JSON Schema.
@@ -166,7 +173,7 @@ pub struct RunArgs {
 
 /// `NAME=VALUE` on the command line.
 #[derive(Clone, Debug)]
-struct Pair<T>(String, T);
+pub(crate) struct Pair<T>(pub String, pub T);
 
 impl<T: FromStr<Err: std::fmt::Display>> FromStr for Pair<T> {
     type Err = String;
@@ -181,8 +188,10 @@ impl<T: FromStr<Err: std::fmt::Display>> FromStr for Pair<T> {
 pub fn run(command: &GateCommand) -> anyhow::Result<ExitCode> {
     let ended = match command {
         GateCommand::Pod(part) => return gate::run(part),
+        GateCommand::Agent(args) => return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(canary_cli::agent(args)),
         GateCommand::Schema => schema(),
         GateCommand::Lint(args) => lint(args),
+        GateCommand::Canary(args) => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(canary_cli::run(args)),
         GateCommand::Run(args) => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run_plan(args)),
     };
     let exit = ended.unwrap_or_else(|error| {
@@ -287,7 +296,7 @@ fn mode(compat: Option<Compat>) -> Mode {
 }
 
 /// The wallet that pays, where the environment has a key.
-fn wallet() -> anyhow::Result<Option<Arc<dyn Payer>>> {
+pub(crate) fn wallet() -> anyhow::Result<Option<Arc<dyn Payer>>> {
     for name in ["AGENT_PRIVATE_KEY", "TESTNET_WALLET"] {
         if let Some(key) = std::env::var(name).ok().filter(|key| !key.is_empty()) {
             let _ = (SecretString::from(key), SystemClock);
@@ -311,7 +320,7 @@ fn phases(path: &Path) -> anyhow::Result<Phases> {
 }
 
 /// A file's text, or the standard input's, up to a limit.
-fn read(path: &Path) -> anyhow::Result<String> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
     let name = || path.display().to_string();
     let mut text = String::new();
     let read = if path.as_os_str() == "-" {
@@ -341,7 +350,7 @@ async fn interrupted() -> String {
     "the run was interrupted".into()
 }
 
-fn refused(plan: &Path, findings: &[Finding]) -> anyhow::Error {
+pub(crate) fn refused(plan: &Path, findings: &[Finding]) -> anyhow::Error {
     anyhow::anyhow!("{} can't be run:\n{}", plan.display(), said(findings).trim_end())
 }
 
@@ -357,7 +366,7 @@ fn rate(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0).ok_or_else(|| format!("{text:?} is no rate, such as 5 or 0.5"))
 }
 
-fn print(text: &str) -> std::io::Result<()> {
+pub(crate) fn print(text: &str) -> std::io::Result<()> {
     use std::io::Write as _;
     std::io::stdout().write_all(text.as_bytes())
 }

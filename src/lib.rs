@@ -25,6 +25,8 @@ pub mod controller;
 pub mod runner;
 
 pub mod author;
+pub mod canary;
+pub mod canary_cli;
 pub mod check;
 pub mod cli;
 pub mod config;

@@ -15,7 +15,7 @@ mod reading;
 mod sdk;
 mod smoke;
 mod typed;
-mod workspace;
+pub mod workspace;
 
 use std::{
     fs,

@@ -82,12 +82,12 @@ fn single_threaded() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 /// An error and its causes in one line.
-fn chain(error: impl Into<anyhow::Error>) -> String {
+pub(crate) fn chain(error: impl Into<anyhow::Error>) -> String {
     format!("{:#}", error.into())
 }
 
 /// A plan from a file, if it is the one that the Job announces.
-fn announced<T: DeserializeOwned>(path: &Path, digest: &str) -> anyhow::Result<T> {
+pub(crate) fn announced<T: DeserializeOwned>(path: &Path, digest: &str) -> anyhow::Result<T> {
     let plan = unpack::read(path)?;
     let found = bundle::digest(&plan);
     if found != digest {
@@ -109,7 +109,7 @@ pub struct LastWords {
 
 impl LastWords {
     /// Ends a container that never came to a verdict.
-    fn error(&self, step: &str, message: String) -> anyhow::Result<ExitCode> {
+    pub(crate) fn error(&self, step: &str, message: String) -> anyhow::Result<ExitCode> {
         let summary = report::Summary::broken(&self.job, step, message);
         std::fs::write(&self.termination, summary.to_termination())?;
         Ok(ExitCode::FAILURE)
@@ -117,7 +117,7 @@ impl LastWords {
 
     /// Ends a gate that came to a verdict: its report goes to the log, which is
     /// nothing else, and its summary to the termination message.
-    fn verdict(&self, report: &report::Report) -> anyhow::Result<ExitCode> {
+    pub(crate) fn verdict(&self, report: &report::Report) -> anyhow::Result<ExitCode> {
         let log = report.to_log();
         let mut out = std::io::stdout().lock();
         writeln!(out, "{log}").and_then(|()| out.flush()).context("the report")?;

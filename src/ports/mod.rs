@@ -12,6 +12,7 @@ pub mod model;
 pub mod payments;
 pub mod probe;
 pub mod scan;
+pub mod shell;
 
 use std::sync::Arc;
 

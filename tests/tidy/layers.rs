@@ -15,7 +15,7 @@ struct Layer {
 }
 
 /// Libraries of one protocol each, which only adapters may name.
-const SDKS: [&str; 3] = ["reqwest", "hickory_proto", "rustls"];
+const SDKS: [&str; 6] = ["reqwest", "hickory_proto", "rustls", "alloy_primitives", "alloy_sol_types", "k256"];
 /// Folders of pure functions.
 const PURE: [&str; 6] = ["api", "decide", "outputs", "prim", "scaffold", "suite"];
 /// What waits, or asks the machine; pure folders may not name it.
@@ -51,7 +51,7 @@ const LAYERS: &[Layer] = &[
     Layer { folder: "adapters", own: &["api", "ports"], not: &["kube", "k8s_openapi"], but: &[] },
     Layer {
         folder: "controller",
-        own: &["api", "ports", "decide", "gate", "prim", "scaffold", "config", "telemetry"],
+        own: &["api", "ports", "decide", "gate", "outputs", "prim", "scaffold", "config", "telemetry"],
         not: &[],
         but: &[
             ("src/controller/context.rs", "crate::adapters::connect::RealServers"),
@@ -183,6 +183,7 @@ fn the_layers_refuse_what_they_should() {
         ("prim", "std::fs::read"),
         ("ports", "kube::Api"),
         ("ports", "reqwest::Url"),
+        ("ports", "alloy_primitives::Address"),
         ("adapters", "kube::Client"),
         ("adapters", "crate::decide::factory"),
         ("adapters", "crate::controller"),
