@@ -188,7 +188,9 @@ impl<T: FromStr<Err: std::fmt::Display>> FromStr for Pair<T> {
 pub fn run(command: &GateCommand) -> anyhow::Result<ExitCode> {
     let ended = match command {
         GateCommand::Pod(part) => return gate::run(part),
-        GateCommand::Agent(args) => return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(canary_cli::agent(args)),
+        GateCommand::Agent(args) => {
+            return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(canary_cli::agent(args));
+        }
         GateCommand::Schema => schema(),
         GateCommand::Lint(args) => lint(args),
         GateCommand::Canary(args) => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(canary_cli::run(args)),
@@ -230,8 +232,7 @@ async fn run_plan(args: &RunArgs) -> anyhow::Result<Exit> {
     let given = args.vars.iter().map(|Pair(name, value)| (name.clone(), value.clone()));
     let seeds = seeds(&plan, &agent, began, given).await?;
     let secrets = secrets(&args.secrets)?;
-    let mut run =
-        Run::new(&plan, args.group.as_deref(), seeds, secrets.clone()).map_err(|findings| refused(&args.plan, &findings))?;
+    let mut run = Run::new(&plan, args.group.as_deref(), seeds, secrets.clone()).map_err(|findings| refused(&args.plan, &findings))?;
     if args.dry_run {
         return dry(&plan, args);
     }

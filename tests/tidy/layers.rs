@@ -63,12 +63,7 @@ const LAYERS: &[Layer] = &[
     Layer { folder: "gate", own: &["api"], not: &["kube"], but: &[("src/gate/https.rs", "reqwest")] },
     // It asks whatever servers a plan names, within limits that no adapter has, in
     // one file: as the gate does.
-    Layer {
-        folder: "runner",
-        own: &["api", "ports", "suite"],
-        not: &["kube", "k8s_openapi"],
-        but: &[("src/runner/http.rs", "reqwest")],
-    },
+    Layer { folder: "runner", own: &["api", "ports", "suite"], not: &["kube", "k8s_openapi"], but: &[("src/runner/http.rs", "reqwest")] },
     Layer {
         folder: "doctor",
         own: &["api", "ports", "decide", "controller", "probe", "telemetry"],
