@@ -105,6 +105,11 @@ impl Output {
     }
 }
 
+/// A gate's test plan for a service: a test for each route.
+pub fn gate_plan(service: &Service) -> Value {
+    gates::plan(service)
+}
+
 /// Which Factory deploys a repository's services.
 #[derive(Clone, Debug)]
 pub struct Owner {

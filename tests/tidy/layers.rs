@@ -51,7 +51,7 @@ const LAYERS: &[Layer] = &[
     Layer { folder: "adapters", own: &["api", "ports"], not: &["kube", "k8s_openapi"], but: &[] },
     Layer {
         folder: "controller",
-        own: &["api", "ports", "decide", "gate", "prim", "scaffold", "config", "telemetry"],
+        own: &["api", "ports", "decide", "gate", "outputs", "prim", "scaffold", "config", "telemetry"],
         not: &[],
         but: &[
             ("src/controller/context.rs", "crate::adapters::connect::RealServers"),
