@@ -20,7 +20,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::{
-    adapters::clock::SystemClock,
+    adapters::{clock::SystemClock, x402::Wallet},
     canary_cli, gate,
     ports::payments::Payer,
     runner::{
@@ -36,8 +36,8 @@ use crate::{
     telemetry,
 };
 
-/// Longest plan that is read, in bytes: 10,000 tests have some 10 MiB.
-const MAX_PLAN: u64 = 64 << 20;
+/// Longest file that is read, in bytes: no plan is longer.
+const MAX_FILE: u64 = suite::LARGEST as u64 + 1;
 /// The chain where neither plan nor flags say one: Base Sepolia, where money is none.
 const NETWORK: &str = "eip155:84532";
 
@@ -61,6 +61,7 @@ pub enum GateCommand {
     Lint(LintArgs),
     /// Prints a plan's form as JSON Schema.
     Schema,
+    /// One part of a gate's pod.
     #[command(flatten)]
     Pod(gate::GateCommand),
 }
@@ -299,7 +300,7 @@ fn mode(compat: Option<Compat>) -> Mode {
 pub(crate) fn wallet() -> anyhow::Result<Option<Arc<dyn Payer>>> {
     for name in ["AGENT_PRIVATE_KEY", "TESTNET_WALLET"] {
         if let Some(key) = std::env::var(name).ok().filter(|key| !key.is_empty()) {
-            let _ = (SecretString::from(key), SystemClock);
+            return Ok(Some(Arc::new(Wallet::new(&SecretString::from(key), name, Arc::new(SystemClock))?)));
         }
     }
     Ok(None)
@@ -324,12 +325,12 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
     let name = || path.display().to_string();
     let mut text = String::new();
     let read = if path.as_os_str() == "-" {
-        std::io::stdin().take(MAX_PLAN + 1).read_to_string(&mut text)
+        std::io::stdin().take(MAX_FILE).read_to_string(&mut text)
     } else {
-        fs::File::open(path).with_context(name)?.take(MAX_PLAN + 1).read_to_string(&mut text)
+        fs::File::open(path).with_context(name)?.take(MAX_FILE).read_to_string(&mut text)
     };
-    if read.with_context(name)? as u64 > MAX_PLAN {
-        bail!("{} has more than {MAX_PLAN} bytes", name());
+    if read.with_context(name)? as u64 == MAX_FILE {
+        bail!("{} has more than {} bytes", name(), suite::LARGEST);
     }
     Ok(text)
 }

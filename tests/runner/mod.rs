@@ -5,7 +5,7 @@
 mod behaviour;
 mod commands;
 mod hostile;
-// mod paying;
+mod paying;
 mod seen;
 
 use std::{
