@@ -50,9 +50,30 @@ pub fn contract(files: &[SourceFile], factory: &Factory) -> Result<Contract, Str
         ca_bundle: factory.spec.deploy.edge.ca_bundle.clone(),
         // What only its own code is run with stays away.
         plan: Plan { env: BTreeMap::new(), generated: Vec::new(), ..plan },
-        suite: Some(outputs::gate_plan(&service)),
+        suite: Some(suite(service, &factory.spec.dns.zone, payment.is_some())),
         payment,
     })
+}
+
+/// A test for each route, of the service by its own name. What can't be tried is left
+/// out with why.
+fn suite(mut service: Service, zone: &str, pays: bool) -> Value {
+    // A document may have been written for another zone.
+    service.document.endpoint = format!("{}.{zone}", service.document.id);
+    let mut suite = outputs::gate_plan(&service);
+    for test in suite["tests"].as_array_mut().into_iter().flatten() {
+        // The number behind a test's prefix is its route's.
+        let number = test["id"].as_str().and_then(|id| id.rsplit_once('-')?.1.parse::<usize>().ok());
+        let lacks = match number.and_then(|number| service.manifest.routes.get(number.checked_sub(1)?)) {
+            Some(route) if route.backend == "missing" => "it answers 501 until somebody writes it",
+            Some(route) if route.micros.is_some() && !pays => {
+                "it costs something, and the Factory's policy.gates.contract.wallet names no wallet"
+            }
+            _ => continue,
+        };
+        (test["skip"], test["notes"]) = (true.into(), lacks.into());
+    }
+    suite
 }
 
 /// What layer 3 shows of it with the Factory's model: what `gate agent` is told, without
