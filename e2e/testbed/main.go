@@ -25,6 +25,8 @@ const usage = `usage: testbed COMMAND
   build    build every program, start nothing
   vacant   fail when another full bed is up
   program  print the directory of one program, built if need be: helm, bun, gitleaks
+  with-payments COMMAND…
+           run a command beside a chain and a facilitator of its own, on loopback
 
 CLUSTER=full (the default), no-node, control-plane or kubeconfig chooses the bed:
 everything; control plane, forge, zone and edge; an API server alone; or the
@@ -43,6 +45,8 @@ var commands = map[string]func(context.Context, *bed.Bed, []string) error{
 	"program": programDir,
 	"vacant":  vacant,
 	"factory": factory,
+
+	"with-payments": withPayments,
 }
 
 // factory prints the Factory of the bed's forge, zone and edge.

@@ -16,6 +16,7 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/forge"
 	"flywheel.prim.sh/e2e/testbed/internal/image"
 	"flywheel.prim.sh/e2e/testbed/internal/install"
+	"flywheel.prim.sh/e2e/testbed/internal/payments"
 	"flywheel.prim.sh/e2e/testbed/internal/step"
 	"flywheel.prim.sh/e2e/testbed/internal/tools"
 )
@@ -32,6 +33,7 @@ type programs struct {
 	helm     string
 	gitleaks string
 	forge    string
+	payments payments.Programs
 	bun      string // directory with bun and bunx
 	images   []image.Image
 }
@@ -79,7 +81,10 @@ func (p *programs) ensure(ctx context.Context, b *bed.Bed) (err error) {
 	if p.gitleaks, err = build.Ensure(ctx, b, image.Gitleaks); err != nil {
 		return err
 	}
-	if p.forge, err = forge.Build(ctx, b); err != nil || b.Mode != bed.Full {
+	if p.forge, err = forge.Build(ctx, b); err != nil {
+		return err
+	}
+	if p.payments, err = payments.Build(ctx, b); err != nil || b.Mode != bed.Full {
 		return err
 	}
 	if p.helm, err = build.Ensure(ctx, b, helmBinary); err != nil {

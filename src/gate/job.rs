@@ -168,7 +168,7 @@ fn pod(job: &GateJob, plan_digest: &str) -> Value {
     let seal = command(&["seal", &job.sealed_from], &[&last_words]);
     let unpack = command(&["unpack", "--primitive", &job.plan.primitive], &[&inputs, &last_words]);
     let run =
-        command(&["run", "--plan", &plan_file, "--plan-digest", plan_digest, "--sealed-from", &job.sealed_from], &[&inputs, &last_words]);
+        command(&["unit", "--plan", &plan_file, "--plan-digest", plan_digest, "--sealed-from", &job.sealed_from], &[&inputs, &last_words]);
     let inputs = json!({ "name": "inputs", "mountPath": INPUTS, "readOnly": true });
     let work = json!({ "name": "work", "mountPath": WORK, "readOnly": true });
     let mut pod = json!({

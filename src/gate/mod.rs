@@ -3,7 +3,7 @@
 //!
 //! Layer 1 may not trust anything that a package's code says about itself, and it
 //! talks to nobody outside its pod. Layer 2 runs no such code, and asks a deployed
-//! service by its name. Read [`job`] for the pods' shapes, then `run.rs` for what
+//! service by its name. Read [`job`] for the pods' shapes, then `unit.rs` for what
 //! the trusted container does, then [`contract`].
 //!
 //! Pure: [`bundle`], [`paths`], [`plan`], [`checks`], [`payment`], [`shape`],
@@ -29,8 +29,8 @@ mod facilitator;
 mod host;
 mod http;
 mod https;
-mod run;
 mod seal;
+mod unit;
 mod unpack;
 
 use std::{
@@ -55,10 +55,10 @@ pub enum GateCommand {
     Seal(seal::SealArgs),
     /// Verifies the change's files and lays them out for the tools.
     Unpack(unpack::UnpackArgs),
-    /// Runs the package's code for `gate run`, in its own container.
+    /// Runs the package's code for `gate unit`, in its own container.
     Host(host::HostArgs),
-    /// Runs every step and writes the verdict.
-    Run(run::RunArgs),
+    /// Runs every step of layer 1 and writes the verdict.
+    Unit(unit::UnitArgs),
     /// Asks a deployed service by its name, and writes the verdict.
     Contract(contract::ContractArgs),
 }
@@ -70,8 +70,8 @@ pub fn run(command: &GateCommand) -> anyhow::Result<ExitCode> {
         GateCommand::Unpack(args) => unpack::main(args),
         GateCommand::Host(args) => single_threaded()?.block_on(host::main(args)),
         GateCommand::Contract(args) => single_threaded()?.block_on(contract::main(args)),
-        GateCommand::Run(args) => {
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(run::main(args))
+        GateCommand::Unit(args) => {
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(unit::main(args))
         }
     }
 }
@@ -82,12 +82,12 @@ fn single_threaded() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 /// An error and its causes in one line.
-fn chain(error: impl Into<anyhow::Error>) -> String {
+pub(crate) fn chain(error: impl Into<anyhow::Error>) -> String {
     format!("{:#}", error.into())
 }
 
 /// A plan from a file, if it is the one that the Job announces.
-fn announced<T: DeserializeOwned>(path: &Path, digest: &str) -> anyhow::Result<T> {
+pub(crate) fn announced<T: DeserializeOwned>(path: &Path, digest: &str) -> anyhow::Result<T> {
     let plan = unpack::read(path)?;
     let found = bundle::digest(&plan);
     if found != digest {
@@ -109,7 +109,7 @@ pub struct LastWords {
 
 impl LastWords {
     /// Ends a container that never came to a verdict.
-    fn error(&self, step: &str, message: String) -> anyhow::Result<ExitCode> {
+    pub(crate) fn error(&self, step: &str, message: String) -> anyhow::Result<ExitCode> {
         let summary = report::Summary::broken(&self.job, step, message);
         std::fs::write(&self.termination, summary.to_termination())?;
         Ok(ExitCode::FAILURE)
@@ -117,7 +117,7 @@ impl LastWords {
 
     /// Ends a gate that came to a verdict: its report goes to the log, which is
     /// nothing else, and its summary to the termination message.
-    fn verdict(&self, report: &report::Report) -> anyhow::Result<ExitCode> {
+    pub(crate) fn verdict(&self, report: &report::Report) -> anyhow::Result<ExitCode> {
         let log = report.to_log();
         let mut out = std::io::stdout().lock();
         writeln!(out, "{log}").and_then(|()| out.flush()).context("the report")?;

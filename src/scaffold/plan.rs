@@ -2,7 +2,7 @@
 //! its own price, or a file of prices has one, or its document says that all of it
 //! is free, or it costs the default; there is no fifth way.
 
-use std::collections::BTreeMap;
+use std::{cell::OnceCell, collections::BTreeMap};
 
 use super::{
     backend::{self, Command},
@@ -11,6 +11,7 @@ use super::{
     native::{self, Collection, Native},
     prices::Prices,
     render, schema,
+    schemas::Field,
     types::{self, Known},
     vendor::{self, Vendor},
 };
@@ -56,6 +57,9 @@ pub(super) struct Planned<'a> {
     pub guarded: bool,
     /// The vendor that is asked and by which of its operations, where the document says.
     pub asked: backend::Asked,
+    /// What is known of its body, and a body that it takes: looked for once.
+    pub fields: OnceCell<Vec<Field>>,
+    pub sample: OnceCell<Option<String>>,
 }
 
 /// What a handler does.
@@ -186,7 +190,16 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
             let text = format!("asks for ports while env lacks {}, which is looked at nevertheless", schema::PORTS);
             assumptions.push(Assumption { path: route.place.clone(), text });
         }
-        routes.push(Planned { route, price, work, claim, guarded, asked: asked.unwrap_or_default() });
+        routes.push(Planned {
+            route,
+            price,
+            work,
+            claim,
+            guarded,
+            asked: asked.unwrap_or_default(),
+            fields: OnceCell::new(),
+            sample: OnceCell::new(),
+        });
     }
     let mut collections = found.collections;
     for planned in &routes {

@@ -15,9 +15,10 @@ fn plain(c: char) -> bool {
 
 /// A string literal, in the quotes that need fewer escapes.
 pub(super) fn string(text: &str) -> String {
-    let count = |quote: char| text.chars().filter(|c| *c == quote).count();
+    let count = |quote: char| text.bytes().filter(|b| char::from(*b) == quote).count();
     let quote = if count('"') > count('\'') { '\'' } else { '"' };
-    let mut literal = String::from(quote);
+    let mut literal = String::with_capacity(text.len() + 2);
+    literal.push(quote);
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
@@ -38,7 +39,8 @@ pub(super) fn string(text: &str) -> String {
 
 /// Whether a line is no wider than the formatter lets it be.
 pub(super) fn fits(line: &str) -> bool {
-    line.chars().count() <= WIDTH
+    // A text of n bytes has n characters at most.
+    line.len() <= WIDTH || line.chars().count() <= WIDTH
 }
 
 /// `key: "text",`, broken after the colon where it is too wide and the key is

@@ -186,7 +186,7 @@ mod tests {
     use crate::gate::report::{Report, Step};
 
     fn job(status: &Value) -> Job {
-        let gate = json!({ "name": "gate", "command": ["flywheel", "gate", "run", "--digest", "sha256:0"] });
+        let gate = json!({ "name": "gate", "command": ["flywheel", "gate", "unit", "--digest", "sha256:0"] });
         let template = json!({ "spec": { "containers": [gate] } });
         from_value(json!({ "metadata": { "name": "gate-x", "namespace": "gates" }, "spec": { "template": template }, "status": status }))
             .expect("a Job")

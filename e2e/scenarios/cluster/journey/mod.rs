@@ -5,6 +5,7 @@ mod changes;
 mod crashes;
 mod faults;
 mod hostile;
+mod paid;
 mod real;
 mod refused;
 mod rest;
@@ -114,13 +115,20 @@ pub(crate) async fn gone(client: &Client, id: &str) {
     }
 }
 
-/// Asks a primitive by its name over TLS, as somebody outside would.
-async fn ask(id: &str, method: Method, path: &str, body: Option<Value>) -> Result<(u16, Value), reqwest::Error> {
+/// A client of a primitive by its name over TLS, as somebody outside would have one,
+/// and the primitive's URL.
+fn caller(id: &str) -> Result<(reqwest::Client, String), reqwest::Error> {
     let host = format!("{id}.{}", variable("DNS_ZONE"));
     let authority = reqwest::Certificate::from_pem(file_at("EDGE_CA_FILE").as_bytes()).expect("the edge's authority");
     let address = format!("{}:443", variable("EDGE_ADDRESS")).parse().expect("the edge's address");
     let client = reqwest::Client::builder().tls_certs_only([authority]).resolve(&host, address).timeout(Duration::from_secs(10)).build()?;
-    let mut request = client.request(method, format!("https://{host}{path}"));
+    Ok((client, format!("https://{host}")))
+}
+
+/// Asks a primitive.
+async fn ask(id: &str, method: Method, path: &str, body: Option<Value>) -> Result<(u16, Value), reqwest::Error> {
+    let (client, url) = caller(id)?;
+    let mut request = client.request(method, format!("{url}{path}"));
     if let Some(body) = body {
         request = request.json(&body);
     }

@@ -30,7 +30,7 @@ const HOST: Duration = Duration::from_secs(60);
 
 /// Where everything is.
 #[derive(Debug, clap::Args)]
-pub struct RunArgs {
+pub struct UnitArgs {
     /// File with the bundle.
     #[arg(long)]
     bundle: PathBuf,
@@ -54,7 +54,7 @@ pub struct RunArgs {
 }
 
 /// Runs, and exits with 0 whenever there is a verdict other than Error.
-pub(super) async fn main(args: &RunArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn main(args: &UnitArgs) -> anyhow::Result<ExitCode> {
     let words = &args.last_words;
     match read(args) {
         Ok((plan, all)) => words.verdict(&Report::new(&words.job, &args.digest, every_step(args, &plan, all).await)),
@@ -62,12 +62,12 @@ pub(super) async fn main(args: &RunArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn read(args: &RunArgs) -> anyhow::Result<(Plan, Vec<SourceFile>)> {
+fn read(args: &UnitArgs) -> anyhow::Result<(Plan, Vec<SourceFile>)> {
     let plan = announced(&args.plan, &args.plan_digest)?;
     Ok((plan, bundle::files(&super::unpack::read(&args.bundle)?, &args.digest)?))
 }
 
-async fn every_step(args: &RunArgs, plan: &Plan, all: Vec<SourceFile>) -> Vec<Step> {
+async fn every_step(args: &UnitArgs, plan: &Plan, all: Vec<SourceFile>) -> Vec<Step> {
     let total = Duration::from_secs(plan.limits.total_seconds);
     let began = Instant::now();
     let place = Place { work: args.work.clone(), tools: "/usr/local/bin".into(), patience: Duration::from_secs(plan.limits.tool_seconds) };
@@ -97,7 +97,7 @@ async fn on_files(plan: &Plan, all: Vec<SourceFile>, place: &Place) -> Vec<Step>
 }
 
 /// What runs the package's code: the service first, while nothing else has run.
-async fn on_service(args: &RunArgs, plan: &Plan) -> Vec<Step> {
+async fn on_service(args: &UnitArgs, plan: &Plan) -> Vec<Step> {
     let (mut host, facilitator) = match open(args, plan).await {
         Ok(both) => both,
         Err(error) => return vec![Step::not("service", Verdict::Error, chain(error))],
@@ -110,7 +110,7 @@ async fn on_service(args: &RunArgs, plan: &Plan) -> Vec<Step> {
 
 /// Takes every port that the package must not have, and only then the host that
 /// will run it.
-async fn open(args: &RunArgs, plan: &Plan) -> anyhow::Result<(Host, Facilitator)> {
+async fn open(args: &UnitArgs, plan: &Plan) -> anyhow::Result<(Host, Facilitator)> {
     if seal::is_open(&args.sealed_from)? {
         bail!("the pod reaches {} although it was sealed: something changed the network's policy", args.sealed_from);
     }
