@@ -15,7 +15,7 @@ use crate::{
     gate::{
         bundle::{SourceFile, digest},
         layout,
-        plan::{Contract, Example, Generated, Limits, MAX_ROUTES, Payment, Plan, Price, Route, Terms},
+        plan::{Contract, Example, Generated, Limits, MAX_ROUTES, Payment, Plan, Preview, Price, Route, Terms},
     },
     outputs::{self, Service},
     prim::{self, Body, Document, Problem},
@@ -31,6 +31,15 @@ const NOBODY: &str = "0x0000000000000000000000000000000000000001";
 /// The plan for a package's files; or what is wrong with them, from the path on.
 pub fn plan(files: &[SourceFile], factory: &Factory) -> Result<Plan, String> {
     planned(files, factory).map(|(plan, _)| plan)
+}
+
+/// The plan with what layer 2 would show of the same files, where the policy has it
+/// tried before a merge; `required` where that decides.
+pub fn with_preview(files: &[SourceFile], factory: &Factory, required: bool) -> Result<Plan, String> {
+    let (plan, service) = planned(files, factory)?;
+    let suite = suite(service, &factory.spec.dns.zone, true);
+    let preview = factory.spec.policy.gates.preview.then_some(Preview { suite, required });
+    Ok(Plan { preview, ..plan })
 }
 
 /// What layer 2 shows of a package that runs, wherever that is.
@@ -49,7 +58,7 @@ pub fn contract(files: &[SourceFile], factory: &Factory) -> Result<Contract, Str
         commit: String::new(),
         ca_bundle: factory.spec.deploy.edge.ca_bundle.clone(),
         // What only its own code is run with stays away.
-        plan: Plan { env: BTreeMap::new(), generated: Vec::new(), ..plan },
+        plan: Plan { env: BTreeMap::new(), generated: Vec::new(), preview: None, ..plan },
         suite: Some(suite(service, &factory.spec.dns.zone, payment.is_some())),
         payment,
     })
@@ -144,6 +153,7 @@ fn planned(files: &[SourceFile], factory: &Factory) -> Result<(Plan, Service), S
         // Both in the document's order.
         routes: document.routes.iter().zip(&manifest.routes).map(|(declared, summary)| route(declared, summary)).collect(),
         generated: generated(&manifest),
+        preview: None,
         limits: Limits::default(),
     };
     Ok((plan, Service { document, manifest }))
