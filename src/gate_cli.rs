@@ -21,7 +21,7 @@ use url::Url;
 
 use crate::{
     adapters::{clock::SystemClock, x402::Wallet},
-    canary_cli, gate,
+    canary_cli, contract_cli, gate,
     ports::payments::Payer,
     runner::{
         Runner,
@@ -57,6 +57,8 @@ pub enum GateCommand {
     Canary(Box<canary_cli::CanaryArgs>),
     /// The same inside a gate's pod.
     Agent(canary_cli::AgentArgs),
+    /// Tests a deployed service by its name inside a gate's pod, and writes the verdict.
+    Contract(contract_cli::ContractArgs),
     /// Says what is wrong with a plan, and runs nothing.
     Lint(LintArgs),
     /// Prints a plan's form as JSON Schema.
@@ -188,8 +190,13 @@ impl<T: FromStr<Err: std::fmt::Display>> FromStr for Pair<T> {
 /// Runs one command. What can't begin ends with 3.
 pub fn run(command: &GateCommand) -> anyhow::Result<ExitCode> {
     let ended = match command {
-        GateCommand::Pod(part) => return gate::run(part),
-        GateCommand::Agent(args) => return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(canary_cli::agent(args)),
+        GateCommand::Pod(part) => return gate::run(part, contract_cli::ahead),
+        GateCommand::Agent(args) => {
+            return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(canary_cli::agent(args));
+        }
+        GateCommand::Contract(args) => {
+            return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(contract_cli::main(args));
+        }
         GateCommand::Schema => schema(),
         GateCommand::Lint(args) => lint(args),
         GateCommand::Canary(args) => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(canary_cli::run(args)),
@@ -231,8 +238,7 @@ async fn run_plan(args: &RunArgs) -> anyhow::Result<Exit> {
     let given = args.vars.iter().map(|Pair(name, value)| (name.clone(), value.clone()));
     let seeds = seeds(&plan, &agent, began, given).await?;
     let secrets = secrets(&args.secrets)?;
-    let mut run =
-        Run::new(&plan, args.group.as_deref(), seeds, secrets.clone()).map_err(|findings| refused(&args.plan, &findings))?;
+    let mut run = Run::new(&plan, args.group.as_deref(), seeds, secrets.clone()).map_err(|findings| refused(&args.plan, &findings))?;
     if args.dry_run {
         return dry(&plan, args);
     }

@@ -63,12 +63,7 @@ const LAYERS: &[Layer] = &[
     Layer { folder: "gate", own: &["api"], not: &["kube"], but: &[("src/gate/https.rs", "reqwest")] },
     // It asks whatever servers a plan names, within limits that no adapter has, in
     // one file: as the gate does.
-    Layer {
-        folder: "runner",
-        own: &["api", "ports", "suite"],
-        not: &["kube", "k8s_openapi"],
-        but: &[("src/runner/http.rs", "reqwest")],
-    },
+    Layer { folder: "runner", own: &["api", "ports", "suite"], not: &["kube", "k8s_openapi"], but: &[("src/runner/http.rs", "reqwest")] },
     Layer {
         folder: "doctor",
         own: &["api", "ports", "decide", "controller", "probe", "telemetry"],
@@ -78,12 +73,13 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// Files at the top that wire things together, and so may name every folder.
-const TOP: [&str; 13] = [
+const TOP: [&str; 14] = [
     "main.rs",
     "lib.rs",
     "check.rs",
     "cli.rs",
     "config.rs",
+    "contract_cli.rs",
     "create.rs",
     "gate_cli.rs",
     "telemetry.rs",
