@@ -12,7 +12,7 @@ use std::{
 };
 
 use flywheel::{
-    outputs::{Output, Owner, Service},
+    outputs::{Service, append_gate},
     scaffold::{self, Options},
 };
 use serde_json::{Value, json};
@@ -71,9 +71,7 @@ fn a_scripted_agent_uses_what_documents_make() {
     let url = model(Script::Honest, KEY);
     for (service, unreached) in &services {
         let id = service.document.id.to_string();
-        let files = Output::Gates.files(std::slice::from_ref(service), &Owner::default());
-        let plan = files.values().next().unwrap();
-        folder.file("plan.json", plan);
+        folder.file("plan.json", &append_gate(None, std::slice::from_ref(service)).plan.to_string());
         let base = format!("{}={}", service.document.name, addresses[&id]);
         let output = Command::new(env!("CARGO_BIN_EXE_flywheel"))
             .args(["gate", "canary", "plan.json", "--model-url", &url, "--model", "scripted", "--key-file", "key", "--base", &base])
