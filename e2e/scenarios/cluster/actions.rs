@@ -131,7 +131,10 @@ async fn live(ids: Option<&[&str]>) {
 #[tokio::test]
 async fn a_pull_request_has_one_table_and_fails_for_what_is_live() {
     ready().await;
-    let files: Vec<_> = package(document(ID, "Is asked.")).into_iter().map(|f| (f.path, f.content)).collect();
+    // Its routes cost something: the runner pays, and the stub facilitator takes its word.
+    let mut document = document(ID, "Is asked.");
+    document["factory"]["free_service"] = json!(false);
+    let files: Vec<_> = package(document).into_iter().map(|f| (f.path, f.content)).collect();
     let head = commit("asked-1", true, &files).await;
     let number = pull("asked-1", "Add `asked`; $(touch /tmp/injected) ${{ github.token }}").await["number"].clone();
 
@@ -140,13 +143,17 @@ async fn a_pull_request_has_one_table_and_fails_for_what_is_live() {
     let first = comments(&number).await;
     assert_eq!(first.len(), 1, "one comment: {first:?}\n{log}");
     let table = first[0]["body"].as_str().expect("a table");
-    assert!(table.contains(ID) && table.contains('|'), "{table}");
+    assert!(table.contains("The gate passed.") && table.contains("| **asked.sh** | 3 of 3 |"), "{table}");
 
     // A second push, which breaks a route: a warning, and the same comment.
     let service = format!("packages/{ID}/src/service.ts");
     let (_, source) = files.iter().find(|(path, _)| *path == service).expect("the service");
-    let broken = format!("throw new Error(\"broken on purpose\");\n{source}");
-    let head = commit("asked-1", false, &[(service.clone(), broken)]).await;
+    let broken = |how: &str| {
+        let broken = source.replace("return store.open(env).list(store.noteItems);", &format!("throw new Error(\"{how}\");"));
+        assert_ne!(broken, *source, "the handler is another one by now: {source}");
+        (service.clone(), broken)
+    };
+    let head = commit("asked-1", false, &[broken("on purpose")]).await;
     let (conclusion, log) = ended("gate.yml", &head).await;
     assert_eq!(conclusion, "success", "nothing of it is live: {log}");
     assert!(log.contains("::warning") || log.contains("##[warning]"), "it warns: {log}");
@@ -157,8 +164,7 @@ async fn a_pull_request_has_one_table_and_fails_for_what_is_live() {
 
     // The same where it is live, by the base branch's word.
     live(Some(&[ID])).await;
-    let still = format!("throw new Error(\"still broken\");\n{source}");
-    let head = commit("asked-1", false, &[(service, still)]).await;
+    let head = commit("asked-1", false, &[broken("still")]).await;
     let (conclusion, log) = ended("gate.yml", &head).await;
     live(None).await;
     assert_eq!(conclusion, "failure", "{log}");
@@ -202,7 +208,9 @@ async fn a_job_reaches_the_forge_and_nothing_else_of_the_bed() {
     for address in addresses {
         assert_eq!(tried.get(&format!("reach {address}")), Some(&"refused"), "{log}");
     }
-    for what in [format!("list {state}"), format!("read {state}/forge/admin-token"), format!("list {}", variable("HOME")), "become root".into()] {
+    for what in
+        [format!("list {state}"), format!("read {state}/forge/admin-token"), format!("list {}", variable("HOME")), "become root".into()]
+    {
         assert_eq!(tried.get(&what), Some(&"refused"), "{log}");
     }
     assert_eq!(tried.get("say that the gate passed"), Some(&"403"), "{log}");

@@ -33,14 +33,14 @@ async function ask(method: string, path: string, body?: object): Promise<Respons
   });
 }
 
-/** The comment of an earlier run, if there is one. */
-async function earlier(): Promise<Comment | undefined> {
+/** The comment of an earlier run, if there is one; or the answer that keeps that from being known. */
+async function earlier(): Promise<Comment | Response | undefined> {
   let first: number | undefined;
   for (let page = 1; ; page += 1) {
     // The one forge says per_page, the other limit, or gives all each time.
     const query = `per_page=${PAGE}&limit=${PAGE}&page=${page}`;
     const answer = await ask("GET", `${issue}/comments?${query}`);
-    if (!answer.ok) return undefined;
+    if (!answer.ok) return answer;
     const comments = (await answer.json()) as Comment[];
     const found = comments.find(
       ({ body, user }) => body.startsWith(MARK) && OURS.includes(user.login),
@@ -52,11 +52,15 @@ async function earlier(): Promise<Comment | undefined> {
 
 const found = await earlier();
 const body = { body: `${MARK}\n${TABLE}` };
-const answer = found
-  ? await ask("PATCH", `repos/${REPOSITORY}/issues/comments/${found.id}`, body)
-  : await ask("POST", `${issue}/comments`, body);
+// Where the comments can't be read, another one would be one too many.
+const answer =
+  found instanceof Response
+    ? found
+    : found
+      ? await ask("PATCH", `repos/${REPOSITORY}/issues/comments/${found.id}`, body)
+      : await ask("POST", `${issue}/comments`, body);
 if (answer.ok) {
-  console.log(found ? `comment ${found.id} edited` : "commented");
+  console.log(found instanceof Response || found === undefined ? "commented" : "comment edited");
 } else if ([401, 403, 404].includes(answer.status)) {
   console.log(`::notice title=Gate::This token may not comment (${answer.status}).`);
   console.log(TABLE);

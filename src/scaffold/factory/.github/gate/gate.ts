@@ -17,8 +17,10 @@ const root = join(import.meta.dir, "../..");
 const STARTS_WITHIN_MS = 15_000;
 /** Longest that the plan may take, in seconds. */
 const DEADLINE_S = 300;
-/** A comment may have 65,536 characters on GitHub. */
-const MOST_CHARACTERS = 60_000;
+/** A comment may have 65,536 characters on GitHub; Flywheel's own limit is below this. */
+const MOST_CHARACTERS = 65_000;
+/** A summary may have a mebibyte on GitHub; it holds two such files. */
+const MOST_DETAILS = 400_000;
 /** Nobody listens there: where a service that is not in this repository is asked. */
 const CLOSED = "http://127.0.0.1:9";
 
@@ -185,7 +187,7 @@ if (!existsSync(results.markdown)) {
 const details = Object.entries({ JSON: results.result, JUnit: results.junit })
   .filter(([, path]) => existsSync(path))
   .map(([title, path]) => {
-    const text = readFileSync(path, "utf8").replaceAll("```", "'''");
+    const text = readFileSync(path, "utf8").slice(0, MOST_DETAILS).replaceAll("```", "'''");
     return `<details><summary>${title}</summary>\n\n\`\`\`\n${text}\n\`\`\`\n\n</details>\n`;
   });
 publish(readFileSync(results.markdown, "utf8"), details.join("\n"));

@@ -54,7 +54,7 @@ test("a test is a service's by its name, whatever its group", () => {
 });
 
 /** A forge with these comments, which takes others or refuses them. */
-async function commented(comments: object[], refuse = false, pages = true) {
+async function commented(comments: object[], refuse = false, pages = true, away = false) {
   const calls: { method: string; path: string; body?: { body: string } }[] = [];
   const forge = Bun.serve({
     hostname: "127.0.0.1",
@@ -62,6 +62,7 @@ async function commented(comments: object[], refuse = false, pages = true) {
     fetch: async (request) => {
       const { pathname, searchParams } = new URL(request.url);
       if (request.method === "GET") {
+        if (away) return new Response("", { status: 502 });
         return Response.json(searchParams.get("page") === "1" || !pages ? comments : []);
       }
       const body = (await request.json()) as { body: string };
@@ -123,4 +124,9 @@ test("a token that may not comment is told, and passes", async () => {
   expect(code).toBe(0);
   expect(said).toContain("may not comment");
   expect(said).toContain("| a | table |");
+});
+
+test("where comments can't be read, none is written", async () => {
+  const { code, calls } = await commented([], false, true, true);
+  expect({ code, calls }).toEqual({ code: 1, calls: [] });
 });
