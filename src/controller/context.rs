@@ -18,8 +18,7 @@ use kube::{
 use tokio::sync::{broadcast, mpsc};
 
 use super::{
-    code::CodeCache, deliveries::Deliveries, failpoints::Failpoints, ideas::Ideas, leadership::Leadership, limits::Limits,
-    phases::Phases,
+    code::CodeCache, deliveries::Deliveries, failpoints::Failpoints, ideas::Ideas, leadership::Leadership, limits::Limits, phases::Phases,
     scanner::Gitleaks,
 };
 use crate::{
