@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 use jiff::Timestamp;
 
 use crate::{
@@ -93,7 +93,7 @@ const TOTAL: &str = "total";
 
 /// Tries layer 2's tests against a change's service that runs in the pod of layer 1,
 /// where the stub facilitator takes every payment.
-pub(crate) fn ahead<'a>(plan: &'a gate::plan::Plan, preview: &'a Preview) -> BoxFuture<'a, Vec<Step>> {
+pub(crate) fn ahead<'a>(plan: &'a gate::plan::Plan, preview: &'a Preview) -> LocalBoxFuture<'a, Vec<Step>> {
     Box::pin(async move {
         let began = Instant::now();
         let mut steps = match tried(plan, preview, began).await {

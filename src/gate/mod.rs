@@ -41,7 +41,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
 use crate::api::gate_run::Verdict;
@@ -64,7 +64,7 @@ pub enum GateCommand {
 
 /// What tries the tests of a preview against the service that runs in the pod: the
 /// gate itself knows no test plans.
-pub type Ahead = for<'a> fn(&'a plan::Plan, &'a plan::Preview) -> BoxFuture<'a, Vec<report::Step>>;
+pub type Ahead = for<'a> fn(&'a plan::Plan, &'a plan::Preview) -> LocalBoxFuture<'a, Vec<report::Step>>;
 
 /// Runs one part.
 pub fn run(command: &GateCommand, ahead: Ahead) -> anyhow::Result<ExitCode> {

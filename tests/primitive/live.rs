@@ -175,7 +175,7 @@ async fn by_schedule_it_is_asked_again_and_a_red_verdict_degrades_it() {
 
     // What was said before stands until the next has spoken.
     run.contract = "";
-    run.world.wait(Duration::from_secs(3700));
+    run.world.wait(Duration::from_secs(5400));
     run.settle("notes").await;
     let message = run.says("notes", "ContractPassed", "False", "Failed");
     assert!(message.contains("asked again by GateRun"), "{message}");
