@@ -17,27 +17,31 @@ use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
 use jiff::Timestamp;
 use secrecy::SecretString;
+use serde_json::json;
 use url::Url;
 
 use crate::{
-    adapters::clock::SystemClock,
+    adapters::{clock::SystemClock, x402::Wallet},
     canary_cli, contract_cli, gate,
     ports::payments::Payer,
     runner::{
         Runner,
-        budget::{self, Budget},
+        budget::{self, Budget, Spending, usd},
         http::{Http, Settings},
         pay::Cashier,
         progress::{Lines, plain},
         rate::Rate,
         seeds::{Agent, seeds},
     },
-    suite::{self, Exit, Finding, Mode, Payment, Phases, Plan, Run, Secrets, Severity},
+    suite::{
+        self, Exit, Finding, Known, Mode, Payment, Phases, Plan, Run, Secrets, Severity, TestResult,
+        report::{self, Report},
+    },
     telemetry,
 };
 
-/// Longest plan that is read, in bytes: 10,000 tests have some 10 MiB.
-const MAX_PLAN: u64 = 64 << 20;
+/// Longest file that is read, in bytes: no plan is longer.
+const MAX_FILE: u64 = suite::LARGEST as u64 + 1;
 /// The chain where neither plan nor flags say one: Base Sepolia, where money is none.
 const NETWORK: &str = "eip155:84532";
 
@@ -63,6 +67,7 @@ pub enum GateCommand {
     Lint(LintArgs),
     /// Prints a plan's form as JSON Schema.
     Schema,
+    /// One part of a gate's pod.
     #[command(flatten)]
     Pod(gate::GateCommand),
 }
@@ -77,7 +82,9 @@ enum Compat {
 /// How findings are printed.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
+    /// Lines for people.
     Text,
+    /// A list for programs.
     Json,
 }
 
@@ -89,6 +96,9 @@ pub struct LintArgs {
     /// How findings are printed.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+    /// A variable that the run will be given.
+    #[arg(long = "var", value_name = "NAME")]
+    vars: Vec<String>,
     /// By whose rules it is read.
     #[arg(long, value_enum)]
     compat: Option<Compat>,
@@ -209,14 +219,14 @@ pub fn run(command: &GateCommand) -> anyhow::Result<ExitCode> {
 }
 
 fn schema() -> anyhow::Result<Exit> {
-    print("{}")?;
+    print(&format!("{:#}\n", suite::schema()))?;
     Ok(Exit::Proven)
 }
 
 fn lint(args: &LintArgs) -> anyhow::Result<Exit> {
     let text = read(&args.plan)?;
     let findings = match suite::read(&text, mode(args.compat)) {
-        Ok(_) => Vec::new(),
+        Ok(plan) => suite::lint(&plan, &Known { seeds: args.vars.iter().cloned().collect(), services: None }),
         Err(findings) => findings,
     };
     match args.format {
@@ -247,6 +257,11 @@ async fn run_plan(args: &RunArgs) -> anyhow::Result<Exit> {
     lines.finish();
     let results = run.into_results();
     let verdict = suite::conclude(&plan, &results, phases.as_ref());
+    let report =
+        Report { plan: &plan, results: &results, verdict: &verdict, timestamp: &began.to_string(), ci: args.ci, changed: &args.changed };
+    let spending = runner.cashier.budget.spending();
+    write_reports(args, &report, spending)?;
+    print(&format!("{}\n{}", plain(&verdict.summary), paid(&results, &runner.cashier.declared, spending)))?;
     Ok(verdict.exit)
 }
 
@@ -278,6 +293,38 @@ fn runner(args: &RunArgs, plan: &Plan, payer: Option<Arc<dyn Payer>>) -> anyhow:
     })
 }
 
+/// Writes the files that were asked for, with their folders.
+fn write_reports(args: &RunArgs, report: &Report, spending: Spending) -> anyhow::Result<()> {
+    let write = |path: &Option<PathBuf>, text: &dyn Fn() -> String| {
+        let Some(path) = path else { return Ok(()) };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        folder.map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(path, text())).with_context(|| path.display().to_string())
+    };
+    write(&args.result, &|| {
+        let mut json = report::json(report);
+        json["spending"] = json!({ "spent_usd": usd(spending.spent), "outstanding_usd": usd(spending.outstanding) });
+        format!("{json:#}\n")
+    })?;
+    write(&args.junit, &|| report::junit(report))?;
+    write(&args.markdown, &|| report::markdown(report))
+}
+
+/// What was paid, and what it was held against, where anything was.
+fn paid(results: &[TestResult], declared: &Payment, spending: Spending) -> String {
+    if spending == Spending::default() {
+        return String::new();
+    }
+    let receipts = || results.iter().flat_map(|result| &result.receipts);
+    let mut text = format!("paid {} USD by {} receipts", usd(spending.spent), receipts().filter(|receipt| receipt.settled).count());
+    if spending.outstanding > 0 {
+        text += &format!("; {} USD was signed without a receipt, and may still be taken", usd(spending.outstanding));
+    }
+    if declared.pay_to.is_none() {
+        text += "; whom services may name was not declared by --pay-to: where a test says nothing, chain, token and cap alone were checked";
+    }
+    text + "\n"
+}
+
 fn dry(plan: &Plan, args: &RunArgs) -> anyhow::Result<Exit> {
     let mut text = String::new();
     for group in plan.groups.iter().filter(|group| !group.canary_only && args.group.as_ref().is_none_or(|id| *id == group.id)) {
@@ -305,7 +352,7 @@ fn mode(compat: Option<Compat>) -> Mode {
 pub(crate) fn wallet() -> anyhow::Result<Option<Arc<dyn Payer>>> {
     for name in ["AGENT_PRIVATE_KEY", "TESTNET_WALLET"] {
         if let Some(key) = std::env::var(name).ok().filter(|key| !key.is_empty()) {
-            let _ = (SecretString::from(key), SystemClock);
+            return Ok(Some(Arc::new(Wallet::new(&SecretString::from(key), name, Arc::new(SystemClock))?)));
         }
     }
     Ok(None)
@@ -330,12 +377,12 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
     let name = || path.display().to_string();
     let mut text = String::new();
     let read = if path.as_os_str() == "-" {
-        std::io::stdin().take(MAX_PLAN + 1).read_to_string(&mut text)
+        std::io::stdin().take(MAX_FILE).read_to_string(&mut text)
     } else {
-        fs::File::open(path).with_context(name)?.take(MAX_PLAN + 1).read_to_string(&mut text)
+        fs::File::open(path).with_context(name)?.take(MAX_FILE).read_to_string(&mut text)
     };
-    if read.with_context(name)? as u64 > MAX_PLAN {
-        bail!("{} has more than {MAX_PLAN} bytes", name());
+    if read.with_context(name)? as u64 == MAX_FILE {
+        bail!("{} has more than {} bytes", name(), suite::LARGEST);
     }
     Ok(text)
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     finding::{Code, Finding},
-    pattern::{Pattern, Rule},
+    pattern::Pattern,
     plan::{Plan, Test},
     template::{Piece, pieces, texts},
 };
@@ -205,17 +205,4 @@ pub(super) fn templates(test: &Test) -> Vec<(&'static str, &str)> {
         });
     }
     found
-}
-
-/// Whether a pattern lets anything pass.
-pub(super) fn lets_all_pass(pattern: &Pattern) -> bool {
-    match pattern {
-        Pattern::Anything => true,
-        Pattern::All(rules) => rules.iter().all(|rule| match rule {
-            Rule::Optional(inner) => lets_all_pass(inner),
-            Rule::OneOf(several) => several.iter().any(lets_all_pass),
-            _ => false,
-        }),
-        _ => false,
-    }
 }

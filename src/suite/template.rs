@@ -96,6 +96,8 @@ impl Filler<'_> {
             match (after.contains('?'), after.contains('/')) {
                 (true, _) => encode(value, b"-._~:/@,"),
                 (false, true) => encode(value, b"-._~!$&'()*+,;=:@/"),
+                // A path may follow a host at once: whoever sends looks at whose it is.
+                (false, false) if value.starts_with('/') && !after.is_empty() => encode(value, b"-._~!$&'()*+,;=:@/"),
                 // Within a host: only what a host has.
                 (false, false) => value.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']')).collect(),
             }
@@ -187,7 +189,7 @@ mod tests {
     #[test]
     fn a_url_is_filled_so_that_each_value_stays_where_it_stands() {
         let variables = BTreeMap::from(
-            [("base", "http://127.0.0.1:80"), ("id", "a/b?c#d e%"), ("host", "a.b:1/x@"), ("none", "")]
+            [("base", "http://127.0.0.1:80"), ("id", "a/b?c#d e%"), ("host", "a.b:1/x@"), ("none", ""), ("path", "/v1/x?y")]
                 .map(|(k, v)| (k.to_owned(), v.to_owned())),
         );
         let secrets = Secrets::new([("KEY".to_owned(), "top secret".to_owned().into())]);
@@ -196,6 +198,7 @@ mod tests {
             ("{{base}}/v1/{{id}}/x?q={{id}}", Ok("http://127.0.0.1:80/v1/a/b%3Fc%23d%20e%25/x?q=a/b%3Fc%23d%20e%25")),
             ("https://{{host}}/", Ok("https://a.b:1x/")),
             ("https://h/{{none}}", Ok("https://h/")),
+            ("https://h{{path}}", Ok("https://h/v1/x%3Fy")),
             ("https://h/?key={{secret:KEY}}", Ok("https://h/?key=top%20secret")),
             ("https://h/{{gone}}", Err(Lack::Variable("gone".into()))),
             ("https://h/{{secret:GONE}}", Err(Lack::Secret("GONE".into()))),

@@ -5,7 +5,8 @@
 mod behaviour;
 mod commands;
 mod hostile;
-// mod paying;
+mod paying;
+mod random;
 mod seen;
 
 use std::{

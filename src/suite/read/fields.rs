@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use serde_json::{Map, Value};
 
-use super::MOST_FINDINGS;
+use super::{EXACT, MOST_FINDINGS};
 use crate::suite::finding::{Code, Finding};
 
 /// What was found wrong so far.
@@ -175,7 +175,7 @@ impl<'a> Fields<'a> {
 pub(super) fn whole(value: &Value) -> Option<u64> {
     let float = || value.as_f64().filter(|n| n.fract() == 0.0 && *n >= 0.0 && *n <= 9_007_199_254_740_992.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, not negative, and exact")]
-    value.as_u64().or_else(|| float().map(|n| n as u64))
+    value.as_u64().filter(|n| *n <= EXACT).or_else(|| float().map(|n| n as u64))
 }
 
 pub(super) fn kind(value: &Value) -> &'static str {

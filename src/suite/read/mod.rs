@@ -14,7 +14,8 @@ use super::{
     plan::{Mode, Plan},
 };
 
-pub(super) use patterns::word;
+pub(super) use ours::{EXACT, LONGEST, METHODS, MOST_TRIES};
+pub(super) use patterns::{SCHEMAS, word};
 
 /// Bytes of the largest plan.
 pub const LARGEST: usize = 32 * 1024 * 1024;

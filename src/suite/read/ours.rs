@@ -253,7 +253,7 @@ fn payment(value: &Value, path: String, notes: &mut Notes) -> Option<Payment> {
         let digits = |text: &str| (1..=38).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
         let read = match value {
             Value::String(text) if digits(text) => text.parse().ok(),
-            other => whole(other).filter(|n| *n <= EXACT).map(u128::from),
+            other => whole(other).map(u128::from),
         };
         if read.is_none() {
             notes.add(Code::WrongValue, fields.at(key), "must be atomic units of the asset: a whole number, or its digits as a text");
