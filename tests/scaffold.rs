@@ -13,6 +13,7 @@ mod money;
 mod random;
 mod reading;
 mod sdk;
+mod routes;
 mod smoke;
 mod typed;
 pub mod workspace;
