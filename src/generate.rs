@@ -22,6 +22,7 @@ use crate::{
     outputs::{self, Output, Owner, Service},
     prim::{self, Code, Price},
     scaffold::{self, Options},
+    suite::{self, Mode},
 };
 
 /// The CRDs of every kind.
@@ -42,6 +43,7 @@ pub fn files() -> anyhow::Result<BTreeMap<String, String>> {
     files.insert("docs/api.md".into(), api_reference(&crds()));
     files.insert("docs/reasons.md".into(), reasons());
     files.insert("docs/prim.schema.json".into(), format!("{:#}\n", prim::schema()));
+    files.insert("docs/plan.schema.json".into(), format!("{:#}\n", suite::schema()));
     files.insert("docs/problems.md".into(), problems());
     Ok(files)
 }
@@ -77,14 +79,45 @@ pub fn run(config: &GenerateConfig) -> anyhow::Result<ExitCode> {
     match (config.output, &config.repo) {
         (Some(output), Some(repo)) => {
             let owner = Owner { factory: config.factory.clone(), namespace: config.namespace.clone() };
-            let wanted = output.files(&services(repo, &Options::at(config.default_price))?, &owner);
+            let services = services(repo, &Options::at(config.default_price))?;
+            let wanted = output.files(&services, &owner);
             let folder = repo.join(outputs::FOLDER);
             let there = below(&folder)?;
             let old: Vec<_> = there.into_iter().filter(|path| output.owns(path) && !wanted.contains_key(path)).collect();
-            compare(&folder, &wanted, &old, config.check)
+            let compared = compare(&folder, &wanted, &old, config.check)?;
+            Ok(if output == Output::Gate && !plan(repo, &services, config.check)? { ExitCode::FAILURE } else { compared })
         }
         _ => compare(&config.root, &files()?, &[], config.check),
     }
+}
+
+/// Appends to the gates' plan what it lacks. With `check` nothing is written, and it
+/// says whether nothing was lacking.
+fn plan(repo: &Path, services: &[Service], check: bool) -> anyhow::Result<bool> {
+    let path = repo.join(outputs::PLAN);
+    let there = if path.exists() {
+        let text = fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
+        let read = suite::parse(&text)
+            .map_err(|finding| vec![finding])
+            .and_then(|value| suite::from_value(value.clone(), Mode::Ours).map(|_| value));
+        Some(read.map_err(|findings| {
+            let all: Vec<_> = findings.iter().map(|finding| format!("{}: {finding}", path.display())).collect();
+            anyhow::anyhow!(all.join("\n"))
+        })?)
+    } else {
+        None
+    };
+    let appended = outputs::append_gate(there.as_ref(), services);
+    if check {
+        appended.added.iter().for_each(|(asked, _)| eprintln!("{} has no test of {asked}: run flywheel generate gate", outputs::PLAN));
+        return Ok(appended.added.is_empty());
+    }
+    if there.is_none() || !appended.added.is_empty() {
+        fs::create_dir_all(repo.join("gates"))?;
+        fs::write(&path, format!("{:#}\n", appended.plan)).with_context(|| format!("{}", path.display()))?;
+        appended.added.iter().for_each(|(asked, id)| eprintln!("{} has {id} for {asked}", outputs::PLAN));
+    }
+    Ok(true)
 }
 
 /// What `flywheel registry` is told.

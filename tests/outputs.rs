@@ -207,7 +207,7 @@ fn the_command_writes_checks_and_removes() {
 
 #[test]
 fn a_gates_plan_has_a_test_for_each_route_after_what_it_needs() {
-    let plan = parsed(&shop(Output::Gates), "gates/shop.json");
+    let plan = parsed(&shop(Output::Gate), "gates/shop.json");
     let tests = plan["tests"].as_array().unwrap();
     let ids: Vec<_> = tests.iter().map(|test| test["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["SHOP-H1", "SHOP-1", "SHOP-3", "SHOP-2"]);
@@ -220,8 +220,7 @@ fn a_gates_plan_has_a_test_for_each_route_after_what_it_needs() {
     for path in given().into_iter().chain(own()) {
         let document = load(&path).unwrap();
         let made = service(&document.to_yaml());
-        let plan =
-            parsed(&Output::Gates.files(std::slice::from_ref(&made), &Owner::default()), &format!("gates/{}.json", made.document.id));
+        let plan = parsed(&Output::Gate.files(std::slice::from_ref(&made), &Owner::default()), &format!("gates/{}.json", made.document.id));
         let tests = plan["tests"].as_array().unwrap();
         assert_eq!(tests.len(), made.document.routes.len() + 1, "{}", path.display());
         let mut before = BTreeSet::new();

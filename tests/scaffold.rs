@@ -13,8 +13,9 @@ mod money;
 mod random;
 mod reading;
 mod sdk;
+mod smoke;
 mod typed;
-mod workspace;
+pub mod workspace;
 
 use std::{
     fs,

@@ -13,6 +13,7 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/edge"
 	"flywheel.prim.sh/e2e/testbed/internal/forge"
 	"flywheel.prim.sh/e2e/testbed/internal/netns"
+	"flywheel.prim.sh/e2e/testbed/internal/payments"
 )
 
 // variable is one line of `testbed env`.
@@ -54,6 +55,9 @@ func variables(b *bed.Bed, getenv func(string) string) []variable {
 	if b.Mode == bed.NoNode {
 		// Whoever uses what follows runs inside: nsenter --net=$BED_NETNS.
 		all = append(all, variable{"BED_NETNS", netns.OwnPath(b)})
+	}
+	for _, v := range payments.Bed.Variables(b) {
+		all = append(all, variable{v[0], v[1]})
 	}
 	return append(all,
 		variable{"FORGE_URL", forge.URL},

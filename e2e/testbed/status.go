@@ -11,6 +11,7 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
 	"flywheel.prim.sh/e2e/testbed/internal/cluster"
 	"flywheel.prim.sh/e2e/testbed/internal/netns"
+	"flywheel.prim.sh/e2e/testbed/internal/payments"
 	"flywheel.prim.sh/e2e/testbed/internal/proc"
 )
 
@@ -19,6 +20,9 @@ var listens = map[string]string{
 	"dns":   net.JoinHostPort(bed.DNSIP, "53"),
 	"forge": net.JoinHostPort(bed.ForgeIP, "3000"),
 	"edge":  net.JoinHostPort(bed.EdgeIP, "443"),
+
+	"chain":       payments.Bed.Chain,
+	"facilitator": payments.Bed.Facilitator,
 }
 
 const answersWithin = 3 * time.Second

@@ -46,6 +46,8 @@ pub enum ConditionType {
     Serving,
     /// What runs passed gate layer 2.
     ContractPassed,
+    /// What runs passed gate layer 3.
+    CanaryPassed,
     /// Something gives every environment variable that the document names.
     /// Advisory: `Ready` does not wait for it.
     EnvironmentComplete,
@@ -76,6 +78,7 @@ impl ConditionType {
             Self::NameReady => "NameReady",
             Self::Serving => "Serving",
             Self::ContractPassed => "ContractPassed",
+            Self::CanaryPassed => "CanaryPassed",
             Self::EnvironmentComplete => "EnvironmentComplete",
             Self::SpecOutdated => "SpecOutdated",
         }
@@ -208,6 +211,10 @@ reasons! {
     ProbeFailed,
     /// It answers, tested as far as its stage asks.
     Answering,
+    /// It answers, and passed every gate that the Factory asks of what is in use.
+    Live,
+    /// It was live, and a later gate or probe is red; the message has which.
+    Degraded,
     /// Nothing gives a value that the document asks for.
     NotProvided,
     /// The cluster's CRDs are older than the controller.

@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{primitive::Stage, references::SecretReference};
+use super::{policy::PolicySpec, references::SecretReference};
 
 /// One factory repository and everything its primitives share: the forge that
 /// holds it, the policy its changes are merged by, where its primitives run and
@@ -180,29 +180,6 @@ pub struct EdgeSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 65536))]
     pub ca_bundle: Option<String>,
-}
-
-/// What may be merged, and how much at a time.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PolicySpec {
-    /// Stage of a Primitive that names none.
-    pub default_stage: Stage,
-    /// Commit status that the base branch must require; the gates set it.
-    #[schemars(length(min = 1, max = 255))]
-    pub required_check: String,
-    /// Pull requests of this Factory open at a time.
-    #[schemars(range(min = 1, max = 1000))]
-    pub max_open_pull_requests: i32,
-    /// Gate Jobs of this Factory running at a time.
-    #[schemars(range(min = 1, max = 1000))]
-    pub max_running_gates: i32,
-}
-
-impl Default for PolicySpec {
-    fn default() -> Self {
-        Self { default_stage: Stage::Testing, required_check: "flywheel/gate".into(), max_open_pull_requests: 20, max_running_gates: 2 }
-    }
 }
 
 /// What calls cost.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    gate_run::Verdict,
+    gate_run::{Layer, Verdict},
     references::{FactoryReference, Milestone},
 };
 
@@ -28,6 +28,8 @@ use super::{
     printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason"}"#,
+    printcolumn = r#"{"name":"Waits","type":"string","jsonPath":".status.waitsFor.what"}"#,
+    printcolumn = r#"{"name":"Since","type":"date","jsonPath":".status.waitsFor.since"}"#,
     printcolumn = r#"{"name":"URL","type":"string","jsonPath":".status.url"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
     printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type=='Ready')].message"}"#
@@ -137,6 +139,19 @@ pub enum Phase {
     Degraded,
 }
 
+impl Phase {
+    /// The phase as an object has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Phantom => "Phantom",
+            Self::Building => "Building",
+            Self::Testing => "Testing",
+            Self::Live => "Live",
+            Self::Degraded => "Degraded",
+        }
+    }
+}
+
 /// What the controller did for a Primitive and saw of it.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -159,9 +174,19 @@ pub struct PrimitiveStatus {
     /// The version on its way, while it is not the deployed one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolling: Option<Version>,
-    /// What gate layer 2 said of a deployed version.
+    /// What each gate layer from the second on said of what runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["layer".into()]))]
+    pub gates: Vec<LayerVerdict>,
+    /// Runs that passed only when they were tried again, the newest last: as many as
+    /// the Factory's `policy.gates.flakyWindowSeconds` has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub flaky: Vec<Flaky>,
+    /// What it waits for; absent where it is Ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contract: Option<Contract>,
+    pub waits_for: Option<WaitsFor>,
     /// Hash of the document that was last proposed, or found on the base branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposed_hash: Option<String>,
@@ -169,7 +194,7 @@ pub struct PrimitiveStatus {
     #[serde(rename = "agentPR", default, skip_serializing_if = "Option::is_none")]
     pub agent_pr: Option<String>,
     /// When what was proposed last was `Proposed`, `Green`, `Merged`, `Deployed`,
-    /// `Named`, `Serving`, `Tested`.
+    /// `Named`, `Serving`, `Tested`, `Live`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub milestones: Vec<Milestone>,
     /// Everything made for it outside this object.
@@ -180,7 +205,7 @@ pub struct PrimitiveStatus {
     pub next_action: Option<NextAction>,
     /// `Ready`, `Reconciling` or `Stalled` while true, and one per step that was
     /// reached: `Merged`, `Deployed`, `Routed`, `NameReady`, `Serving`,
-    /// `ContractPassed`; `EnvironmentComplete` and `SpecOutdated` advise.
+    /// `ContractPassed`, `CanaryPassed`; `EnvironmentComplete` and `SpecOutdated` advise.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -195,19 +220,64 @@ pub struct Version {
     pub tree: String,
 }
 
-/// What gate layer 2 said of a version.
+/// What a gate layer said of a version.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
-pub struct Contract {
+#[serde(rename_all = "camelCase")]
+pub struct LayerVerdict {
+    /// Which layer.
+    pub layer: Layer,
     /// Git tree of the package that it is about.
     pub tree: String,
-    /// Name of the GateRun.
+    /// Name of the GateRun whose verdict it is; of the one that runs, where there is
+    /// none yet.
     pub gate: String,
-    /// What it came to; absent while it runs.
+    /// What it came to; absent while the first run over this tree runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
-    /// Why, where it did not pass.
+    /// Why, where it did not pass; what else is to be known of it, where it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// How many of its tests were not tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untried: Option<i64>,
+    /// When it came to it, or a later run broke: the next is due by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Time>,
+    /// Digest of what was to be shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// The image whose program showed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// The earlier GateRun whose verdict it is, where none was made for this rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reused_from: Option<String>,
+    /// Name of the GateRun that runs now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<String>,
+    /// The one that runs now is a second try: the one before it broke.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retrying: bool,
+}
+
+/// A run that passed only when it was tried again.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+pub struct Flaky {
+    /// Name of the GateRun that passed.
+    pub gate: String,
+    /// When.
+    pub at: Time,
+}
+
+/// What an object waits for.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WaitsFor {
+    /// What, in one word; a gate by its layer, with its place in the queue where it
+    /// has one: `Canary (2 before it)`.
+    pub what: String,
+    /// Since when.
+    pub since: Time,
 }
 
 /// Something made for an object in the world outside it.

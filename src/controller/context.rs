@@ -17,7 +17,10 @@ use kube::{
 };
 use tokio::sync::{broadcast, mpsc};
 
-use super::{code::CodeCache, deliveries::Deliveries, failpoints::Failpoints, leadership::Leadership, limits::Limits, scanner::Gitleaks};
+use super::{
+    code::CodeCache, deliveries::Deliveries, failpoints::Failpoints, leadership::Leadership, limits::Limits, phases::Phases,
+    scanner::Gitleaks,
+};
 use crate::{
     adapters::{clock::SystemClock, connect::RealServers},
     api::{FIELD_MANAGER, factory::Factory},
@@ -55,6 +58,10 @@ pub struct Context {
     /// Branches that signed deliveries named.
     branches: broadcast::Sender<Moved>,
     resync: Duration,
+    /// Namespace of the custom resources.
+    pub namespace: String,
+    /// The primitives' phases, as they were told last.
+    pub phases: Phases,
     /// Namespace of gate Jobs.
     pub gates_namespace: String,
     /// Namespace of Secrets that are granted to primitives.
@@ -81,6 +88,7 @@ impl Context {
     /// Fails where the settings make no sense.
     pub fn new(client: Client, config: &ControllerConfig, pokes: mpsc::Sender<ObjectRef<Factory>>) -> Result<Self, String> {
         Ok(Self {
+            namespace: config.namespace.clone(),
             gates_namespace: config.gates_namespace.clone(),
             scanner: Arc::new(Gitleaks::new(config.gitleaks.clone())),
             failpoints: Failpoints::parse(&config.failpoint)?,
@@ -113,6 +121,8 @@ impl Context {
             pokes,
             branches: broadcast::channel(256).0,
             resync,
+            namespace: "flywheel".into(),
+            phases: Phases::default(),
             gates_namespace: "flywheel-gates".into(),
             keys_namespace: "flywheel-keys".into(),
             unfilled: AtomicUsize::new(KINDS),

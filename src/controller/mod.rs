@@ -21,6 +21,7 @@ pub mod limits;
 pub mod manifest;
 pub mod objects;
 pub mod packages;
+pub mod phases;
 pub mod primitive;
 pub mod proposal;
 pub mod scanner;

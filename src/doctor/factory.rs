@@ -71,6 +71,7 @@ fn from_statement(statement: &Statement) -> Option<Finding> {
         | ConditionType::NameReady
         | ConditionType::Serving
         | ConditionType::ContractPassed
+        | ConditionType::CanaryPassed
         | ConditionType::EnvironmentComplete
         | ConditionType::SpecOutdated => return None,
     };

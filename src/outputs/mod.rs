@@ -3,7 +3,7 @@
 //! reads and writes the files. Read `openapi.rs` next.
 
 mod catalogue;
-mod gates;
+mod gate;
 mod openapi;
 mod pages;
 mod programs;
@@ -20,8 +20,12 @@ use crate::{
     scaffold::Manifest,
 };
 
+pub use gate::{Appended, append as append_gate};
+
 /// Folder of what is derived, in a factory repository.
 pub const FOLDER: &str = "generated";
+/// The gates' plan, in a factory repository.
+pub const PLAN: &str = "gates/plan.json";
 
 /// A kind of what is derived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -44,8 +48,10 @@ pub enum Output {
     Tests,
     /// A Primitive for each service, for GitOps tools and kubectl.
     Deploy,
-    /// A gate's plan for each service, with a test for each route.
-    Gates,
+    /// A gate's plan, gates/plan.json beside generated/: what it lacks of a test for
+    /// each route is appended, and nothing in it is changed.
+    #[value(alias = "gates")]
+    Gate,
 }
 
 /// A document, and what it becomes.
@@ -77,7 +83,8 @@ impl Output {
             Self::Cli => path.starts_with("cli/"),
             Self::Tests => path.starts_with("tests/"),
             Self::Deploy => path.starts_with("deploy/"),
-            Self::Gates => path.starts_with("gates/"),
+            // Where plans stood that were written anew each time.
+            Self::Gate => path.starts_with("gates/"),
         }
     }
 
@@ -100,9 +107,15 @@ impl Output {
             Self::Cli => all("cli", "ts", "cli", &programs::cli),
             Self::Tests => all("tests", "test.ts", "", &programs::smoke),
             Self::Deploy => each("deploy", "", &|service| primitive(service, owner)),
-            Self::Gates => each("gates", "", &gates::plan),
+            // It is appended to what is there: `append_gate`.
+            Self::Gate => BTreeMap::new(),
         }
     }
+}
+
+/// A gate's test plan for a service: a test for each route.
+pub fn gate_plan(service: &Service) -> Value {
+    gate::append(None, std::slice::from_ref(service)).plan
 }
 
 /// Which Factory deploys a repository's services.

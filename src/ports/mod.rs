@@ -1,5 +1,5 @@
 //! The outside world as traits with plain types in and out: what Flywheel needs
-//! of a forge, a DNS server, an edge, a service and a clock, and nothing of how one speaks.
+//! of a forge, a DNS server, an edge, a service, a wallet and a clock, and nothing of how one speaks.
 //! Nothing here names a protocol library or Kubernetes; `adapters` does.
 //! Read `error.rs` first: how a failure says who must act.
 
@@ -9,8 +9,10 @@ pub mod edge;
 pub mod error;
 pub mod forge;
 pub mod model;
+pub mod payments;
 pub mod probe;
 pub mod scan;
+pub mod shell;
 
 use std::sync::Arc;
 

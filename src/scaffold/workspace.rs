@@ -25,7 +25,12 @@ macro_rules! template {
 
 template! {
     ".github/audit.sh",
+    ".github/gate/comment.ts",
+    ".github/gate/gate.ts",
+    ".github/gate/select.ts",
+    ".github/gate/serve.ts",
     ".github/workflows/ci.yml",
+    ".github/workflows/gate.yml",
     ".gitignore",
     "CODEOWNERS",
     "README.md",
@@ -54,6 +59,7 @@ template! {
     "kit/test/audit.test.ts",
     "kit/test/command.test.ts",
     "kit/test/fixture.ts",
+    "kit/test/gate.test.ts",
     "kit/test/observe.test.ts",
     "kit/test/payment.test.ts",
     "kit/test/ports.test.ts",

@@ -14,6 +14,7 @@ mod gitea_script;
 mod probe;
 mod rfc2136;
 mod rfc2136_server;
+mod x402;
 
 use std::fmt::Debug;
 

@@ -60,6 +60,8 @@ const PATH: &str = "path must not have . or .. in it";
 const DRAFT: &str = "title must not begin as a draft's does";
 const SIZE: &str = "the files have more than 204800 characters in all";
 const REPOSITORY_NAME: &str = "a repository can't be named . or ..";
+const LIVE: &str = "live is Contract, or Contract and Canary";
+const REGATE: &str = "regateEverySeconds is 0, which is never, or at least 60";
 const RUN: &str = "a run can't be edited";
 const TARGET: &str = "exactly one of agentPR, manifestRef and url is required";
 const DEPLOYED: &str = "primitive and commit are required with url, and go with nothing else";
@@ -72,6 +74,12 @@ fn factory_creates() -> Vec<Row> {
         ("/spec/repository/name", json!("."), Some(REPOSITORY_NAME)),
         ("/spec/repository/name", json!(".."), Some(REPOSITORY_NAME)),
         ("/spec/repository/name", json!("..."), None),
+        ("/spec/policy", json!({ "gates": { "live": ["Contract"] } }), None),
+        ("/spec/policy", json!({ "gates": { "live": ["Canary"] } }), Some(LIVE)),
+        ("/spec/policy", json!({ "gates": { "live": ["Contract", "CleanRoom"] } }), Some(LIVE)),
+        ("/spec/policy", json!({ "gates": { "regateEverySeconds": 0 } }), None),
+        ("/spec/policy", json!({ "gates": { "regateEverySeconds": 59 } }), Some(REGATE)),
+        ("/spec/policy", json!({ "gates": { "regateEverySeconds": 60 } }), None),
     ]
 }
 
@@ -207,6 +215,8 @@ fn no_rule_is_without_rows() {
         SIZE,
         REPOSITORY_NAME,
         DRAFT,
+        LIVE,
+        REGATE,
     ];
     let mut found = Vec::new();
     for schema in [schema_of::<Factory>(), schema_of::<Primitive>(), schema_of::<AgentPR>(), schema_of::<GateRun>()] {

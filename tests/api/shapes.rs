@@ -56,6 +56,22 @@ fn factories() {
             ("/spec/policy", json!({ "requiredCheck": "" }), Some("shorter than 1")),
             ("/spec/policy", json!({ "maxOpenPullRequests": 0 }), Some("less than 1")),
             ("/spec/policy", json!({ "maxRunningGates": 1001 }), Some("more than 1000")),
+            ("/spec/policy", json!({ "gates": {} }), None),
+            ("/spec/policy", json!({ "gates": { "contract": { "wallet": "purse", "maxPayment": "$0.05", "budget": "$1" } } }), None),
+            ("/spec/policy", json!({ "gates": { "contract": { "maxPayment": "0.05" } } }), Some("does not match")),
+            ("/spec/policy", json!({ "gates": { "contract": { "privateKey": "0x1" } } }), Some("unknown field privateKey")),
+            ("/spec/policy", json!({ "gates": { "canary": { "model": { "url": "https://m.example/v1", "name": "small" } } } }), None),
+            (
+                "/spec/policy",
+                json!({ "gates": { "canary": { "model": { "url": "https://m.example", "name": "s" }, "maxRounds": 11 } } }),
+                Some("more than 10"),
+            ),
+            (
+                "/spec/policy",
+                json!({ "gates": { "canary": { "model": { "url": "https://k:v@m.example", "name": "s" } } } }),
+                Some("does not match"),
+            ),
+            ("/spec/policy", json!({ "gates": { "live": [] } }), Some("fewer items than 1")),
         ],
         false,
     );

@@ -7,6 +7,7 @@ use flywheel::{
     api::{
         conditions::{ConditionType, Reason, Truth},
         names::Fqdn,
+        policy::GatesSpec,
         primitive::{DeletionPolicy, Phase, PrimitiveStatus, Stage},
         references::Milestone,
     },
@@ -64,6 +65,7 @@ pub fn seen() -> Seen {
                 name: "prim".into(),
             },
             default_stage: Stage::Testing,
+            gates: GatesSpec::default(),
             forge_hold: None,
         }),
         base: Ok(Base { commit: sha(1), package: None }),

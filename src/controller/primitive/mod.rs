@@ -2,6 +2,7 @@
 //! its AgentPRs, and what runs. What that comes to is `decide/primitive`. Read
 //! `package.rs` next, then `outside.rs`.
 
+mod gates;
 mod outside;
 mod package;
 
@@ -31,7 +32,7 @@ use crate::{
         primitive::{Base, Change, FactorySeen, Outside, Own, Seen, change_name, removal_name},
     },
     ports::error::{Class, PortError},
-    telemetry::Metrics,
+    telemetry::{Metrics, PhaseLabel},
 };
 
 #[async_trait]
@@ -41,7 +42,7 @@ impl Kind for Primitive {
     const NAME: &'static str = "Primitive";
     const FINALIZER: Option<&'static str> = Some("flywheel.prim.sh/primitive");
 
-    async fn observe(&self, cx: &Context, _: Now) -> Result<(Seen, Hands), PortError> {
+    async fn observe(&self, cx: &Context, now: Now) -> Result<(Seen, Hands), PortError> {
         let namespace = self.namespace().unwrap_or_default();
         let id: PrimitiveId = self.name_any().parse().map_err(|e| PortError::invalid("metadata.name", e))?;
         let not_looked = || PortError::new(Class::Waiting, Reason::NotChecked, "not looked at");
@@ -89,7 +90,7 @@ impl Kind for Primitive {
         let reach = Reach { dns: connections::dns(&factory, cx).await, edge: connections::edge(&factory, cx).await };
         (hands.dns, hands.edge) = (Hands::client(&reach.dns), Hands::client(&reach.edge));
         seen.claimed = outside::claimed(&seen, &factory, &reach, cx).await;
-        seen.outside = outside::see(self, &seen, &factory, &reach, cx).await;
+        seen.outside = outside::see(self, &seen, &factory, &reach, now, cx).await;
         Ok((seen, hands))
     }
 
@@ -102,6 +103,8 @@ impl Kind for Primitive {
     }
 
     fn measure(&self, before: Option<&PrimitiveStatus>, after: &PrimitiveStatus, metrics: &Metrics) {
+        let none = PrimitiveStatus::default();
+        measure_gates(before.unwrap_or(&none), after, metrics);
         let at = |name: &str| reached(&after.milestones, name);
         let Some(serving) = at("Serving") else { return };
         if before.and_then(|before| reached(&before.milestones, "Serving")).is_some() {
@@ -131,6 +134,22 @@ impl StatusFields for PrimitiveStatus {
     }
 }
 
+/// Counts what gates said otherwise than before of the same tree, what passed only on
+/// a second try, and phases that were reached.
+fn measure_gates(before: &PrimitiveStatus, after: &PrimitiveStatus, metrics: &Metrics) {
+    for now in &after.gates {
+        let was = before.gates.iter().find(|was| was.layer == now.layer && was.tree == now.tree).and_then(|was| was.verdict);
+        if was.is_some() && now.verdict.is_some() && was != now.verdict {
+            metrics.verdict_flips.inc();
+        }
+    }
+    let flaky = after.flaky.iter().filter(|flaky| !before.flaky.iter().any(|was| was.gate == flaky.gate)).count();
+    metrics.gate_flakes.inc_by(flaky as u64);
+    if let Some(phase) = after.phase.filter(|phase| before.phase != Some(*phase)) {
+        metrics.phases.get_or_create(&PhaseLabel { phase: phase.as_str() }).inc();
+    }
+}
+
 /// Ways to what leads to a primitive.
 struct Reach {
     dns: Result<Connection<dyn crate::ports::dns::Dns>, PortError>,
@@ -156,6 +175,7 @@ fn factory_seen(factory: &Factory) -> FactorySeen {
             name: factory.name_any(),
         },
         default_stage: factory.spec.policy.default_stage,
+        gates: factory.spec.policy.gates.clone(),
         forge_hold: forge.map(|condition| format!("Factory {}: {}", factory.name_any(), condition.message)),
     }
 }

@@ -4,18 +4,20 @@
 //! `seen.rs` next, then `proposal.rs`, `deployment.rs` and `deletion.rs`.
 
 mod change;
-mod contract;
 mod deletion;
 mod deployment;
 mod draft;
+mod gates;
 mod naming;
+mod phase;
 mod proposal;
+mod schedule;
 mod seen;
 mod unread;
 
 pub use self::{
     change::{change_name, removal_name},
-    contract::{KEPT, MAX_RUNS, is_final, run_name},
+    gates::{KEPT, asks, layers, run_name},
     naming::{another, named, routed, url},
     seen::{
         Base, Change, Content, Deployment, FactorySeen, Gate, Naming, Outside, Own, Package, PackageFile, Probed, Remains, Rollout,
@@ -26,7 +28,7 @@ pub use self::{
 
 use super::{Decision, Now, waits::SOON};
 use crate::api::{
-    conditions::{ConditionType, Reason, Truth},
+    conditions::{ConditionType, Reason},
     primitive::{Phase, PrimitiveStatus, Stage},
 };
 use draft::{Draft, Hold};
@@ -97,24 +99,17 @@ fn deployed(draft: &mut Draft<'_>) {
             }
         }
     }
-    // What passed stays at Testing while its successor is on its way.
-    let passed = draft.says(ConditionType::ContractPassed);
-    let was = draft.seen.previous.phase;
-    draft.status.phase = Some(match (passed, was) {
-        (Some(Truth::True), _) | (None, Some(Phase::Testing)) => Phase::Testing,
-        (Some(Truth::Unknown), Some(Phase::Testing)) => Phase::Testing,
-        _ => Phase::Building,
-    });
-    if draft.is_good() && stage(draft.seen) == Stage::Live {
-        let message = "it answers and passed gate layer 2; Live needs the canary gate, which is not there yet: spec.stage Testing is as far as it goes";
-        draft.hold(Hold::stalled(Reason::StageUnavailable, message, draft.now.resync));
-    }
+    phase::judge(draft);
 }
 
 fn ready_message(draft: &Draft<'_>) -> String {
     let status = &draft.status;
     match (stage(draft.seen), &status.url, &status.commit) {
-        (Stage::Testing | Stage::Live, Some(url), Some(commit)) => format!("{url} answers with commit {commit}"),
+        (Stage::Testing, Some(url), Some(commit)) => format!("{url} answers with commit {commit}"),
+        (Stage::Live, Some(url), Some(commit)) => {
+            let passed: Vec<_> = status.gates.iter().map(|known| known.layer.name()).collect();
+            format!("{url} answers with commit {commit}, which passed {}", passed.join(" and "))
+        }
         _ => "the package is on the base branch, which is as far as spec.stage lets it go".into(),
     }
 }

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use crate::{
     api::{
         conditions::Reason,
-        gate_run::Verdict,
+        gate_run::{Layer, Tested, Verdict},
         names::{Fqdn, PrimitiveId, Sha},
+        policy::GatesSpec,
         primitive::{PrimitiveSpec, PrimitiveStatus, Stage, Version},
     },
     decide::{Manifest, ObjectName},
@@ -67,6 +68,8 @@ pub struct FactorySeen {
     pub name: ObjectName,
     /// How far a primitive goes that names no stage.
     pub default_stage: Stage,
+    /// Its policy on gates.
+    pub gates: GatesSpec,
     /// Why its forge can't be used now, if it can't.
     pub forge_hold: Option<String>,
 }
@@ -218,12 +221,14 @@ pub struct Deployment {
     pub old: Vec<ObjectName>,
     /// How it is reached; not looked at before anything could answer.
     pub naming: Option<Naming>,
-    /// The runs of gate layer 2 for this version, the first first; not looked at
-    /// before its name answers.
+    /// What each gate layer would test of it, as the digest of its plan; of those whose
+    /// plan is known.
+    pub plans: BTreeMap<Layer, String>,
+    /// The image whose program would test it.
+    pub tool: String,
+    /// The primitive's runs of gates, of whatever version and layer; looked at where a
+    /// layer has no verdict yet or is due again.
     pub runs: Vec<Gate>,
-    /// Runs of earlier versions that nobody needs any more; looked for when this
-    /// version has no run yet.
-    pub surplus: Vec<ObjectName>,
 }
 
 /// What runs of a primitive.
@@ -290,12 +295,24 @@ pub enum Probed {
 pub struct Gate {
     /// Name of the GateRun.
     pub name: String,
-    /// Whether it is this Primitive's, and about this version.
+    /// Its layer.
+    pub layer: Layer,
+    /// Whether it is this Primitive's, and asks it by its name.
     pub ours: bool,
+    /// When it was made.
+    pub created: Timestamp,
     /// What it came to.
     pub verdict: Option<Verdict>,
+    /// When.
+    pub at: Option<Timestamp>,
     /// Why.
     pub message: String,
+    /// How many of its tests were not tried.
+    pub untried: Option<i64>,
+    /// What it tested, and by what.
+    pub tested: Option<Tested>,
+    /// Runs that go before it, while it waits for its turn.
+    pub before: Option<i64>,
 }
 
 /// What is left of something that should not be there.

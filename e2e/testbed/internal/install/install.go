@@ -20,6 +20,7 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/forge"
 	"flywheel.prim.sh/e2e/testbed/internal/image"
 	"flywheel.prim.sh/e2e/testbed/internal/kube"
+	"flywheel.prim.sh/e2e/testbed/internal/payments"
 )
 
 const (
@@ -109,6 +110,7 @@ func values(images []image.Image) ([]byte, error) {
 				"cidrs":        []string{bed.NodeIP + "/32", bed.EdgeIP + "/32"},
 				"serviceCIDRs": []string{bed.EdgeIP + "/32"},
 			},
+			"payments":     map[string]any{"facilitatorCIDRs": []string{bed.FacilitatorIP + "/32"}, "facilitatorPort": payments.FacilitatorPort},
 			"runtimeClass": map[string]any{"create": false},
 		})
 	}

@@ -138,7 +138,7 @@ export function createService(about: About): Service {
       // After the service's own routes: one that it declares itself is answered by it.
       app.get("/pricing", (c) => c.json(pricing(about, config.network, routes)));
       const plain = { "content-type": "text/plain; charset=utf-8" };
-      app.get("/llms.txt", (c) => c.text(llms(about, routes), 200, plain));
+      app.get("/llms.txt", async (c) => c.text(await llms(about, routes), 200, plain));
       app.get("/v1/metrics", (c) => c.json(observer.report(about.name)));
       return app;
     },

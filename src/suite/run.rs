@@ -1,0 +1,302 @@
+//! One run of a plan, as a machine that is told of answers and says what to send
+//! next. It waits for nothing and reads no clock: who has it sends each [`Task`],
+//! in any number at once, and hands back what came of it. `run/ours.rs` orders tests
+//! by what they need, `run/line.rs` as prim.sh's runner does.
+
+mod line;
+mod ours;
+
+use std::collections::BTreeMap;
+
+use super::{
+    exchange::{Answer, Request, Shown, Spent, Task, Ticket, Trouble},
+    finding::Finding,
+    judge::{Judgement, ends, judge},
+    plan::{Mode, Plan},
+    secrets::Secrets,
+    verdict::{Outcome, TestResult},
+};
+use line::Line;
+use ours::Ours;
+
+/// One run of a plan.
+#[derive(Debug)]
+pub struct Run<'p> {
+    plan: &'p Plan,
+    secrets: Secrets,
+    order: Order,
+    under_way: BTreeMap<Ticket, Flight>,
+    results: Vec<TestResult>,
+}
+
+/// By whose rules the next test is chosen.
+#[derive(Debug)]
+enum Order {
+    Ours(Ours),
+    Line(Line),
+}
+
+/// A test that was sent.
+#[derive(Debug)]
+struct Flight {
+    test: usize,
+    group: Option<String>,
+    request: Request,
+    attempt: u32,
+    spent: Spent,
+    variables: BTreeMap<String, String>,
+}
+
+/// What is next.
+enum Next {
+    /// This is sent.
+    Send { ticket: Ticket, test: usize, request: Box<Request>, variables: BTreeMap<String, String> },
+    /// This has come to an end without being sent.
+    Done { ticket: Ticket, test: usize, outcome: Outcome, note: String, blocked_by: Option<String> },
+    /// Nothing, for now or for good.
+    Nothing,
+}
+
+impl<'p> Run<'p> {
+    /// A run of all groups but those that only a canary runs, or of one and whatever
+    /// it depends on. Seeds are variables by name. It is an error where there is no
+    /// such group, where two tests have one id, and where tests depend on each other in
+    /// a circle; prim.sh's way knows the first alone.
+    pub fn new(plan: &'p Plan, group: Option<&str>, seeds: BTreeMap<String, String>, secrets: Secrets) -> Result<Self, Vec<Finding>> {
+        let order = match plan.mode {
+            Mode::Ours => Order::Ours(Ours::new(plan, group, seeds)?),
+            Mode::Primsh => Order::Line(Line::new(plan, group, seeds).map_err(|finding| vec![finding])?),
+        };
+        let mut run = Self { plan, secrets, order, under_way: BTreeMap::new(), results: Vec::new() };
+        if let Order::Ours(ours) = &run.order {
+            let left = if group.is_none() { ours.left_out(plan) } else { Vec::new() };
+            for (test, note) in left {
+                run.push(test, None, Outcome::Skipped, None, Some(note.into()), None);
+            }
+        }
+        Ok(run)
+    }
+
+    /// What to send next; none while nothing is ready. prim.sh's way has one at a time.
+    pub fn next_task(&mut self) -> Option<Task> {
+        loop {
+            let next = match &mut self.order {
+                Order::Ours(ours) => ours.next(self.plan, &self.secrets),
+                Order::Line(line) => line.next(self.plan),
+            };
+            match next {
+                Next::Nothing => return None,
+                Next::Done { ticket, test, outcome, note, blocked_by } => {
+                    let group = self.group(ticket);
+                    self.push(test, group, outcome, None, Some(note), blocked_by);
+                    self.finished(ticket, outcome, BTreeMap::new());
+                }
+                Next::Send { ticket, test, request, variables } => {
+                    let group = self.group(ticket);
+                    let flight = Flight { test, group, request: *request, attempt: 1, spent: Spent::default(), variables };
+                    let task = self.task(ticket, &flight);
+                    self.under_way.insert(ticket, flight);
+                    return Some(task);
+                }
+            }
+        }
+    }
+
+    /// Takes an answer. If the test is to be tried again, says after how many milliseconds
+    /// [`Run::again`] is to be asked for it.
+    pub fn answered(&mut self, ticket: Ticket, answer: &Answer, spent: Spent) -> Option<u64> {
+        let flight = self.under_way.get_mut(&ticket)?;
+        flight.spend(spent);
+        let test = &self.plan.tests[flight.test];
+        let mut judgement = judge(self.plan, test, &flight.variables, answer);
+        if let Some(retry) = &test.retry {
+            let ended = match &retry.until {
+                Some(until) => ends(self.plan, until, &flight.variables, answer),
+                None => judgement.outcome == Outcome::Pass,
+            };
+            if !ended && flight.attempt <= retry.count {
+                return Some(retry.interval_ms);
+            }
+            if !ended && retry.until.is_some() && judgement.outcome == Outcome::Pass {
+                judgement.outcome = Outcome::Fail;
+                judgement.note = Some(format!("what retry.until waits for did not come in {} tries", flight.attempt));
+                judgement.captures.clear();
+            }
+        }
+        self.end(ticket, judgement, Some(answer.status));
+        None
+    }
+
+    /// Takes that there is no answer; otherwise as [`Run::answered`].
+    pub fn broke(&mut self, ticket: Ticket, trouble: &Trouble, spent: Spent) -> Option<u64> {
+        let flight = self.under_way.get_mut(&ticket)?;
+        flight.spend(spent);
+        let outcome = match (self.plan.mode, trouble) {
+            (Mode::Primsh, _) | (_, Trouble::Wrong(_)) => Outcome::Fail,
+            (_, Trouble::Broken(_) | Trouble::Declined(_)) => Outcome::Error,
+        };
+        if let Some(retry) = &self.plan.tests[flight.test].retry
+            && matches!(trouble, Trouble::Broken(_))
+            && flight.attempt <= retry.count
+        {
+            return Some(retry.interval_ms);
+        }
+        let note = Some(trouble.text().to_owned());
+        self.end(ticket, Judgement { outcome, note, captures: BTreeMap::new(), unfilled: Vec::new() }, None);
+        None
+    }
+
+    /// The next try of a test, if it is under way.
+    pub fn again(&mut self, ticket: Ticket) -> Option<Task> {
+        let mut flight = self.under_way.remove(&ticket)?;
+        flight.attempt += 1;
+        let task = self.task(ticket, &flight);
+        self.under_way.insert(ticket, flight);
+        Some(task)
+    }
+
+    /// Ends the run: what is under way has no answer (prim.sh calls that a fail), and
+    /// the rest is blocked.
+    pub fn stop(&mut self, why: &str) {
+        let tickets: Vec<_> = self.under_way.keys().copied().collect();
+        let outcome = if self.plan.mode == Mode::Primsh { Outcome::Fail } else { Outcome::Error };
+        for ticket in tickets {
+            self.end(ticket, Judgement { outcome, note: Some(why.to_owned()), captures: BTreeMap::new(), unfilled: Vec::new() }, None);
+        }
+        let rest = match &mut self.order {
+            Order::Ours(ours) => ours.stop(),
+            Order::Line(line) => line.stop(),
+        };
+        for (ticket, test) in rest {
+            let group = self.group(ticket);
+            self.push(test, group, Outcome::Blocked, None, Some(format!("never sent: {why}")), None);
+        }
+    }
+
+    /// Whether every test has a result.
+    pub fn is_done(&self) -> bool {
+        let left = match &self.order {
+            Order::Ours(ours) => ours.left(),
+            Order::Line(line) => line.left(),
+        };
+        left == 0 && self.under_way.is_empty()
+    }
+
+    /// Tests that this run sends or says why not, with those that the plan leaves out.
+    pub fn len(&self) -> usize {
+        let left = match &self.order {
+            Order::Ours(ours) => ours.left(),
+            Order::Line(line) => line.left(),
+        };
+        left + self.under_way.len() + self.results.len()
+    }
+
+    /// Whether there is nothing to run.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A text without secrets.
+    pub fn redact(&self, text: &str) -> String {
+        self.secrets.redact(text)
+    }
+
+    /// Results in the order in which they came: look again after each call for new ones.
+    pub fn results(&self) -> &[TestResult] {
+        &self.results
+    }
+
+    /// Results in the order of the plan's groups; with prim.sh's way in the order in
+    /// which they came.
+    pub fn into_results(mut self) -> Vec<TestResult> {
+        if let Order::Ours(ours) = &self.order {
+            self.results.sort_by_key(|result| ours.rank(result.test));
+        }
+        self.results
+    }
+
+    fn group(&self, ticket: Ticket) -> Option<String> {
+        let group = match &self.order {
+            Order::Ours(ours) => ours.group(ticket),
+            Order::Line(line) => line.group(ticket),
+        };
+        group.map(|i| self.plan.groups[i].id.clone())
+    }
+
+    fn task(&self, ticket: Ticket, flight: &Flight) -> Task {
+        let test = &self.plan.tests[flight.test];
+        Task {
+            ticket,
+            test: flight.test,
+            request: flight.request.clone(),
+            timeout_ms: test.timeout_ms,
+            free: test.is_free(),
+            payment: test.payment.clone(),
+            attempt: flight.attempt,
+        }
+    }
+
+    fn end(&mut self, ticket: Ticket, judgement: Judgement, status: Option<u16>) {
+        let Some(flight) = self.under_way.remove(&ticket) else { return };
+        let shown = self.shown(flight.request.shown);
+        self.push(flight.test, flight.group, judgement.outcome, status, judgement.note, None);
+        if let Some(result) = self.results.last_mut() {
+            result.unfilled = judgement.unfilled;
+            result.attempts = flight.attempt;
+            result.duration_ms = flight.spent.duration_ms;
+            result.receipts = flight.spent.receipts;
+            result.request = Some(shown);
+        }
+        self.finished(ticket, judgement.outcome, judgement.captures);
+    }
+
+    fn shown(&self, shown: Shown) -> Shown {
+        Shown {
+            method: shown.method,
+            url: self.secrets.redact(&shown.url),
+            headers: shown.headers.into_iter().map(|(name, value)| (name, self.secrets.redact(&value))).collect(),
+            body: shown.body.map(|body| self.secrets.redact(&body)),
+        }
+    }
+
+    fn finished(&mut self, ticket: Ticket, outcome: Outcome, captures: BTreeMap<String, String>) {
+        match &mut self.order {
+            Order::Ours(ours) => ours.finished(ticket, outcome, captures),
+            Order::Line(line) => line.finished(self.plan, outcome, captures),
+        }
+    }
+
+    fn push(
+        &mut self,
+        test: usize,
+        group: Option<String>,
+        outcome: Outcome,
+        status: Option<u16>,
+        note: Option<String>,
+        blocked_by: Option<String>,
+    ) {
+        let given = &self.plan.tests[test];
+        self.results.push(TestResult {
+            id: given.id.clone(),
+            test,
+            group,
+            service: given.service.clone(),
+            outcome,
+            actual_status: status,
+            note: note.map(|note| self.secrets.redact(&note)),
+            blocked_by,
+            unfilled: Vec::new(),
+            attempts: 0,
+            duration_ms: 0,
+            receipts: Vec::new(),
+            request: None,
+        });
+    }
+}
+
+impl Flight {
+    fn spend(&mut self, spent: Spent) {
+        self.spent.duration_ms = self.spent.duration_ms.saturating_add(spent.duration_ms);
+        self.spent.receipts.extend(spent.receipts);
+    }
+}
