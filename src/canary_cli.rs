@@ -146,8 +146,7 @@ impl Job<'_> {
         let variables = seeds(self.plan, &agent, Timestamp::now(), self.given.iter().cloned()).await?;
         let service = Services::new(self.plan, &self.runner, variables.clone());
         let limits = self.limits.clone();
-        let canary =
-            Canary { plan: self.plan, model: &self.model, service: &service, shell: None, limits, variables, price: self.price };
+        let canary = Canary { plan: self.plan, model: &self.model, service: &service, shell: None, limits, variables, price: self.price };
         let mut reports = Vec::new();
         for group in &self.groups {
             let report = canary.group(group).await;
@@ -167,12 +166,8 @@ pub(crate) async fn run(args: &CanaryArgs) -> anyhow::Result<Exit> {
         bail!("--group: there is none with the id {unknown:?}; there are {known}");
     }
     let groups = plan.groups.iter().filter(|group| args.group.is_empty() || args.group.contains(&group.id)).collect();
-    let limits = Limits {
-        rounds: args.rounds,
-        group_seconds: args.deadline,
-        request_seconds: args.timeout.div_ceil(1000),
-        ..Limits::default()
-    };
+    let limits =
+        Limits { rounds: args.rounds, group_seconds: args.deadline, request_seconds: args.timeout.div_ceil(1000), ..Limits::default() };
     let ca = args.ca.as_deref().map(|path| fs::read_to_string(path).with_context(|| path.display().to_string())).transpose()?;
     let mut bases = BTreeMap::new();
     for Pair(service, url) in &args.base {

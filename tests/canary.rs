@@ -49,12 +49,18 @@ pub fn with(mut test: Value, fields: Value) -> Value {
 pub fn notes() -> Vec<Value> {
     vec![
         test("H", "GET", "/", 200),
-        with(test("MAKE", "POST", "/v1/notes", 201), json!({
-            "input": { "text": "x" }, "depends_on": ["H"], "captures": { "note_id": "$.id" },
-            "expected": { "status": 201, "body": { "id": "non-empty string", "text": "string" } },
-        })),
+        with(
+            test("MAKE", "POST", "/v1/notes", 201),
+            json!({
+                "input": { "text": "x" }, "depends_on": ["H"], "captures": { "note_id": "$.id" },
+                "expected": { "status": 201, "body": { "id": "non-empty string", "text": "string" } },
+            }),
+        ),
         with(test("READ", "GET", "/v1/notes/{{note_id}}", 200), json!({ "depends_on": ["MAKE"] })),
-        with(test("LIST", "GET", "/v1/notes?limit=3", 200), json!({ "depends_on": ["H"], "expected": { "status": 200, "body": { "items": "array" } } })),
+        with(
+            test("LIST", "GET", "/v1/notes?limit=3", 200),
+            json!({ "depends_on": ["H"], "expected": { "status": 200, "body": { "items": "array" } } }),
+        ),
         with(test("REMOVE", "DELETE", "/v1/notes/{{note_id}}", 204), json!({ "depends_on": ["MAKE", "READ"] })),
     ]
 }

@@ -224,7 +224,9 @@ fn body(shape: &Value) -> Value {
 
 /// A value that a JSON Schema takes, as far as schemas of services go.
 fn sample(schema: &Value, name: &str, depth: usize) -> Value {
-    if let Some(value) = [&schema["const"], &schema["default"], &schema["enum"][0], &schema["examples"][0]].into_iter().find(|v| !v.is_null()) {
+    if let Some(value) =
+        [&schema["const"], &schema["default"], &schema["enum"][0], &schema["examples"][0]].into_iter().find(|v| !v.is_null())
+    {
         return value.clone();
     }
     if let Some(first) = ["anyOf", "oneOf", "allOf"].into_iter().find_map(|key| schema[key].get(0)) {
@@ -353,7 +355,9 @@ fn filled(told: &Told, route: &Route) -> Option<String> {
 /// What an answer says that something is called.
 fn id(answer: &str, name: &str) -> Option<String> {
     let body: Value = serde_json::from_str(answer).ok()?;
-    let of = |object: &Value| [name, "id", "key", "name"].iter().find_map(|key| object.get(*key).filter(|v| v.is_string() || v.is_number()).map(plain));
+    let of = |object: &Value| {
+        [name, "id", "key", "name"].iter().find_map(|key| object.get(*key).filter(|v| v.is_string() || v.is_number()).map(plain))
+    };
     of(&body).or_else(|| body.as_object()?.values().find_map(of))
 }
 
@@ -391,7 +395,8 @@ fn injected(told: &Told) -> Value {
 }
 
 fn garbage() -> Value {
-    let odd = |name: &str, arguments: Value| json!({ "id": null, "type": "function", "function": { "name": name, "arguments": arguments } });
+    let odd =
+        |name: &str, arguments: Value| json!({ "id": null, "type": "function", "function": { "name": name, "arguments": arguments } });
     let calls = [
         odd("format_disk", json!("{}")),
         odd("http_request", json!("{\"method\": ")),

@@ -262,7 +262,10 @@ pub(super) fn segments(request: &Request) -> Vec<String> {
 /// Scheme, host and port that a test's URL names.
 pub fn origin(endpoint: &str) -> Option<Url> {
     let (origin, _) = split(endpoint)?;
-    origin.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none())
+    origin
+        .parse()
+        .ok()
+        .filter(|url: &Url| matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none())
 }
 
 /// The origins that a plan's tests name, each once.

@@ -14,12 +14,7 @@ use super::{
     terms::{Terms, terms},
 };
 use crate::{
-    runner::{
-        Runner,
-        http::Call,
-        pay::Purchase,
-        progress::Progress,
-    },
+    runner::{Runner, http::Call, pay::Purchase, progress::Progress},
     suite::{Answer, Plan, Run, Secrets, TestResult, Trouble},
 };
 

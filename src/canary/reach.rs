@@ -279,9 +279,30 @@ mod tests {
     fn headers_that_are_ours_can_not_be_set() {
         let with = |name: &str, value: Value| reach().request(&json!({"method": "GET", "url": "/", "headers": {name: value}}));
         for name in [
-            "Host", "hOsT", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Proxy-Authorization", "Proxy-Connection",
-            "X-Forwarded-Host", "X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Original-URL", "X-HTTP-Method-Override", "PAYMENT-SIGNATURE",
-            "X-PAYMENT", "Cookie", "Sec-Fetch-Site", "", "a b", "a:b", "a\r\nhost", ":authority", "naïve",
+            "Host",
+            "hOsT",
+            "Content-Length",
+            "Transfer-Encoding",
+            "Connection",
+            "Upgrade",
+            "Proxy-Authorization",
+            "Proxy-Connection",
+            "X-Forwarded-Host",
+            "X-Forwarded-For",
+            "X-Real-IP",
+            "Forwarded",
+            "X-Original-URL",
+            "X-HTTP-Method-Override",
+            "PAYMENT-SIGNATURE",
+            "X-PAYMENT",
+            "Cookie",
+            "Sec-Fetch-Site",
+            "",
+            "a b",
+            "a:b",
+            "a\r\nhost",
+            ":authority",
+            "naïve",
         ] {
             assert!(with(name, json!("x")).is_err(), "{name:?}");
         }

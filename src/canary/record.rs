@@ -189,7 +189,8 @@ mod tests {
     #[test]
     fn secrets_are_hidden_by_their_fields_names() {
         let body = r#"{"id":"1","API_KEY":"sk-1","deep":[{"access_token":"t","tokens":3,"Set-Cookie":"c"}],"note":"token"}"#;
-        let expected = r#"{"id":"1","API_KEY":"[hidden]","deep":[{"access_token":"[hidden]","tokens":3,"Set-Cookie":"[hidden]"}],"note":"token"}"#;
+        let expected =
+            r#"{"id":"1","API_KEY":"[hidden]","deep":[{"access_token":"[hidden]","tokens":3,"Set-Cookie":"[hidden]"}],"note":"token"}"#;
         assert_eq!(shown(body), expected);
         assert_eq!(shown("plain"), "plain");
         assert!(shown(&"x".repeat(100_000)).chars().count() <= MOST_REPORTED);

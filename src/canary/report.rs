@@ -197,10 +197,23 @@ impl GroupReport {
         use std::fmt::Write as _;
         let mut text = format!(
             "{:<6} {} ({}): {} rounds, {} steps, {} USDC, {} ms\n",
-            self.verdict, plain(&self.group_id), plain(&self.group_name), self.rounds, self.steps.len(), usd(self.cost.spent_micros), self.duration_ms
+            self.verdict,
+            plain(&self.group_id),
+            plain(&self.group_name),
+            self.rounds,
+            self.steps.len(),
+            usd(self.cost.spent_micros),
+            self.duration_ms
         );
         for goal in &self.goals {
-            let _ = writeln!(text, "  {:<9} {:<12} {}{}", goal.proof, plain(&goal.id), plain(&goal.request), goal.note.as_ref().map(|note| format!(": {}", plain(note))).unwrap_or_default());
+            let _ = writeln!(
+                text,
+                "  {:<9} {:<12} {}{}",
+                goal.proof,
+                plain(&goal.id),
+                plain(&goal.request),
+                goal.note.as_ref().map(|note| format!(": {}", plain(note))).unwrap_or_default()
+            );
         }
         for note in &self.ux {
             let _ = writeln!(text, "  note      {} {}: {}", word(&note.kind), word(&note.severity), plain(&note.text));

@@ -273,7 +273,8 @@ impl Session {
 fn repeated(call: &ToolCall) -> ToolCall {
     let named = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let name: String = call.name.chars().filter(|c| named(*c)).take(64).collect();
-    let whole = call.arguments.len() <= MOST_REPEATED && serde_json::from_str::<serde_json::Value>(&call.arguments).is_ok_and(|a| a.is_object());
+    let whole =
+        call.arguments.len() <= MOST_REPEATED && serde_json::from_str::<serde_json::Value>(&call.arguments).is_ok_and(|a| a.is_object());
     ToolCall {
         id: call.id.clone(),
         name: if name.is_empty() { "unnamed".into() } else { name },

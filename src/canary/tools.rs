@@ -77,7 +77,9 @@ pub fn tools(shell: bool) -> Vec<Tool> {
     let text = |description: &str| json!({ "type": "string", "description": description });
     let mut tools = vec![Tool {
         name: HTTP,
-        description: "Makes a request to the service under test, and pays for it where it asks for that. Answers with status, headers and body.".into(),
+        description:
+            "Makes a request to the service under test, and pays for it where it asks for that. Answers with status, headers and body."
+                .into(),
         parameters: json!({
             "type": "object", "required": ["method", "url"],
             "properties": {

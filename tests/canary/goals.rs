@@ -78,9 +78,12 @@ fn one_exchange_shows_one_goal_and_as_many_are_shown_as_can_be() {
 
 #[test]
 fn an_agent_reads_back_what_it_wrote_itself() {
-    let read = with(test("READ", "GET", "/v1/files/{{test_prefix}}-a", 200), json!({
-        "depends_on": ["PUT"], "expected": { "status": 200, "body_equals": "the plan's" },
-    }));
+    let read = with(
+        test("READ", "GET", "/v1/files/{{test_prefix}}-a", 200),
+        json!({
+            "depends_on": ["PUT"], "expected": { "status": 200, "body_equals": "the plan's" },
+        }),
+    );
     let plan = plan(&[with(test("PUT", "PUT", "/v1/files/{{test_prefix}}-a", 200), json!({ "input": "the plan's" })), read]);
     let reach = Reach::new(&goals_origins(&plan));
     let text = |body: &str| flywheel::suite::Answer {

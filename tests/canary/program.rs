@@ -38,12 +38,21 @@ async fn canary(name: &str, model_url: &str, service: &Service, tests: &[Value],
     folder.file("key", &format!("{KEY}\n"));
     let base = format!("notes.sh={}", service.url);
     let fixed = ["gate", "canary", "plan.json", "--group", "g", "--model-url", model_url, "--model", "scripted", "--key-file", "key"];
-    let arguments: Vec<String> =
-        fixed.iter().chain(["--base", base.as_str(), "--result", "result.json"].iter()).chain(more).map(|word| (*word).to_owned()).collect();
+    let arguments: Vec<String> = fixed
+        .iter()
+        .chain(["--base", base.as_str(), "--result", "result.json"].iter())
+        .chain(more)
+        .map(|word| (*word).to_owned())
+        .collect();
     let here = folder.0.clone();
     let run = move || -> Output {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_flywheel"));
-        command.args(arguments).current_dir(here).env_remove("AGENT_PRIVATE_KEY").env_remove("TESTNET_WALLET").env("HTTP_PROXY", "http://192.0.2.1:1");
+        command
+            .args(arguments)
+            .current_dir(here)
+            .env_remove("AGENT_PRIVATE_KEY")
+            .env_remove("TESTNET_WALLET")
+            .env("HTTP_PROXY", "http://192.0.2.1:1");
         command.output().unwrap()
     };
     let output = tokio::task::spawn_blocking(run).await.unwrap();

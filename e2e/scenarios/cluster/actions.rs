@@ -202,7 +202,9 @@ async fn a_job_reaches_the_forge_and_nothing_else_of_the_bed() {
     for address in addresses {
         assert_eq!(tried.get(&format!("reach {address}")), Some(&"refused"), "{log}");
     }
-    for what in [format!("list {state}"), format!("read {state}/forge/admin-token"), format!("list {}", variable("HOME")), "become root".into()] {
+    for what in
+        [format!("list {state}"), format!("read {state}/forge/admin-token"), format!("list {}", variable("HOME")), "become root".into()]
+    {
         assert_eq!(tried.get(&what), Some(&"refused"), "{log}");
     }
     assert_eq!(tried.get("say that the gate passed"), Some(&"403"), "{log}");
