@@ -252,14 +252,8 @@ async fn run_plan(args: &RunArgs) -> anyhow::Result<Exit> {
     lines.finish();
     let results = run.into_results();
     let verdict = suite::conclude(&plan, &results, phases.as_ref());
-    let report = Report {
-        plan: &plan,
-        results: &results,
-        verdict: &verdict,
-        timestamp: &began.to_string(),
-        ci: args.ci,
-        changed: &args.changed,
-    };
+    let report =
+        Report { plan: &plan, results: &results, verdict: &verdict, timestamp: &began.to_string(), ci: args.ci, changed: &args.changed };
     let spending = runner.cashier.budget.spending();
     write_reports(args, &report, spending)?;
     print(&format!("{}\n{}", plain(&verdict.summary), paid(&results, &runner.cashier.declared, spending)))?;

@@ -9,11 +9,22 @@ use serde_json::{Value, json};
 const CAP: u128 = 5000;
 
 fn declared() -> Declared {
-    Declared { network: "eip155:84532".into(), asset: None, domain: None, pay_to: Some("0x0000000000000000000000000000000000000001".into()), price: Price::AtMost(CAP) }
+    Declared {
+        network: "eip155:84532".into(),
+        asset: None,
+        domain: None,
+        pay_to: Some("0x0000000000000000000000000000000000000001".into()),
+        price: Price::AtMost(CAP),
+    }
 }
 
 fn value() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), ".{0,20}".prop_map(Value::from)];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,20}".prop_map(Value::from)
+    ];
     leaf.prop_recursive(3, 20, 4, |inner| {
         let list = prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from);
         let map = prop::collection::vec((".{0,8}", inner), 0..4).prop_map(|pairs| Value::Object(pairs.into_iter().collect()));

@@ -10,6 +10,7 @@
  */
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { testEnv } from "@flywheel/kit/testing";
 import { type Plan, select } from "./select.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -173,6 +174,8 @@ const code = await flywheel(
     ...changed.flatMap((id) => ["--changed", id]),
     ...Object.entries(results).flatMap(([name, path]) => [`--${name}`, path]),
     ...["--deadline", `${DEADLINE_S}`],
+    // What serve.ts gives each service, and nobody else is paid.
+    ...["--network", testEnv.X402_NETWORK, "--pay-to", testEnv.X402_PAY_TO],
   ],
   // A wallet that was never used and holds nothing: the stub takes its word.
   {
