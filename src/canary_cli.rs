@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::{
-    adapters::model::ChatCompletions,
+    adapters::{clock::SystemClock, model::ChatCompletions, x402::Wallet},
     api::gate_run::Verdict,
     canary::{AgentPlan, Canary, GroupReport, Limits, MOST_CLI_ROUNDS, Report, Services, TokenPrice, goals_origins},
     gate::{
@@ -262,5 +262,5 @@ fn key(file: &Path) -> anyhow::Result<SecretString> {
 }
 
 fn wallet_from(file: &Path) -> anyhow::Result<Arc<dyn Payer>> {
-    bail!("{}: not yet", file.display())
+    Ok(Arc::new(Wallet::from_file(file, Arc::new(SystemClock))?))
 }

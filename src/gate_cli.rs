@@ -22,7 +22,7 @@ use url::Url;
 
 use crate::{
     adapters::{clock::SystemClock, x402::Wallet},
-    canary_cli, gate,
+    canary_cli, contract_cli, gate,
     ports::payments::Payer,
     runner::{
         Runner,
@@ -61,6 +61,8 @@ pub enum GateCommand {
     Canary(Box<canary_cli::CanaryArgs>),
     /// The same inside a gate's pod.
     Agent(canary_cli::AgentArgs),
+    /// Tests a deployed service by its name inside a gate's pod, and writes the verdict.
+    Contract(contract_cli::ContractArgs),
     /// Says what is wrong with a plan, and runs nothing.
     Lint(LintArgs),
     /// Prints a plan's form as JSON Schema.
@@ -197,9 +199,12 @@ impl<T: FromStr<Err: std::fmt::Display>> FromStr for Pair<T> {
 /// Runs one command. What can't begin ends with 3.
 pub fn run(command: &GateCommand) -> anyhow::Result<ExitCode> {
     let ended = match command {
-        GateCommand::Pod(part) => return gate::run(part),
+        GateCommand::Pod(part) => return gate::run(part, contract_cli::ahead),
         GateCommand::Agent(args) => {
             return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(canary_cli::agent(args));
+        }
+        GateCommand::Contract(args) => {
+            return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(contract_cli::main(args));
         }
         GateCommand::Schema => schema(),
         GateCommand::Lint(args) => lint(args),

@@ -30,6 +30,7 @@ pub mod canary_cli;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod contract_cli;
 pub mod create;
 pub mod doctor;
 pub mod gate;

@@ -12,6 +12,10 @@ mod session;
 #[path = "../e2e/doubles/scripted_model.rs"]
 mod scripted_model;
 
+#[allow(dead_code, reason = "the program of the test bed uses the rest")]
+#[path = "../e2e/doubles/scripted_vendor.rs"]
+mod scripted_vendor;
+
 use flywheel::suite::{self, Answer, Mode, Plan};
 use serde_json::{Value, json};
 

@@ -15,7 +15,7 @@ use crate::{
     gate::{
         bundle::{SourceFile, digest},
         layout,
-        plan::{Contract, Example, Generated, Limits, MAX_ROUTES, Payment, Plan, Price, Route, Terms},
+        plan::{Contract, Example, Generated, Limits, MAX_ROUTES, Payment, Plan, Preview, Price, Route, Terms},
     },
     outputs::{self, Service},
     prim::{self, Body, Document, Problem},
@@ -31,6 +31,15 @@ const NOBODY: &str = "0x0000000000000000000000000000000000000001";
 /// The plan for a package's files; or what is wrong with them, from the path on.
 pub fn plan(files: &[SourceFile], factory: &Factory) -> Result<Plan, String> {
     planned(files, factory).map(|(plan, _)| plan)
+}
+
+/// The plan with what layer 2 would show of the same files, where the policy has it
+/// tried before a merge; `required` where that decides.
+pub fn with_preview(files: &[SourceFile], factory: &Factory, required: bool) -> Result<Plan, String> {
+    let (plan, service) = planned(files, factory)?;
+    let suite = suite(service, &factory.spec.dns.zone, true);
+    let preview = factory.spec.policy.gates.preview.then_some(Preview { suite, required });
+    Ok(Plan { preview, ..plan })
 }
 
 /// What layer 2 shows of a package that runs, wherever that is.
@@ -49,10 +58,31 @@ pub fn contract(files: &[SourceFile], factory: &Factory) -> Result<Contract, Str
         commit: String::new(),
         ca_bundle: factory.spec.deploy.edge.ca_bundle.clone(),
         // What only its own code is run with stays away.
-        plan: Plan { env: BTreeMap::new(), generated: Vec::new(), ..plan },
-        suite: Some(outputs::gate_plan(&service)),
+        plan: Plan { env: BTreeMap::new(), generated: Vec::new(), preview: None, ..plan },
+        suite: Some(suite(service, &factory.spec.dns.zone, payment.is_some())),
         payment,
     })
+}
+
+/// A test for each route, of the service by its own name. What can't be tried is left
+/// out with why.
+fn suite(mut service: Service, zone: &str, pays: bool) -> Value {
+    // A document may have been written for another zone.
+    service.document.endpoint = format!("{}.{zone}", service.document.id);
+    let mut suite = outputs::gate_plan(&service);
+    for test in suite["tests"].as_array_mut().into_iter().flatten() {
+        // The number behind a test's prefix is its route's.
+        let number = test["id"].as_str().and_then(|id| id.rsplit_once('-')?.1.parse::<usize>().ok());
+        let lacks = match number.and_then(|number| service.manifest.routes.get(number.checked_sub(1)?)) {
+            Some(route) if route.backend == "missing" => "it answers 501 until somebody writes it",
+            Some(route) if route.micros.is_some() && !pays => {
+                "it costs something, and the Factory's policy.gates.contract.wallet names no wallet"
+            }
+            _ => continue,
+        };
+        (test["skip"], test["notes"]) = (true.into(), lacks.into());
+    }
+    suite
 }
 
 /// What layer 3 shows of it with the Factory's model: what `gate agent` is told, without
@@ -123,6 +153,7 @@ fn planned(files: &[SourceFile], factory: &Factory) -> Result<(Plan, Service), S
         // Both in the document's order.
         routes: document.routes.iter().zip(&manifest.routes).map(|(declared, summary)| route(declared, summary)).collect(),
         generated: generated(&manifest),
+        preview: None,
         limits: Limits::default(),
     };
     Ok((plan, Service { document, manifest }))

@@ -41,6 +41,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
+use futures::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
 use crate::api::gate_run::Verdict;
@@ -59,19 +60,20 @@ pub enum GateCommand {
     Host(host::HostArgs),
     /// Runs every step of layer 1 and writes the verdict.
     Unit(unit::UnitArgs),
-    /// Asks a deployed service by its name, and writes the verdict.
-    Contract(contract::ContractArgs),
 }
 
+/// What tries the tests of a preview against the service that runs in the pod: the
+/// gate itself knows no test plans.
+pub type Ahead = for<'a> fn(&'a plan::Plan, &'a plan::Preview) -> LocalBoxFuture<'a, Vec<report::Step>>;
+
 /// Runs one part.
-pub fn run(command: &GateCommand) -> anyhow::Result<ExitCode> {
+pub fn run(command: &GateCommand, ahead: Ahead) -> anyhow::Result<ExitCode> {
     match command {
         GateCommand::Seal(args) => seal::main(args),
         GateCommand::Unpack(args) => unpack::main(args),
         GateCommand::Host(args) => single_threaded()?.block_on(host::main(args)),
-        GateCommand::Contract(args) => single_threaded()?.block_on(contract::main(args)),
         GateCommand::Unit(args) => {
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(unit::main(args))
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(unit::main(args, ahead))
         }
     }
 }

@@ -32,9 +32,21 @@ pub struct Plan {
     /// the change has them exactly so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub generated: Vec<Generated>,
+    /// What layer 2 would show of it, tried ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
     /// Limits of the run.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// Tests that a change's service is given before it is merged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preview {
+    /// A test plan.
+    pub suite: Value,
+    /// Whether the verdict follows from them: the primitive is live.
+    pub required: bool,
 }
 
 /// What layer 2 is told: a running service, and what it should answer.

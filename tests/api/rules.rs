@@ -215,6 +215,8 @@ fn no_rule_is_without_rows() {
         SIZE,
         REPOSITORY_NAME,
         DRAFT,
+        LIVE,
+        REGATE,
     ];
     let mut found = Vec::new();
     for schema in [schema_of::<Factory>(), schema_of::<Primitive>(), schema_of::<AgentPR>(), schema_of::<GateRun>()] {

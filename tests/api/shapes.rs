@@ -71,7 +71,7 @@ fn factories() {
                 json!({ "gates": { "canary": { "model": { "url": "https://k:v@m.example", "name": "s" } } } }),
                 Some("does not match"),
             ),
-            ("/spec/policy", json!({ "gates": { "live": [] } }), Some("fewer than 1")),
+            ("/spec/policy", json!({ "gates": { "live": [] } }), Some("fewer items than 1")),
         ],
         false,
     );

@@ -5,6 +5,7 @@
 mod contract;
 mod object;
 mod reports;
+mod suite;
 
 use std::collections::BTreeMap;
 
@@ -48,6 +49,7 @@ fn plan(routes: Vec<Route>) -> Plan {
         env: BTreeMap::new(),
         routes,
         generated: Vec::new(),
+        preview: None,
         limits: Limits::default(),
     }
 }

@@ -9,6 +9,7 @@ use flywheel::{
         gate_run::{GateRun, GateRunStatus, Verdict},
         names::Sha,
     },
+    canary::AgentPlan,
     controller::{context::Context, driver},
     gate::{
         bundle::{self, Bundle, SourceFile},
@@ -534,6 +535,39 @@ async fn a_layer_that_can_not_be_run_is_refused_by_what_it_lacks() {
     }
 }
 
+/// What layer 2 would say of a change is tried before its merge, and decides where
+/// somebody uses what it changes.
+#[tokio::test]
+async fn a_change_is_tried_ahead_and_of_what_is_live_that_decides() {
+    for (phase, required) in [(None, false), (Some("Testing"), false), (Some("Live"), true), (Some("Degraded"), true)] {
+        let cluster = Cluster::new();
+        if let Some(phase) = phase {
+            cluster.api.put_object(
+                &format!("{GROUP}/primitives/notes"),
+                json!({
+                    "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "Primitive", "metadata": { "name": "notes", "namespace": "flywheel" },
+                    "spec": { "factoryRef": { "name": "prim" }, "document": { "id": "notes" } }, "status": { "phase": phase, "conditions": [] },
+                }),
+            );
+        }
+        cluster.over("gate-1", 0, &base(), &head());
+        cluster.pass("gate-1").await.unwrap();
+        let config = &cluster.api.objects(CONFIGS)[0];
+        let plan: Value = serde_json::from_str(config["data"]["plan.json"].as_str().unwrap()).unwrap();
+        let preview = &plan["preview"];
+        assert_eq!(preview["required"], json!(required), "{phase:?}");
+        assert_eq!(preview["suite"]["tests"].as_array().map(Vec::len), Some(2), "{preview}");
+    }
+    let cluster = Cluster::new();
+    cluster.api.edit(&format!("{GROUP}/factories/prim"), |mut factory| {
+        factory["spec"]["policy"]["gates"] = json!({ "preview": false });
+        Some(factory)
+    });
+    cluster.over("gate-1", 0, &base(), &head());
+    cluster.pass("gate-1").await.unwrap();
+    assert!(!cluster.api.objects(CONFIGS)[0]["data"]["plan.json"].as_str().unwrap().contains("preview"));
+}
+
 /// Both layers over what runs test the same tree, by the document of its commit, with
 /// what the Factory's policy gives them.
 #[tokio::test]
@@ -560,6 +594,7 @@ async fn a_running_service_is_tested_with_what_the_policy_gives() {
         assert_eq!((&plan["url"], &plan["commit"]), (&json!("https://notes.prim.sh"), &json!(commit)));
         if layer == "Canary" {
             assert_eq!(plan["model"], json!({ "url": "https://model.example/v1", "name": "small" }));
+            serde_json::from_value::<AgentPlan>(plan.clone()).expect("what the pod reads");
             let limits = json!({ "rounds": 7, "maxPaymentMicros": 50_000, "budgetMicros": 3_000_000, "groupSeconds": 30 });
             assert_eq!(plan["limits"], limits);
         } else {

@@ -15,13 +15,14 @@ use crate::{
         factory::Factory,
         gate_run::{AgentPRTarget, GateRun, Layer, Target, Verdict},
         names::Sha,
+        primitive::{Phase, Primitive},
     },
     controller::{
         code::{Package, Source},
         connections::{self, Connection},
         context::Context,
         gate_plan, manifest,
-        objects::{get, timely},
+        objects::{find, get, timely},
     },
     decide::{
         GateObjects,
@@ -140,7 +141,10 @@ impl Scene<'_> {
             }
             Err(error) => return Err(self.of_factory(&error)),
         };
-        Ok(match self.planned(&files) {
+        let live = self.is_live(&primitive).await?;
+        let planned = Bundle::pack(files.to_vec()).map_err(|e| e.to_string());
+        let planned = planned.and_then(|bundle| Ok((bundle, gate_plan::with_preview(&files, &self.factory, live)?)));
+        Ok(match planned {
             Ok((bundle, plan)) => self.unit(&revision.tree, bundle, plan),
             Err(problem) => Subject::Told(Outcome::told("files", Verdict::Failed, problem)),
         })
@@ -188,6 +192,15 @@ impl Scene<'_> {
             labels: self.labels(),
         });
         Ok(Subject::Job(Box::new(GateObjects { config, job }), tested))
+    }
+
+    /// Whether somebody uses what the change changes: then it must pass layer 2 before
+    /// it is merged.
+    async fn is_live(&self, primitive: &str) -> Result<bool, PortError> {
+        let primitives: Api<Primitive> = Api::namespaced(self.cx.client.clone(), &self.namespace);
+        let found = find(&primitives, primitive).await?.filter(|found| found.spec.factory_ref == self.run.spec.factory_ref);
+        let phase = found.and_then(|found| found.status?.phase);
+        Ok(matches!(phase, Some(Phase::Live | Phase::Degraded)))
     }
 
     /// The primitive whose package the AgentPR changes.

@@ -63,7 +63,7 @@ var anvil = npm.Program{
 	File:      "package/bin/anvil", Size: "15 MB",
 }
 
-var crate = build.Crate{Name: "x402", Dir: "e2e/x402", Programs: []string{"facilitator", "paid-v1"}, About: "about 4 min"}
+var crate = build.Crate{Name: "x402", Dir: "e2e/x402", Programs: []string{"facilitator", "paid-v1"}, About: "about 2 min"}
 
 // Build fetches and builds the programs, as far as they are not cached.
 func Build(ctx context.Context, b *bed.Bed) (p Programs, err error) {
