@@ -149,7 +149,8 @@ async fn a_pull_request_has_one_table_and_fails_for_what_is_live() {
     let service = format!("packages/{ID}/src/service.ts");
     let (_, source) = files.iter().find(|(path, _)| *path == service).expect("the service");
     let broken = |how: &str| {
-        let broken = source.replace("return store.open(env).list(store.noteItems);", &format!("throw new Error(\"{how}\");"));
+        let list = "return store.open(env).list(";
+        let broken = source.replace(list, &format!("throw new Error(\"{how}\");\n    {list}"));
         assert_ne!(broken, *source, "the handler is another one by now: {source}");
         (service.clone(), broken)
     };
