@@ -17,6 +17,7 @@ use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
 use jiff::Timestamp;
 use secrecy::SecretString;
+use serde_json::json;
 use url::Url;
 
 use crate::{
@@ -25,14 +26,17 @@ use crate::{
     ports::payments::Payer,
     runner::{
         Runner,
-        budget::{self, Budget},
+        budget::{self, Budget, Spending, usd},
         http::{Http, Settings},
         pay::Cashier,
         progress::{Lines, plain},
         rate::Rate,
         seeds::{Agent, seeds},
     },
-    suite::{self, Exit, Finding, Mode, Payment, Phases, Plan, Run, Secrets, Severity},
+    suite::{
+        self, Exit, Finding, Known, Mode, Payment, Phases, Plan, Run, Secrets, Severity, TestResult,
+        report::{self, Report},
+    },
     telemetry,
 };
 
@@ -78,7 +82,9 @@ enum Compat {
 /// How findings are printed.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
+    /// Lines for people.
     Text,
+    /// A list for programs.
     Json,
 }
 
@@ -90,6 +96,9 @@ pub struct LintArgs {
     /// How findings are printed.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+    /// A variable that the run will be given.
+    #[arg(long = "var", value_name = "NAME")]
+    vars: Vec<String>,
     /// By whose rules it is read.
     #[arg(long, value_enum)]
     compat: Option<Compat>,
@@ -210,14 +219,14 @@ pub fn run(command: &GateCommand) -> anyhow::Result<ExitCode> {
 }
 
 fn schema() -> anyhow::Result<Exit> {
-    print("{}")?;
+    print(&format!("{:#}\n", suite::schema()))?;
     Ok(Exit::Proven)
 }
 
 fn lint(args: &LintArgs) -> anyhow::Result<Exit> {
     let text = read(&args.plan)?;
     let findings = match suite::read(&text, mode(args.compat)) {
-        Ok(_) => Vec::new(),
+        Ok(plan) => suite::lint(&plan, &Known { seeds: args.vars.iter().cloned().collect(), services: None }),
         Err(findings) => findings,
     };
     match args.format {
@@ -248,6 +257,11 @@ async fn run_plan(args: &RunArgs) -> anyhow::Result<Exit> {
     lines.finish();
     let results = run.into_results();
     let verdict = suite::conclude(&plan, &results, phases.as_ref());
+    let report =
+        Report { plan: &plan, results: &results, verdict: &verdict, timestamp: &began.to_string(), ci: args.ci, changed: &args.changed };
+    let spending = runner.cashier.budget.spending();
+    write_reports(args, &report, spending)?;
+    print(&format!("{}\n{}", plain(&verdict.summary), paid(&results, &runner.cashier.declared, spending)))?;
     Ok(verdict.exit)
 }
 
@@ -277,6 +291,38 @@ fn runner(args: &RunArgs, plan: &Plan, payer: Option<Arc<dyn Payer>>) -> anyhow:
         patience: Duration::from_millis(args.timeout),
         deadline: Some(Duration::from_secs(args.deadline)),
     })
+}
+
+/// Writes the files that were asked for, with their folders.
+fn write_reports(args: &RunArgs, report: &Report, spending: Spending) -> anyhow::Result<()> {
+    let write = |path: &Option<PathBuf>, text: &dyn Fn() -> String| {
+        let Some(path) = path else { return Ok(()) };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        folder.map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(path, text())).with_context(|| path.display().to_string())
+    };
+    write(&args.result, &|| {
+        let mut json = report::json(report);
+        json["spending"] = json!({ "spent_usd": usd(spending.spent), "outstanding_usd": usd(spending.outstanding) });
+        format!("{json:#}\n")
+    })?;
+    write(&args.junit, &|| report::junit(report))?;
+    write(&args.markdown, &|| report::markdown(report))
+}
+
+/// What was paid, and what it was held against, where anything was.
+fn paid(results: &[TestResult], declared: &Payment, spending: Spending) -> String {
+    if spending == Spending::default() {
+        return String::new();
+    }
+    let receipts = || results.iter().flat_map(|result| &result.receipts);
+    let mut text = format!("paid {} USD by {} receipts", usd(spending.spent), receipts().filter(|receipt| receipt.settled).count());
+    if spending.outstanding > 0 {
+        text += &format!("; {} USD was signed without a receipt, and may still be taken", usd(spending.outstanding));
+    }
+    if declared.pay_to.is_none() {
+        text += "; whom services may name was not declared by --pay-to: where a test says nothing, chain, token and cap alone were checked";
+    }
+    text + "\n"
 }
 
 fn dry(plan: &Plan, args: &RunArgs) -> anyhow::Result<Exit> {

@@ -12,6 +12,7 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/image"
 	"flywheel.prim.sh/e2e/testbed/internal/install"
 	"flywheel.prim.sh/e2e/testbed/internal/payments"
+	"flywheel.prim.sh/e2e/testbed/internal/runner"
 	"flywheel.prim.sh/e2e/testbed/internal/step"
 )
 
@@ -41,6 +42,7 @@ func parts(ctx context.Context, b *bed.Bed, c *cluster.Cluster, p programs) erro
 			part{"release", func() (string, error) {
 				return install.Ensure(ctx, b, client, p.helm, cluster.KubeconfigPath(b), p.images)
 			}},
+			part{"runner", func() (string, error) { return runner.Ensure(ctx, b, p.runner) }},
 		)
 	} else {
 		all = append(all, part{"credentials", func() (string, error) { return "stated", install.Credentials(ctx, b, client) }})

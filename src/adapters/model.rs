@@ -154,8 +154,7 @@ fn message(turn: &Turn) -> Value {
         Turn::Said(said) => json!({ "role": role(said.role), "content": said.text }),
         Turn::Called { text, calls } => {
             let function = |call: &ToolCall| json!({ "name": call.name, "arguments": call.arguments });
-            let calls: Vec<_> =
-                calls.iter().map(|call| json!({ "id": call.id, "type": "function", "function": function(call) })).collect();
+            let calls: Vec<_> = calls.iter().map(|call| json!({ "id": call.id, "type": "function", "function": function(call) })).collect();
             json!({ "role": "assistant", "content": text, "tool_calls": calls })
         }
         Turn::Result { call, text } => json!({ "role": "tool", "tool_call_id": call, "content": text }),

@@ -115,7 +115,7 @@ impl Output {
 
 /// A gate's test plan for a service: a test for each route.
 pub fn gate_plan(service: &Service) -> Value {
-    append_gate(None, std::slice::from_ref(service)).plan
+    gate::append(None, std::slice::from_ref(service)).plan
 }
 
 /// Which Factory deploys a repository's services.

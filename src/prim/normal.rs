@@ -55,16 +55,25 @@ const FIRST: [&str; 40] = [
 ];
 
 /// The same value with the keys of every mapping in one order.
-pub(super) fn ordered(value: Value) -> Value {
+pub(super) fn ordered(mut value: Value) -> Value {
+    order(&mut value);
+    value
+}
+
+fn order(value: &mut Value) {
     match value {
-        Value::Array(entries) => entries.into_iter().map(ordered).collect(),
+        Value::Array(entries) => entries.iter_mut().for_each(order),
         Value::Object(map) => {
-            let rank = |key: &str| FIRST.iter().position(|first| *first == key).unwrap_or(FIRST.len());
-            let mut entries: Vec<_> = map.into_iter().map(|(key, value)| (rank(&key), key, value)).collect();
-            entries.sort_unstable_by(|(a, one, _), (b, other, _)| (a, one).cmp(&(b, other)));
-            Value::Object(entries.into_iter().map(|(_, key, value)| (key, ordered(value))).collect())
+            map.values_mut().for_each(order);
+            let place = |key: &str| FIRST.iter().position(|first| *first == key).unwrap_or(FIRST.len());
+            // Most are in order already.
+            if !map.keys().map(|key| (place(key), key)).is_sorted() {
+                let mut entries: Vec<_> = std::mem::take(map).into_iter().map(|(key, value)| (place(&key), key, value)).collect();
+                entries.sort_unstable_by(|(a, one, _), (b, other, _)| (a, one).cmp(&(b, other)));
+                map.extend(entries.into_iter().map(|(_, key, value)| (key, value)));
+            }
         }
-        other => other,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

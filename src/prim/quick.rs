@@ -167,7 +167,7 @@ fn scalar(value: &Value, column: usize, out: &mut String) -> Option<()> {
         Value::Object(_) => out.push_str("{}"),
         Value::String(text) => {
             let seen = |c: char| c == '\n' || c == ' ' || !(c.is_control() || c.is_whitespace() || matches!(c, '\u{feff}' | '\u{fffe}'..));
-            if !text.chars().all(seen) {
+            if !text.bytes().all(|b| matches!(b, b' '..=b'~')) && !text.chars().all(seen) {
                 return None;
             }
             return if text.contains('\n') { literal(text, column + 2, out) } else { line(text, column + 2, out) };

@@ -106,7 +106,8 @@ impl Http {
 
     async fn once(&self, call: &Call) -> Result<Answer, NoReply> {
         let (url, host) = self.place(call)?;
-        let method = Method::from_bytes(call.method.as_bytes()).map_err(|_| NoReply::Unsendable(format!("{:?} is no method", call.method)))?;
+        let method =
+            Method::from_bytes(call.method.as_bytes()).map_err(|_| NoReply::Unsendable(format!("{:?} is no method", call.method)))?;
         let mut head = self.client(url.scheme())?.request(method, url);
         if let Some(host) = host {
             head = head.header(HOST, host);
@@ -191,7 +192,9 @@ fn redirected(call: &Call, reply: &Answer) -> Option<Call> {
         return None;
     }
     let url = call.url.join(&reply.header(LOCATION.as_str())?).ok()?;
-    let same = url.scheme() == call.url.scheme() && url.host() == call.url.host() && url.port_or_known_default() == call.url.port_or_known_default();
+    let same = url.scheme() == call.url.scheme()
+        && url.host() == call.url.host()
+        && url.port_or_known_default() == call.url.port_or_known_default();
     if !same {
         return None;
     }

@@ -13,7 +13,9 @@ use super::{
     http::{Call, Http},
 };
 use crate::{
-    ports::payments::{Challenge, Declared, Mismatch, Payer, Price, RECEIPT_HEADERS, REQUIRED_HEADERS, Receipt as Said, Terms, Version, settlement_failed},
+    ports::payments::{
+        Challenge, Declared, Mismatch, Payer, Price, RECEIPT_HEADERS, REQUIRED_HEADERS, Receipt as Said, Terms, Version, settlement_failed,
+    },
     suite::{Answer, Mode, Payment, Receipt, Trouble},
 };
 
@@ -143,7 +145,13 @@ impl Cashier {
             (None, most) => Price::AtMost(most.map_or(cap, |most| most.min(cap))),
         };
         let of = |field: fn(&Payment) -> &Option<String>| field(test).clone().or_else(|| field(run).clone());
-        Declared { network: of(|p| &p.network).unwrap_or_default(), asset: of(|p| &p.asset), domain: None, pay_to: of(|p| &p.pay_to), price }
+        Declared {
+            network: of(|p| &p.network).unwrap_or_default(),
+            asset: of(|p| &p.asset),
+            domain: None,
+            pay_to: of(|p| &p.pay_to),
+            price,
+        }
     }
 
     async fn paid(

@@ -21,6 +21,7 @@ pub struct Lines<W: Write> {
     total: usize,
     done: usize,
     passed: usize,
+    new: bool,
 }
 
 impl Lines<io::BufWriter<io::Stdout>> {
@@ -34,7 +35,7 @@ impl Lines<io::BufWriter<io::Stdout>> {
 impl<W: Write> Lines<W> {
     /// Progress of so many tests; `live` on a terminal.
     pub fn new(out: W, live: bool, total: usize) -> Self {
-        Self { out, live, total, done: 0, passed: 0 }
+        Self { out, live, total, done: 0, passed: 0, new: false }
     }
 
     /// Ends the line that changes.
@@ -54,6 +55,7 @@ impl<W: Write> Progress for Lines<W> {
         if self.live && result.outcome == Outcome::Pass {
             return;
         }
+        self.new = true;
         let clear = if self.live { "\r\x1b[K" } else { "" };
         let _ = writeln!(self.out, "{clear}{}", line(plan, result));
     }
@@ -61,6 +63,9 @@ impl<W: Write> Progress for Lines<W> {
     fn under_way(&mut self, requests: usize) {
         if self.live {
             let _ = write!(self.out, "\r\x1b[K{} of {} tests, {} passed, {requests} under way", self.done, self.total, self.passed);
+        }
+        // Whoever reads along sees each test when it ends.
+        if self.live || std::mem::take(&mut self.new) {
             let _ = self.out.flush();
         }
     }

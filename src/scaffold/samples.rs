@@ -163,8 +163,11 @@ fn surely(plan: &Plan<'_>, planned: &Planned<'_>) -> bool {
     }
     match &planned.work {
         Work::Native(Native { op, collection, .. }) => {
-            let inside = plan.collections.get(*collection).is_some_and(|collection| collection.within.is_some());
-            !inside && matches!(op, Op::Create { signed: None } | Op::Put { .. } | Op::List | Op::Count | Op::Part | Op::SetPart)
+            let kept = plan.collections.get(*collection);
+            let inside = kept.is_some_and(|collection| collection.within.is_some());
+            // Whoever asks for nothing may have taken the name before.
+            let taken = matches!(op, Op::Create { .. }) && planned.price == RoutePrice::Free && kept.is_some_and(|c| c.key.is_some());
+            !inside && !taken && matches!(op, Op::Create { signed: None } | Op::Put { .. } | Op::List | Op::Count | Op::Part | Op::SetPart)
         }
         Work::Waits(..) | Work::Schema => true,
         _ => false,

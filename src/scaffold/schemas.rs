@@ -183,7 +183,7 @@ fn calls(field: &Field) -> Vec<String> {
         Kind::Text { longest } => {
             let mut calls = vec!["string()".to_owned()];
             calls.extend(field.required.then(|| "min(1)".into()));
-            calls.extend(longest.map(|most| format!("max({most})")));
+            calls.extend(longest.map(|most| format!("refine(...characters({{ max: {most} }}))")));
             calls
         }
         Kind::OneOf(values) => {

@@ -92,6 +92,11 @@ fn enclosed(indent: usize, open: &str, items: &[String], close: &str) -> String 
 /// One line of prose: without line breaks, and without characters that can't be
 /// seen or change the direction of what follows.
 pub(super) fn prose(text: &str) -> String {
+    // Most texts are one already.
+    let plain = text.bytes().all(|b| matches!(b, b' '..=b'~')) && !text.contains("  ") && !text.starts_with(' ') && !text.ends_with(' ');
+    if plain {
+        return text.into();
+    }
     let hidden = |c: char| {
         c.is_control() || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };

@@ -241,7 +241,7 @@ fn keys_that_are_none_show_nowhere() {
 #[test]
 fn the_captured_exchange_is_read_and_its_signer_found() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let specs = std::env::var("FLYWHEEL_SPECS").map_or_else(|_| root.join("../shared/data/prim.sh"), PathBuf::from);
+    let specs = std::env::var_os("FLYWHEEL_SPECS").map_or_else(|| root.join("../shared/data/prim.sh"), PathBuf::from);
     let Ok(text) = std::fs::read_to_string(specs.join("x402-wire.json")) else {
         eprintln!("NOT TRIED: no captured exchange at {} (FLYWHEEL_SPECS)", specs.display());
         return;

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 pub const NETWORK: &str = "eip155:84532";
 
 fn variable(name: &str) -> Option<String> {
-    let value = std::env::var(name).ok().filter(|value| !value.is_empty());
+    let value = std::env::var_os(name).and_then(|value| value.into_string().ok()).filter(|value| !value.is_empty());
     if value.is_none() {
         assert!(std::env::var_os("FLYWHEEL_REQUIRE_PAYMENTS").is_none(), "{name} is not set");
         eprintln!("NOT TRIED: {name} says no chain to pay on: `make test-payments` starts one");

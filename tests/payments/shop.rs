@@ -27,7 +27,7 @@ env: [GUESTBOOK_DB_PATH]
 quick_start: ['POST /v1/guests {"name": "ann"} → a guest']
 routes_map:
 - {route: POST /v1/guests, operation_id: create_guest, status: 201, price: "$0.0025", response: Guest, description: Keep a name}
-- {route: GET /v1/guests, operation_id: list_guests, price: free, response: Guests, description: List names}
+- {route: GET /v1/guests, operation_id: list_guests, price: "$0.001", response: Guests, description: List names}
 "#;
 
 /// Serves a package on loopback, and says on which port.

@@ -76,8 +76,16 @@ async fn what_one_test_made_the_next_ones_use() {
     });
     let mut tests = vec![
         // Listed first, and sent last.
-        test("T-3", &url("/{{id}}"), &json!({"method": "DELETE", "input": {"really": true}, "depends_on": ["T-2"], "expected": {"status": 200, "body": {"deleted": "{\"really\":true}"}}})),
-        test("T-2", &url("/{{id}}"), &json!({"method": "PATCH", "input": {"n": 1}, "depends_on": ["T-1"], "expected": {"status": 200, "body": {"n": 1}}})),
+        test(
+            "T-3",
+            &url("/{{id}}"),
+            &json!({"method": "DELETE", "input": {"really": true}, "depends_on": ["T-2"], "expected": {"status": 200, "body": {"deleted": "{\"really\":true}"}}}),
+        ),
+        test(
+            "T-2",
+            &url("/{{id}}"),
+            &json!({"method": "PATCH", "input": {"n": 1}, "depends_on": ["T-1"], "expected": {"status": 200, "body": {"n": 1}}}),
+        ),
         test("T-1", &url(""), &make),
     ];
     for test in &mut tests {
@@ -115,7 +123,8 @@ async fn a_service_is_found_elsewhere_under_its_name() {
         let bases = [("things.sh".to_owned(), base.parse().unwrap())].into();
         Http::new(Settings { bases, ca: ca.map(|ca| ca.pem.clone()), body_limit: BODY_LIMIT })
     };
-    let expected = |host: &str, path: &str| json!({"expected": {"status": 200, "body": {"host": host, "line": format!("GET {path} HTTP/1.1")}}});
+    let expected =
+        |host: &str, path: &str| json!({"expected": {"status": 200, "body": {"host": host, "line": format!("GET {path} HTTP/1.1")}}});
     let url = "https://things.prim.sh/v1/all?x=1";
     let port = server.url.rsplit(':').next().unwrap();
     runner.http = based(&server.url, None);
@@ -127,9 +136,12 @@ async fn a_service_is_found_elsewhere_under_its_name() {
     let authority = Authority::new("ours");
     let listener = Tls::listen(&authority, "things.prim.sh", None).await;
     let base = format!("https://{}", axum::serve::Listener::local_addr(&listener).unwrap());
-    let router = axum::Router::new().route("/v1/all", axum::routing::get(|headers: axum::http::HeaderMap| async move {
-        axum::Json(json!({"host": headers["host"].to_str().unwrap_or_default(), "line": "GET /v1/all?x=1 HTTP/1.1"}))
-    }));
+    let router = axum::Router::new().route(
+        "/v1/all",
+        axum::routing::get(|headers: axum::http::HeaderMap| async move {
+            axum::Json(json!({"host": headers["host"].to_str().unwrap_or_default(), "line": "GET /v1/all?x=1 HTTP/1.1"}))
+        }),
+    );
     tokio::spawn(async { axum::serve(listener, router).await });
     runner.http = based(&base, Some(&authority));
     runner.patience = Duration::from_secs(10);
@@ -170,7 +182,8 @@ async fn a_broken_off_run_says_what_was_done() {
         test("T-3", &server.url, &json!({"depends_on": ["T-2"]})),
     ];
     let plan = plan(tests);
-    let mut machine = flywheel::suite::Run::new(&plan, None, std::collections::BTreeMap::new(), flywheel::suite::Secrets::default()).unwrap();
+    let mut machine =
+        flywheel::suite::Run::new(&plan, None, std::collections::BTreeMap::new(), flywheel::suite::Secrets::default()).unwrap();
     let asked = silent.seen.clone();
     let interrupted = async move {
         while asked.connections.load(Ordering::SeqCst) == 0 {

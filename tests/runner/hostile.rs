@@ -235,7 +235,10 @@ async fn a_plan_of_ten_thousand_tests_ends_soon() {
         let began = Instant::now();
         let results = run(&runner(), &plan).await;
         assert_eq!(results.len(), 10_000);
-        assert_eq!(results.iter().filter(|result| result.outcome == outcome).count(), if outcome == Outcome::Pass { 10_000 } else { 1_000 });
+        assert_eq!(
+            results.iter().filter(|result| result.outcome == outcome).count(),
+            if outcome == Outcome::Pass { 10_000 } else { 1_000 }
+        );
         assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     }
 }

@@ -6,6 +6,7 @@ mod behaviour;
 mod commands;
 mod hostile;
 mod paying;
+mod random;
 mod seen;
 
 use std::{

@@ -5,8 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flywheel::{
-    adapters::{clock::SystemClock, x402::{Wallet, recover}},
-    ports::payments::{Domain, Payer},
+    adapters::{
+        clock::SystemClock,
+        x402::{Wallet, recover},
+    },
+    ports::payments::Domain,
     runner::{Runner, budget::Budget},
     suite::{Mode, Outcome, Payment, TestResult},
 };

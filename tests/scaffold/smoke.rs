@@ -47,7 +47,8 @@ impl Progress for Quiet {
 /// The plan in use, and ids of the services that it asks.
 fn plan_in_use() -> Option<(String, Vec<String>)> {
     let given = given();
-    let path = given.iter().filter_map(|path| path.parent()?.parent()).map(|folder| folder.join("smoke-test-plan.json")).find(|p| p.exists());
+    let path =
+        given.iter().filter_map(|path| path.parent()?.parent()).map(|folder| folder.join("smoke-test-plan.json")).find(|p| p.exists());
     let Some(path) = path else {
         assert!(std::env::var_os("FLYWHEEL_REQUIRE_SPECS").is_none(), "no smoke-test-plan.json beside the documents");
         eprintln!("SKIPPED: no smoke-test-plan.json beside the documents: set FLYWHEEL_SPECS");
@@ -84,7 +85,13 @@ fn every_test_of_the_plan_in_use_passes_or_says_why_not() {
         let without = if vendor { ", without its provider" } else { "" };
         notes.insert(
             id.clone(),
-            format!("{} routes: {} native, {} a provider's, {} of nobody (501){without}", made.routes.len(), count("native"), count("provider"), count("missing")),
+            format!(
+                "{} routes: {} native, {} a provider's, {} of nobody (501){without}",
+                made.routes.len(),
+                count("native"),
+                count("provider"),
+                count("missing")
+            ),
         );
         workspace.add(&made);
         packages.push(json!({"id": document.id, "env": made.env, "keeps_data": made.keeps_data}));
@@ -103,7 +110,10 @@ fn every_test_of_the_plan_in_use_passes_or_says_why_not() {
     for (id, note) in &notes {
         eprintln!("{id:<10} {note}");
     }
-    eprintln!("\n{:<12} {:<9} {:<8} {:<8} status  why not (or, blocked in the first column, by whom)", "test", "service", "as it is", "no drip");
+    eprintln!(
+        "\n{:<12} {:<9} {:<8} {:<8} status  why not (or, blocked in the first column, by whom)",
+        "test", "service", "as it is", "no drip"
+    );
     for (first, second) in whole.iter().zip(&alone) {
         assert_eq!(first.id, second.id);
         let why = [second, first].iter().find_map(|result| result.note.clone()).unwrap_or_default();

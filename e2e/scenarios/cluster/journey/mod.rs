@@ -172,6 +172,15 @@ pub(crate) async fn pulls(id: &str) -> Vec<Value> {
     all
 }
 
+/// The controller's comments under a pull request; the forge's runner writes one too.
+pub(crate) async fn told(number: &Value) -> Vec<Value> {
+    let Value::Array(mut all) = forge(Method::GET, &format!("/repos/prim/factory/issues/{number}/comments"), None).await else {
+        panic!("no comments of {number}")
+    };
+    all.retain(|comment| comment["user"]["login"] == "flywheel-bot");
+    all
+}
+
 /// Branches of a primitive that are there.
 pub(crate) async fn branches(id: &str) -> Vec<String> {
     let all = listed("/repos/prim/factory/branches?").await;

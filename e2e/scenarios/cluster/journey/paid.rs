@@ -38,7 +38,7 @@ async fn a_primitive_is_paid_on_the_chain() {
         "routes_map": [
             { "route": "POST /v1/names", "response": "Name", "status": 201, "operation_id": "create_name", "price": "$0.003",
               "description": "Keep a name." },
-            { "route": "GET /v1/names", "response": "Names", "operation_id": "list_names", "price": "free", "description": "List names." }
+            { "route": "GET /v1/names", "response": "Names", "operation_id": "list_names", "price": "$0.001", "description": "List names." }
         ]
     });
     declare(&kube, document, json!({})).await;
