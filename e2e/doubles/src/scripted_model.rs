@@ -138,9 +138,15 @@ impl Told {
         format!("{}{path}", self.origin)
     }
 
-    /// Calls that were made of a route.
+    /// Calls that were made of a route, and of no other that says more of their path.
     fn of<'a>(&'a self, route: &'a Route) -> impl Iterator<Item = &'a Done> {
-        self.done.iter().filter(|done| done.method == route.method && fits(&route.path, path_of(&done.url)))
+        let literal = |pattern: &str| pattern.split('/').filter(|part| !part.starts_with(':')).count();
+        let own = literal(&route.path);
+        self.done.iter().filter(move |done| {
+            let path = path_of(&done.url);
+            let nearer = |other: &Route| other.method == route.method && literal(&other.path) > own && fits(&other.path, path);
+            done.method == route.method && fits(&route.path, path) && !self.routes.iter().any(nearer)
+        })
     }
 
     fn made(&self, route: &Route) -> bool {
