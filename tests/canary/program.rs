@@ -200,7 +200,7 @@ async fn what_can_not_begin_says_so() {
     for (name, tests, arguments, code) in [
         ("empty", vec![], &[][..], 2),
         ("unknown", notes(), &["--group", "none"], 3),
-        ("rounds", notes(), &["--rounds", "99"], 2),
+        ("rounds", notes(), &["--rounds", "99"], 3),
         ("no-url", vec![with(test("A", "GET", "/", 200), json!({"endpoint": "https://{{host}}/"}))], &["--var", "host=x"], 2),
     ] {
         let ran = canary(name, &url, &service, &tests, arguments).await;

@@ -338,7 +338,8 @@ fn filled(told: &Told, route: &Route) -> Option<String> {
             path = format!("{path}/{part}");
             continue;
         };
-        let name = name.trim_end_matches(['*', '?']);
+        // Hono's `:key{.+}` and `:key?` name `key`.
+        let name = name.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
         let maker = Route { method: "POST".into(), path: collection.clone(), body: None, query: None };
         let made = told.of(&maker).find(|done| (200..300).contains(&done.status)).and_then(|done| id(&done.answer, name));
         let put = || {
