@@ -222,12 +222,13 @@ async fn in_pod(args: &AgentArgs) -> anyhow::Result<Vec<Step>> {
         Some(terms) => Payment {
             max: None,
             amount: None,
-            pay_to: Some(terms.pay_to.clone()),
+            pay_to: Some(terms.pay_to.clone()).filter(|to| !to.is_empty()),
             asset: terms.asset.clone(),
-            network: Some(terms.network.clone()),
+            network: Some(terms.network.clone()).filter(|network| !network.is_empty()),
         },
-        None => Payment { network: Some(NETWORK.into()), ..Payment::default() },
+        None => Payment::default(),
     };
+    let declared = Payment { network: declared.network.or_else(|| Some(NETWORK.into())), ..declared };
     let budget = Budget::new(limits.max_payment_micros.into(), limits.budget_micros.into());
     let settings = Settings { bases: BTreeMap::new(), ca: told.ca_bundle.clone(), body_limit: BODY };
     let runner = runner(settings, payer.clone(), budget, declared, Duration::from_secs(limits.request_seconds));

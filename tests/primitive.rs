@@ -1,12 +1,13 @@
 //! Primitives from document to answer and back: passes over an API server, a forge,
 //! a zone, an edge and a cluster in memory, with the real passes of Factory and
 //! AgentPR beside them. `way.rs` has the way there, `trouble.rs` what may be in
-//! it, `live.rs` what the last
+//! it, `idea.rs` a document that a model writes, `live.rs` what the last
 //! stage takes and how it is lost, `deletion.rs` the way back, `decisions.rs` single decisions
 //! without a pass, `random.rs` what holds of any.
 
 mod decisions;
 mod deletion;
+mod idea;
 mod live;
 mod random;
 mod trouble;
@@ -187,6 +188,10 @@ impl Run {
         self.cluster();
         while self.pokes.try_recv().is_ok() {
             self.factory_looks().await;
+        }
+        // What goes on beside the passes.
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
         }
         self.world.wait(Duration::from_secs(1));
     }

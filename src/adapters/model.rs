@@ -100,7 +100,8 @@ impl Model for ChatCompletions {
         let format = json!({ "type": "json_schema", "json_schema": { "name": "prim", "strict": false, "schema": schema } });
         let asked = json!({ "model": self.model, "messages": messages, "response_format": format });
         let (said, usage) = self.complete(&asked).await?;
-        let text = said.content.ok_or_else(|| odd("answers a completion without a text"))?;
+        // None where it declines: that is an answer, and was paid for.
+        let text = said.content.unwrap_or_default();
         Ok(Answered { text, input_tokens: usage.prompt_tokens, output_tokens: usage.completion_tokens })
     }
 }
@@ -138,6 +139,9 @@ impl ChatCompletions {
             request = request.bearer_auth(key.expose_secret());
         }
         let response = request.send().await.map_err(|error| http::no_answer(SERVER, error))?;
+        if let Some(failure) = http::common_failure(SERVER, &response) {
+            return Err(failure);
+        }
         let status = response.status();
         if !status.is_success() {
             return Err(refused(status));
@@ -172,17 +176,18 @@ fn role(role: Role) -> &'static str {
 fn refused(status: StatusCode) -> PortError {
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            PortError::new(Class::Denied, Reason::TokenRejected, "the model's server refuses the key: give it another")
+            PortError::new(Class::Denied, Reason::TokenRejected, format!("{SERVER} refuses the key: give it another"))
         }
+        StatusCode::REQUEST_TIMEOUT => PortError::unreachable(SERVER),
         status if status.is_client_error() => PortError::new(
             Class::Invalid,
             Reason::Invalid,
-            format!("the model's server refuses the request with {status}: look at the model's name"),
+            format!("{SERVER} refuses the request with {status}: look at its address and the model's name"),
         ),
-        status => PortError::new(Class::Transient, Reason::ServerError, format!("the model's server answers {status}")),
+        status => odd(&format!("answers {status}")),
     }
 }
 
 fn odd(what: &str) -> PortError {
-    PortError::new(Class::Invalid, Reason::UnexpectedAnswer, format!("the model's server {what}"))
+    PortError::new(Class::Invalid, Reason::UnexpectedAnswer, format!("{SERVER} {what}: look at its address"))
 }

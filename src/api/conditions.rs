@@ -34,6 +34,8 @@ pub enum ConditionType {
     PackagesAdopted,
     /// The head's tree passed the gate.
     GatePassed,
+    /// The model wrote a strict document for the idea.
+    DocumentWritten,
     /// The document's package is on the base branch.
     Merged,
     /// The package on the base branch runs, all of it in its newest version.
@@ -72,6 +74,7 @@ impl ConditionType {
             Self::EdgeReady => "EdgeReady",
             Self::PackagesAdopted => "PackagesAdopted",
             Self::GatePassed => "GatePassed",
+            Self::DocumentWritten => "DocumentWritten",
             Self::Merged => "Merged",
             Self::Deployed => "Deployed",
             Self::Routed => "Routed",
@@ -175,6 +178,10 @@ reasons! {
     StageReached,
     /// What is needed for the wanted stage is not there yet.
     StageUnavailable,
+    /// A language model is asked for the document.
+    Asking,
+    /// What the model wrote is no strict document, after all rounds.
+    NotStrict,
     /// The branch or the pull request is being made.
     Proposing,
     /// Waits for its place: others come first, or a limit of the Factory is reached.

@@ -50,6 +50,10 @@ pub struct FactorySpec {
     /// What calls cost.
     #[serde(default)]
     pub prices: PricesSpec,
+    /// The language model that writes the documents of primitives that have an idea
+    /// alone; without it there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelSpec>,
 }
 
 /// A repository on a forge.
@@ -202,6 +206,42 @@ impl Default for PricesSpec {
     }
 }
 
+/// A language model behind OpenAI's chat completions.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelSpec {
+    /// The server's base URL: `https://api.openai.com/v1`.
+    #[schemars(length(max = 2048), regex(pattern = "^https?://[^/@?#]+(/[^?#]*)?$"))]
+    pub url: String,
+    /// The model's name there.
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"^\P{Cc}*\S\P{Cc}*$"))]
+    pub name: String,
+    /// Secret with the key `key`.
+    pub credentials: SecretReference,
+    /// Longest wait for one answer, in seconds.
+    #[serde(default = "model_timeout")]
+    #[schemars(range(min = 1, max = 600))]
+    pub timeout_seconds: i32,
+    /// How often it is asked for one document: again with what was wrong.
+    #[serde(default = "model_rounds")]
+    #[schemars(range(min = 1, max = 3))]
+    pub max_rounds: i32,
+    /// US dollars for a million tokens that it reads, such as `$2.50`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 17),
+        regex(pattern = "^\\$([0-9]{0,8}[1-9][0-9]{0,8}(\\.[0-9]{1,6})?|[0-9]{1,9}\\.[0-9]{0,5}[1-9][0-9]{0,5})$")
+    )]
+    pub input_price: Option<String>,
+    /// US dollars for a million tokens that it writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 17),
+        regex(pattern = "^\\$([0-9]{0,8}[1-9][0-9]{0,8}(\\.[0-9]{1,6})?|[0-9]{1,9}\\.[0-9]{0,5}[1-9][0-9]{0,5})$")
+    )]
+    pub output_price: Option<String>,
+}
+
 /// What the controller saw of a Factory.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -239,6 +279,14 @@ fn main_branch() -> String {
 
 fn record_ttl() -> i32 {
     60
+}
+
+fn model_timeout() -> i32 {
+    120
+}
+
+fn model_rounds() -> i32 {
+    3
 }
 
 fn run_namespace() -> String {

@@ -13,7 +13,7 @@ use super::{
     references::{FactoryReference, Milestone},
 };
 
-/// One HTTP service, declared by its `prim.yaml` document.
+/// One HTTP service, declared by its `prim.yaml` document or by an idea of one.
 #[derive(CustomResource, Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[kube(
     group = "flywheel.prim.sh",
@@ -23,8 +23,9 @@ use super::{
     category = "flywheel",
     namespaced,
     status = "PrimitiveStatus",
-    doc = "One HTTP service, declared by its prim.yaml document.",
-    validation = Rule::new("self.metadata.name == self.spec.document.id").message("metadata.name must be the document's id"),
+    doc = "One HTTP service, declared by its prim.yaml document or by an idea of one.",
+    validation = Rule::new("!has(self.spec.document) || self.metadata.name == self.spec.document.id").message("metadata.name must be the document's id"),
+    validation = Rule::new("!has(self.spec.idea) || (size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z]([a-z0-9-]*[a-z0-9])?$') && !(self.metadata.name in ['www','api','ns','ns1','ns2','mx','edge','gateway','flywheel']))").message("metadata.name must be an id, since the idea's document gets it: a-z, 0-9 and -, beginning with a letter, 40 characters at most, and none of www, api, ns, ns1, ns2, mx, edge, gateway, flywheel"),
     printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason"}"#,
@@ -35,12 +36,20 @@ use super::{
     printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type=='Ready')].message"}"#
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.document) != has(self.idea)").message("exactly one of document and idea is required"))]
 pub struct PrimitiveSpec {
     /// The Factory that builds and runs it.
     #[x_kube(validation = Rule::new("self == oldSelf").message("factoryRef can't change"))]
     pub factory_ref: FactoryReference,
     /// The `prim.yaml` document; unknown keys are kept.
-    pub document: Document,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<Document>,
+    /// What the service should do, in a few sentences: the Factory's model writes the
+    /// document, which is then in the status and proposed. Asked for once; another
+    /// idea is asked for anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 8000))]
+    pub idea: Option<String>,
     /// How far the service may go; the Factory's default where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
@@ -190,6 +199,13 @@ pub struct PrimitiveStatus {
     /// Hash of the document that was last proposed, or found on the base branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposed_hash: Option<String>,
+    /// What the model made of `spec.idea`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idea: Option<IdeaStatus>,
+    /// The document that the model wrote for `spec.idea`, strict, and proposed as one
+    /// in the spec would be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<Document>,
     /// Name of the AgentPR that proposes it.
     #[serde(rename = "agentPR", default, skip_serializing_if = "Option::is_none")]
     pub agent_pr: Option<String>,
@@ -204,11 +220,38 @@ pub struct PrimitiveStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_action: Option<NextAction>,
     /// `Ready`, `Reconciling` or `Stalled` while true, and one per step that was
-    /// reached: `Merged`, `Deployed`, `Routed`, `NameReady`, `Serving`,
-    /// `ContractPassed`, `CanaryPassed`; `EnvironmentComplete` and `SpecOutdated` advise.
+    /// reached: `DocumentWritten` of an idea, `Merged`, `Deployed`, `Routed`, `NameReady`,
+    /// `Serving`, `ContractPassed`, `CanaryPassed`; `EnvironmentComplete` and
+    /// `SpecOutdated` advise.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// How an idea became a document, or did not.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IdeaStatus {
+    /// Hash of the idea that it is about.
+    pub hash: String,
+    /// When it was noticed.
+    pub since: Time,
+    /// How often the model answered.
+    #[serde(default)]
+    pub rounds: i64,
+    /// Tokens that it read, by its server's count.
+    #[serde(default)]
+    pub input_tokens: i64,
+    /// Tokens that it wrote.
+    #[serde(default)]
+    pub output_tokens: i64,
+    /// What that costs by the Factory's prices, in US dollars; absent without prices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<String>,
+    /// What was wrong with its last answer, if that was not strict.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 30))]
+    pub problems: Vec<String>,
 }
 
 /// A package at a commit of the base branch.

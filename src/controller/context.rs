@@ -18,7 +18,7 @@ use kube::{
 use tokio::sync::{broadcast, mpsc};
 
 use super::{
-    code::CodeCache, deliveries::Deliveries, failpoints::Failpoints, leadership::Leadership, limits::Limits, phases::Phases,
+    code::CodeCache, deliveries::Deliveries, failpoints::Failpoints, ideas::Ideas, leadership::Leadership, limits::Limits, phases::Phases,
     scanner::Gitleaks,
 };
 use crate::{
@@ -41,7 +41,9 @@ pub struct Context {
     /// Webhook deliveries, and the secrets they are checked with.
     pub deliveries: Deliveries,
     /// Waits that servers asked for.
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
+    /// What models are asked.
+    pub ideas: Ideas,
     /// What factory repositories hold.
     pub code: CodeCache,
     /// Looks for secrets in what would be pushed.
@@ -112,7 +114,8 @@ impl Context {
             connect,
             clock,
             deliveries: Deliveries::default(),
-            limits: Limits::default(),
+            limits: Arc::default(),
+            ideas: Ideas::default(),
             code: CodeCache::default(),
             scanner: Arc::new(Gitleaks::new("/usr/local/bin/gitleaks")),
             failpoints: Failpoints::default(),

@@ -161,6 +161,19 @@ pub fn delivered(cx: &Context, namespace: &str) -> impl Stream<Item = ObjectRef<
     })
 }
 
+/// Primitives whose model came to an end with their idea.
+pub fn answered(cx: &Context) -> impl Stream<Item = ObjectRef<Primitive>> + Send + use<> {
+    stream::unfold(cx.ideas.ended(), |mut ended| async move {
+        loop {
+            match ended.recv().await {
+                Ok((namespace, name)) => return Some((ObjectRef::new(&name).within(&namespace), ended)),
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    })
+}
+
 /// GateRuns that wait for their turn, whenever one of their Factory gives up its own.
 pub fn turn_moved(client: &Client, namespace: &str) -> impl Stream<Item = ObjectRef<GateRun>> + Send + use<> {
     let runs: Api<DeserializeGuard<GateRun>> = Api::namespaced(client.clone(), namespace);

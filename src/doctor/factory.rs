@@ -65,6 +65,7 @@ fn from_statement(statement: &Statement) -> Option<Finding> {
         | ConditionType::WebhookReady
         | ConditionType::PackagesAdopted
         | ConditionType::GatePassed
+        | ConditionType::DocumentWritten
         | ConditionType::Merged
         | ConditionType::Deployed
         | ConditionType::Routed

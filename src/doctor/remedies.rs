@@ -27,7 +27,9 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::Conflict => "Nothing: it is tried again at once.",
         Reason::Waiting => "See the message for what it waits for.",
         Reason::UnexpectedAnswer => "Check that the address in the spec is the server's API and that its version is supported.",
-        Reason::TokenRejected => "Make a new token for the bot account and put it into the credentials Secret under the key token.",
+        Reason::TokenRejected => {
+            "Make a new token for the bot account and put it into the credentials Secret under the key token; of a language model, another key under the key key."
+        }
         Reason::PermissionMissing => "Give the account the right that the message names.",
         Reason::RepositoryNotFound => "Create the repository, or add the bot account to it, or correct spec.repository.",
         Reason::BranchNotFound => "Push a first commit to the base branch, or correct spec.repository.baseBranch.",
@@ -55,6 +57,10 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::Broken => "Run the gate again; if it breaks again, look at the Job's pod.",
         Reason::Paused => "Remove spec.paused when the reason that the message repeats no longer holds.",
         Reason::StageUnavailable => "Give the Factory's gates what the message names, a model or a wallet; or lower spec.stage.",
+        Reason::Asking => "Nothing: the model is asked, and what it writes is checked.",
+        Reason::NotStrict => {
+            "See status.idea.problems: say in spec.idea what they are about, which has the model asked anew, or write spec.document yourself."
+        }
         Reason::Proposing | Reason::Updating | Reason::Merging | Reason::RollingOut => "Nothing: it is being done.",
         Reason::Queued => {
             "Nothing: its turn comes by itself; the message says what is before it. To let more through, raise the Factory's limits."

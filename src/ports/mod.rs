@@ -18,11 +18,12 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use crate::api::factory::{DnsSpec, EdgeSpec, RepositorySpec};
+use crate::api::factory::{DnsSpec, EdgeSpec, ModelSpec, RepositorySpec};
 use dns::{Dns, TsigKey};
 use edge::{ClientIdentity, Edge};
 use error::PortError;
 use forge::{Forge, ForgeAdmin};
+use model::Model;
 use probe::Probe;
 
 /// Makes clients from a Factory's spec and its credentials. Making one does no
@@ -39,4 +40,6 @@ pub trait Connect: Send + Sync {
     /// A client of services themselves, which takes certificates that `ca_bundle`
     /// signs (PEM), or the public roots where it is none.
     fn probe(&self, ca_bundle: Option<&str>) -> Result<Arc<dyn Probe>, PortError>;
+    /// A client for one language model.
+    fn model(&self, spec: &ModelSpec, key: &SecretString) -> Result<Arc<dyn Model>, PortError>;
 }

@@ -11,6 +11,7 @@ mod gitea_commits;
 mod gitea_pulls;
 mod gitea_reports;
 mod gitea_script;
+mod model;
 mod probe;
 mod rfc2136;
 mod rfc2136_server;

@@ -622,6 +622,6 @@ async fn a_running_service_is_tested_with_what_the_policy_gives() {
         cluster.pass("gate-3").await.unwrap();
         let other = cluster.status("gate-3").tested.expect("what is tested");
         assert_eq!((&other.tree, &other.tool), (&tested.tree, &tested.tool));
-        assert_ne!(other.plan, tested.plan);
+        assert_eq!(other.plan == tested.plan, layer == "Canary", "who uses it is asked no other thing by another price");
     }
 }

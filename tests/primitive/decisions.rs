@@ -57,6 +57,7 @@ pub fn seen() -> Seen {
             assumptions: (0..30).map(|i| format!("routes_map[{i}]: assumed")).collect(),
             unwritten: vec!["GET /v1/x: nobody knows".into()],
         }),
+        idea: None,
         factory: Some(FactorySeen {
             name: ObjectName {
                 api_version: "flywheel.prim.sh/v1alpha1",

@@ -6,11 +6,14 @@ use flywheel::{
         gate_run::{Layer, Tested, Verdict},
         names::Fqdn,
         policy::GatesSpec,
-        primitive::{DeletionPolicy, LayerVerdict, Pause, Phase, PrimitiveStatus, Stage, Version},
+        primitive::{DeletionPolicy, Document, IdeaStatus, LayerVerdict, Pause, Phase, PrimitiveStatus, Stage, Version},
     },
     decide::{
         Action, Manifest, ObjectName, audit,
-        primitive::{Base, Change, Deployment, Gate, Naming, Outside, Probed, Remains, Rollout, Running, Seen, decide, run_name},
+        primitive::{
+            Asked, Base, Change, Deployment, Gate, IdeaSeen, ModelSeen, Naming, Outside, Probed, Remains, Rollout, Running, Seen, Told,
+            decide, run_name,
+        },
     },
     ports::{
         dns::{AddressRecord, Holder, NameState, Owner},
@@ -251,6 +254,54 @@ fn previous() -> impl Strategy<Value = PrimitiveStatus> {
     )
 }
 
+fn written() -> Document {
+    serde_json::from_value(json!({ "id": "notes" })).unwrap()
+}
+
+fn told() -> impl Strategy<Value = Told> {
+    (any::<bool>(), 0..4i64, option::of(class()), 0..400u64).prop_map(|(strict, rounds, class, age)| Told {
+        document: strict.then(written),
+        problems: vec!["id: must be notes".into(); usize::from(!strict)],
+        rounds,
+        input_tokens: rounds * 1000,
+        output_tokens: rounds,
+        at: now().at - std::time::Duration::from_secs(age),
+        model: model("1"),
+        failed: class.filter(|_| !strict).map(failed),
+    })
+}
+
+fn model(account: &str) -> ModelSeen {
+    ModelSeen { name: "m".into(), account: account.into(), rounds: 3, input_price: Some(2_000_000), output_price: None }
+}
+
+/// An idea, and what the status says of it.
+fn idea() -> impl Strategy<Value = (IdeaSeen, (Option<IdeaStatus>, Option<Document>))> {
+    let asked = (0..4u8, told()).prop_map(|(which, told)| match which {
+        0 => Asked::Nothing,
+        1 => Asked::Queued,
+        2 => Asked::Going,
+        _ => Asked::Ended(Box::new(told)),
+    });
+    let noted = option::weighted(0.8, (select(vec!["h", "older"]), 0..4i64, any::<bool>()));
+    let account = option::weighted(0.9, select(vec!["1", "2"]));
+    (asked, account, class(), noted, any::<bool>()).prop_map(|(asked, account, class, noted, there)| {
+        let fresh = noted.is_none();
+        let model = account.map(model).ok_or_else(|| failed(class));
+        let idea = IdeaSeen { hash: "h".into(), model, asked, fresh, there: (there && fresh).then(written) };
+        let status = noted.map(|(hash, rounds, _)| IdeaStatus {
+            hash: hash.into(),
+            since: Time(now().at),
+            rounds,
+            input_tokens: rounds * 1000,
+            output_tokens: rounds,
+            cost_usd: None,
+            problems: Vec::new(),
+        });
+        (idea, (status, noted.filter(|(_, _, written)| *written).map(|_| written())))
+    })
+}
+
 fn anything() -> impl Strategy<Value = Seen> {
     let spec = (
         option::weighted(0.1, Just(())),
@@ -259,10 +310,16 @@ fn anything() -> impl Strategy<Value = Seen> {
     );
     let base = (option::weighted(0.9, option::of(select(vec![HASH, "other"]))), 1..4u64, class());
     let changes = (option::of(change()), option::of(change()));
+    let thought = option::weighted(0.3, idea());
     let whole = (option::weighted(0.9, Just(())), option::weighted(0.9, policy()), option::weighted(0.2, Just(())));
-    (spec, base, changes, whole, outside(), previous()).prop_map(
-        |(spec, base, (current, planned), (document, factory, hold), outside, previous)| {
+    (spec, base, changes, whole, outside(), previous(), thought).prop_map(
+        |(spec, base, (current, planned), (document, factory, hold), outside, previous, thought)| {
             let mut seen = Seen { current, planned, outside, previous, ..seen() };
+            if let Some((idea, noted)) = thought {
+                (seen.previous.idea, seen.previous.document) = noted;
+                seen.spec.document = None;
+                seen.idea = Some(idea);
+            }
             let (paused, stage, [deleting, delete]) = spec;
             seen.spec.paused = paused.map(|()| Pause { reason: "held".into() });
             seen.spec.stage = stage;
@@ -303,6 +360,14 @@ proptest! {
 
         if seen.spec.paused.is_some() {
             prop_assert!(decision.actions.is_empty(), "held, and {:?}", decision.actions);
+        }
+        let asks = decision.actions.iter().find_map(|a| if let Action::AskModel(question) = a { Some(question) } else { None });
+        if let Some(question) = asks {
+            let idea = seen.idea.as_ref().expect("an idea");
+            let status = decision.status.idea.as_ref().expect("what was used is noted");
+            prop_assert!(seen.previous.idea.as_ref() == Some(status), "asked before what was used was noted");
+            prop_assert!(idea.model.is_ok() && !matches!(idea.asked, Asked::Queued | Asked::Going) && !seen.deleting);
+            prop_assert!(i64::from(question.rounds) + status.rounds <= 3 && question.rounds > 0 && decision.status.document.is_none());
         }
         if seen.document.is_err() {
             prop_assert!(!seen.deleting || !ready);

@@ -150,7 +150,7 @@ fn without_faucet(text: &str) -> String {
     plan.to_string()
 }
 
-fn run(text: &str, addresses: &BTreeMap<String, Url>) -> Vec<TestResult> {
+pub(super) fn run(text: &str, addresses: &BTreeMap<String, Url>) -> Vec<TestResult> {
     flywheel::telemetry::install_crypto_provider();
     let plan = suite::read(text, Mode::Ours).unwrap_or_else(|findings| panic!("{findings:?}"));
     let key = format!("0x{}", "1".repeat(64)).into();

@@ -56,6 +56,8 @@ const LAYERS: &[Layer] = &[
         but: &[
             ("src/controller/context.rs", "crate::adapters::connect::RealServers"),
             ("src/controller/context.rs", "crate::adapters::clock::SystemClock"),
+            // What a model says of an idea is checked in one place, for both who ask.
+            ("src/controller/ideas.rs", "crate::author"),
         ],
     },
     // It says what passed in the words of gates' reports, and asks by the runner.

@@ -3,6 +3,7 @@
 //! `package.rs` next, then `outside.rs`.
 
 mod gates;
+mod idea;
 mod outside;
 mod package;
 
@@ -29,7 +30,7 @@ use crate::{
     },
     decide::{
         self, Decision, Now, ObjectName,
-        primitive::{Base, Change, FactorySeen, Outside, Own, Seen, change_name, removal_name},
+        primitive::{Base, Change, FactorySeen, Outside, Own, Seen, Wanted, change_name, removal_name},
     },
     ports::error::{Class, PortError},
     telemetry::{Metrics, PhaseLabel},
@@ -53,6 +54,7 @@ impl Kind for Primitive {
             unchanged: self.status.as_ref().is_some_and(|status| status.observed_generation == self.metadata.generation),
             deleting: self.metadata.deletion_timestamp.is_some(),
             document: Err(not_looked()),
+            idea: idea::see(self, cx),
             factory: None,
             base: Err(not_looked()),
             current: None,
@@ -71,12 +73,15 @@ impl Kind for Primitive {
             Ok(factory) => factory,
             // Only what is known to be gone is taken for gone.
             Err(error) if error.reason == Reason::Waiting => {
-                (seen.document, seen.base) = (package::wanted(&self.spec.document, None), Err(error));
+                if let Some(idea) = &mut seen.idea {
+                    idea.model = Err(again(&error));
+                }
+                (seen.document, seen.base) = (self.wanted(&seen, None), Err(error));
                 return Ok((seen, hands));
             }
             Err(error) => return Err(error),
         };
-        seen.document = package::wanted(&self.spec.document, Some(&factory));
+        seen.document = self.wanted(&seen, Some(&factory));
         seen.factory = Some(factory_seen(&factory));
         let forge = connections::forge(&factory, cx).await.map_err(|error| connections::of_factory(&factory, &error));
         seen.base = match &forge {
@@ -86,6 +91,7 @@ impl Kind for Primitive {
             Ok(forge) => package::base(&factory, &seen.own.id, forge, cx).await,
             Err(error) => Err(again(error)),
         };
+        hands.author = idea::reach(self, &mut seen, &factory, cx).await;
         changes(&mut seen, cx).await?;
         let reach = Reach { dns: connections::dns(&factory, cx).await, edge: connections::edge(&factory, cx).await };
         (hands.dns, hands.edge) = (Hands::client(&reach.dns), Hands::client(&reach.edge));
@@ -100,6 +106,10 @@ impl Kind for Primitive {
 
     fn status(&self) -> Option<&PrimitiveStatus> {
         self.status.as_ref()
+    }
+
+    fn gone(namespace: &str, name: &str, cx: &Context) {
+        cx.ideas.forget(namespace, name);
     }
 
     fn measure(&self, before: Option<&PrimitiveStatus>, after: &PrimitiveStatus, metrics: &Metrics) {
@@ -120,6 +130,14 @@ impl Kind for Primitive {
         if let Some(seconds) = since("Proposed") {
             metrics.spec_to_serving.observe(seconds);
         }
+    }
+}
+
+impl Primitive {
+    /// The document that is proposed, read.
+    fn wanted(&self, seen: &Seen, factory: Option<&Factory>) -> Result<Wanted, PortError> {
+        let (path, document) = idea::document(self, seen.idea.as_ref())?;
+        package::wanted(path, document, factory)
     }
 }
 

@@ -24,8 +24,8 @@ use crate::{
     decide::{
         Now,
         primitive::{
-            Base, Content, Deployment, Naming, Outside, Package, PackageFile, Probed, Remains, Rollout, Running, Seen, another, asks,
-            named, routed, stands, url,
+            Asked, Base, Content, Deployment, Naming, Outside, Package, PackageFile, Probed, Remains, Rollout, Running, Seen, another,
+            asks, named, routed, stands, url,
         },
     },
     gate::bundle::{Bundle, SourceFile},
@@ -197,7 +197,8 @@ fn owner_id(factory: &Factory) -> String {
 /// Who else holds the name, before anything is proposed: what is never to have its
 /// name needs no package.
 pub(super) async fn claimed(seen: &Seen, factory: &Factory, reach: &Reach, cx: &Context) -> Option<(Fqdn, Holder)> {
-    let first = matches!(&seen.base, Ok(Base { package: None, .. })) && seen.planned.is_none() && seen.document.is_ok();
+    let to_come = seen.document.is_ok() || seen.idea.as_ref().is_some_and(|idea| matches!(idea.asked, Asked::Nothing));
+    let first = matches!(&seen.base, Ok(Base { package: None, .. })) && seen.planned.is_none() && to_come;
     if !first || seen.deleting || seen.spec.stage.unwrap_or(factory.spec.policy.default_stage) == Stage::Building {
         return None;
     }

@@ -8,6 +8,7 @@ mod deletion;
 mod deployment;
 mod draft;
 mod gates;
+mod idea;
 mod naming;
 mod phase;
 mod proposal;
@@ -20,8 +21,8 @@ pub use self::{
     gates::{KEPT, asks, layers, run_name},
     naming::{another, named, routed, url},
     seen::{
-        Base, Change, Content, Deployment, FactorySeen, Gate, Naming, Outside, Own, Package, PackageFile, Probed, Remains, Rollout,
-        Running, Seen, Wanted, WantedFile,
+        Asked, Base, Change, Content, Deployment, FactorySeen, Gate, IdeaSeen, ModelSeen, Naming, Outside, Own, Package, PackageFile,
+        Probed, Remains, Rollout, Running, Seen, Told, Wanted, WantedFile,
     },
     unread::stands,
 };
@@ -38,6 +39,7 @@ pub fn decide(seen: &Seen, now: Now) -> Decision<PrimitiveStatus> {
     let mut draft = Draft::new(seen, now);
     if let Some(pause) = &seen.spec.paused {
         draft.hold(Hold::stalled(Reason::Paused, &pause.reason, now.resync));
+        idea::keep(&mut draft);
         return draft.finish("");
     }
     if seen.deleting {
@@ -46,6 +48,7 @@ pub fn decide(seen: &Seen, now: Now) -> Decision<PrimitiveStatus> {
     if let (Some(error), Outside::Unread(probed)) = (stands(seen), &seen.outside) {
         return unread::decide(draft, error, probed.as_ref());
     }
+    idea::judge(&mut draft);
     proposal::judge(&mut draft);
     let Ok(Base { package, .. }) = &seen.base else { return draft.finish("") };
     if package.is_none() {

@@ -10,7 +10,7 @@ use crate::{
         gate_run::{Layer, Tested, Verdict},
         names::{Fqdn, PrimitiveId, Sha},
         policy::GatesSpec,
-        primitive::{PrimitiveSpec, PrimitiveStatus, Stage, Version},
+        primitive::{Document, PrimitiveSpec, PrimitiveStatus, Stage, Version},
     },
     decide::{Manifest, ObjectName},
     ports::{
@@ -33,8 +33,10 @@ pub struct Seen {
     pub unchanged: bool,
     /// The object is being deleted.
     pub deleting: bool,
-    /// The spec's document, and the files it becomes.
+    /// The spec's document, or that of its idea, and the files it becomes.
     pub document: Result<Wanted, PortError>,
+    /// The idea, where there is one.
+    pub idea: Option<IdeaSeen>,
     /// Its Factory, if there is one.
     pub factory: Option<FactorySeen>,
     /// What the base branch has of it.
@@ -48,6 +50,70 @@ pub struct Seen {
     pub claimed: Option<(Fqdn, Holder)>,
     /// What runs, and how it is reached.
     pub outside: Outside,
+}
+
+/// An idea instead of a document.
+#[derive(Debug)]
+pub struct IdeaSeen {
+    /// Hash of its text.
+    pub hash: String,
+    /// Who can be asked, or why nobody can.
+    pub model: Result<ModelSeen, PortError>,
+    /// What the model was asked, and said.
+    pub asked: Asked,
+    /// Nothing was ever noted or proposed from this object.
+    pub fresh: bool,
+    /// The document that the base branch has already, where this object is fresh.
+    pub there: Option<Document>,
+}
+
+/// A model that can be asked.
+#[derive(Clone, Debug)]
+pub struct ModelSeen {
+    /// Its name.
+    pub name: String,
+    /// Its server, and whom it takes us for.
+    pub account: String,
+    /// How often it may answer for one idea.
+    pub rounds: u32,
+    /// Millionths of a dollar for a million tokens that it reads.
+    pub input_price: Option<u64>,
+    /// The same for what it writes.
+    pub output_price: Option<u64>,
+}
+
+/// Where a conversation about an idea is.
+#[derive(Debug)]
+pub enum Asked {
+    /// There is none: nobody was asked, or a process before this one.
+    Nothing,
+    /// Other ideas come before it.
+    Queued,
+    /// It goes on.
+    Going,
+    /// It came to an end.
+    Ended(Box<Told>),
+}
+
+/// What a model came to, in all that it was asked for one idea.
+#[derive(Debug)]
+pub struct Told {
+    /// The strict document.
+    pub document: Option<Document>,
+    /// The problems of its last answer.
+    pub problems: Vec<String>,
+    /// Answers.
+    pub rounds: i64,
+    /// Tokens that it read.
+    pub input_tokens: i64,
+    /// Tokens that it wrote.
+    pub output_tokens: i64,
+    /// When.
+    pub at: Timestamp,
+    /// Who was asked, at which prices.
+    pub model: ModelSeen,
+    /// Why it was not asked on.
+    pub failed: Option<PortError>,
 }
 
 /// Which object a pass is about.

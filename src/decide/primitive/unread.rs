@@ -17,7 +17,8 @@ use crate::{
 };
 
 /// What is said as it was said before: nothing of it can be looked at.
-const KEPT: [ConditionType; 7] = [
+const KEPT: [ConditionType; 8] = [
+    ConditionType::DocumentWritten,
     ConditionType::Deployed,
     ConditionType::Routed,
     ConditionType::NameReady,
