@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{author, check, config::ControllerConfig, controller, create, doctor, gate, generate, mcp, package, probe, telemetry};
+use crate::{author, check, config::ControllerConfig, controller, create, doctor, gate_cli, generate, mcp, package, probe, telemetry};
 
 /// Turns a declared HTTP service into a running one.
 #[derive(Debug, Parser)]
@@ -35,9 +35,9 @@ enum Command {
     Check(check::CheckConfig),
     /// Serves services as tools of the Model Context Protocol, on standard input and output.
     Mcp(mcp::McpConfig),
-    /// One part of a gate's pod.
+    /// Test plans, and the parts of a gate's pod.
     #[command(subcommand)]
-    Gate(gate::GateCommand),
+    Gate(gate_cli::GateCommand),
     /// Writes packages from prim.yaml documents.
     Scaffold(package::ScaffoldConfig),
     /// Vendors behind a package.
@@ -67,13 +67,20 @@ impl Cli {
             Command::Create(config) => runtime()?.block_on(create::run(config)),
             Command::Check(config) => runtime()?.block_on(check::run(config)),
             Command::Mcp(config) => runtime()?.block_on(mcp::run(config)),
-            Command::Gate(command) => gate::run(&command),
+            Command::Gate(command) => gate_cli::run(&command),
             Command::Scaffold(config) => package::run(&config),
             Command::Provider(command) => package::provider(&command),
             Command::Registry(config) => generate::registry(&config),
             Command::Probe(command) => probe::run(&command),
         }
     }
+}
+
+/// What ends a program that was called wrongly: 2, as usual, and 3 for gates, where 2
+/// says that nothing was proven.
+pub fn misused() -> ExitCode {
+    let gate = std::env::args_os().nth(1).is_some_and(|command| command == "gate");
+    ExitCode::from(if gate { 3 } else { 2 })
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

@@ -35,7 +35,7 @@ pub struct ControllerConfig {
     #[arg(long, env = "FLYWHEEL_KEYS_NAMESPACE", default_value = "flywheel-keys")]
     pub keys_namespace: String,
 
-    /// Address of health checks (/livez, /readyz) and metrics (/metrics).
+    /// Address of health checks (/livez, /readyz), metrics (/metrics) and the primitives' phases (/phases).
     #[arg(long, env = "FLYWHEEL_HEALTH_LISTEN", default_value = "0.0.0.0:8080")]
     pub health_listen: SocketAddr,
 

@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::{
     adapters::model::ChatCompletions,
-    author::{self, Outcome},
+    author::{self, Outcome, Task},
 };
 
 /// What `flywheel create` is told.
@@ -61,8 +61,11 @@ pub async fn run(config: CreateConfig) -> anyhow::Result<ExitCode> {
     }
     let key = config.key_file.as_deref().map(key).transpose()?;
     let model = ChatCompletions::new(&config.model_url, &config.model, key, Duration::from_secs(config.timeout_seconds))?;
-    let outcome = author::realize(&model, &config.idea, config.id.as_deref(), config.rounds).await?;
+    let outcome = author::realize(&model, &Task::new(&config.idea, config.id.as_deref(), config.rounds)).await;
     report(&config, &outcome);
+    if let Some(failed) = outcome.failed {
+        return Err(failed.into());
+    }
     let Some(document) = outcome.document else { return Ok(ExitCode::FAILURE) };
     match &config.out {
         Some(out) => fs::write(out, document).with_context(|| format!("{}", out.display()))?,

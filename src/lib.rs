@@ -22,14 +22,19 @@ pub mod suite;
 
 pub mod adapters;
 pub mod controller;
+pub mod runner;
 
 pub mod author;
+pub mod canary;
+pub mod canary_cli;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod contract_cli;
 pub mod create;
 pub mod doctor;
 pub mod gate;
+pub mod gate_cli;
 pub mod generate;
 pub mod mcp;
 pub mod package;

@@ -96,6 +96,13 @@ pub struct GateLabels {
     pub verdict: &'static str,
 }
 
+/// A phase of a primitive.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct PhaseLabel {
+    /// `Phantom`, `Building`, `Testing`, `Live` or `Degraded`.
+    pub phase: &'static str,
+}
+
 /// Every metric of the controller.
 pub struct Metrics {
     registry: Registry,
@@ -125,6 +132,10 @@ pub struct Metrics {
     pub merged: Family<EditedLabel, Counter>,
     /// Gates that judged a tree in another way than the run before.
     pub verdict_flips: Counter,
+    /// Runs of a primitive's gates that passed only when they were tried again.
+    pub gate_flakes: Counter,
+    /// Phases that primitives came to.
+    pub phases: Family<PhaseLabel, Counter>,
 }
 
 /// From a quarter of a second to an hour and more.
@@ -158,6 +169,8 @@ impl Default for Metrics {
         let (spec_to_green, green_to_merged) = (stages(), stages());
         let merged = Family::default();
         let verdict_flips = Counter::default();
+        let gate_flakes = Counter::default();
+        let phases = Family::default();
         registry.register_with_unit(
             "spec_to_green",
             "From a change's first look to its first passed gate",
@@ -172,6 +185,8 @@ impl Default for Metrics {
         );
         registry.register("changes_merged", "Changes that were merged, by whether people edited them", merged.clone());
         registry.register("gate_verdict_flips", "Gates that judged a tree in another way than the run before", verdict_flips.clone());
+        registry.register("gate_flakes", "Runs of gates that passed only when they were tried again", gate_flakes.clone());
+        registry.register("primitive_phases", "Phases that primitives came to", phases.clone());
         registry.register("gate_verdicts", "Verdicts of gates, by layer", gate_verdicts.clone());
         Self {
             registry,
@@ -185,6 +200,8 @@ impl Default for Metrics {
             green_to_merged,
             merged,
             verdict_flips,
+            gate_flakes,
+            phases,
             merged_to_serving,
             spec_to_serving,
             green_to_serving,

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use flywheel::{
     api::{
         conditions::Reason,
+        factory::ModelSpec,
         names::{Branch, Sha},
     },
     ports::{
@@ -14,6 +15,7 @@ use flywheel::{
         dns::{Dns, TsigKey},
         edge::{ClientIdentity, Edge},
         forge::{Change, Committed, Forge, ForgeAdmin, NewCommit, NewPull, Opened, Rule, Webhook},
+        model::{Message, Model},
     },
 };
 
@@ -67,6 +69,12 @@ async fn the_fake_edge_keeps_the_contract() {
     contract::edge::suite(&Fake::new()).await;
 }
 
+// What its time-out is worth is turned, and waited for by nobody.
+#[tokio::test(start_paused = true)]
+async fn the_fake_model_keeps_the_contract() {
+    contract::model::suite(&Fake::new()).await;
+}
+
 /// What every crash test stands on: an effect whose answer is lost has happened,
 /// and asking again finds it.
 #[tokio::test]
@@ -96,6 +104,41 @@ async fn an_answer_can_be_lost_after_its_effect() {
         assert_eq!(state.forge.repo.pulls[0].body, "why");
         assert_eq!((state.forge.faults.calls("commit_files"), state.forge.faults.all_calls()), (3, 6));
     });
+}
+
+#[async_trait]
+impl contract::model::Arrange for Fake {
+    async fn does(&self, does: contract::model::Does) {
+        use contract::model::Does;
+        use world::model::Says;
+        let says = match does {
+            Does::Says(text, input, output) => Says::Text(text.into(), input, output),
+            Does::Declines(input, output) => Says::Declines(input, output),
+            Does::Limits(seconds) => Says::Limited(std::time::Duration::from_secs(seconds)),
+            Does::Fails => Says::Failing,
+            Does::KnowsNone => Says::Unknown,
+            Does::Babbles => Says::Nonsense,
+            Does::Floods => Says::Endless,
+            Does::Hangs => Says::Silent,
+        };
+        self.world.change(|state| state.model.script = [says].into());
+    }
+
+    async fn model(&self, right: bool) -> Arc<dyn Model> {
+        let key = if right { world::model::KEY } else { "another" };
+        self.connect.model(&fixtures::model_spec(), &key.into()).unwrap()
+    }
+
+    async fn closed_port(&self) -> Arc<dyn Model> {
+        let spec = ModelSpec { url: "https://nobody.example/v1".into(), ..fixtures::model_spec() };
+        self.connect.model(&spec, &world::model::KEY.into()).unwrap()
+    }
+
+    async fn asked(&self) -> (Vec<(String, String)>, serde_json::Value) {
+        let (talk, schema) = self.world.read(|state| state.model.asked.last().cloned().expect("it was asked"));
+        let said = |message: Message| (format!("{:?}", message.role).to_lowercase(), message.text);
+        (talk.into_iter().map(said).collect(), schema)
+    }
 }
 
 #[async_trait]

@@ -1,11 +1,11 @@
 //! Objects that several tests begin with: a Factory that fits [`crate::world`].
 
-use flywheel::api::factory::{Factory, FactorySpec};
+use flywheel::api::factory::{Factory, FactorySpec, ModelSpec};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::api::ObjectMeta;
 use serde_json::json;
 
-use crate::world::{dns, edge, forge};
+use crate::world::{dns, edge, forge, model};
 
 /// Namespace and name of the Factory.
 pub const FACTORY: (&str, &str) = ("flywheel", "prim");
@@ -31,6 +31,14 @@ pub fn spec() -> FactorySpec {
     .unwrap()
 }
 
+/// A Factory's model, which the scripted one is.
+pub fn model_spec() -> ModelSpec {
+    let spec = json!({
+        "url": model::URL, "name": model::NAME, "credentials": { "name": "prim-model" }, "inputPrice": "$2", "outputPrice": "$10",
+    });
+    serde_json::from_value(spec).unwrap()
+}
+
 /// The Factory as the API server would hand it out.
 pub fn factory() -> Factory {
     let mut factory = Factory::new(FACTORY.1, spec());
@@ -49,7 +57,10 @@ pub fn secret(name: &str, data: &[(&str, &str)]) -> Secret {
             annotations: Some(
                 [
                     ("flywheel.prim.sh/allowed-factories".to_owned(), format!("other/one, {}/{}", FACTORY.0, FACTORY.1)),
-                    ("flywheel.prim.sh/allowed-servers".to_owned(), format!("{}, {},dns://{}", forge::URL, edge::ADMIN_URL, dns::SERVER)),
+                    (
+                        "flywheel.prim.sh/allowed-servers".to_owned(),
+                        format!("{}, {},dns://{}, {}", forge::URL, edge::ADMIN_URL, dns::SERVER, model::URL),
+                    ),
                 ]
                 .into(),
             ),
@@ -66,10 +77,11 @@ pub fn secrets() -> Vec<Secret> {
         secret("prim-forge", &[("token", forge::BOT.1), ("webhookSecret", forge::WEBHOOK_SECRET)]),
         secret("prim-dns", &[("keyName", dns::KEY.0), ("algorithm", dns::ALGORITHM), ("secret", dns::KEY.1)]),
         secret("prim-edge", &[("tls.crt", edge::CLIENT.0), ("tls.key", edge::CLIENT.1)]),
+        secret("prim-model", &[("key", model::KEY)]),
     ]
 }
 
 /// Values that must never leave the process.
-pub fn secret_values() -> [&'static str; 4] {
-    [forge::BOT.1, forge::WEBHOOK_SECRET, dns::KEY.1, edge::CLIENT.1]
+pub fn secret_values() -> [&'static str; 5] {
+    [forge::BOT.1, forge::WEBHOOK_SECRET, dns::KEY.1, edge::CLIENT.1, model::KEY]
 }

@@ -12,9 +12,12 @@
 //! - `scaffold`: from documents to packages that pass the factory's own checks.
 //! - `outputs`: what is derived from documents, and the command for it.
 //! - `gate`: the Job of a gate, and what is read back of its pod.
+//! - `runner`: the runner of test plans, against good servers and hostile ones.
+//! - `canary`: models that are scripted against services that are real, hostile or not there.
 //! - `change`: changes from files to merge.
 //! - `primitive`: primitives from document to answer and back.
 //! - `workload`: what runs a package, and what is read back of it.
+//! - `payments`: a wallet against a chain and services, where there is a chain.
 //! - `suite`: a gate's plan, its rules and its reports.
 //! - `folder`: where commands are run.
 //! - `driver`, `webhook`, `lease`, with `apiserver`: the controller around all that.
@@ -22,6 +25,7 @@
 mod adapters;
 mod api;
 mod apiserver;
+mod canary;
 mod change;
 mod contract;
 mod decide;
@@ -34,7 +38,9 @@ mod folder;
 mod gate;
 mod lease;
 mod outputs;
+mod payments;
 mod primitive;
+mod runner;
 mod scaffold;
 mod suite;
 mod tidy;

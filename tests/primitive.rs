@@ -1,11 +1,14 @@
 //! Primitives from document to answer and back: passes over an API server, a forge,
 //! a zone, an edge and a cluster in memory, with the real passes of Factory and
 //! AgentPR beside them. `way.rs` has the way there, `trouble.rs` what may be in
-//! it, `deletion.rs` the way back, `decisions.rs` single decisions
+//! it, `idea.rs` a document that a model writes, `live.rs` what the last
+//! stage takes and how it is lost, `deletion.rs` the way back, `decisions.rs` single decisions
 //! without a pass, `random.rs` what holds of any.
 
 mod decisions;
 mod deletion;
+mod idea;
+mod live;
 mod random;
 mod trouble;
 mod way;
@@ -18,6 +21,7 @@ use flywheel::{
     api::{
         agent_pr::AgentPR,
         factory::Factory,
+        gate_run::GateRun,
         names::Sha,
         primitive::{Primitive, PrimitiveStatus},
     },
@@ -66,6 +70,9 @@ struct Run {
     /// What gates come to.
     unit: &'static str,
     contract: &'static str,
+    canary: &'static str,
+    /// How many tests layer 2 did not try.
+    untried: i64,
     /// New pods get ready.
     pods_start: bool,
 }
@@ -104,7 +111,17 @@ impl Run {
         let (sender, pokes) = mpsc::channel(64);
         let mut cx = Context::with_world(api.client(), Arc::new(Fakes(world.clone())), world.clone(), sender, RESYNC);
         cx.scanner = Arc::new(Nothing);
-        let run = Self { api, world, cx: Arc::new(cx), pokes, unit: "Passed", contract: "Passed", pods_start: true };
+        let run = Self {
+            api,
+            world,
+            cx: Arc::new(cx),
+            pokes,
+            unit: "Passed",
+            contract: "Passed",
+            canary: "Passed",
+            untried: 0,
+            pods_start: true,
+        };
         run.factory_looks().await;
         run
     }
@@ -162,10 +179,19 @@ impl Run {
             let object: AgentPR = serde_json::from_value(object).unwrap();
             let _ = driver::pass::<AgentPR>(Arc::new(DeserializeGuard(Ok(object))), self.cx.clone()).await;
         }
+        // What layer 1 comes to is its own tests' work.
+        for gate in self.gates().into_iter().filter(|gate| gate["spec"]["layer"] != "Unit") {
+            let object: GateRun = serde_json::from_value(gate).unwrap();
+            let _ = driver::pass::<GateRun>(Arc::new(DeserializeGuard(Ok(object))), self.cx.clone()).await;
+        }
         self.judge();
         self.cluster();
         while self.pokes.try_recv().is_ok() {
             self.factory_looks().await;
+        }
+        // What goes on beside the passes.
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
         }
         self.world.wait(Duration::from_secs(1));
     }
@@ -197,14 +223,26 @@ impl Run {
 
     /// Ends every gate that has not ended.
     fn judge(&self) {
+        let now = self.cx.now().at.to_string();
         for gate in self.gates() {
-            let verdict = if gate["spec"]["layer"] == "Unit" { self.unit } else { self.contract };
+            let (verdict, untried) = match gate["spec"]["layer"].as_str() {
+                Some("Unit") => (self.unit, 0),
+                Some("Contract") => (self.contract, self.untried),
+                _ => (self.canary, 0),
+            };
             let path = format!("{OWN}/gateruns/{}", gate["metadata"]["name"].as_str().unwrap());
             if gate["status"]["verdict"].is_null() && !verdict.is_empty() {
                 self.api.edit(&path, |mut gate| {
                     let ready = if verdict == "Passed" { "True" } else { "False" };
-                    gate["status"] = json!({ "verdict": verdict, "results": [], "conditions": [{
-                        "type": "Ready", "status": ready, "reason": verdict, "message": "as the test says", "lastTransitionTime": "2027-01-15T08:00:00Z" }] });
+                    let tested = gate["status"]["tested"].clone();
+                    gate["status"] = json!({ "verdict": verdict, "results": [], "since": now, "conditions": [{
+                        "type": "Ready", "status": ready, "reason": verdict, "message": "as the test says", "lastTransitionTime": now }] });
+                    if !tested.is_null() {
+                        gate["status"]["tested"] = tested;
+                    }
+                    if untried > 0 {
+                        gate["status"]["untried"] = untried.into();
+                    }
                     Some(gate)
                 });
             }
@@ -295,6 +333,12 @@ impl Run {
 
     fn gates(&self) -> Vec<Value> {
         self.api.objects(&format!("{OWN}/gateruns"))
+    }
+
+    /// Names of a layer's runs over what runs, in the order of their names.
+    fn runs_of(&self, layer: &str) -> Vec<String> {
+        let runs = self.gates().into_iter().filter(|gate| gate["spec"]["layer"] == layer);
+        runs.map(|gate| gate["metadata"]["name"].as_str().unwrap().to_owned()).collect()
     }
 
     fn pulls(&self) -> usize {

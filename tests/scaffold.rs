@@ -12,9 +12,11 @@ mod manifests;
 mod money;
 mod random;
 mod reading;
+mod routes;
 mod sdk;
+mod smoke;
 mod typed;
-mod workspace;
+pub mod workspace;
 
 use std::{
     fs,

@@ -77,7 +77,11 @@ func TestUpHealsWhatWasKilled(t *testing.T) {
 			}
 			do(t, bed.Full, "status")
 			workload(t, b, "after-"+name)
-			// In that state the bed can be ended too, and is then made anew.
+			// In that state the bed can be ended too, and is then made anew. What an end
+			// asks, or what leaves pods behind, is tried each time, and the rest in the soak.
+			if !slices.Contains([]string{"etcd", "containerd", "kubelet"}, name) && os.Getenv("SOAK") == "" {
+				return
+			}
 			kill(t, pids(t, b)[name])
 			do(t, bed.Full, "down")
 			expectSame(t, before, host(t, b))

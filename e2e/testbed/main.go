@@ -13,6 +13,7 @@ import (
 
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
 	"flywheel.prim.sh/e2e/testbed/internal/install"
+	"flywheel.prim.sh/e2e/testbed/internal/runner"
 )
 
 const usage = `usage: testbed COMMAND
@@ -25,6 +26,8 @@ const usage = `usage: testbed COMMAND
   build    build every program, start nothing
   vacant   fail when another full bed is up
   program  print the directory of one program, built if need be: helm, bun, gitleaks
+  with-payments COMMAND…
+           run a command beside a chain and a facilitator of its own, on loopback
 
 CLUSTER=full (the default), no-node, control-plane or kubeconfig chooses the bed:
 everything; control plane, forge, zone and edge; an API server alone; or the
@@ -32,8 +35,8 @@ cluster of kubectl's current context, where nothing is started, installed or rem
 FLYWHEEL_STATE and FLYWHEEL_CACHE choose its directories.
 `
 
-// commands maps each command onto what does it. "volumes" is the bed's own: it
-// runs as one of its processes.
+// commands maps each command onto what does it. "volumes" and "runner" are the
+// bed's own: they run as two of its processes.
 var commands = map[string]func(context.Context, *bed.Bed, []string) error{
 	"up":      withLock(up),
 	"down":    withLock(down),
@@ -43,6 +46,8 @@ var commands = map[string]func(context.Context, *bed.Bed, []string) error{
 	"program": programDir,
 	"vacant":  vacant,
 	"factory": factory,
+
+	"with-payments": withPayments,
 }
 
 // factory prints the Factory of the bed's forge, zone and edge.
@@ -72,8 +77,11 @@ func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		return errors.New("no command\n" + usage)
 	}
-	if args[0] == "volumes" {
+	switch args[0] {
+	case "volumes":
 		return runVolumes(ctx, args[1:])
+	case runner.Name:
+		return runner.Main(ctx, args[1:])
 	}
 	command, known := commands[args[0]]
 	if !known {

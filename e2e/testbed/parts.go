@@ -6,10 +6,13 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
 	"flywheel.prim.sh/e2e/testbed/internal/cluster"
 	"flywheel.prim.sh/e2e/testbed/internal/dns"
+	"flywheel.prim.sh/e2e/testbed/internal/doubles"
 	"flywheel.prim.sh/e2e/testbed/internal/edge"
 	"flywheel.prim.sh/e2e/testbed/internal/forge"
 	"flywheel.prim.sh/e2e/testbed/internal/image"
 	"flywheel.prim.sh/e2e/testbed/internal/install"
+	"flywheel.prim.sh/e2e/testbed/internal/payments"
+	"flywheel.prim.sh/e2e/testbed/internal/runner"
 	"flywheel.prim.sh/e2e/testbed/internal/step"
 )
 
@@ -28,6 +31,8 @@ func parts(ctx context.Context, b *bed.Bed, c *cluster.Cluster, p programs) erro
 		{"dns", func() (string, error) { return dns.Ensure(ctx, b) }},
 		{"forge", func() (string, error) { return forge.Ensure(ctx, b, p.forge) }},
 		{"edge", func() (string, error) { return edge.Ensure(ctx, b) }},
+		{"payments", func() (string, error) { return payments.Ensure(ctx, b, payments.Bed, p.payments) }},
+		{"doubles", func() (string, error) { return doubles.Ensure(ctx, b, p.doubles) }},
 	}
 	if b.Mode == bed.Full {
 		all = append(all,
@@ -37,6 +42,7 @@ func parts(ctx context.Context, b *bed.Bed, c *cluster.Cluster, p programs) erro
 			part{"release", func() (string, error) {
 				return install.Ensure(ctx, b, client, p.helm, cluster.KubeconfigPath(b), p.images)
 			}},
+			part{"runner", func() (string, error) { return runner.Ensure(ctx, b, p.runner) }},
 		)
 	} else {
 		all = append(all, part{"credentials", func() (string, error) { return "stated", install.Credentials(ctx, b, client) }})

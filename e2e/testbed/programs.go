@@ -13,9 +13,12 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/build"
 	"flywheel.prim.sh/e2e/testbed/internal/bun"
 	"flywheel.prim.sh/e2e/testbed/internal/cluster"
+	"flywheel.prim.sh/e2e/testbed/internal/doubles"
 	"flywheel.prim.sh/e2e/testbed/internal/forge"
 	"flywheel.prim.sh/e2e/testbed/internal/image"
 	"flywheel.prim.sh/e2e/testbed/internal/install"
+	"flywheel.prim.sh/e2e/testbed/internal/payments"
+	"flywheel.prim.sh/e2e/testbed/internal/runner"
 	"flywheel.prim.sh/e2e/testbed/internal/step"
 	"flywheel.prim.sh/e2e/testbed/internal/tools"
 )
@@ -32,7 +35,10 @@ type programs struct {
 	helm     string
 	gitleaks string
 	forge    string
+	payments payments.Programs
+	doubles  string // directory of the scripted model and vendor
 	bun      string // directory with bun and bunx
+	runner   runner.Programs
 	images   []image.Image
 }
 
@@ -62,6 +68,7 @@ func ensurePrograms(ctx context.Context, b *bed.Bed) (programs, error) {
 			return "", errors.New("cargo is missing: install Rust with rustup (https://rustup.rs), which then takes the version that rust-toolchain.toml names")
 		}
 		own["flywheel"], err = install.Build(ctx, b)
+		p.runner.Flywheel = own["flywheel"]
 		return "compiled", err
 	}); err != nil {
 		return p, err
@@ -79,14 +86,33 @@ func (p *programs) ensure(ctx context.Context, b *bed.Bed) (err error) {
 	if p.gitleaks, err = build.Ensure(ctx, b, image.Gitleaks); err != nil {
 		return err
 	}
-	if p.forge, err = forge.Build(ctx, b); err != nil || b.Mode != bed.Full {
+	if p.forge, err = forge.Build(ctx, b); err != nil {
+		return err
+	}
+	if p.payments, err = payments.Build(ctx, b); err != nil {
+		return err
+	}
+	if p.doubles, err = doubles.Build(ctx, b); err != nil || b.Mode != bed.Full {
 		return err
 	}
 	if p.helm, err = build.Ensure(ctx, b, helmBinary); err != nil {
 		return err
 	}
-	p.bun, err = bun.Ensure(ctx, b)
+	if p.bun, err = bun.Ensure(ctx, b); err != nil {
+		return err
+	}
+	p.runner, err = runnerPrograms(ctx, b, p.bun)
 	return err
+}
+
+// runnerPrograms are the forge's runner and what its jobs need, but Flywheel.
+func runnerPrograms(ctx context.Context, b *bed.Bed, bunDir string) (p runner.Programs, err error) {
+	p.Bun = filepath.Join(bunDir, "bun")
+	if p.Runner, err = runner.Build(ctx, b); err != nil {
+		return p, err
+	}
+	p.Cache, err = image.Offline(ctx, b)
+	return p, err
 }
 
 // programDir prints the directory that holds the named program, so that a script

@@ -10,7 +10,9 @@ import (
 
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
 	"flywheel.prim.sh/e2e/testbed/internal/cluster"
+	"flywheel.prim.sh/e2e/testbed/internal/doubles"
 	"flywheel.prim.sh/e2e/testbed/internal/netns"
+	"flywheel.prim.sh/e2e/testbed/internal/payments"
 	"flywheel.prim.sh/e2e/testbed/internal/proc"
 )
 
@@ -19,6 +21,12 @@ var listens = map[string]string{
 	"dns":   net.JoinHostPort(bed.DNSIP, "53"),
 	"forge": net.JoinHostPort(bed.ForgeIP, "3000"),
 	"edge":  net.JoinHostPort(bed.EdgeIP, "443"),
+
+	"chain":       payments.Bed.Chain,
+	"facilitator": payments.Bed.Facilitator,
+
+	"scripted-model":    doubles.Model,
+	"scripted-upstream": doubles.Vendor,
 }
 
 const answersWithin = 3 * time.Second

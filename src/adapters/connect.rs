@@ -3,20 +3,23 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
+use url::Url;
 
-use super::{caddy::Caddy, gitea::Gitea, probe::HttpsProbe, rfc2136::Rfc2136};
+use super::{caddy::Caddy, gitea::Gitea, model::ChatCompletions, probe::HttpsProbe, rfc2136::Rfc2136};
 use crate::{
-    api::factory::{DnsProvider, DnsSpec, EdgeSpec, ForgeKind, RepositorySpec},
+    api::factory::{DnsProvider, DnsSpec, EdgeSpec, ForgeKind, ModelSpec, RepositorySpec},
     ports::{
         Connect,
         dns::{Dns, TsigKey},
         edge::{ClientIdentity, Edge},
         error::PortError,
         forge::{Forge, ForgeAdmin},
+        model::Model,
         probe::Probe,
     },
 };
@@ -77,6 +80,12 @@ impl Connect for RealServers {
 
     fn probe(&self, ca_bundle: Option<&str>) -> Result<Arc<dyn Probe>, PortError> {
         Ok(Arc::new(HttpsProbe::new(ca_bundle)?))
+    }
+
+    fn model(&self, spec: &ModelSpec, key: &SecretString) -> Result<Arc<dyn Model>, PortError> {
+        let url = Url::parse(&spec.url).map_err(|e| PortError::invalid("spec.model.url", e))?;
+        let timeout = Duration::from_secs(spec.timeout_seconds.unsigned_abs().into());
+        Ok(Arc::new(ChatCompletions::new(&url, &spec.name, Some(key.clone()), timeout)?))
     }
 }
 

@@ -12,3 +12,4 @@ pub mod http;
 pub mod model;
 pub mod probe;
 pub mod rfc2136;
+pub mod x402;

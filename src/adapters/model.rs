@@ -1,5 +1,6 @@
 //! Servers with OpenAI's chat completions: `POST /chat/completions` with a JSON
-//! Schema as response format (<https://platform.openai.com/docs/guides/structured-outputs>).
+//! Schema as response format (<https://platform.openai.com/docs/guides/structured-outputs>),
+//! or with tools (<https://platform.openai.com/docs/guides/function-calling>).
 
 use std::time::Duration;
 
@@ -14,13 +15,18 @@ use crate::{
     api::conditions::Reason,
     ports::{
         error::{Class, PortError},
-        model::{Answered, Message, Model, Role},
+        model::{Agent, Answered, Message, Model, Role, Spoken, Tool, ToolCall, Turn},
     },
 };
 
 /// Longest answer of the server, in bytes: a document has a mebibyte at most, and
 /// its text is escaped within JSON.
 const LONGEST: usize = 4 << 20;
+
+/// Most tokens that one turn with tools may write: some calls and a few sentences.
+const MOST_TOKENS: u32 = 2048;
+/// How much a model may vary its turns: hardly, or two runs would show two things.
+const TEMPERATURE: f64 = 0.1;
 
 /// What it is called in errors.
 const SERVER: &str = "the model's server";
@@ -47,9 +53,25 @@ struct Choice {
 #[derive(Deserialize)]
 struct Said {
     content: Option<String>,
+    tool_calls: Option<Vec<Called>>,
 }
 
 #[derive(Deserialize)]
+struct Called {
+    #[serde(default)]
+    id: Option<String>,
+    function: Function,
+}
+
+#[derive(Deserialize)]
+struct Function {
+    name: String,
+    /// A text of JSON; some servers send the object itself.
+    #[serde(default)]
+    arguments: Value,
+}
+
+#[derive(Default, Deserialize)]
 struct Usage {
     #[serde(default)]
     prompt_tokens: u64,
@@ -77,21 +99,69 @@ impl Model for ChatCompletions {
         let messages: Vec<_> = conversation.iter().map(|message| json!({ "role": role(message.role), "content": message.text })).collect();
         let format = json!({ "type": "json_schema", "json_schema": { "name": "prim", "strict": false, "schema": schema } });
         let asked = json!({ "model": self.model, "messages": messages, "response_format": format });
-        let mut request = self.http.post(self.url.clone()).json(&asked);
+        let (said, usage) = self.complete(&asked).await?;
+        // None where it declines: that is an answer, and was paid for.
+        let text = said.content.unwrap_or_default();
+        Ok(Answered { text, input_tokens: usage.prompt_tokens, output_tokens: usage.completion_tokens })
+    }
+}
+
+#[async_trait]
+impl Agent for ChatCompletions {
+    async fn next(&self, conversation: &[Turn], tools: &[Tool]) -> Result<Spoken, PortError> {
+        let messages: Vec<_> = conversation.iter().map(message).collect();
+        let function = |tool: &Tool| json!({ "name": tool.name, "description": tool.description, "parameters": tool.parameters });
+        let tools: Vec<_> = tools.iter().map(|tool| json!({ "type": "function", "function": function(tool) })).collect();
+        let asked = json!({
+            "model": self.model, "messages": messages, "tools": tools, "tool_choice": "auto",
+            "max_tokens": MOST_TOKENS, "temperature": TEMPERATURE,
+        });
+        let (said, usage) = self.complete(&asked).await?;
+        let call = |called: Called| ToolCall {
+            id: called.id.unwrap_or_default(),
+            name: called.function.name,
+            arguments: match called.function.arguments {
+                Value::String(text) => text,
+                other => other.to_string(),
+            },
+        };
+        let calls = said.tool_calls.unwrap_or_default().into_iter().map(call).collect();
+        let (input_tokens, output_tokens) = (usage.prompt_tokens, usage.completion_tokens);
+        Ok(Spoken { text: said.content.unwrap_or_default(), calls, input_tokens, output_tokens })
+    }
+}
+
+impl ChatCompletions {
+    /// The first choice of what the server answers.
+    async fn complete(&self, asked: &Value) -> Result<(Said, Usage), PortError> {
+        let mut request = self.http.post(self.url.clone()).json(asked);
         if let Some(key) = &self.key {
             request = request.bearer_auth(key.expose_secret());
         }
         let response = request.send().await.map_err(|error| http::no_answer(SERVER, error))?;
+        if let Some(failure) = http::common_failure(SERVER, &response) {
+            return Err(failure);
+        }
         let status = response.status();
         if !status.is_success() {
             return Err(refused(status));
         }
         let bytes = http::limited(SERVER, response, LONGEST).await?.to_bytes();
         let read: Completion = serde_json::from_slice(&bytes).map_err(|_| odd("answers no chat completion"))?;
-        let text = read.choices.into_iter().next().and_then(|choice| choice.message.content);
-        let text = text.ok_or_else(|| odd("answers a completion without a text"))?;
-        let usage = read.usage.unwrap_or(Usage { prompt_tokens: 0, completion_tokens: 0 });
-        Ok(Answered { text, input_tokens: usage.prompt_tokens, output_tokens: usage.completion_tokens })
+        let said = read.choices.into_iter().next().ok_or_else(|| odd("answers a completion without a choice"))?.message;
+        Ok((said, read.usage.unwrap_or_default()))
+    }
+}
+
+fn message(turn: &Turn) -> Value {
+    match turn {
+        Turn::Said(said) => json!({ "role": role(said.role), "content": said.text }),
+        Turn::Called { text, calls } => {
+            let function = |call: &ToolCall| json!({ "name": call.name, "arguments": call.arguments });
+            let calls: Vec<_> = calls.iter().map(|call| json!({ "id": call.id, "type": "function", "function": function(call) })).collect();
+            json!({ "role": "assistant", "content": text, "tool_calls": calls })
+        }
+        Turn::Result { call, text } => json!({ "role": "tool", "tool_call_id": call, "content": text }),
     }
 }
 
@@ -106,17 +176,18 @@ fn role(role: Role) -> &'static str {
 fn refused(status: StatusCode) -> PortError {
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            PortError::new(Class::Denied, Reason::TokenRejected, "the model's server refuses the key: give it another")
+            PortError::new(Class::Denied, Reason::TokenRejected, format!("{SERVER} refuses the key: give it another"))
         }
+        StatusCode::REQUEST_TIMEOUT => PortError::unreachable(SERVER),
         status if status.is_client_error() => PortError::new(
             Class::Invalid,
             Reason::Invalid,
-            format!("the model's server refuses the request with {status}: look at the model's name"),
+            format!("{SERVER} refuses the request with {status}: look at its address and the model's name"),
         ),
-        status => PortError::new(Class::Transient, Reason::ServerError, format!("the model's server answers {status}")),
+        status => odd(&format!("answers {status}")),
     }
 }
 
 fn odd(what: &str) -> PortError {
-    PortError::new(Class::Invalid, Reason::UnexpectedAnswer, format!("the model's server {what}"))
+    PortError::new(Class::Invalid, Reason::UnexpectedAnswer, format!("{SERVER} {what}: look at its address"))
 }

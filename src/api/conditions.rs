@@ -34,6 +34,8 @@ pub enum ConditionType {
     PackagesAdopted,
     /// The head's tree passed the gate.
     GatePassed,
+    /// The model wrote a strict document for the idea.
+    DocumentWritten,
     /// The document's package is on the base branch.
     Merged,
     /// The package on the base branch runs, all of it in its newest version.
@@ -46,6 +48,8 @@ pub enum ConditionType {
     Serving,
     /// What runs passed gate layer 2.
     ContractPassed,
+    /// What runs passed gate layer 3.
+    CanaryPassed,
     /// Something gives every environment variable that the document names.
     /// Advisory: `Ready` does not wait for it.
     EnvironmentComplete,
@@ -70,12 +74,14 @@ impl ConditionType {
             Self::EdgeReady => "EdgeReady",
             Self::PackagesAdopted => "PackagesAdopted",
             Self::GatePassed => "GatePassed",
+            Self::DocumentWritten => "DocumentWritten",
             Self::Merged => "Merged",
             Self::Deployed => "Deployed",
             Self::Routed => "Routed",
             Self::NameReady => "NameReady",
             Self::Serving => "Serving",
             Self::ContractPassed => "ContractPassed",
+            Self::CanaryPassed => "CanaryPassed",
             Self::EnvironmentComplete => "EnvironmentComplete",
             Self::SpecOutdated => "SpecOutdated",
         }
@@ -172,6 +178,10 @@ reasons! {
     StageReached,
     /// What is needed for the wanted stage is not there yet.
     StageUnavailable,
+    /// A language model is asked for the document.
+    Asking,
+    /// What the model wrote is no strict document, after all rounds.
+    NotStrict,
     /// The branch or the pull request is being made.
     Proposing,
     /// Waits for its place: others come first, or a limit of the Factory is reached.
@@ -208,6 +218,10 @@ reasons! {
     ProbeFailed,
     /// It answers, tested as far as its stage asks.
     Answering,
+    /// It answers, and passed every gate that the Factory asks of what is in use.
+    Live,
+    /// It was live, and a later gate or probe is red; the message has which.
+    Degraded,
     /// Nothing gives a value that the document asks for.
     NotProvided,
     /// The cluster's CRDs are older than the controller.

@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{primitive::Stage, references::SecretReference};
+use super::{policy::PolicySpec, references::SecretReference};
 
 /// One factory repository and everything its primitives share: the forge that
 /// holds it, the policy its changes are merged by, where its primitives run and
@@ -50,6 +50,10 @@ pub struct FactorySpec {
     /// What calls cost.
     #[serde(default)]
     pub prices: PricesSpec,
+    /// The language model that writes the documents of primitives that have an idea
+    /// alone; without it there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelSpec>,
 }
 
 /// A repository on a forge.
@@ -182,29 +186,6 @@ pub struct EdgeSpec {
     pub ca_bundle: Option<String>,
 }
 
-/// What may be merged, and how much at a time.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PolicySpec {
-    /// Stage of a Primitive that names none.
-    pub default_stage: Stage,
-    /// Commit status that the base branch must require; the gates set it.
-    #[schemars(length(min = 1, max = 255))]
-    pub required_check: String,
-    /// Pull requests of this Factory open at a time.
-    #[schemars(range(min = 1, max = 1000))]
-    pub max_open_pull_requests: i32,
-    /// Gate Jobs of this Factory running at a time.
-    #[schemars(range(min = 1, max = 1000))]
-    pub max_running_gates: i32,
-}
-
-impl Default for PolicySpec {
-    fn default() -> Self {
-        Self { default_stage: Stage::Testing, required_check: "flywheel/gate".into(), max_open_pull_requests: 20, max_running_gates: 2 }
-    }
-}
-
 /// What calls cost.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -223,6 +204,42 @@ impl Default for PricesSpec {
     fn default() -> Self {
         Self { default: "$0.01".into() }
     }
+}
+
+/// A language model behind OpenAI's chat completions.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelSpec {
+    /// The server's base URL: `https://api.openai.com/v1`.
+    #[schemars(length(max = 2048), regex(pattern = "^https?://[^/@?#]+(/[^?#]*)?$"))]
+    pub url: String,
+    /// The model's name there.
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"^\P{Cc}*\S\P{Cc}*$"))]
+    pub name: String,
+    /// Secret with the key `key`.
+    pub credentials: SecretReference,
+    /// Longest wait for one answer, in seconds.
+    #[serde(default = "model_timeout")]
+    #[schemars(range(min = 1, max = 600))]
+    pub timeout_seconds: i32,
+    /// How often it is asked for one document: again with what was wrong.
+    #[serde(default = "model_rounds")]
+    #[schemars(range(min = 1, max = 3))]
+    pub max_rounds: i32,
+    /// US dollars for a million tokens that it reads, such as `$2.50`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 17),
+        regex(pattern = "^\\$([0-9]{0,8}[1-9][0-9]{0,8}(\\.[0-9]{1,6})?|[0-9]{1,9}\\.[0-9]{0,5}[1-9][0-9]{0,5})$")
+    )]
+    pub input_price: Option<String>,
+    /// US dollars for a million tokens that it writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 17),
+        regex(pattern = "^\\$([0-9]{0,8}[1-9][0-9]{0,8}(\\.[0-9]{1,6})?|[0-9]{1,9}\\.[0-9]{0,5}[1-9][0-9]{0,5})$")
+    )]
+    pub output_price: Option<String>,
 }
 
 /// What the controller saw of a Factory.
@@ -262,6 +279,14 @@ fn main_branch() -> String {
 
 fn record_ttl() -> i32 {
     60
+}
+
+fn model_timeout() -> i32 {
+    120
+}
+
+fn model_rounds() -> i32 {
+    3
 }
 
 fn run_namespace() -> String {

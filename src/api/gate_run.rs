@@ -1,6 +1,6 @@
 //! GateRun: one run of one gate layer, and its verdict.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,8 @@ use super::{
     printcolumn = r#"{"name":"Layer","type":"string","jsonPath":".spec.layer"}"#,
     printcolumn = r#"{"name":"Verdict","type":"string","jsonPath":".status.verdict"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason"}"#,
+    printcolumn = r#"{"name":"Before","type":"integer","jsonPath":".status.before"}"#,
+    printcolumn = r#"{"name":"Since","type":"date","jsonPath":".status.since"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
     printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type=='Ready')].message"}"#
 )]
@@ -43,10 +45,14 @@ pub struct GateRunSpec {
     #[serde(default = "run_timeout")]
     #[schemars(range(min = 1, max = 3600))]
     pub timeout_seconds: i32,
+    /// What it tests has a verdict that stands meanwhile: its turn comes after all
+    /// runs that somebody waits for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub regate: bool,
 }
 
 /// Gate layers.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 pub enum Layer {
     /// 1: lint, types, five checks, generated files fresh, secret scan.
     Unit,
@@ -66,6 +72,16 @@ impl Layer {
             Self::Contract => "contract",
             Self::Canary => "canary",
             Self::CleanRoom => "cleanroom",
+        }
+    }
+
+    /// The layer as an object has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unit => "Unit",
+            Self::Contract => "Contract",
+            Self::Canary => "Canary",
+            Self::CleanRoom => "CleanRoom",
         }
     }
 }
@@ -150,6 +166,19 @@ pub struct GateRunStatus {
     /// a verdict needed none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
+    /// Runs that go before it, while it waits for its turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<i64>,
+    /// Since when it waits, or runs, or has its verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// What it tests by what: a later run of the same would find the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tested: Option<Tested>,
+    /// How many of its tests were not tried, which counts neither for nor against:
+    /// the results that are advisory and Blocked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untried: Option<i64>,
     /// Where the full report is kept; absent where no Job ran, and until it was
     /// looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -158,6 +187,18 @@ pub struct GateRunStatus {
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// What a run tests, and by what.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+pub struct Tested {
+    /// Git tree: of the package, or of the whole change.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tree: String,
+    /// Digest of what is to be shown.
+    pub plan: String,
+    /// The image whose program shows it.
+    pub tool: String,
 }
 
 /// Where a run's full report is kept, or why it is not.
@@ -191,6 +232,9 @@ pub struct StepResult {
     /// Why, where it did not pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The run's verdict does not follow from it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub advisory: bool,
 }
 
 fn run_timeout() -> i32 {

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    gate_run::Verdict,
+    gate_run::{Layer, Verdict},
     references::{FactoryReference, Milestone},
 };
 
-/// One HTTP service, declared by its `prim.yaml` document.
+/// One HTTP service, declared by its `prim.yaml` document or by an idea of one.
 #[derive(CustomResource, Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[kube(
     group = "flywheel.prim.sh",
@@ -23,22 +23,33 @@ use super::{
     category = "flywheel",
     namespaced,
     status = "PrimitiveStatus",
-    doc = "One HTTP service, declared by its prim.yaml document.",
-    validation = Rule::new("self.metadata.name == self.spec.document.id").message("metadata.name must be the document's id"),
+    doc = "One HTTP service, declared by its prim.yaml document or by an idea of one.",
+    validation = Rule::new("!has(self.spec.document) || self.metadata.name == self.spec.document.id").message("metadata.name must be the document's id"),
+    validation = Rule::new("!has(self.spec.idea) || (size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z]([a-z0-9-]*[a-z0-9])?$') && !(self.metadata.name in ['www','api','ns','ns1','ns2','mx','edge','gateway','flywheel']))").message("metadata.name must be an id, since the idea's document gets it: a-z, 0-9 and -, beginning with a letter, 40 characters at most, and none of www, api, ns, ns1, ns2, mx, edge, gateway, flywheel"),
     printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason"}"#,
+    printcolumn = r#"{"name":"Waits","type":"string","jsonPath":".status.waitsFor.what"}"#,
+    printcolumn = r#"{"name":"Since","type":"date","jsonPath":".status.waitsFor.since"}"#,
     printcolumn = r#"{"name":"URL","type":"string","jsonPath":".status.url"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
     printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type=='Ready')].message"}"#
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.document) != has(self.idea)").message("exactly one of document and idea is required"))]
 pub struct PrimitiveSpec {
     /// The Factory that builds and runs it.
     #[x_kube(validation = Rule::new("self == oldSelf").message("factoryRef can't change"))]
     pub factory_ref: FactoryReference,
     /// The `prim.yaml` document; unknown keys are kept.
-    pub document: Document,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<Document>,
+    /// What the service should do, in a few sentences: the Factory's model writes the
+    /// document, which is then in the status and proposed. Asked for once; another
+    /// idea is asked for anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 8000))]
+    pub idea: Option<String>,
     /// How far the service may go; the Factory's default where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
@@ -137,6 +148,19 @@ pub enum Phase {
     Degraded,
 }
 
+impl Phase {
+    /// The phase as an object has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Phantom => "Phantom",
+            Self::Building => "Building",
+            Self::Testing => "Testing",
+            Self::Live => "Live",
+            Self::Degraded => "Degraded",
+        }
+    }
+}
+
 /// What the controller did for a Primitive and saw of it.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -159,17 +183,34 @@ pub struct PrimitiveStatus {
     /// The version on its way, while it is not the deployed one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolling: Option<Version>,
-    /// What gate layer 2 said of a deployed version.
+    /// What each gate layer from the second on said of what runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["layer".into()]))]
+    pub gates: Vec<LayerVerdict>,
+    /// Runs that passed only when they were tried again, the newest last: as many as
+    /// the Factory's `policy.gates.flakyWindowSeconds` has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub flaky: Vec<Flaky>,
+    /// What it waits for; absent where it is Ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contract: Option<Contract>,
+    pub waits_for: Option<WaitsFor>,
     /// Hash of the document that was last proposed, or found on the base branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposed_hash: Option<String>,
+    /// What the model made of `spec.idea`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idea: Option<IdeaStatus>,
+    /// The document that the model wrote for `spec.idea`, strict, and proposed as one
+    /// in the spec would be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<Document>,
     /// Name of the AgentPR that proposes it.
     #[serde(rename = "agentPR", default, skip_serializing_if = "Option::is_none")]
     pub agent_pr: Option<String>,
     /// When what was proposed last was `Proposed`, `Green`, `Merged`, `Deployed`,
-    /// `Named`, `Serving`, `Tested`.
+    /// `Named`, `Serving`, `Tested`, `Live`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub milestones: Vec<Milestone>,
     /// Everything made for it outside this object.
@@ -179,11 +220,38 @@ pub struct PrimitiveStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_action: Option<NextAction>,
     /// `Ready`, `Reconciling` or `Stalled` while true, and one per step that was
-    /// reached: `Merged`, `Deployed`, `Routed`, `NameReady`, `Serving`,
-    /// `ContractPassed`; `EnvironmentComplete` and `SpecOutdated` advise.
+    /// reached: `DocumentWritten` of an idea, `Merged`, `Deployed`, `Routed`, `NameReady`,
+    /// `Serving`, `ContractPassed`, `CanaryPassed`; `EnvironmentComplete` and
+    /// `SpecOutdated` advise.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// How an idea became a document, or did not.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IdeaStatus {
+    /// Hash of the idea that it is about.
+    pub hash: String,
+    /// When it was noticed.
+    pub since: Time,
+    /// How often the model answered.
+    #[serde(default)]
+    pub rounds: i64,
+    /// Tokens that it read, by its server's count.
+    #[serde(default)]
+    pub input_tokens: i64,
+    /// Tokens that it wrote.
+    #[serde(default)]
+    pub output_tokens: i64,
+    /// What that costs by the Factory's prices, in US dollars; absent without prices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<String>,
+    /// What was wrong with its last answer, if that was not strict.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 30))]
+    pub problems: Vec<String>,
 }
 
 /// A package at a commit of the base branch.
@@ -195,19 +263,64 @@ pub struct Version {
     pub tree: String,
 }
 
-/// What gate layer 2 said of a version.
+/// What a gate layer said of a version.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
-pub struct Contract {
+#[serde(rename_all = "camelCase")]
+pub struct LayerVerdict {
+    /// Which layer.
+    pub layer: Layer,
     /// Git tree of the package that it is about.
     pub tree: String,
-    /// Name of the GateRun.
+    /// Name of the GateRun whose verdict it is; of the one that runs, where there is
+    /// none yet.
     pub gate: String,
-    /// What it came to; absent while it runs.
+    /// What it came to; absent while the first run over this tree runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
-    /// Why, where it did not pass.
+    /// Why, where it did not pass; what else is to be known of it, where it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// How many of its tests were not tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untried: Option<i64>,
+    /// When it came to it, or a later run broke: the next is due by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Time>,
+    /// Digest of what was to be shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// The image whose program showed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// The earlier GateRun whose verdict it is, where none was made for this rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reused_from: Option<String>,
+    /// Name of the GateRun that runs now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<String>,
+    /// The one that runs now is a second try: the one before it broke.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retrying: bool,
+}
+
+/// A run that passed only when it was tried again.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+pub struct Flaky {
+    /// Name of the GateRun that passed.
+    pub gate: String,
+    /// When.
+    pub at: Time,
+}
+
+/// What an object waits for.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WaitsFor {
+    /// What, in one word; a gate by its layer, with its place in the queue where it
+    /// has one: `Canary (2 before it)`.
+    pub what: String,
+    /// Since when.
+    pub since: Time,
 }
 
 /// Something made for an object in the world outside it.

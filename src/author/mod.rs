@@ -16,7 +16,7 @@ use std::{
 };
 
 pub use ask::Asker;
-pub use idea::{MOST_ROUNDS, Outcome, realize};
+pub use idea::{MOST_ROUNDS, Outcome, Task, realize};
 pub use new::{NewConfig, draft};
 pub use validate::{Report, ValidateConfig, judge};
 

@@ -3,7 +3,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{connections::Connection, context::Context, gate_run, objects};
+use super::{
+    connections::Connection,
+    context::Context,
+    gate_run,
+    ideas::{Author, Means},
+    objects,
+};
 use crate::{
     api::conditions::Reason,
     decide::{Action, ObjectName, Receipt, retry},
@@ -31,12 +37,16 @@ pub struct Hands {
     pub dns: Option<Arc<dyn Dns>>,
     /// The factory's edge, where it could be connected to.
     pub edge: Option<Arc<dyn Edge>>,
+    /// Who writes the object's document, where somebody is to be asked for it.
+    pub author: Option<Author>,
 }
 
 /// The object a pass is about.
 pub struct Own {
     /// Which.
     pub name: ObjectName,
+    /// Its uid.
+    pub uid: String,
     /// Our finalizer, where the kind has one.
     pub finalizer: Option<&'static str>,
 }
@@ -127,6 +137,11 @@ async fn one(action: &Action, hands: &Hands, cx: &Context) -> Result<Receipt, Po
         Action::PokeFactory => {
             let (namespace, name) = hands.factory.as_ref().ok_or_else(no_hand)?;
             cx.poke(ObjectRef::new(name).within(namespace));
+        }
+        Action::AskModel(question) => {
+            let (own, author) = (hands.object.as_ref().ok_or_else(no_hand)?, hand(hands.author.clone())?);
+            let means = Means { scanner: cx.scanner.clone(), clock: cx.clock.clone(), limits: cx.limits.clone() };
+            cx.ideas.ask((own.name.namespace.clone(), own.name.name.clone(), own.uid.clone()), question, author, means);
         }
         // By merge: no server-side apply of ours drops what another manager wrote.
         Action::DropRetained { factory, ids } => {

@@ -1,4 +1,4 @@
-//! Connections to a Factory's forge, zone and edge, with the credentials that its
+//! Connections to a Factory's forge, zone, edge and model, with the credentials that its
 //! Secrets hold and may be used for it. Making one asks nobody but the API server.
 
 use std::sync::Arc;
@@ -11,12 +11,13 @@ use super::{
     secrets::{self, AllowedSecret, Server},
 };
 use crate::{
-    api::factory::Factory,
+    api::factory::{Factory, ModelSpec},
     ports::{
         dns::{Dns, TsigKey},
         edge::{ClientIdentity, Edge},
         error::{Class, PortError},
         forge::Forge,
+        model::Model,
     },
 };
 
@@ -83,6 +84,13 @@ pub async fn edge(factory: &Factory, cx: &Context) -> Result<Connection<dyn Edge
     let secret = read("spec.deploy.edge.credentials", &spec.credentials, server, factory, cx).await?;
     let identity = ClientIdentity { certificate: secret.value("tls.crt")?.expose_secret().into(), key: secret.value("tls.key")? };
     Ok(Connection { account: secret.account(), client: cx.connect.edge(spec, &identity) })
+}
+
+/// The factory's language model.
+pub async fn model(factory: &Factory, spec: &ModelSpec, cx: &Context) -> Result<Connection<dyn Model>, PortError> {
+    let server = Server::of_url("spec.model.url", &spec.url)?;
+    let secret = read("spec.model.credentials", &spec.credentials, server, factory, cx).await?;
+    Ok(Connection { account: secret.account(), client: cx.connect.model(spec, &secret.value("key")?) })
 }
 
 /// The server that the forge's credentials Secret lets this Factory use.

@@ -17,7 +17,10 @@ use kube::{
 };
 use tokio::sync::{broadcast, mpsc};
 
-use super::{code::CodeCache, deliveries::Deliveries, failpoints::Failpoints, leadership::Leadership, limits::Limits, scanner::Gitleaks};
+use super::{
+    code::CodeCache, deliveries::Deliveries, failpoints::Failpoints, ideas::Ideas, leadership::Leadership, limits::Limits, phases::Phases,
+    scanner::Gitleaks,
+};
 use crate::{
     adapters::{clock::SystemClock, connect::RealServers},
     api::{FIELD_MANAGER, factory::Factory},
@@ -38,7 +41,9 @@ pub struct Context {
     /// Webhook deliveries, and the secrets they are checked with.
     pub deliveries: Deliveries,
     /// Waits that servers asked for.
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
+    /// What models are asked.
+    pub ideas: Ideas,
     /// What factory repositories hold.
     pub code: CodeCache,
     /// Looks for secrets in what would be pushed.
@@ -55,6 +60,10 @@ pub struct Context {
     /// Branches that signed deliveries named.
     branches: broadcast::Sender<Moved>,
     resync: Duration,
+    /// Namespace of the custom resources.
+    pub namespace: String,
+    /// The primitives' phases, as they were told last.
+    pub phases: Phases,
     /// Namespace of gate Jobs.
     pub gates_namespace: String,
     /// Namespace of Secrets that are granted to primitives.
@@ -81,6 +90,7 @@ impl Context {
     /// Fails where the settings make no sense.
     pub fn new(client: Client, config: &ControllerConfig, pokes: mpsc::Sender<ObjectRef<Factory>>) -> Result<Self, String> {
         Ok(Self {
+            namespace: config.namespace.clone(),
             gates_namespace: config.gates_namespace.clone(),
             scanner: Arc::new(Gitleaks::new(config.gitleaks.clone())),
             failpoints: Failpoints::parse(&config.failpoint)?,
@@ -104,7 +114,8 @@ impl Context {
             connect,
             clock,
             deliveries: Deliveries::default(),
-            limits: Limits::default(),
+            limits: Arc::default(),
+            ideas: Ideas::default(),
             code: CodeCache::default(),
             scanner: Arc::new(Gitleaks::new("/usr/local/bin/gitleaks")),
             failpoints: Failpoints::default(),
@@ -113,6 +124,8 @@ impl Context {
             pokes,
             branches: broadcast::channel(256).0,
             resync,
+            namespace: "flywheel".into(),
+            phases: Phases::default(),
             gates_namespace: "flywheel-gates".into(),
             keys_namespace: "flywheel-keys".into(),
             unfilled: AtomicUsize::new(KINDS),

@@ -190,7 +190,7 @@ fn own_name<K: Kind>(object: &K) -> ObjectName {
 }
 
 fn own<K: Kind>(object: &K) -> apply::Own {
-    apply::Own { name: own_name(object), finalizer: K::FINALIZER }
+    apply::Own { name: own_name(object), uid: object.uid().unwrap_or_default(), finalizer: K::FINALIZER }
 }
 
 /// Writes the status where it changed, and publishes an Event where `Ready` did.

@@ -59,6 +59,12 @@ impl Kind for Factory {
         let dns_client = connections::dns(self, cx).await.map_or_else(|error| note(&mut credentials, error), Some);
         let edge_client = connections::edge(self, cx).await.map_or_else(|error| note(&mut credentials, error), Some);
 
+        if let Some(spec) = &self.spec.model
+            && let Err(error) = connections::model(self, spec, cx).await
+        {
+            credentials.push(error);
+        }
+
         // Before the branch is looked at, see there.
         let primitives = packages::primitives(self, cx).await;
         let hands = Hands { forge: forge_client.as_ref().and_then(Connection::client), ..Hands::default() };

@@ -3,13 +3,21 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+use serde_json::{Value, json};
+
 use crate::{
-    api::factory::{Factory, PricesSpec},
+    api::{
+        factory::{Factory, PricesSpec},
+        gate_run::{Layer, Tested},
+        policy::CanaryPolicy,
+    },
     gate::{
         bundle::{SourceFile, digest},
         layout,
-        plan::{Example, Generated, Limits, MAX_ROUTES, Plan, Price, Route, Terms},
+        plan::{Contract, Example, Generated, Limits, MAX_ROUTES, Payment, Plan, Preview, Price, Route, Terms},
     },
+    outputs::{self, Service},
     prim::{self, Body, Document, Problem},
     scaffold::{self, Kind, Manifest, Options, RouteSummary},
 };
@@ -22,13 +30,122 @@ const NOBODY: &str = "0x0000000000000000000000000000000000000001";
 
 /// The plan for a package's files; or what is wrong with them, from the path on.
 pub fn plan(files: &[SourceFile], factory: &Factory) -> Result<Plan, String> {
+    planned(files, factory).map(|(plan, _)| plan)
+}
+
+/// The plan with what layer 2 would show of the same files, where the policy has it
+/// tried before a merge; `required` where that decides.
+pub fn with_preview(files: &[SourceFile], factory: &Factory, required: bool) -> Result<Plan, String> {
+    let (plan, service) = planned(files, factory)?;
+    let suite = suite(service, &factory.spec.dns.zone, true);
+    let preview = factory.spec.policy.gates.preview.then_some(Preview { suite, required });
+    Ok(Plan { preview, ..plan })
+}
+
+/// What layer 2 shows of a package that runs, wherever that is.
+pub fn contract(files: &[SourceFile], factory: &Factory) -> Result<Contract, String> {
+    let (plan, service) = planned(files, factory)?;
+    let policy = &factory.spec.policy.gates.contract;
+    let payment = match &policy.wallet {
+        None => None,
+        Some(_) => Some(Payment {
+            request_micros: micros("contract.maxPayment", &policy.max_payment)?,
+            run_micros: micros("contract.budget", &policy.budget)?,
+        }),
+    };
+    Ok(Contract {
+        url: String::new(),
+        commit: String::new(),
+        ca_bundle: factory.spec.deploy.edge.ca_bundle.clone(),
+        // What only its own code is run with stays away.
+        plan: Plan { env: BTreeMap::new(), generated: Vec::new(), preview: None, ..plan },
+        suite: Some(suite(service, &factory.spec.dns.zone, payment.is_some())),
+        payment,
+    })
+}
+
+/// A test for each route, of the service by its own name. What can't be tried is left
+/// out with why.
+fn suite(mut service: Service, zone: &str, pays: bool) -> Value {
+    // A document may have been written for another zone.
+    service.document.endpoint = format!("{}.{zone}", service.document.id);
+    let mut suite = outputs::gate_plan(&service);
+    for test in suite["tests"].as_array_mut().into_iter().flatten() {
+        // The number behind a test's prefix is its route's.
+        let number = test["id"].as_str().and_then(|id| id.rsplit_once('-')?.1.parse::<usize>().ok());
+        let lacks = match number.and_then(|number| service.manifest.routes.get(number.checked_sub(1)?)) {
+            Some(route) if route.backend == "missing" => "it answers 501 until somebody writes it",
+            Some(route) if route.micros.is_some() && !pays => {
+                "it costs something, and the Factory's policy.gates.contract.wallet names no wallet"
+            }
+            _ => continue,
+        };
+        (test["skip"], test["notes"]) = (true.into(), lacks.into());
+    }
+    suite
+}
+
+/// What layer 3 shows of it with the Factory's model: what `gate agent` is told, without
+/// where and when.
+pub fn canary(contract: &Contract, policy: &CanaryPolicy) -> Result<Value, String> {
+    let paid = match &contract.payment {
+        // Without a wallet nothing is paid, whatever is allowed.
+        None => (0, 0),
+        Some(payment) => (payment.request_micros, micros("canary.budget", &policy.budget)?),
+    };
+    Ok(json!({
+        "url": contract.url,
+        "commit": contract.commit,
+        "caBundle": contract.ca_bundle,
+        "plan": contract.suite,
+        "terms": contract.plan.terms,
+        "model": { "url": policy.model.url.trim_end_matches('/'), "name": policy.model.name },
+        "limits": { "rounds": policy.max_rounds, "maxPaymentMicros": paid.0, "budgetMicros": paid.1 },
+    }))
+}
+
+/// The same of a service that runs there, in so much time.
+pub fn canary_at(mut plan: Value, url: &str, commit: &str, seconds: u64) -> Value {
+    (plan["url"], plan["commit"]) = (url.into(), commit.into());
+    plan["limits"]["groupSeconds"] = seconds.into();
+    plan
+}
+
+/// What each layer would show of a package that runs, as the digest of its plan: two
+/// runs with the same show the same. Layers that can't be run now are left out.
+pub fn digests(files: &[SourceFile], factory: &Factory) -> Result<BTreeMap<Layer, String>, String> {
+    let contract = contract(files, factory)?;
+    let mut digests = BTreeMap::from([(Layer::Contract, plan_digest(&contract))]);
+    if let Some(policy) = &factory.spec.policy.gates.canary {
+        digests.insert(Layer::Canary, plan_digest(&canary(&contract, policy)?));
+    }
+    Ok(digests)
+}
+
+/// Digest of a plan without where and when: of [`contract`] and [`canary`].
+pub fn plan_digest(plan: &impl Serialize) -> String {
+    digest(serde_json::to_string(plan).unwrap_or_default().as_bytes())
+}
+
+/// What a run tests: this tree, by this plan and the Factory's image.
+pub fn tested(tree: &str, plan: &impl Serialize, factory: &Factory) -> Tested {
+    Tested { tree: tree.into(), plan: plan_digest(plan), tool: factory.spec.deploy.image.clone() }
+}
+
+/// Dollars as the millionths that are paid in.
+fn micros(field: &str, text: &str) -> Result<u64, String> {
+    let price: prim::Price = text.parse().map_err(|e| format!("the Factory's spec.policy.gates.{field}: {e}"))?;
+    Ok(price.micros())
+}
+
+fn planned(files: &[SourceFile], factory: &Factory) -> Result<(Plan, Service), String> {
     let (file, document) = document(files)?;
     let wrong = |problem: String| format!("{file}: {problem}");
     let manifest = files_of(&document, &factory.spec.prices).map_err(|problems| wrong(all(&problems)))?;
     if manifest.routes.len() > MAX_ROUTES {
         return Err(wrong(format!("has {} routes, and a gate tries {MAX_ROUTES} at most", manifest.routes.len())));
     }
-    Ok(Plan {
+    let plan = Plan {
         primitive: document.id.to_string(),
         names: vec![document.id.to_string(), document.name.clone()],
         terms: terms(&factory.spec.deploy.env),
@@ -36,8 +153,10 @@ pub fn plan(files: &[SourceFile], factory: &Factory) -> Result<Plan, String> {
         // Both in the document's order.
         routes: document.routes.iter().zip(&manifest.routes).map(|(declared, summary)| route(declared, summary)).collect(),
         generated: generated(&manifest),
+        preview: None,
         limits: Limits::default(),
-    })
+    };
+    Ok((plan, Service { document, manifest }))
 }
 
 /// The files of a document's package, as both proposals and gates expect them.

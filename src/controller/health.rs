@@ -1,12 +1,13 @@
-//! Health and metrics of the process. One that waits for the Lease is healthy, and
-//! not ready.
+//! Health and metrics of the process, and the primitives' phases for whoever runs
+//! gates beside it. One that waits for the Lease is healthy, and not ready.
 
 use std::sync::Arc;
 
-use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use tokio::net::TcpListener;
 
 use super::{context::Context, server};
+use crate::telemetry::chain;
 
 /// Content type of OpenMetrics text.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -17,8 +18,14 @@ pub async fn serve(listener: TcpListener, cx: Arc<Context>, shutdown: impl Futur
 }
 
 /// `/livez`: the process answers. `/readyz`: its caches are filled. `/metrics`.
+/// `/phases`: the phase of each primitive, by its id and by its service's name.
 pub fn router(cx: Arc<Context>) -> Router {
-    Router::new().route("/livez", get(|| async { "ok" })).route("/readyz", get(ready)).route("/metrics", get(metrics)).with_state(cx)
+    Router::new()
+        .route("/livez", get(|| async { "ok" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/phases", get(phases))
+        .with_state(cx)
 }
 
 async fn ready(State(cx): State<Arc<Context>>) -> impl IntoResponse {
@@ -26,6 +33,16 @@ async fn ready(State(cx): State<Arc<Context>>) -> impl IntoResponse {
         (StatusCode::OK, "ok")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "another controller leads, or caches are being filled")
+    }
+}
+
+async fn phases(State(cx): State<Arc<Context>>) -> impl IntoResponse {
+    match cx.phases.of(&cx).await {
+        Ok(phases) => Json(phases).into_response(),
+        Err(error) => {
+            tracing::warn!(error = chain(&error), "phases not told");
+            (StatusCode::SERVICE_UNAVAILABLE, "the API server does not answer: ask again").into_response()
+        }
     }
 }
 

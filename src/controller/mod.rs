@@ -15,12 +15,14 @@ pub mod failpoints;
 pub mod gate_plan;
 pub mod gate_run;
 pub mod health;
+pub mod ideas;
 pub mod leadership;
 pub mod lease;
 pub mod limits;
 pub mod manifest;
 pub mod objects;
 pub mod packages;
+pub mod phases;
 pub mod primitive;
 pub mod proposal;
 pub mod scanner;
@@ -85,10 +87,18 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         triggers::owners::<GateRun, Primitive>(&client, namespace).boxed(),
         triggers::factories_moved::<Primitive>(&client, namespace).boxed(),
         triggers::workloads(&client, &config.run_namespace).boxed(),
+        triggers::answered(&cx).boxed(),
     );
     let primitives = watch::run::<Primitive>(cx.clone(), namespace, primitive_moved, shutdown.clone());
+    let stopped = shutdown.clone();
+    let asking = cx.clone();
     let kinds = async {
-        futures::join!(factories, gate_runs, changes, primitives);
+        // Who waits for a model does not hold up the end.
+        let stop = async {
+            stopped.await;
+            asking.ideas.stop();
+        };
+        futures::join!(factories, gate_runs, changes, primitives, stop);
     };
     tracing::info!(namespace = %config.namespace, version = env!("CARGO_PKG_VERSION"), "controller started");
     // Who asks after its health is answered while it waits for its turn, too.

@@ -103,17 +103,20 @@ pub fn workloads(client: &Client, namespace: &str) -> impl Stream<Item = ObjectR
     changes(watcher(deployments, ours)).filter_map(|found| async move { by_labels(&found, NAMESPACE_LABEL, PRIMITIVE_LABEL) })
 }
 
-/// Objects of kind `K` of every Factory whose base branch moved or whose health
-/// changed.
+/// Objects of kind `K` of every Factory whose base branch moved, or whose health or
+/// policy on gates changed.
 pub fn factories_moved<K>(client: &Client, namespace: &str) -> impl Stream<Item = ObjectRef<K>> + Send + use<K>
 where
     K: Kind + OfFactory,
 {
     let factories: Api<DeserializeGuard<Factory>> = Api::namespaced(client.clone(), namespace);
     let moved = |guard: &DeserializeGuard<Factory>| {
-        let status = guard.0.as_ref().ok()?.status.as_ref()?;
+        let factory = guard.0.as_ref().ok()?;
+        let status = factory.status.as_ref()?;
         let ready = conditions::find(&status.conditions, ConditionType::Ready).map(|c| c.status.as_str());
-        Some(hash(&(&status.base_sha, ready)))
+        // What gates ask with, and what Live needs of them.
+        let gates = serde_json::to_string(&factory.spec.policy.gates).ok();
+        Some(hash(&(&status.base_sha, ready, gates)))
     };
     let events = watcher(factories, watcher::Config::default()).default_backoff().touched_objects();
     let names = told(events.predicate_filter(moved, PredicateConfig::default())).map(|guard| guard.name_any());
@@ -155,6 +158,19 @@ pub fn delivered(cx: &Context, namespace: &str) -> impl Stream<Item = ObjectRef<
     });
     of_factories_where(cx.client.clone(), namespace.to_owned(), named, |change: &AgentPR, branch: &String| {
         change.status.as_ref().is_some_and(|status| status.branch.as_ref() == Some(branch))
+    })
+}
+
+/// Primitives whose model came to an end with their idea.
+pub fn answered(cx: &Context) -> impl Stream<Item = ObjectRef<Primitive>> + Send + use<> {
+    stream::unfold(cx.ideas.ended(), |mut ended| async move {
+        loop {
+            match ended.recv().await {
+                Ok((namespace, name)) => return Some((ObjectRef::new(&name).within(&namespace), ended)),
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
     })
 }
 

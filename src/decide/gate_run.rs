@@ -12,11 +12,13 @@ pub use self::{
     queue::{Queue, held, is_queued},
     report::{KEY as REPORT_KEY, Log, Owner, name as report_name},
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
 use super::{Action, Decision, GateObjects, Now, Receipt, retry};
 use crate::{
     api::{
         conditions::{self, ConditionType, Reason, Statement, Truth},
-        gate_run::{GateRunStatus, StepResult, Verdict},
+        gate_run::{GateRunStatus, StepResult, Tested, Verdict},
     },
     ports::error::PortError,
 };
@@ -54,8 +56,8 @@ pub enum Subject {
     NotLooked,
     /// It needs no Job to be judged.
     Told(Outcome),
-    /// It needs this Job.
-    Job(Box<GateObjects>),
+    /// It needs this Job, which tests this.
+    Job(Box<GateObjects>, Tested),
 }
 
 /// A gate's Job.
@@ -78,20 +80,22 @@ pub struct Outcome {
     pub results: Vec<StepResult>,
     /// Why, where it did not pass.
     pub message: String,
+    /// How many tests were not tried.
+    pub untried: usize,
 }
 
 impl Outcome {
     /// A run that broke before it came to a verdict.
     pub fn broken(message: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Error, results: Vec::new(), message: message.into() }
+        Self { verdict: Verdict::Error, results: Vec::new(), message: message.into(), untried: 0 }
     }
 
     /// What can be told without a Job: one step's result.
     pub fn told(step: &str, verdict: Verdict, message: impl Into<String>) -> Self {
         let message = message.into();
         let why = (verdict != Verdict::Passed).then(|| message.clone());
-        let result = StepResult { name: step.into(), verdict, milliseconds: 0, message: why };
-        Self { verdict, results: vec![result], message }
+        let result = StepResult { name: step.into(), verdict, milliseconds: 0, message: why, advisory: false };
+        Self { verdict, results: vec![result], message, untried: 0 }
     }
 }
 
@@ -103,11 +107,16 @@ pub fn decide(seen: &Seen, now: Now) -> Decision<GateRunStatus> {
     match (&seen.run, &seen.subject, &seen.previous.job) {
         // A pass made the Job and was cut off before it was written down: what it
         // left undone is done again, and nothing is made twice.
-        (Run::Over(_) | Run::Going(_), Ok(Subject::Job(objects)), None) => found(objects),
-        (Run::Over(outcome), ..) => over(outcome.clone(), Some(seen.job.clone()), now),
-        (Run::Going(doing), ..) => going(seen, doing),
+        (Run::Over(_) | Run::Going(_), Ok(Subject::Job(objects, tested)), None) => {
+            let decision = making(seen, objects, "the Job was found", SOON, now);
+            Decision { status: GateRunStatus { tested: Some(tested.clone()), ..decision.status }, ..decision }
+        }
+        (Run::Over(outcome), ..) => over(seen, outcome.clone(), Some(seen.job.clone()), now),
+        (Run::Going(what), ..) => doing(seen, Vec::new(), what, POLL, now),
         // It was made and is gone: whoever removed it took the evidence along.
-        (Run::Absent, _, Some(job)) => over(Outcome::broken("the Job was removed before it came to a verdict"), Some(job.clone()), now),
+        (Run::Absent, _, Some(job)) => {
+            over(seen, Outcome::broken("the Job was removed before it came to a verdict"), Some(job.clone()), now)
+        }
         (Run::Absent, subject, None) => begin(seen, subject, now),
     }
 }
@@ -133,40 +142,61 @@ fn said_before(seen: &Seen, now: Now) -> Decision<GateRunStatus> {
 
 fn begin(seen: &Seen, subject: &Result<Subject, PortError>, now: Now) -> Decision<GateRunStatus> {
     match subject {
-        Ok(Subject::Told(outcome)) => over(outcome.clone(), None, now),
-        Ok(Subject::Job(objects)) if !seen.queue.waits() => doing(vec![Action::CreateGate(objects.clone())], "the Job is being made", POLL),
-        Ok(Subject::Job(_) | Subject::NotLooked) => {
-            Decision { statements: retry::not_ready(false, Reason::Queued, &seen.queue.to_string()).into(), ..doing(Vec::new(), "", TURN) }
+        Ok(Subject::Told(outcome)) => over(seen, outcome.clone(), None, now),
+        Ok(Subject::Job(objects, tested)) if !seen.queue.waits() => {
+            let decision = making(seen, objects, "the Job is being made", POLL, now);
+            Decision { status: GateRunStatus { tested: Some(tested.clone()), ..decision.status }, ..decision }
+        }
+        Ok(Subject::Job(..) | Subject::NotLooked) => {
+            let status = GateRunStatus { before: i64::try_from(seen.queue.before).ok(), ..status(seen, Reason::Queued, now) };
+            let statements = retry::not_ready(false, Reason::Queued, &seen.queue.to_string()).into();
+            Decision { actions: Vec::new(), status, statements, again: TURN }
         }
         Err(error) => Decision {
+            actions: Vec::new(),
+            status: status(seen, error.reason, now),
             statements: retry::not_ready_because(error),
-            ..doing(Vec::new(), "", retry::delay(error.class, retry::failing_since(&seen.previous.conditions), now.at))
+            again: retry::delay(error.class, retry::failing_since(&seen.previous.conditions), now.at),
         },
     }
 }
 
-fn found(objects: &GateObjects) -> Decision<GateRunStatus> {
-    doing(vec![Action::CreateGate(Box::new(objects.clone()))], "the Job was found", SOON)
-}
-
-fn going(seen: &Seen, what: &str) -> Decision<GateRunStatus> {
-    let status = GateRunStatus { job: seen.previous.job.clone(), ..GateRunStatus::default() };
-    Decision { status, ..doing(Vec::new(), what, POLL) }
-}
-
 /// Not ready, and the Job's name is not written down: that is [`receive`]'s, when
 /// the Job is there.
-fn doing(actions: Vec<Action>, what: &str, again: Duration) -> Decision<GateRunStatus> {
-    let statements = retry::not_ready(false, Reason::Running, what).into();
-    Decision { actions, status: GateRunStatus::default(), statements, again }
+fn making(seen: &Seen, objects: &GateObjects, what: &str, again: Duration, now: Now) -> Decision<GateRunStatus> {
+    doing(seen, vec![Action::CreateGate(Box::new(objects.clone()))], what, again, now)
 }
 
-fn over(outcome: Outcome, job: Option<String>, now: Now) -> Decision<GateRunStatus> {
+fn doing(seen: &Seen, actions: Vec<Action>, what: &str, again: Duration, now: Now) -> Decision<GateRunStatus> {
+    let statements = retry::not_ready(false, Reason::Running, what).into();
+    Decision { actions, status: status(seen, Reason::Running, now), statements, again }
+}
+
+fn over(seen: &Seen, outcome: Outcome, job: Option<String>, now: Now) -> Decision<GateRunStatus> {
     let statements = statements(outcome.verdict, &outcome.message);
     // The verdict first; then the report is fetched, whose Job does not stay.
     let again = if job.is_some() { SOON } else { now.resync };
-    let status = GateRunStatus { verdict: Some(outcome.verdict), results: outcome.results, job, ..GateRunStatus::default() };
+    let status = GateRunStatus {
+        verdict: Some(outcome.verdict),
+        results: outcome.results,
+        job,
+        untried: i64::try_from(outcome.untried).ok().filter(|count| *count > 0),
+        since: Some(Time(now.at)),
+        ..status(seen, Reason::Passed, now)
+    };
     Decision { actions: Vec::new(), status, statements, again }
+}
+
+/// What is known of the run so far, and since when it waits for this.
+fn status(seen: &Seen, reason: Reason, now: Now) -> GateRunStatus {
+    let previous = &seen.previous;
+    let same = conditions::find(&previous.conditions, ConditionType::Ready).is_some_and(|ready| ready.reason == reason.as_str());
+    GateRunStatus {
+        job: previous.job.clone(),
+        tested: previous.tested.clone(),
+        since: previous.since.clone().filter(|_| same).or(Some(Time(now.at))),
+        ..GateRunStatus::default()
+    }
 }
 
 /// A run that did not pass is Stalled: nothing more happens to it by itself, and
@@ -198,6 +228,10 @@ mod tests {
 
     const NOW: Now = Now { at: Timestamp::UNIX_EPOCH, resync: Duration::from_secs(600) };
 
+    fn tested() -> Tested {
+        Tested { tree: "t".into(), plan: "p".into(), tool: "image".into() }
+    }
+
     fn objects() -> Box<GateObjects> {
         let metadata = ObjectMeta { name: Some("gate-x".into()), ..ObjectMeta::default() };
         Box::new(GateObjects { config: ConfigMap::default(), job: Job { metadata, ..Job::default() } })
@@ -205,7 +239,7 @@ mod tests {
 
     fn seen(run: Run) -> Seen {
         let previous = GateRunStatus::default();
-        let subject = Ok(Subject::Job(objects()));
+        let subject = Ok(Subject::Job(objects(), tested()));
         Seen {
             previous,
             job: "gate-x".into(),
@@ -227,8 +261,14 @@ mod tests {
         decision.statements.iter().find(|s| s.kind == ConditionType::Ready).map(|s| (s.status, s.reason)).expect("Ready")
     }
 
+    /// The status as it is written.
+    fn said(decision: &Decision<GateRunStatus>) -> GateRunStatus {
+        let conditions = decision.statements.iter().map(|s| s.to_condition(None, None, &Time(NOW.at))).collect::<Vec<Condition>>();
+        GateRunStatus { conditions, ..decision.status.clone() }
+    }
+
     fn outcome(verdict: Verdict) -> Outcome {
-        Outcome { verdict, results: Vec::new(), message: "because".into() }
+        Outcome { verdict, results: Vec::new(), message: "because".into(), untried: 2 }
     }
 
     #[test]
@@ -238,7 +278,7 @@ mod tests {
         assert_eq!(ready(&decision), (Truth::False, Reason::Running));
         assert_eq!(decision.status.job, None, "what could not be made is not looked for");
         receive(&mut decision.status, &[(&decision.actions[0], Receipt::Done)]);
-        assert_eq!(decision.status.job.as_deref(), Some("gate-x"));
+        assert_eq!((decision.status.job.as_deref(), decision.status.tested.as_ref()), (Some("gate-x"), Some(&tested())));
 
         let gone = decide(&begun(Run::Absent), NOW);
         assert!(gone.actions.is_empty(), "a Job that somebody removed is not made again");
@@ -264,9 +304,9 @@ mod tests {
     #[test]
     fn a_run_waits_for_its_turn() {
         for (subject, before, limit, starts) in [
-            (Subject::Job(objects()), 0, 1, true),
-            (Subject::Job(objects()), 1, 2, true),
-            (Subject::Job(objects()), 2, 2, false),
+            (Subject::Job(objects(), tested()), 0, 1, true),
+            (Subject::Job(objects(), tested()), 1, 2, true),
+            (Subject::Job(objects(), tested()), 2, 2, false),
             (Subject::NotLooked, 2, 2, false),
         ] {
             let mut waiting = seen(Run::Absent);
@@ -276,6 +316,16 @@ mod tests {
             if !starts {
                 assert_eq!((ready(&decision), decision.again), ((Truth::False, Reason::Queued), TURN));
                 assert!(decision.statements[0].message.starts_with("behind 2 others"), "{}", decision.statements[0].message);
+                assert_eq!((decision.status.before, decision.status.since.clone()), (Some(2), Some(Time(NOW.at))));
+                // It has waited since then, whatever its place is by now.
+                waiting.previous = said(&decision);
+                waiting.queue.before = 3;
+                let later = Now { at: NOW.at + jiff::SignedDuration::from_secs(9), ..NOW };
+                let still = decide(&waiting, later).status;
+                assert_eq!((still.before, still.since), (Some(3), Some(Time(NOW.at))));
+                waiting.queue.before = 0;
+                let running = decide(&waiting, later).status;
+                assert_eq!((running.before, running.since), (None, Some(Time(later.at))));
             }
         }
     }
@@ -304,9 +354,8 @@ mod tests {
 
             // The Job is gone by its time to live; the verdict stays.
             let mut later = seen(Run::Absent);
-            later.previous = first.status.clone();
-            later.previous.conditions =
-                first.statements.iter().map(|s| s.to_condition(None, None, &Time(Timestamp::UNIX_EPOCH))).collect::<Vec<Condition>>();
+            later.previous = said(&first);
+            assert_eq!((later.previous.untried, later.previous.since.clone()), (Some(2), Some(Time(NOW.at))));
             let second = decide(&later, NOW);
             assert_eq!((second.status.verdict, &second.statements), (Some(verdict), &first.statements));
             assert!(second.actions.is_empty());

@@ -105,6 +105,9 @@ pub enum Action {
     RemoveObject(ObjectName),
     /// Has the Factory looked at: its repository changed.
     PokeFactory,
+    /// Begins to ask the Factory's model for an idea's document. The answer is seen in
+    /// a later pass.
+    AskModel(Box<Question>),
     /// Takes packages off the Factory's list of retained ones.
     DropRetained {
         /// The Factory.
@@ -124,6 +127,19 @@ pub enum Action {
     },
     /// Lets the object itself go: takes our finalizer away. Irreversible.
     Release,
+}
+
+/// What a model is asked for an idea.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Hash of the idea.
+    pub hash: String,
+    /// Answers that it may still give.
+    pub rounds: u32,
+    /// Answers that it gave before, and tokens that it read and wrote for them.
+    pub before: (i64, i64, i64),
+    /// What was wrong with the last of those.
+    pub problems: Vec<String>,
 }
 
 /// A Kubernetes object as it is sent.
@@ -214,6 +230,7 @@ impl Action {
             | Self::KeepReport(..)
             | Self::ApplyObject(_)
             | Self::PokeFactory
+            | Self::AskModel(_)
             | Self::DropRetained { .. }
             | Self::Retain { .. } => false,
         }
@@ -259,6 +276,7 @@ names! {
     Action::ApplyObject(_) => "apply_object",
     Action::RemoveObject(_) => "remove_object",
     Action::PokeFactory => "poke_factory",
+    Action::AskModel(_) => "ask_model",
     Action::DropRetained { .. } => "drop_retained",
     Action::Retain { .. } => "retain",
     Action::Release => "release",

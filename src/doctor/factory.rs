@@ -65,12 +65,14 @@ fn from_statement(statement: &Statement) -> Option<Finding> {
         | ConditionType::WebhookReady
         | ConditionType::PackagesAdopted
         | ConditionType::GatePassed
+        | ConditionType::DocumentWritten
         | ConditionType::Merged
         | ConditionType::Deployed
         | ConditionType::Routed
         | ConditionType::NameReady
         | ConditionType::Serving
         | ConditionType::ContractPassed
+        | ConditionType::CanaryPassed
         | ConditionType::EnvironmentComplete
         | ConditionType::SpecOutdated => return None,
     };

@@ -5,9 +5,13 @@ use crate::api::conditions::Reason;
 /// What to do about `reason`, in general; the condition's message has the names.
 pub fn remedy(reason: Reason) -> &'static str {
     match reason {
-        Reason::Verified | Reason::Delivering | Reason::Passed | Reason::Merged | Reason::Answering | Reason::StageReached => {
-            "Nothing: it is good."
-        }
+        Reason::Verified
+        | Reason::Delivering
+        | Reason::Passed
+        | Reason::Merged
+        | Reason::Answering
+        | Reason::Live
+        | Reason::StageReached => "Nothing: it is good.",
         Reason::NotChecked => "Mend what it depends on first; the message names the condition.",
         Reason::Invalid => "Correct the field that the message names, and apply the object again.",
         Reason::SecretNotFound => "Create the Secret with the keys that `kubectl explain` of the field lists. It is looked for every 30 s.",
@@ -23,7 +27,9 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::Conflict => "Nothing: it is tried again at once.",
         Reason::Waiting => "See the message for what it waits for.",
         Reason::UnexpectedAnswer => "Check that the address in the spec is the server's API and that its version is supported.",
-        Reason::TokenRejected => "Make a new token for the bot account and put it into the credentials Secret under the key token.",
+        Reason::TokenRejected => {
+            "Make a new token for the bot account and put it into the credentials Secret under the key token; of a language model, another key under the key key."
+        }
         Reason::PermissionMissing => "Give the account the right that the message names.",
         Reason::RepositoryNotFound => "Create the repository, or add the bot account to it, or correct spec.repository.",
         Reason::BranchNotFound => "Push a first commit to the base branch, or correct spec.repository.baseBranch.",
@@ -50,7 +56,11 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::Blocked => "See status.results for what could not be tried, and supply it.",
         Reason::Broken => "Run the gate again; if it breaks again, look at the Job's pod.",
         Reason::Paused => "Remove spec.paused when the reason that the message repeats no longer holds.",
-        Reason::StageUnavailable => "Nothing yet: it goes further once the gates for that stage are there; or lower spec.stage.",
+        Reason::StageUnavailable => "Give the Factory's gates what the message names, a model or a wallet; or lower spec.stage.",
+        Reason::Asking => "Nothing: the model is asked, and what it writes is checked.",
+        Reason::NotStrict => {
+            "See status.idea.problems: say in spec.idea what they are about, which has the model asked anew, or write spec.document yourself."
+        }
         Reason::Proposing | Reason::Updating | Reason::Merging | Reason::RollingOut => "Nothing: it is being done.",
         Reason::Queued => {
             "Nothing: its turn comes by itself; the message says what is before it. To let more through, raise the Factory's limits."
@@ -68,6 +78,9 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::RolloutFailed => "Look at the workload's pods: kubectl -n flywheel-run describe pods. The old version still serves.",
         Reason::Taken => "Choose another id, or have the owner that the message names give it up.",
         Reason::ProbeFailed => "Look at the workload's log and at the edge, as the message says. It is tried again by itself.",
+        Reason::Degraded => {
+            "See the message for the test or the probe that is red: mend the service by another change, or what it depends on. A gate is asked again by policy.gates.regateEverySeconds, the probe by itself."
+        }
         Reason::NotProvided => {
             "Put the value into a Secret in the keys' namespace that is labelled for the primitive, or, where it is no secret, into the Factory's spec.deploy.env."
         }

@@ -242,6 +242,7 @@ mod tests {
             env: BTreeMap::new(),
             routes: Vec::new(),
             generated: Vec::new(),
+            preview: None,
             limits: Limits::default(),
         }
     }

@@ -1,20 +1,15 @@
-//! Layer 2: whether a deployed service answers by its name as its document says.
-//! It asks for its health and one route, and nothing that leaves a trace. No
-//! agent's code runs here; its standard output is the report and nothing else.
+//! Layer 2's first look: whether a deployed service answers by its name as its document
+//! says. It asks for its health and one route, and nothing that leaves a trace; all
+//! of its routes are tested after that, by `contract_cli.rs`. No agent's code runs here.
 
-use std::{
-    path::PathBuf,
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use super::{
-    LastWords, announced, chain,
     checks::{self, Answer, Asked, Request},
     http::HttpError,
     https::Client,
     plan::{Contract, Plan, Route},
-    report::{Report, Step},
+    report::Step,
     steps::service::since,
 };
 use crate::api::{gate_run::Verdict, http::Method};
@@ -24,28 +19,6 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// How long after the run's beginning the edge may still say that nobody is behind
 /// it: a route and the pod behind it may be seconds old.
 const SETTLING: Duration = Duration::from_secs(15);
-
-/// Where the plan is.
-#[derive(Debug, clap::Args)]
-pub struct ContractArgs {
-    /// File with the plan.
-    #[arg(long)]
-    plan: PathBuf,
-    /// The plan's digest: the verdict is about that.
-    #[arg(long)]
-    digest: String,
-    #[command(flatten)]
-    last_words: LastWords,
-}
-
-/// Runs, and exits with 0 whenever there is a verdict other than Error.
-pub(super) async fn main(args: &ContractArgs) -> anyhow::Result<ExitCode> {
-    let words = &args.last_words;
-    match announced(&args.plan, &args.digest) {
-        Ok(contract) => words.verdict(&Report::new(&words.job, &args.digest, steps(&contract).await)),
-        Err(error) => words.error("input", chain(error)),
-    }
-}
 
 /// Asks the service everything.
 pub async fn steps(contract: &Contract) -> Vec<Step> {

@@ -1,6 +1,6 @@
 //! The stub facilitator: a trusted server on loopback that takes exactly the
-//! payments that the gate made, and remembers what it was asked about each. The
-//! code under test is its client, so it is bounded in everything.
+//! payments that the gate made, and remembers what it was asked about each; in a
+//! preview it takes any. The code under test is its client, so it is bounded in everything.
 
 use std::{
     collections::HashMap,
@@ -33,6 +33,7 @@ pub(super) struct Facilitator {
 #[derive(Default)]
 struct Book {
     network: String,
+    takes_all: bool,
     issued: u64,
     payments: HashMap<String, Payment>,
 }
@@ -69,6 +70,11 @@ impl Facilitator {
         nonce
     }
 
+    /// From now on every payment is taken, whoever made it.
+    pub(super) fn take_all(&self) {
+        self.book().takes_all = true;
+    }
+
     /// What was asked about a payment.
     pub(super) fn asked(&self, nonce: &str) -> Asked {
         self.book().payments.get(nonce).map(|p| p.asked.clone()).unwrap_or_default()
@@ -82,7 +88,8 @@ impl Facilitator {
     fn note(&self, question: &Value, list: fn(&mut Asked) -> &mut Vec<Value>) -> bool {
         let nonce = question["paymentPayload"]["payload"]["authorization"]["nonce"].as_str().unwrap_or_default();
         let mut book = self.book();
-        let Some(payment) = book.payments.get_mut(nonce) else { return false };
+        let takes_all = book.takes_all;
+        let Some(payment) = book.payments.get_mut(nonce) else { return takes_all };
         let asked = list(&mut payment.asked);
         if asked.len() < MAX_ASKED {
             asked.push(question["paymentRequirements"].clone());

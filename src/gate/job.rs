@@ -9,10 +9,10 @@
 //! | `gate` | trusted | tools, black-box requests, verdict |
 //!
 //! `agent` is a sidecar so that the pod ends when `gate` does, whatever the
-//! package's code would rather do. Layer 2's Job, without any of that, is
-//! `job/contract.rs`.
+//! package's code would rather do. The Jobs of layers 2 and 3, without any of that,
+//! are `job/service.rs`.
 
-mod contract;
+mod service;
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ use k8s_openapi::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub use contract::{ContractJob, build_contract};
+pub use service::{ServiceJob, ServicePlan, build_service};
 
 use super::{
     bundle::{Bundle, digest},
@@ -51,7 +51,7 @@ pub const AGENT: &str = "agent";
 /// What an open pod reaches: the API server's Service, which every pod is told.
 pub const API_SERVER: &str = "$(KUBERNETES_SERVICE_HOST):$(KUBERNETES_SERVICE_PORT)";
 /// Seconds of a run that are not the gate's own: pulling, starting, ending.
-const OVERHEAD_SECONDS: u64 = 30;
+pub const OVERHEAD_SECONDS: u64 = 30;
 /// Seconds that a finished Job stays, for the controller to read its report.
 const KEPT_SECONDS: i32 = 900;
 
@@ -168,7 +168,7 @@ fn pod(job: &GateJob, plan_digest: &str) -> Value {
     let seal = command(&["seal", &job.sealed_from], &[&last_words]);
     let unpack = command(&["unpack", "--primitive", &job.plan.primitive], &[&inputs, &last_words]);
     let run =
-        command(&["run", "--plan", &plan_file, "--plan-digest", plan_digest, "--sealed-from", &job.sealed_from], &[&inputs, &last_words]);
+        command(&["unit", "--plan", &plan_file, "--plan-digest", plan_digest, "--sealed-from", &job.sealed_from], &[&inputs, &last_words]);
     let inputs = json!({ "name": "inputs", "mountPath": INPUTS, "readOnly": true });
     let work = json!({ "name": "work", "mountPath": WORK, "readOnly": true });
     let mut pod = json!({

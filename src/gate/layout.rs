@@ -14,6 +14,10 @@ pub const WORK: &str = "/opt/factory/work";
 pub const INPUTS: &str = "/inputs";
 /// Name of a bundle among them, and its key in a ConfigMap.
 pub const BUNDLE: &str = "bundle.json.gz";
+/// File with the key of the wallet that a gate pays from, where it has one.
+pub const WALLET: &str = "/keys/wallet/privateKey";
+/// File with the key that a gate's model takes, where it has one.
+pub const MODEL: &str = "/keys/model/key";
 /// Port of a service.
 pub const PORT: u16 = 3000;
 /// The user of containers that run this crate's program.

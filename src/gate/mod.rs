@@ -3,7 +3,7 @@
 //!
 //! Layer 1 may not trust anything that a package's code says about itself, and it
 //! talks to nobody outside its pod. Layer 2 runs no such code, and asks a deployed
-//! service by its name. Read [`job`] for the pods' shapes, then `run.rs` for what
+//! service by its name. Read [`job`] for the pods' shapes, then `unit.rs` for what
 //! the trusted container does, then [`contract`].
 //!
 //! Pure: [`bundle`], [`paths`], [`plan`], [`checks`], [`payment`], [`shape`],
@@ -29,8 +29,8 @@ mod facilitator;
 mod host;
 mod http;
 mod https;
-mod run;
 mod seal;
+mod unit;
 mod unpack;
 
 use std::{
@@ -41,6 +41,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
+use futures::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
 use crate::api::gate_run::Verdict;
@@ -55,23 +56,24 @@ pub enum GateCommand {
     Seal(seal::SealArgs),
     /// Verifies the change's files and lays them out for the tools.
     Unpack(unpack::UnpackArgs),
-    /// Runs the package's code for `gate run`, in its own container.
+    /// Runs the package's code for `gate unit`, in its own container.
     Host(host::HostArgs),
-    /// Runs every step and writes the verdict.
-    Run(run::RunArgs),
-    /// Asks a deployed service by its name, and writes the verdict.
-    Contract(contract::ContractArgs),
+    /// Runs every step of layer 1 and writes the verdict.
+    Unit(unit::UnitArgs),
 }
 
+/// What tries the tests of a preview against the service that runs in the pod: the
+/// gate itself knows no test plans.
+pub type Ahead = for<'a> fn(&'a plan::Plan, &'a plan::Preview) -> LocalBoxFuture<'a, Vec<report::Step>>;
+
 /// Runs one part.
-pub fn run(command: &GateCommand) -> anyhow::Result<ExitCode> {
+pub fn run(command: &GateCommand, ahead: Ahead) -> anyhow::Result<ExitCode> {
     match command {
         GateCommand::Seal(args) => seal::main(args),
         GateCommand::Unpack(args) => unpack::main(args),
         GateCommand::Host(args) => single_threaded()?.block_on(host::main(args)),
-        GateCommand::Contract(args) => single_threaded()?.block_on(contract::main(args)),
-        GateCommand::Run(args) => {
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(run::main(args))
+        GateCommand::Unit(args) => {
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(unit::main(args, ahead))
         }
     }
 }
@@ -82,12 +84,12 @@ fn single_threaded() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 /// An error and its causes in one line.
-fn chain(error: impl Into<anyhow::Error>) -> String {
+pub(crate) fn chain(error: impl Into<anyhow::Error>) -> String {
     format!("{:#}", error.into())
 }
 
 /// A plan from a file, if it is the one that the Job announces.
-fn announced<T: DeserializeOwned>(path: &Path, digest: &str) -> anyhow::Result<T> {
+pub(crate) fn announced<T: DeserializeOwned>(path: &Path, digest: &str) -> anyhow::Result<T> {
     let plan = unpack::read(path)?;
     let found = bundle::digest(&plan);
     if found != digest {
@@ -109,7 +111,7 @@ pub struct LastWords {
 
 impl LastWords {
     /// Ends a container that never came to a verdict.
-    fn error(&self, step: &str, message: String) -> anyhow::Result<ExitCode> {
+    pub(crate) fn error(&self, step: &str, message: String) -> anyhow::Result<ExitCode> {
         let summary = report::Summary::broken(&self.job, step, message);
         std::fs::write(&self.termination, summary.to_termination())?;
         Ok(ExitCode::FAILURE)
@@ -117,7 +119,7 @@ impl LastWords {
 
     /// Ends a gate that came to a verdict: its report goes to the log, which is
     /// nothing else, and its summary to the termination message.
-    fn verdict(&self, report: &report::Report) -> anyhow::Result<ExitCode> {
+    pub(crate) fn verdict(&self, report: &report::Report) -> anyhow::Result<ExitCode> {
         let log = report.to_log();
         let mut out = std::io::stdout().lock();
         writeln!(out, "{log}").and_then(|()| out.flush()).context("the report")?;

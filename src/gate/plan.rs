@@ -32,9 +32,21 @@ pub struct Plan {
     /// the change has them exactly so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub generated: Vec<Generated>,
+    /// What layer 2 would show of it, tried ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
     /// Limits of the run.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// Tests that a change's service is given before it is merged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preview {
+    /// A test plan.
+    pub suite: Value,
+    /// Whether the verdict follows from them: the primitive is live.
+    pub required: bool,
 }
 
 /// What layer 2 is told: a running service, and what it should answer.
@@ -50,6 +62,24 @@ pub struct Contract {
     pub ca_bundle: Option<String>,
     /// What is to be shown.
     pub plan: Plan,
+    /// Tests of each route, in the form of a gate's test plan; where there are none,
+    /// one route is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suite: Option<Value>,
+    /// What may be paid, by the wallet that the Job mounts; where absent nothing is, and
+    /// what needs it is not tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<Payment>,
+}
+
+/// What a run may pay, in millionths of a US dollar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Payment {
+    /// For one request.
+    pub request_micros: u64,
+    /// For all of them.
+    pub run_micros: u64,
 }
 
 /// To whom and on what chain callers pay.

@@ -35,12 +35,25 @@ pub struct Step {
     /// What its tool said, cut to [`MAX_OUTPUT`].
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
+    /// The verdict over all does not follow from it: a test that was not tried, or a
+    /// look ahead that only warns.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub advisory: bool,
 }
 
 impl Step {
     /// A step that showed what it should.
     pub fn passed(name: impl Into<String>) -> Self {
-        Self { name: name.into(), verdict: Verdict::Passed, milliseconds: 0, message: None, output: String::new() }
+        Self { name: name.into(), verdict: Verdict::Passed, milliseconds: 0, message: None, output: String::new(), advisory: false }
+    }
+
+    /// A test that was not tried, and what that would take.
+    pub fn untried(name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { advisory: true, ..Self::not(name, Verdict::Blocked, message) }
+    }
+
+    fn is_untried(&self) -> bool {
+        self.advisory && self.verdict == Verdict::Blocked
     }
 
     /// A step that came to something else, and why.
@@ -58,12 +71,13 @@ impl Step {
 }
 
 /// The verdict over steps: a refutation stands whatever else broke, and nothing
-/// passes that was not shown.
+/// passes that was not shown. What only advises counts neither for nor against.
 pub fn overall(steps: &[Step]) -> Verdict {
-    let any = |verdict| steps.iter().any(|s| s.verdict == verdict);
+    let binding = || steps.iter().filter(|s| !s.advisory);
+    let any = |verdict| binding().any(|s| s.verdict == verdict);
     if any(Verdict::Failed) {
         Verdict::Failed
-    } else if steps.is_empty() || any(Verdict::Error) {
+    } else if binding().next().is_none() || any(Verdict::Error) {
         Verdict::Error
     } else if any(Verdict::Blocked) {
         Verdict::Blocked
@@ -110,14 +124,20 @@ impl Report {
 
     /// The verdict that goes with a report that was printed as `log`.
     pub fn summary(&self, log: &str) -> Summary {
-        let result =
-            |s: &Step| StepResult { name: s.name.clone(), verdict: s.verdict, milliseconds: s.milliseconds, message: s.message.clone() };
+        let result = |s: &Step| StepResult {
+            name: s.name.clone(),
+            verdict: s.verdict,
+            milliseconds: s.milliseconds,
+            message: s.message.clone(),
+            advisory: s.advisory,
+        };
         Summary {
             version: VERSION,
             job: self.job.clone(),
             change: self.change.clone(),
             verdict: self.verdict,
             report: Some(digest(log.as_bytes())),
+            untried: self.steps.iter().filter(|s| s.is_untried()).count(),
             steps: self.steps.iter().map(result).collect(),
         }
     }
@@ -144,8 +164,16 @@ pub struct Summary {
     /// Digest of the report, which is the container's log; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<String>,
+    /// How many tests were not tried, however many of them are named below.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub untried: usize,
     /// Results, as many as fit: what did not pass goes before what did.
     pub steps: Vec<StepResult>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde calls")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Why a text is no verdict or report.
@@ -176,8 +204,9 @@ pub enum ReportError {
 impl Summary {
     /// The verdict of a run that broke before it could judge anything.
     pub fn broken(job: &str, step: &str, message: String) -> Self {
-        let step = StepResult { name: step.into(), verdict: Verdict::Error, milliseconds: 0, message: Some(message) };
-        Self { version: VERSION, job: job.into(), change: String::new(), verdict: Verdict::Error, report: None, steps: vec![step] }
+        let step = StepResult { name: step.into(), verdict: Verdict::Error, milliseconds: 0, message: Some(message), advisory: false };
+        let (verdict, steps) = (Verdict::Error, vec![step]);
+        Self { version: VERSION, job: job.into(), change: String::new(), verdict, report: None, untried: 0, steps }
     }
 
     /// At most [`MAX_SUMMARY`] bytes of JSON.
@@ -277,6 +306,25 @@ mod tests {
         ] {
             assert_eq!(overall(&steps.iter().map(|v| step(*v)).collect::<Vec<_>>()), expected, "{steps:?}");
         }
+    }
+
+    #[test]
+    fn what_advises_counts_neither_way_and_what_was_not_tried_is_counted() {
+        let advice = |verdict| Step { advisory: true, ..step(verdict) };
+        for (steps, expected) in [
+            (vec![step(Verdict::Passed), advice(Verdict::Failed)], Verdict::Passed),
+            (vec![step(Verdict::Failed), advice(Verdict::Passed)], Verdict::Failed),
+            (vec![advice(Verdict::Passed)], Verdict::Error),
+            (vec![step(Verdict::Passed), Step::untried("W-2", "no wallet")], Verdict::Passed),
+        ] {
+            assert_eq!(overall(&steps), expected, "{steps:?}");
+        }
+        let mut steps = vec![step(Verdict::Passed), advice(Verdict::Failed)];
+        steps.extend((0..300).map(|i| Step::untried(format!("W-{i} {}", "x".repeat(100)), "no wallet")));
+        let summary = Report::new("job", "sha256:0", steps).summary("").to_termination();
+        let read = Summary::parse_termination(&summary).unwrap();
+        assert_eq!((read.verdict, read.untried), (Verdict::Passed, 300), "also of those that don't fit");
+        assert!(read.steps.iter().any(|s| s.advisory && s.verdict == Verdict::Blocked));
     }
 
     #[test]

@@ -113,6 +113,11 @@ impl Output {
     }
 }
 
+/// A gate's test plan for a service: a test for each route.
+pub fn gate_plan(service: &Service) -> Value {
+    gate::append(None, std::slice::from_ref(service)).plan
+}
+
 /// Which Factory deploys a repository's services.
 #[derive(Clone, Debug)]
 pub struct Owner {

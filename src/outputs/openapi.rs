@@ -56,7 +56,13 @@ fn operation(document: &Document, route: &Route, summary: &RouteSummary) -> Valu
         operation["description"] = notes.clone().into();
     }
     let params = route.path.params().map(|name| in_path(route, name)).chain(route.query.iter().map(in_query));
-    let params: Vec<_> = params.collect();
+    let repeats = || {
+        json!({
+            "name": "Idempotency-Key", "in": "header", "required": false, "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
+            "description": "A call with the same key and body as one before is answered as that was, and done and paid once.",
+        })
+    };
+    let params: Vec<_> = params.chain(summary.repeats.then(repeats)).collect();
     if !params.is_empty() {
         operation["parameters"] = params.into();
     }

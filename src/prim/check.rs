@@ -13,6 +13,7 @@ use super::{
     form::FORM,
     notes::{Finding, MOST, Notes, quoted},
     read::assemble,
+    shape::Place,
     text::{Positions, parse},
 };
 
@@ -41,7 +42,7 @@ pub fn check_text(text: &str) -> (Option<Value>, Vec<Finding>) {
         }
         findings.sort_by_key(|finding| finding.position);
     }
-    let inner = inner.clone();
+    let inner = if prefix.is_empty() { value } else { inner.clone() };
     (Some(inner), findings)
 }
 
@@ -60,7 +61,7 @@ pub fn check(value: &Value) -> Vec<Finding> {
     if let Some(finding) = read.wrong.iter().find(|finding| finding.path.is_empty()) {
         return vec![finding.clone()];
     }
-    FORM.document.check(&FORM.kind, value, "", &mut shape);
+    FORM.document.check(&FORM.kind, value, &Place::Root(""), &mut shape);
     if let Some(document) = document.or_else(|| of_any_id(value)) {
         rules(&document, value, &mut shape);
     }
@@ -88,7 +89,7 @@ fn of_any_id(value: &Value) -> Option<Document> {
 /// The part of [`check`] that [`super::schema`] says too.
 pub fn check_shape(value: &Value) -> Vec<Finding> {
     let mut notes = Notes::default();
-    FORM.document.check(&FORM.kind, value, "", &mut notes);
+    FORM.document.check(&FORM.kind, value, &Place::Root(""), &mut notes);
     notes.wrong
 }
 

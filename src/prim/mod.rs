@@ -21,6 +21,7 @@ mod path;
 mod patterns;
 mod pricing;
 mod providers;
+mod quick;
 mod read;
 mod registry;
 mod routes;

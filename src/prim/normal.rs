@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     document::{Body, Document, Route},
-    text,
+    quick, text,
 };
 
 /// Keys that come first in a mapping, in this order; all others follow by name.
@@ -55,16 +55,25 @@ const FIRST: [&str; 40] = [
 ];
 
 /// The same value with the keys of every mapping in one order.
-pub(super) fn ordered(value: Value) -> Value {
+pub(super) fn ordered(mut value: Value) -> Value {
+    order(&mut value);
+    value
+}
+
+fn order(value: &mut Value) {
     match value {
-        Value::Array(entries) => entries.into_iter().map(ordered).collect(),
+        Value::Array(entries) => entries.iter_mut().for_each(order),
         Value::Object(map) => {
-            let mut entries: Vec<_> = map.into_iter().map(|(key, value)| (key, ordered(value))).collect();
-            let rank = |key: &str| FIRST.iter().position(|first| *first == key).unwrap_or(FIRST.len());
-            entries.sort_by(|(a, _), (b, _)| rank(a).cmp(&rank(b)).then_with(|| a.cmp(b)));
-            Value::Object(entries.into_iter().collect())
+            map.values_mut().for_each(order);
+            let place = |key: &str| FIRST.iter().position(|first| *first == key).unwrap_or(FIRST.len());
+            // Most are in order already.
+            if !map.keys().map(|key| (place(key), key)).is_sorted() {
+                let mut entries: Vec<_> = std::mem::take(map).into_iter().map(|(key, value)| (place(&key), key, value)).collect();
+                entries.sort_unstable_by(|(a, one, _), (b, other, _)| (a, one).cmp(&(b, other)));
+                map.extend(entries.into_iter().map(|(_, key, value)| (key, value)));
+            }
         }
-        other => other,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -76,6 +85,9 @@ impl Document {
 
     /// The same as YAML. Reading it gives this document again.
     pub fn to_yaml(&self) -> String {
+        if let Some(yaml) = quick::write(&self.given) {
+            return yaml;
+        }
         match serde_saphyr::to_string(&self.given) {
             Ok(yaml) if text::parse(&yaml).is_ok_and(|again| again == self.given) => yaml,
             // Not every text survives every style of YAML; JSON is YAML too, and exact.

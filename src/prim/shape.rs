@@ -2,7 +2,7 @@
 //! and paths, and from which its JSON Schema is written. `form.rs` has the
 //! document's.
 
-use std::sync::OnceLock;
+use std::{fmt, sync::OnceLock};
 
 use regex::Regex;
 use serde_json::Value;
@@ -118,12 +118,29 @@ impl Pattern {
         self.compiled().is_some_and(|regex| regex.is_match(text)) && !self.not.contains(&text)
     }
 
-    fn check(&self, text: &str, path: &str, notes: &mut Notes) {
+    fn check(&self, text: &str, path: &Place<'_>, notes: &mut Notes) {
         // A text of n bytes has n characters at most.
         if text.len() > self.longest && text.chars().count() > self.longest {
             wrong(Code::OutOfRange, path, "is too long", format!("write {} characters at most", self.longest), notes);
         } else if !self.takes(text) {
             wrong(Code::Malformed, path, format!("{} does not fit", quoted(text)), format!("write {}", self.words), notes);
+        }
+    }
+}
+
+/// Where a value stands. Its path is written out only where something is wrong.
+pub(super) enum Place<'a> {
+    Root(&'a str),
+    Key(&'a Place<'a>, &'a str),
+    Entry(&'a Place<'a>, usize),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root(path) => f.write_str(path),
+            Self::Key(outer, key) => f.write_str(&within(&outer.to_string(), key)),
+            Self::Entry(outer, i) => write!(f, "{outer}[{i}]"),
         }
     }
 }
@@ -138,8 +155,8 @@ pub(super) fn within(path: &str, key: &str) -> String {
     }
 }
 
-fn wrong(code: Code, path: &str, text: impl Into<String>, remedy: impl Into<String>, notes: &mut Notes) {
-    notes.add(Finding { remedy: remedy.into(), ..Finding::new(code, path, text) });
+fn wrong(code: Code, path: &Place<'_>, text: impl Into<String>, remedy: impl Into<String>, notes: &mut Notes) {
+    notes.add(Finding { remedy: remedy.into(), ..Finding::new(code, path.to_string(), text) });
 }
 
 fn listed(words: &[&str]) -> String {
@@ -164,7 +181,7 @@ impl Shape {
     }
 
     /// Everything in which a value differs. `itself` is what [`Shape::Itself`] is.
-    pub fn check(&self, itself: &Self, value: &Value, path: &str, notes: &mut Notes) {
+    pub fn check(&self, itself: &Self, value: &Value, path: &Place<'_>, notes: &mut Notes) {
         match (self, value) {
             (Self::Any, _) | (Self::Null, Value::Null) | (Self::Flag, Value::Bool(_)) | (Self::Number, Value::Number(_)) => {}
             (Self::Itself, _) => itself.check(itself, value, path, notes),
@@ -199,9 +216,9 @@ impl Shape {
                     wrong(Code::OutOfRange, path, format!("has {} entries", entries.len()), remedy, notes);
                 }
                 for (i, entry) in entries.iter().enumerate().take(MOST_ENTRIES) {
-                    let place = format!("{path}[{i}]");
+                    let place = Place::Entry(path, i);
                     if *unique && entries[..i].contains(entry) {
-                        notes.wrong(Code::Repeated, place, "stands there twice");
+                        notes.wrong(Code::Repeated, place.to_string(), "stands there twice");
                     } else {
                         of.check(itself, entry, &place, notes);
                     }
@@ -212,7 +229,7 @@ impl Shape {
                     wrong(Code::OutOfRange, path, format!("has {} entries", map.len()), format!("write {MOST_ENTRIES} at most"), notes);
                 }
                 for (key, value) in map.iter().take(MOST_ENTRIES) {
-                    let place = within(path, key);
+                    let place = Place::Key(path, key);
                     pattern.check(key, &place, notes);
                     of.check(itself, value, &place, notes);
                 }
@@ -226,7 +243,7 @@ impl Shape {
         }
     }
 
-    fn mistyped(&self, itself: &Self, value: &Value, path: &str, notes: &mut Notes) {
+    fn mistyped(&self, itself: &Self, value: &Value, path: &Place<'_>, notes: &mut Notes) {
         let wanted = self.words(itself);
         wrong(Code::WrongType, path, format!("is {}", kind(value)), format!("write {wanted}"), notes);
     }
@@ -265,18 +282,18 @@ impl Shape {
 }
 
 impl Object {
-    fn check(&self, itself: &Shape, value: &Value, path: &str, notes: &mut Notes) {
+    fn check(&self, itself: &Shape, value: &Value, path: &Place<'_>, notes: &mut Notes) {
         let Value::Object(map) = value else { return };
         for (key, value) in map {
             if let Some(field) = self.fields.iter().find(|field| field.key == key) {
-                field.shape.check(itself, value, &within(path, key), notes);
+                field.shape.check(itself, value, &Place::Key(path, key), notes);
             } else if !self.open && !key.starts_with("x-") {
-                self.unknown(key, &within(path, key), notes);
+                self.unknown(key, &Place::Key(path, key), notes);
             }
         }
         let missing = |key: &str, notes: &mut Notes| {
             let about = self.fields.iter().find(|field| field.key == key).map_or("", |field| field.about);
-            wrong(Code::Missing, &within(path, key), "is not there", format!("add it ({})", about.trim_end_matches('.')), notes);
+            wrong(Code::Missing, &Place::Key(path, key), "is not there", format!("add it ({})", about.trim_end_matches('.')), notes);
         };
         for field in self.fields.iter().filter(|field| field.required && !map.contains_key(field.key)) {
             missing(field.key, notes);
@@ -285,17 +302,17 @@ impl Object {
             match when.then {
                 Then::Needs(key) if !map.contains_key(key) => missing(key, notes),
                 Then::Nothing(key) if map.get(key).is_some_and(|value| !value.is_null()) => {
-                    notes.wrong(Code::NoBodyHere, within(path, key), "there is nothing here in HTTP");
+                    notes.wrong(Code::NoBodyHere, Place::Key(path, key).to_string(), "there is nothing here in HTTP");
                 }
                 Then::Needs(_) | Then::Nothing(_) => {}
             }
         }
     }
 
-    fn unknown(&self, key: &str, path: &str, notes: &mut Notes) {
+    fn unknown(&self, key: &str, path: &Place<'_>, notes: &mut Notes) {
         match self.others.iter().find(|(other, _)| *other == key) {
             Some((_, right)) => wrong(Code::OtherSpelling, path, format!("is another word for {right}"), format!("write {right}"), notes),
-            None => notes.wrong(Code::UnknownKey, path, "is no key of the format"),
+            None => notes.wrong(Code::UnknownKey, path.to_string(), "is no key of the format"),
         }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     code::Code,
     notes::{Finding, Notes, Position},
+    quick,
     shape::within,
 };
 
@@ -28,8 +29,17 @@ pub(super) fn parse(text: &str) -> Result<Value, Finding> {
         let finding = Finding::new(Code::ControlCharacter, "", "has a NUL character");
         return Err(Finding { position: Some(position(text, at)), ..finding });
     }
+    if let Some(value) = quick::read(text, DEEPEST, NODES) {
+        return Ok(value);
+    }
+    library(text)
+}
+
+/// The same of whatever YAML there is.
+pub(super) fn library(text: &str) -> Result<Value, Finding> {
     let options = serde_saphyr::options! {
         with_snippet: false,
+        emit_comments: false,
         // As YAML 1.2 has them: `on` is a text.
         strict_booleans: true,
         underscored_numbers_as_strings: true,

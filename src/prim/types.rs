@@ -12,7 +12,7 @@ use super::{
     form::{FORM, may},
     notes::{Notes, quoted},
     patterns::{FIELD, PARAGRAPH, PROSE, TYPE_REF, WORDS},
-    shape::{MOST_ENTRIES, Object, Shape, within},
+    shape::{MOST_ENTRIES, Object, Place, Shape, within},
 };
 
 /// Where a schema of its own has the types.
@@ -118,7 +118,7 @@ pub(super) fn read(document: &Fields<'_>, notes: &mut Notes) -> Vec<Type> {
     let before = notes.wrong.len();
     for (name, schema) in map.iter().take(MOST_ENTRIES) {
         let place = within("types", name);
-        FORM.kind.check(&FORM.kind, schema, &place, notes);
+        FORM.kind.check(&FORM.kind, schema, &Place::Root(&place), notes);
         sound(schema, &place, map, notes);
     }
     // A schema that is no mapping has no references to follow.

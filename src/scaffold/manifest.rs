@@ -87,6 +87,8 @@ pub struct RouteSummary {
     pub price: String,
     /// The same in millionths of a dollar; none where it is free.
     pub micros: Option<u64>,
+    /// Whether a call with the Idempotency-Key of one before is answered as that was.
+    pub repeats: bool,
     /// Status of a success.
     pub status: u16,
     /// `native`, `provider`, `cli` or `missing`.

@@ -2,7 +2,7 @@
 //! its own price, or a file of prices has one, or its document says that all of it
 //! is free, or it costs the default; there is no fifth way.
 
-use std::collections::BTreeMap;
+use std::{cell::OnceCell, collections::BTreeMap};
 
 use super::{
     backend::{self, Command},
@@ -11,10 +11,11 @@ use super::{
     native::{self, Collection, Native},
     prices::Prices,
     render, schema,
+    schemas::Field,
     types::{self, Known},
     vendor::{self, Vendor},
 };
-use crate::prim::{Assumption, Auth, Document, Price, Problem, Route, RoutePrice};
+use crate::prim::{Assumption, Body, Document, Method, Price, Problem, Route, RoutePrice};
 
 /// What a document leaves to whoever scaffolds it.
 #[derive(Clone, Debug)]
@@ -54,8 +55,13 @@ pub(super) struct Planned<'a> {
     pub claim: Option<Claim>,
     /// Whether the internal key must come with it.
     pub guarded: bool,
+    /// Whether a call that is repeated is answered as it was.
+    pub repeats: bool,
     /// The vendor that is asked and by which of its operations, where the document says.
     pub asked: backend::Asked,
+    /// What is known of its body, and a body that it takes: looked for once.
+    pub fields: OnceCell<Vec<Field>>,
+    pub sample: OnceCell<Option<String>>,
 }
 
 /// What a handler does.
@@ -131,6 +137,19 @@ pub(super) struct Plan<'a> {
     pub assumptions: Vec<Assumption>,
 }
 
+impl Plan<'_> {
+    /// Whether items of a collection, or what they lie within, are somebody's.
+    pub fn owned(&self, collection: usize) -> bool {
+        let paid = |planned: &Planned<'_>| {
+            planned.price != RoutePrice::Free
+                || matches!(planned.work.kept(), Some(Native { op: native::Op::Create { signed: Some(_) }, .. }))
+        };
+        let of = |planned: &&Planned<'_>| planned.work.kept().is_some_and(|kept| kept.collection == collection);
+        self.routes.iter().filter(of).any(paid)
+            || self.collections.get(collection).and_then(|c| c.within).is_some_and(|outer| self.owned(outer))
+    }
+}
+
 /// The files of a document's package.
 pub fn manifest(document: &Document, options: &Options) -> Result<Manifest, Vec<Problem>> {
     render::package(&plan(document, options)?).map_err(|text| vec![Problem { path: String::new(), text }])
@@ -177,7 +196,7 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
         });
         // A claim is made on what is done for it, and the store's own routes have their own conflicts.
         let claim = claim.filter(|_| matches!(work, Work::Provider(_) | Work::Claim));
-        let guarded = (route.auth == Some(Auth::Internal) || native::guarded(route)) && work.backend() != Backend::Missing;
+        let guarded = native::guarded(route) && work.backend() != Backend::Missing;
         if guarded && !document.env.iter().any(|name| name == "PRIM_INTERNAL_KEY") {
             let text = "wants x-internal-key while env lacks PRIM_INTERNAL_KEY, which is looked at nevertheless";
             assumptions.push(Assumption { path: route.place.clone(), text: text.into() });
@@ -186,7 +205,20 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
             let text = format!("asks for ports while env lacks {}, which is looked at nevertheless", schema::PORTS);
             assumptions.push(Assumption { path: route.place.clone(), text });
         }
-        routes.push(Planned { route, price, work, claim, guarded, asked: asked.unwrap_or_default() });
+        // Bytes are not compared, and what is only read needs no memory.
+        let repeats = route.idempotent == Some(true) && route.method != Method::Get && route.request != Body::Bytes;
+        let repeats = repeats && work.backend() != Backend::Missing;
+        routes.push(Planned {
+            repeats,
+            route,
+            price,
+            work,
+            claim,
+            guarded,
+            asked: asked.unwrap_or_default(),
+            fields: OnceCell::new(),
+            sample: OnceCell::new(),
+        });
     }
     let mut collections = found.collections;
     for planned in &routes {
@@ -197,7 +229,7 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
             collection.key.get_or_insert_with(|| "id".into());
         }
     }
-    let keeps = routes.iter().any(|p| p.work.kept().is_some() || p.claim.is_some() || matches!(p.work, Work::Waits(..)));
+    let keeps = routes.iter().any(|p| p.repeats || p.work.kept().is_some() || p.claim.is_some() || matches!(p.work, Work::Waits(..)));
     let data = keeps.then(|| {
         let declared = document.env.iter().find(|name| name.ends_with("_DB_PATH") || name.as_str() == "DB_PATH");
         declared.cloned().unwrap_or_else(|| {

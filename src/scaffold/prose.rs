@@ -128,7 +128,7 @@ pub(super) fn one_of(document: &Document, field: &str) -> Option<Vec<String>> {
 
 /// "Body max 5000 characters": how long a field may be.
 pub(super) fn longest(document: &Document, field: &str) -> Option<u64> {
-    lines(document).find_map(|line| {
+    lines(document).filter(|line| line.to_ascii_lowercase().contains("max")).find_map(|line| {
         let words = words(line);
         let at = words.iter().position(|word| word == "max")?;
         let characters = words.get(at + 2).is_some_and(|word| word.starts_with("char"));

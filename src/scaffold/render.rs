@@ -64,6 +64,7 @@ struct RouteView {
     takes: String,
     does: String,
     waits: bool,
+    repeats: bool,
     lacking: bool,
     sample_path: String,
     sample_body: Option<String>,
@@ -120,11 +121,16 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         runs => needs("run"),
         argued => needs("argument"),
         stored => needs("store"),
+        repeating => any(&|p| p.repeats),
         missing => missing,
         throws => needs("ServiceError"),
         typed => routes.iter().any(|r| !r.body.is_empty() || !r.query.is_empty() || !r.params.is_empty()),
         zod => routes.iter().any(|r| r.body.contains(": z.") || r.body.contains(": filled(") || !r.query.is_empty() || !r.params.is_empty()),
-        numbered => routes.iter().any(|r| !r.params.is_empty()),
+        counted => [("characters", "characters("), ("integerText", "integerText(")]
+            .into_iter()
+            .filter(|(_, call)| routes.iter().any(|r| r.body.contains(call) || r.params.contains(call)))
+            .map(|(name, _)| name)
+            .collect::<Vec<_>>(),
         declared => routes.iter().any(|r| r.body.contains(": api.")),
         filled => routes.iter().any(|r| r.body.starts_with("    body: filled(")),
         refusing => routes.iter().any(|r| r.bad_body || r.bad_path.is_some()),
@@ -164,7 +170,7 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         files.push(File { path: format!("{root}/src/api.ts"), content: types::module(document), kind: Kind::Generated });
     }
     if needs("schema") {
-        files.push(File { path: format!("{root}/src/schema.json"), content: schema::PRIM_YAML.into(), kind: Kind::Generated });
+        files.push(File { path: format!("{root}/src/schema.json"), content: schema::PRIM_YAML.clone(), kind: Kind::Generated });
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(Manifest {
@@ -201,6 +207,7 @@ fn view(plan: &Plan<'_>, planned: &Planned<'_>, handler: &Handler) -> RouteView 
         takes: handler.takes.clone(),
         does: handler.does.clone(),
         waits: handler.waits,
+        repeats: planned.repeats,
         lacking: planned.work.backend() == Backend::Missing,
         sample_path: samples::path(route),
         sample_body: samples::body(plan, planned),
@@ -230,6 +237,7 @@ fn summary(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteSummary {
             RoutePrice::Free => None,
             RoutePrice::Of(price) => Some(price.micros()),
         },
+        repeats: planned.repeats,
         status: route.status,
         backend: planned.work.backend().as_str().into(),
         answers: samples::answers(plan, planned),

@@ -51,6 +51,10 @@ fn value(param: &QueryParam) -> String {
 
 /// A body that the route takes, as JSON.
 pub(super) fn body(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<String> {
+    planned.sample.get_or_init(|| make(plan, planned)).clone()
+}
+
+fn make(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<String> {
     match planned.route.request {
         Body::None => None,
         Body::Bytes => Some("some bytes".into()),
@@ -62,7 +66,7 @@ pub(super) fn body(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<String> {
             let example = schemas::example(plan.document, planned.route);
             let mut fields: Map<String, Value> = Map::new();
             for Field { name, kind, .. } in schemas::fields(plan, planned) {
-                let value = match (kind, example.get(&name)) {
+                let value = match (kind, example.get(name)) {
                     (Kind::Address, _) => json!(WALLET),
                     (Kind::OneOf(values), None) => json!(values.first()),
                     (Kind::OneOf(values), Some(value)) if value.as_str().is_none_or(|v| !values.iter().any(|one| one == v)) => {
@@ -74,7 +78,7 @@ pub(super) fn body(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<String> {
                     (_, Some(value)) => value.clone(),
                     (_, None) => json!(format!("test-{}", name.to_ascii_lowercase())),
                 };
-                fields.insert(name, value);
+                fields.insert(name.clone(), value);
             }
             if fields.is_empty() {
                 fields.insert("text".into(), json!("test"));
@@ -95,9 +99,9 @@ pub(super) fn mistyped(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<Mistype
         return Some(Mistyped { field, body: Some(body) });
     }
     let mut fields: Map<String, Value> = serde_json::from_str(&body(plan, planned)?).ok()?;
-    let typed = schemas::fields(plan, planned).into_iter().find(|field| field.kind != Kind::Any)?;
+    let typed = schemas::fields(plan, planned).iter().find(|field| field.kind != Kind::Any)?;
     fields.insert(typed.name.clone(), json!({"not": "this"}));
-    Some(Mistyped { field: typed.name, body: Some(Value::Object(fields)) })
+    Some(Mistyped { field: typed.name.clone(), body: Some(Value::Object(fields)) })
 }
 
 /// A path with a query that the route refuses.
@@ -159,8 +163,11 @@ fn surely(plan: &Plan<'_>, planned: &Planned<'_>) -> bool {
     }
     match &planned.work {
         Work::Native(Native { op, collection, .. }) => {
-            let inside = plan.collections.get(*collection).is_some_and(|collection| collection.within.is_some());
-            !inside && matches!(op, Op::Create { signed: None } | Op::Put { .. } | Op::List | Op::Count | Op::Part | Op::SetPart)
+            let kept = plan.collections.get(*collection);
+            let inside = kept.is_some_and(|collection| collection.within.is_some());
+            // Whoever asks for nothing may have taken the name before.
+            let taken = matches!(op, Op::Create { .. }) && planned.price == RoutePrice::Free && kept.is_some_and(|c| c.key.is_some());
+            !inside && !taken && matches!(op, Op::Create { signed: None } | Op::Put { .. } | Op::List | Op::Count | Op::Part | Op::SetPart)
         }
         Work::Waits(..) | Work::Schema => true,
         _ => false,

@@ -2,14 +2,47 @@
 //! service that is about such documents answers it, holds documents against it, and
 //! says which ports services have, as far as an operator lists them.
 
-use super::plan::Work;
-use crate::prim::{Body, Document, Method, Route, words};
+use std::sync::LazyLock;
 
-/// The schema, as the formatter would write it.
-pub(super) const PRIM_YAML: &str = include_str!("templates/prim.schema.json");
+use serde_json::Value;
+
+use super::{plan::Work, text::fits};
+use crate::prim::{self, Body, Document, Method, Route, words};
+
+/// The published schema, as the formatter would write it.
+pub(super) static PRIM_YAML: LazyLock<String> = LazyLock::new(|| formatted(&prim::schema(), 0, "") + "\n");
 
 /// The variable in which an operator lists the ports that services have.
 pub(super) const PORTS: &str = "PRIM_PORTS";
+
+/// JSON in lines: a list of what has no parts of its own stands in one, where it fits
+/// behind what is `before` it.
+fn formatted(value: &Value, indent: usize, before: &str) -> String {
+    let space = " ".repeat(indent);
+    let lines = |open: char, parts: Vec<String>, close: char| {
+        let parts = parts.iter().map(|part| format!("\n{space}  {part}")).collect::<Vec<_>>().join(",");
+        format!("{open}{parts}\n{space}{close}")
+    };
+    match value {
+        Value::Array(entries) if !entries.is_empty() => {
+            let line = format!("[{}]", entries.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+            let plain = entries.iter().all(|entry| !entry.is_object() && !entry.is_array());
+            if plain && fits(&format!("{space}{before}{line},")) {
+                return line;
+            }
+            lines('[', entries.iter().map(|entry| formatted(entry, indent + 2, "")).collect(), ']')
+        }
+        Value::Object(map) if !map.is_empty() => {
+            let entry = |(key, value): (&String, &Value)| {
+                let key = format!("{}: ", Value::from(key.as_str()));
+                let value = formatted(value, indent + 2, &key);
+                key + &value
+            };
+            lines('{', map.iter().map(entry).collect(), '}')
+        }
+        other => other.to_string(),
+    }
+}
 
 /// Whether a route answers the schema, holds a document against it, or says which
 /// ports are taken.
@@ -41,4 +74,15 @@ fn lists_ports(route: &Route) -> bool {
 fn asks(route: &Route, what: &str) -> bool {
     let plain = route.method == Method::Get && route.path.params().next().is_none() && matches!(route.response, Body::Json(_));
     plain && words(&route.operation).last().is_some_and(|word| word == what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_answers_the_published_schema() {
+        assert_eq!(serde_json::from_str::<Value>(&PRIM_YAML).unwrap(), prim::schema());
+        assert!(PRIM_YAML.contains("\"enum\": [\"native\", \"rest-json\", \"cli\", \"sdk\"]"));
+    }
 }

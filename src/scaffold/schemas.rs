@@ -62,7 +62,11 @@ pub(super) enum Kind {
 
 /// What is known of the fields of a route's body: from the key of what it makes, the
 /// message that is signed, an example, and what the document says of a bad request.
-pub(super) fn fields(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<Field> {
+pub(super) fn fields<'a>(plan: &Plan<'_>, planned: &'a Planned<'_>) -> &'a [Field] {
+    planned.fields.get_or_init(|| find(plan, planned))
+}
+
+fn find(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<Field> {
     let (document, route) = (plan.document, planned.route);
     let mut fields: Vec<Field> = Vec::new();
     let mut add = |name: &str, kind: Kind, required: bool| match fields.iter_mut().find(|field| field.name == name) {
@@ -179,7 +183,7 @@ fn calls(field: &Field) -> Vec<String> {
         Kind::Text { longest } => {
             let mut calls = vec!["string()".to_owned()];
             calls.extend(field.required.then(|| "min(1)".into()));
-            calls.extend(longest.map(|most| format!("max({most})")));
+            calls.extend(longest.map(|most| format!("refine(...characters({{ max: {most} }}))")));
             calls
         }
         Kind::OneOf(values) => {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     backend::{Argument, Asked, Command, Source},
     claims::Claim,
-    native::{Collection, Native, Op, Signed},
+    native::{self, Collection, Native, Op, Signed},
     plan::{Plan, Planned, Work},
     refusals::{self, Why},
     schema,
@@ -45,6 +45,7 @@ pub(super) fn handler(plan: &Plan<'_>, planned: &Planned<'_>) -> Handler {
         declared: plan.declared,
         asked: &planned.asked,
         payer: planned.price != RoutePrice::Free,
+        open: native::open(planned.route, planned.price) && planned.work.kept().is_some_and(|kept| plan.owned(kept.collection)),
         input: Vec::new(),
         lines: Vec::new(),
         needs: BTreeSet::new(),
@@ -100,6 +101,8 @@ struct Draft<'a> {
     asked: &'a Asked,
     /// Whether who pays is known.
     payer: bool,
+    /// Whether it is about everybody's items.
+    open: bool,
     /// What it takes from its input.
     input: Vec<&'static str>,
     lines: Vec<String>,
@@ -157,6 +160,7 @@ impl Draft<'_> {
                 self.take(&["payer"]);
                 entries.push("      owner: payer,".into());
             }
+            None if self.open => entries.push("      anyone: true,".into()),
             None => {}
         }
         if !within.is_empty() {

@@ -15,9 +15,10 @@ fn plain(c: char) -> bool {
 
 /// A string literal, in the quotes that need fewer escapes.
 pub(super) fn string(text: &str) -> String {
-    let count = |quote: char| text.chars().filter(|c| *c == quote).count();
+    let count = |quote: char| text.bytes().filter(|b| char::from(*b) == quote).count();
     let quote = if count('"') > count('\'') { '\'' } else { '"' };
-    let mut literal = String::from(quote);
+    let mut literal = String::with_capacity(text.len() + 2);
+    literal.push(quote);
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
@@ -38,7 +39,8 @@ pub(super) fn string(text: &str) -> String {
 
 /// Whether a line is no wider than the formatter lets it be.
 pub(super) fn fits(line: &str) -> bool {
-    line.chars().count() <= WIDTH
+    // A text of n bytes has n characters at most.
+    line.len() <= WIDTH || line.chars().count() <= WIDTH
 }
 
 /// `key: "text",`, broken after the colon where it is too wide and the key is
@@ -90,6 +92,11 @@ fn enclosed(indent: usize, open: &str, items: &[String], close: &str) -> String 
 /// One line of prose: without line breaks, and without characters that can't be
 /// seen or change the direction of what follows.
 pub(super) fn prose(text: &str) -> String {
+    // Most texts are one already.
+    let plain = text.bytes().all(|b| matches!(b, b' '..=b'~')) && !text.contains("  ") && !text.starts_with(' ') && !text.ends_with(' ');
+    if plain {
+        return text.into();
+    }
     let hidden = |c: char| {
         c.is_control() || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
@@ -123,8 +130,10 @@ pub(super) fn key(name: &str) -> String {
 pub(super) fn chain(indent: usize, left: &str, calls: &[String], end: &str) -> String {
     let space = " ".repeat(indent);
     let line = format!("{space}{left}z.{}{end}", calls.join("."));
-    // The formatter leaves a chain of two calls or fewer as it is.
-    if fits(&line) || calls.iter().filter(|call| call.ends_with(')')).count() < 3 {
+    // The formatter leaves a chain of two calls or fewer as it is, and breaks a longer
+    // one also where an argument is more than a value.
+    let spread = calls.iter().any(|call| call.contains("..."));
+    if calls.iter().filter(|call| call.ends_with(')')).count() < 3 || (fits(&line) && !spread) {
         return line;
     }
     let (head, calls) = match calls.split_first() {
@@ -167,6 +176,11 @@ mod tests {
         assert_eq!(prop(2, "description", &long), format!("  description:\n    \"{long}\","));
         assert_eq!(prop(2, "path", &long), format!("  path: \"{long}\","));
         assert_eq!(call(2, "f", &["1".into(), "2".into()], ";"), "  f(1, 2);");
+        let calls = |of: &[&str]| of.iter().map(|call| (*call).to_owned()).collect::<Vec<_>>();
+        assert_eq!(chain(2, "a: ", &calls(&["string()", "min(1)", "optional()"]), ","), "  a: z.string().min(1).optional(),");
+        assert_eq!(chain(2, "a: ", &calls(&["string()", "refine(...f())"]), ","), "  a: z.string().refine(...f()),");
+        let broken = "  a: z\n    .string()\n    .refine(...f())\n    .optional(),";
+        assert_eq!(chain(2, "a: ", &calls(&["string()", "refine(...f())", "optional()"]), ","), broken);
         assert_eq!(call(2, "f", &["1".into(), string(&long)], ";"), format!("  f(\n    1,\n    \"{long}\",\n  );"));
     }
 }

@@ -227,7 +227,8 @@ pub(super) fn module(document: &Document) -> String {
             name = kind.name
         );
     }
-    let helpers: Vec<_> = ["exactlyOne", "oneOf", "unique"].into_iter().filter(|name| code.contains(&format!("{name}("))).collect();
+    let helpers: Vec<_> =
+        ["characters", "exactlyOne", "oneOf", "unique"].into_iter().filter(|name| code.contains(&format!("{name}("))).collect();
     let kit =
         if helpers.is_empty() { String::new() } else { format!("import {{ {} }} from \"@flywheel/kit/types\";\n", helpers.join(", ")) };
     format!("// Generated from prim.yaml: a change of this file is overwritten.\n{kit}import {{ z }} from \"zod\";\n{code}")
@@ -348,7 +349,7 @@ fn of_kind(document: &Document, schema: &Value, kind: &str, indent: usize) -> St
             };
             let pattern = schema.get("pattern").and_then(Value::as_str).and_then(|pattern| Expression::parse(pattern).ok());
             let pattern = pattern.map(|e| format!(".regex(new RegExp({}, \"u\"))", text::string(&e.javascript()))).unwrap_or_default();
-            format!("{of}{}{}{pattern}", bound("minLength", "min"), bound("maxLength", "max"))
+            format!("{of}{}{pattern}", length(schema))
         }
         "integer" | "number" => {
             let bounds = [("minimum", "min"), ("maximum", "max"), ("exclusiveMinimum", "gt"), ("exclusiveMaximum", "lt")];
@@ -363,6 +364,20 @@ fn of_kind(document: &Document, schema: &Value, kind: &str, indent: usize) -> St
             format!("z.array({items}){}{}{unique}", bound("minItems", "min"), bound("maxItems", "max"))
         }
         _ => object(document, schema, indent),
+    }
+}
+
+/// How long a text may be. JavaScript counts a character beyond the first plane twice,
+/// which makes no difference for one that must only be there.
+fn length(schema: &Value) -> String {
+    let bound = |key: &str, name: &str| Some(format!("{name}: {}", digits(schema.get(key)?.as_f64()?)));
+    match (schema.get("minLength").and_then(Value::as_f64), bound("maxLength", "max")) {
+        (None, None) => String::new(),
+        (Some(least), None) if least <= 1.0 => format!(".min({})", digits(least)),
+        (_, most) => {
+            let bounds: Vec<_> = bound("minLength", "min").into_iter().chain(most).collect();
+            format!(".refine(...characters({{ {} }}))", bounds.join(", "))
+        }
     }
 }
 

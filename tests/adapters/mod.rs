@@ -11,9 +11,11 @@ mod gitea_commits;
 mod gitea_pulls;
 mod gitea_reports;
 mod gitea_script;
+mod model;
 mod probe;
 mod rfc2136;
 mod rfc2136_server;
+mod x402;
 
 use std::fmt::Debug;
 

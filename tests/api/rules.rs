@@ -23,6 +23,12 @@ pub fn primitive() -> Value {
     })
 }
 
+fn idea() -> Value {
+    let mut object = primitive();
+    object["spec"] = json!({ "factoryRef": { "name": "prim" }, "idea": "Find things." });
+    object
+}
+
 pub fn agent_pr() -> Value {
     json!({
         "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "AgentPR",
@@ -52,6 +58,8 @@ const RUN_NAMESPACE: &str = "the namespace can't change";
 const OWNER: &str = "ownerId can't change once it is set";
 const RFC2136: &str = "rfc2136 is required with provider Rfc2136";
 const NAME: &str = "metadata.name must be the document's id";
+const EITHER: &str = "exactly one of document and idea is required";
+const IDEA: &str = "metadata.name must be an id";
 const RESERVED: &str = "this id is reserved";
 const FACTORY_REF: &str = "factoryRef can't change";
 const CHANGE: &str = "a change can't be edited";
@@ -60,6 +68,8 @@ const PATH: &str = "path must not have . or .. in it";
 const DRAFT: &str = "title must not begin as a draft's does";
 const SIZE: &str = "the files have more than 204800 characters in all";
 const REPOSITORY_NAME: &str = "a repository can't be named . or ..";
+const LIVE: &str = "live is Contract, or Contract and Canary";
+const REGATE: &str = "regateEverySeconds is 0, which is never, or at least 60";
 const RUN: &str = "a run can't be edited";
 const TARGET: &str = "exactly one of agentPR, manifestRef and url is required";
 const DEPLOYED: &str = "primitive and commit are required with url, and go with nothing else";
@@ -72,6 +82,12 @@ fn factory_creates() -> Vec<Row> {
         ("/spec/repository/name", json!("."), Some(REPOSITORY_NAME)),
         ("/spec/repository/name", json!(".."), Some(REPOSITORY_NAME)),
         ("/spec/repository/name", json!("..."), None),
+        ("/spec/policy", json!({ "gates": { "live": ["Contract"] } }), None),
+        ("/spec/policy", json!({ "gates": { "live": ["Canary"] } }), Some(LIVE)),
+        ("/spec/policy", json!({ "gates": { "live": ["Contract", "CleanRoom"] } }), Some(LIVE)),
+        ("/spec/policy", json!({ "gates": { "regateEverySeconds": 0 } }), None),
+        ("/spec/policy", json!({ "gates": { "regateEverySeconds": 59 } }), Some(REGATE)),
+        ("/spec/policy", json!({ "gates": { "regateEverySeconds": 60 } }), None),
     ]
 }
 
@@ -93,7 +109,12 @@ fn factory_updates() -> Vec<Row> {
 }
 
 fn primitive_creates() -> Vec<Row> {
-    vec![("/metadata/name", json!("lookup"), Some(NAME)), ("/spec/document/id", json!("lookup"), Some(NAME))]
+    vec![
+        ("/metadata/name", json!("lookup"), Some(NAME)),
+        ("/spec/document/id", json!("lookup"), Some(NAME)),
+        ("/spec/document", Value::Null, Some(EITHER)),
+        ("/spec/idea", json!("Find things."), Some(EITHER)),
+    ]
 }
 
 fn primitive_updates() -> Vec<Row> {
@@ -153,6 +174,19 @@ fn factory_rules() {
 fn primitive_rules() {
     try_rows::<Primitive>(&primitive(), &primitive_creates(), false);
     try_rows::<Primitive>(&primitive(), &primitive_updates(), true);
+    let thought = idea();
+    let updates: [Row; 3] = [
+        ("/spec/idea", json!("Find other things."), None),
+        ("/spec", primitive()["spec"].clone(), None),
+        ("/spec/factoryRef/name", json!("other"), Some(FACTORY_REF)),
+    ];
+    try_rows::<Primitive>(&thought, &updates, true);
+    for name in ["Search", "search-", "-search", "1search", "sea.rch", &"a".repeat(41)] {
+        let mut object = thought.clone();
+        object["metadata"]["name"] = json!(name);
+        assert!(problems::<Primitive>(&object, None).iter().any(|p| p.contains(IDEA)), "{name}");
+        assert!(name.parse::<names::PrimitiveId>().is_err(), "{name}: the parsed name must agree with the CRD");
+    }
     for id in names::RESERVED_IDS {
         let mut object = primitive();
         object["metadata"]["name"] = json!(id);
@@ -160,6 +194,9 @@ fn primitive_rules() {
         let found = problems::<Primitive>(&object, None);
         assert!(found.iter().any(|p| p.contains(RESERVED)), "{id}: {found:?}");
         assert!(id.parse::<names::PrimitiveId>().is_err(), "{id}: the parsed name must agree with the CRD");
+        let mut object = idea();
+        object["metadata"]["name"] = json!(id);
+        assert!(problems::<Primitive>(&object, None).iter().any(|p| p.contains(IDEA)), "{id}, of an idea");
     }
 }
 
@@ -195,6 +232,8 @@ fn no_rule_is_without_rows() {
         OWNER,
         RFC2136,
         NAME,
+        EITHER,
+        IDEA,
         RESERVED,
         FACTORY_REF,
         CHANGE,
@@ -207,11 +246,16 @@ fn no_rule_is_without_rows() {
         SIZE,
         REPOSITORY_NAME,
         DRAFT,
+        LIVE,
+        REGATE,
     ];
     let mut found = Vec::new();
     for schema in [schema_of::<Factory>(), schema_of::<Primitive>(), schema_of::<AgentPR>(), schema_of::<GateRun>()] {
         messages(&schema, &mut found);
     }
+    // A document stands in the spec, and in the status of an idea.
+    found.sort();
+    found.dedup();
     assert_eq!(found.len(), known.len(), "{found:#?}");
     for message in found {
         assert!(known.iter().any(|k| message.contains(k)), "no row for the rule {message:?}: add one to tests/api/rules.rs");

@@ -56,9 +56,45 @@ fn factories() {
             ("/spec/policy", json!({ "requiredCheck": "" }), Some("shorter than 1")),
             ("/spec/policy", json!({ "maxOpenPullRequests": 0 }), Some("less than 1")),
             ("/spec/policy", json!({ "maxRunningGates": 1001 }), Some("more than 1000")),
+            ("/spec/model", model(&json!({})), None),
+            ("/spec/model", model(&json!({ "maxRounds": 1, "timeoutSeconds": 600, "inputPrice": "$0.15", "outputPrice": "$2" })), None),
+            ("/spec/model", model(&json!({ "url": "https://key@models.example" })), Some("does not match")),
+            ("/spec/model", model(&json!({ "url": "https://models.example/v1?key=x" })), Some("does not match")),
+            ("/spec/model", model(&json!({ "name": "" })), Some("shorter than 1")),
+            ("/spec/model", model(&json!({ "name": "a\nb" })), Some("does not match")),
+            ("/spec/model", model(&json!({ "maxRounds": 0 })), Some("less than 1")),
+            ("/spec/model", model(&json!({ "maxRounds": 4 })), Some("more than 3")),
+            ("/spec/model", model(&json!({ "timeoutSeconds": 0 })), Some("less than 1")),
+            ("/spec/model", model(&json!({ "timeoutSeconds": 601 })), Some("more than 600")),
+            ("/spec/model", model(&json!({ "inputPrice": "2.50" })), Some("does not match")),
+            ("/spec/model", model(&json!({ "outputPrice": "$0" })), Some("does not match")),
+            ("/spec/model", json!({ "url": "https://models.example/v1", "name": "m" }), Some("lacks credentials")),
+            ("/spec/policy", json!({ "gates": {} }), None),
+            ("/spec/policy", json!({ "gates": { "contract": { "wallet": "purse", "maxPayment": "$0.05", "budget": "$1" } } }), None),
+            ("/spec/policy", json!({ "gates": { "contract": { "maxPayment": "0.05" } } }), Some("does not match")),
+            ("/spec/policy", json!({ "gates": { "contract": { "privateKey": "0x1" } } }), Some("unknown field privateKey")),
+            ("/spec/policy", json!({ "gates": { "canary": { "model": { "url": "https://m.example/v1", "name": "small" } } } }), None),
+            (
+                "/spec/policy",
+                json!({ "gates": { "canary": { "model": { "url": "https://m.example", "name": "s" }, "maxRounds": 11 } } }),
+                Some("more than 10"),
+            ),
+            (
+                "/spec/policy",
+                json!({ "gates": { "canary": { "model": { "url": "https://k:v@m.example", "name": "s" } } } }),
+                Some("does not match"),
+            ),
+            ("/spec/policy", json!({ "gates": { "live": [] } }), Some("fewer items than 1")),
         ],
         false,
     );
+}
+
+/// A Factory's model, with some fields changed.
+fn model(change: &Value) -> Value {
+    let mut model = json!({ "url": "https://models.example/v1", "name": "m", "credentials": { "name": "prim-model" } });
+    model.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    model
 }
 
 #[test]
@@ -66,12 +102,13 @@ fn primitives() {
     try_rows::<Primitive>(
         &rules::primitive(),
         &[
-            ("/spec/document", Value::Null, Some("lacks document")),
             ("/spec/document/id", Value::Null, Some("lacks id")),
             ("/spec/document/anything", json!({ "deep": [1, { "x": null }] }), None),
             ("/spec/document", json!({ "id": "Search" }), Some("does not match")),
             ("/spec/document", json!({ "id": "search-" }), Some("does not match")),
             ("/spec/document", json!({ "id": "a".repeat(41) }), Some("longer than 40")),
+            ("/spec/idea", json!(""), Some("shorter than 1")),
+            ("/spec/idea", json!("i".repeat(8001)), Some("longer than 8000")),
             ("/spec/stage", json!("Live"), None),
             ("/spec/stage", json!("Prod"), Some("is none of")),
             ("/spec/paused", json!({ "reason": "looking into it" }), None),

@@ -96,6 +96,8 @@ async fn run(service: Service, routes: Vec<Route>) -> (Vec<Step>, usize) {
         commit: "0".repeat(40),
         ca_bundle: Some(bundle),
         plan: Plan { limits, ..plan(routes) },
+        suite: None,
+        payment: None,
     })
     .await;
     server.abort();
@@ -189,7 +191,8 @@ async fn a_plan_that_can_not_be_used_is_an_error() {
         ("no url", None, "no URL"),
         ("https://localhost", Some("no PEM".to_owned()), "PEM"),
     ] {
-        let contract = Contract { url: url.into(), commit: "0".repeat(40), ca_bundle: bundle, plan: plan(vec![]) };
+        let contract =
+            Contract { url: url.into(), commit: "0".repeat(40), ca_bundle: bundle, plan: plan(vec![]), suite: None, payment: None };
         let steps = steps(&contract).await;
         assert_eq!(names(&steps), [("input", Verdict::Error)], "{url}");
         assert!(steps[0].message.as_ref().unwrap().contains(named), "{steps:?}");

@@ -5,6 +5,7 @@
 mod contract;
 mod object;
 mod reports;
+mod suite;
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use flywheel::{
     api::{gate_run::Verdict, http::Method},
     gate::{
         bundle::{Bundle, SourceFile},
-        job::{API_SERVER, ContractJob, GateJob, LAYER_LABEL, build, build_contract, verdict},
+        job::{API_SERVER, GateJob, LAYER_LABEL, ServiceJob, ServicePlan, build, build_service, verdict},
         plan::{Contract, Limits, Plan, Price, Route, Terms},
         report::{Report, ReportError, Step, Summary},
     },
@@ -48,6 +49,7 @@ fn plan(routes: Vec<Route>) -> Plan {
         env: BTreeMap::new(),
         routes,
         generated: Vec::new(),
+        preview: None,
         limits: Limits::default(),
     }
 }
@@ -70,20 +72,33 @@ fn job(name: &str) -> GateJob {
     }
 }
 
-fn contract_job(name: &str) -> ContractJob {
-    ContractJob {
+fn contract() -> Contract {
+    Contract {
+        url: "https://echo.prim.sh".into(),
+        commit: "0".repeat(40),
+        ca_bundle: Some("PEM".into()),
+        plan: plan(vec![paid()]),
+        suite: None,
+        payment: None,
+    }
+}
+
+fn contract_job(name: &str) -> ServiceJob {
+    ServiceJob {
         name: name.into(),
         namespace: "flywheel-gates".into(),
         image: "localhost/flywheel/runtime:1".into(),
         timeout_seconds: 60,
-        contract: Contract {
-            url: "https://echo.prim.sh".into(),
-            commit: "0".repeat(40),
-            ca_bundle: Some("PEM".into()),
-            plan: plan(vec![paid()]),
-        },
+        plan: ServicePlan::Contract(Box::new(contract())),
+        wallet: None,
         labels: BTreeMap::from([("flywheel.prim.sh/gate-run".to_owned(), "echo-1".to_owned())]),
     }
+}
+
+fn canary_job(name: &str) -> ServiceJob {
+    let plan = json!({ "url": "https://echo.prim.sh", "model": { "url": "https://model.example/v1", "name": "small" } });
+    let plan = ServicePlan::Canary { primitive: "echo".into(), plan, key: Some("model".into()) };
+    ServiceJob { plan, wallet: Some("wallet".into()), ..contract_job(name) }
 }
 
 fn pod_spec(name: &str) -> PodSpec {
@@ -103,9 +118,36 @@ fn the_job_is_as_it_was() {
 
 #[test]
 fn the_job_of_layer_2_is_as_it_was() {
-    let (config, job) = build_contract(&contract_job("gate-echo-2"));
+    let (config, job) = build_service(&contract_job("gate-echo-2"));
     insta::assert_yaml_snapshot!("contract_config_map", config.data);
     insta::assert_yaml_snapshot!("contract_job", job);
+}
+
+#[test]
+fn the_job_of_layer_3_is_as_it_was() {
+    let (config, job) = build_service(&canary_job("gate-echo-3"));
+    insta::assert_yaml_snapshot!("canary_config_map", config.data);
+    insta::assert_yaml_snapshot!("canary_job", job);
+}
+
+/// Keys are files of the trusted container alone: in no variable, in no argument.
+#[test]
+fn keys_are_mounted_where_they_are_used_and_nowhere_else() {
+    let spec = |job: &ServiceJob| build_service(job).1.spec.unwrap().template.spec.unwrap();
+    let secrets =
+        |spec: &PodSpec| -> Vec<String> { spec.volumes.iter().flatten().filter_map(|v| v.secret.as_ref()?.secret_name.clone()).collect() };
+    let with_wallet = ServiceJob { wallet: Some("wallet".into()), ..contract_job("gate-echo-2") };
+    for (job, expected) in
+        [(contract_job("gate-echo-2"), vec![]), (with_wallet, vec!["wallet"]), (canary_job("gate-echo-3"), vec!["wallet", "model"])]
+    {
+        let spec = spec(&job);
+        restricted(&spec);
+        assert_eq!(secrets(&spec), expected);
+        let [gate] = &spec.containers[..] else { panic!("one container") };
+        let mounts = gate.volume_mounts.iter().flatten();
+        assert!(mounts.clone().all(|m| m.read_only == Some(true)) && mounts.count() == expected.len() + 1);
+    }
+    assert!(secrets(&pod_spec("gate-echo-1")).is_empty(), "nothing of the kind is near a package's code");
 }
 
 /// What lets a pod out is its label: only what runs no agent's code may have it.
@@ -114,8 +156,9 @@ fn a_way_out_goes_with_trusted_code_alone() {
     let label = |job: &Job| job.spec.as_ref().unwrap().template.metadata.as_ref().unwrap().labels.as_ref().unwrap()[LAYER_LABEL].clone();
     let (_, unit) = build(&GateJob { labels: [(LAYER_LABEL.to_owned(), "contract".to_owned())].into(), ..job("gate-echo-1") });
     assert_eq!(label(&unit), "unit", "no label given replaces it");
-    let (config, contract) = build_contract(&contract_job("gate-echo-2"));
+    let (config, contract) = build_service(&contract_job("gate-echo-2"));
     assert_eq!(label(&contract), "contract");
+    assert_eq!(label(&build_service(&canary_job("gate-echo-3")).1), "canary");
     assert!(config.binary_data.is_none(), "no code goes along");
     let spec = contract.spec.unwrap().template.spec.unwrap();
     let names: Vec<_> = containers(&spec).map(|c| (c.name.as_str(), c.security_context.as_ref().unwrap().run_as_user)).collect();
@@ -126,7 +169,7 @@ fn a_way_out_goes_with_trusted_code_alone() {
 /// The verdict of layer 2 is about its plan, as that of layer 1 is about its files.
 #[test]
 fn the_digest_that_a_verdict_must_have_is_in_the_command() {
-    let (config, job) = build_contract(&contract_job("gate-echo-2"));
+    let (config, job) = build_service(&contract_job("gate-echo-2"));
     let plan = &config.data.unwrap()["plan.json"];
     let command = job.spec.unwrap().template.spec.unwrap().containers.remove(0).command.unwrap();
     let announced = command.iter().skip_while(|word| *word != "--digest").nth(1).unwrap();
@@ -148,7 +191,7 @@ fn a_retry_makes_the_same_objects_and_another_run_another_user() {
 
 #[test]
 fn no_container_has_more_than_it_needs() {
-    let contract = build_contract(&contract_job("gate-echo-2")).1.spec.unwrap().template.spec.unwrap();
+    let contract = build_service(&contract_job("gate-echo-2")).1.spec.unwrap().template.spec.unwrap();
     restricted(&contract);
     let spec = pod_spec("gate-echo-1");
     restricted(&spec);

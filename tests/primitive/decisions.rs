@@ -7,6 +7,7 @@ use flywheel::{
     api::{
         conditions::{ConditionType, Reason, Truth},
         names::Fqdn,
+        policy::GatesSpec,
         primitive::{DeletionPolicy, Phase, PrimitiveStatus, Stage},
         references::Milestone,
     },
@@ -56,6 +57,7 @@ pub fn seen() -> Seen {
             assumptions: (0..30).map(|i| format!("routes_map[{i}]: assumed")).collect(),
             unwritten: vec!["GET /v1/x: nobody knows".into()],
         }),
+        idea: None,
         factory: Some(FactorySeen {
             name: ObjectName {
                 api_version: "flywheel.prim.sh/v1alpha1",
@@ -64,6 +66,7 @@ pub fn seen() -> Seen {
                 name: "prim".into(),
             },
             default_stage: Stage::Testing,
+            gates: GatesSpec::default(),
             forge_hold: None,
         }),
         base: Ok(Base { commit: sha(1), package: None }),

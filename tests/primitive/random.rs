@@ -3,13 +3,17 @@
 use flywheel::{
     api::{
         conditions::{ConditionType, Reason, Truth},
-        gate_run::Verdict,
+        gate_run::{Layer, Tested, Verdict},
         names::Fqdn,
-        primitive::{Contract, DeletionPolicy, Pause, PrimitiveStatus, Stage, Version},
+        policy::GatesSpec,
+        primitive::{DeletionPolicy, Document, IdeaStatus, LayerVerdict, Pause, Phase, PrimitiveStatus, Stage, Version},
     },
     decide::{
         Action, Manifest, ObjectName, audit,
-        primitive::{Base, Change, Deployment, Gate, Naming, Outside, Probed, Remains, Rollout, Running, Seen, decide},
+        primitive::{
+            Asked, Base, Change, Deployment, Gate, IdeaSeen, ModelSeen, Naming, Outside, Probed, Remains, Rollout, Running, Seen, Told,
+            decide, run_name,
+        },
     },
     ports::{
         dns::{AddressRecord, Holder, NameState, Owner},
@@ -17,6 +21,7 @@ use flywheel::{
         error::{Class, PortError},
     },
 };
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::json;
@@ -56,8 +61,9 @@ pub fn deployed(rollout: Rollout, differs: bool) -> Seen {
             running: Running { tree: Some(sha(7).to_string()), rollout, differs },
             old: Vec::new(),
             naming: None,
+            plans: [(Layer::Contract, "plan".into()), (Layer::Canary, "plan".into())].into(),
+            tool: "image:1".into(),
             runs: Vec::new(),
-            surplus: Vec::new(),
         })),
         ..seen()
     }
@@ -121,16 +127,75 @@ fn verdict() -> impl Strategy<Value = Option<Verdict>> {
     select(vec![None, Some(Verdict::Passed), Some(Verdict::Failed), Some(Verdict::Blocked), Some(Verdict::Error)])
 }
 
-fn wanted() -> impl Strategy<Value = Outside> {
-    let rollout = select(vec![Rollout::Absent, Rollout::Going("x".into()), Rollout::Stuck("x".into()), Rollout::Ready]);
-    let runs = vec((any::<bool>(), verdict()), 0..4);
-    (rollout, any::<[bool; 2]>(), option::of(naming()), runs).prop_map(|(rollout, [differs, right], naming, runs)| {
-        let Outside::Wanted(mut deployment) = deployed(rollout, differs).outside else { unreachable!() };
-        deployment.running.tree = right.then(|| sha(7).to_string());
-        deployment.naming = naming;
-        deployment.runs = runs.into_iter().map(|(ours, verdict)| Gate { name: "g".into(), ours, verdict, message: "m".into() }).collect();
-        Outside::Wanted(deployment)
+/// A run of either layer, of this version and others, by this plan and others.
+fn gate() -> impl Strategy<Value = Gate> {
+    let name = (1..4u64, select(vec![7u64, 8]), select(vec![Layer::Contract, Layer::Canary]));
+    let about = (option::of(select(vec!["plan", "older"])), option::of(0..4000i64), option::of(1..4i64));
+    (name, option::weighted(0.9, Just(())), verdict(), about).prop_map(|((number, tree, layer), ours, verdict, (plan, ago, untried))| {
+        Gate {
+            name: run_name(&"notes".parse().unwrap(), sha(tree).as_str(), layer, number),
+            layer,
+            ours: ours.is_some(),
+            created: Timestamp::UNIX_EPOCH,
+            verdict,
+            at: ago.map(|ago| now().at - SignedDuration::from_secs(ago)),
+            message: "m".into(),
+            untried,
+            tested: plan.map(|plan| Tested { tree: String::new(), plan: plan.into(), tool: "image:1".into() }),
+            before: untried,
+        }
     })
+}
+
+/// Something that a layer said of this version, or of another.
+fn told(layer: Layer) -> impl Strategy<Value = LayerVerdict> {
+    let names = (1..4u64, option::of(1..4u64), select(vec![7u64, 8]), any::<bool>());
+    (names, verdict(), option::of(select(vec!["plan", "older"])), option::of(0..4000i64), option::of(1..4i64)).prop_map(
+        move |((gate, running, tree, retrying), verdict, plan, ago, untried)| {
+            let name = |number| run_name(&"notes".parse().unwrap(), sha(tree).as_str(), layer, number);
+            LayerVerdict {
+                layer,
+                tree: sha(tree).to_string(),
+                gate: name(gate),
+                verdict,
+                message: None,
+                untried,
+                at: ago.map(|ago| Time(now().at - SignedDuration::from_secs(ago))),
+                plan: plan.map(Into::into),
+                tool: plan.map(|_| "image:1".into()),
+                reused_from: None,
+                running: running.map(name),
+                retrying: retrying && running.is_some(),
+            }
+        },
+    )
+}
+
+fn policy() -> impl Strategy<Value = GatesSpec> {
+    let canary = json!({ "model": { "url": "https://model.example/v1", "name": "m" } });
+    (any::<bool>(), any::<bool>(), select(vec![0, 3600]), 0..3i32).prop_map(move |(model, both, regate, budget)| GatesSpec {
+        canary: model.then(|| serde_json::from_value(canary.clone()).unwrap()),
+        live: if both { vec![Layer::Contract, Layer::Canary] } else { vec![Layer::Contract] },
+        regate_every_seconds: regate,
+        flaky_budget: budget,
+        ..GatesSpec::default()
+    })
+}
+
+fn wanted() -> impl Strategy<Value = Outside> {
+    let rollout = select(vec![Rollout::Absent, Rollout::Going("x".into()), Rollout::Stuck("x".into()), Rollout::Ready, Rollout::Ready]);
+    (rollout, any::<[bool; 2]>(), option::weighted(0.8, naming()), vec(gate(), 0..6)).prop_map(
+        |(rollout, [differs, right], naming, mut runs)| {
+            let Outside::Wanted(mut deployment) = deployed(rollout, differs).outside else { unreachable!() };
+            deployment.running.tree = right.then(|| sha(7).to_string());
+            deployment.naming = naming;
+            // As the API server has them: one of each name.
+            runs.sort_by(|a, b| a.name.cmp(&b.name));
+            runs.dedup_by(|a, b| a.name == b.name);
+            deployment.runs = runs;
+            Outside::Wanted(deployment)
+        },
+    )
 }
 
 fn unwanted() -> impl Strategy<Value = Outside> {
@@ -164,14 +229,17 @@ fn said(kind: &str) -> Condition {
 }
 
 fn previous() -> impl Strategy<Value = PrimitiveStatus> {
-    (option::of(select(vec![HASH, "older"])), any::<[bool; 3]>(), option::of(verdict())).prop_map(
-        |(hash, [ran, merged, ready], contract)| {
+    let gates = (option::of(told(Layer::Contract)), option::of(told(Layer::Canary)));
+    let phase = select(vec![None, Some(Phase::Building), Some(Phase::Testing), Some(Phase::Live), Some(Phase::Degraded)]);
+    (option::of(select(vec![HASH, "older"])), any::<[bool; 3]>(), gates, phase).prop_map(
+        |(hash, [ran, merged, ready], (contract, canary), phase)| {
             let tree = sha(7).to_string();
             let mut status = PrimitiveStatus {
                 proposed_hash: hash.map(Into::into),
                 agent_pr: hash.map(|_| open().name),
-                tree: ran.then(|| tree.clone()),
-                contract: contract.map(|verdict| Contract { tree, gate: "g".into(), verdict, message: None }),
+                tree: ran.then_some(tree),
+                gates: contract.into_iter().chain(canary).collect(),
+                phase,
                 url: ran.then(|| "https://notes.prim.sh".into()),
                 ..PrimitiveStatus::default()
             };
@@ -186,6 +254,54 @@ fn previous() -> impl Strategy<Value = PrimitiveStatus> {
     )
 }
 
+fn written() -> Document {
+    serde_json::from_value(json!({ "id": "notes" })).unwrap()
+}
+
+fn told() -> impl Strategy<Value = Told> {
+    (any::<bool>(), 0..4i64, option::of(class()), 0..400u64).prop_map(|(strict, rounds, class, age)| Told {
+        document: strict.then(written),
+        problems: vec!["id: must be notes".into(); usize::from(!strict)],
+        rounds,
+        input_tokens: rounds * 1000,
+        output_tokens: rounds,
+        at: now().at - std::time::Duration::from_secs(age),
+        model: model("1"),
+        failed: class.filter(|_| !strict).map(failed),
+    })
+}
+
+fn model(account: &str) -> ModelSeen {
+    ModelSeen { name: "m".into(), account: account.into(), rounds: 3, input_price: Some(2_000_000), output_price: None }
+}
+
+/// An idea, and what the status says of it.
+fn idea() -> impl Strategy<Value = (IdeaSeen, (Option<IdeaStatus>, Option<Document>))> {
+    let asked = (0..4u8, told()).prop_map(|(which, told)| match which {
+        0 => Asked::Nothing,
+        1 => Asked::Queued,
+        2 => Asked::Going,
+        _ => Asked::Ended(Box::new(told)),
+    });
+    let noted = option::weighted(0.8, (select(vec!["h", "older"]), 0..4i64, any::<bool>()));
+    let account = option::weighted(0.9, select(vec!["1", "2"]));
+    (asked, account, class(), noted, any::<bool>()).prop_map(|(asked, account, class, noted, there)| {
+        let fresh = noted.is_none();
+        let model = account.map(model).ok_or_else(|| failed(class));
+        let idea = IdeaSeen { hash: "h".into(), model, asked, fresh, there: (there && fresh).then(written) };
+        let status = noted.map(|(hash, rounds, _)| IdeaStatus {
+            hash: hash.into(),
+            since: Time(now().at),
+            rounds,
+            input_tokens: rounds * 1000,
+            output_tokens: rounds,
+            cost_usd: None,
+            problems: Vec::new(),
+        });
+        (idea, (status, noted.filter(|(_, _, written)| *written).map(|_| written())))
+    })
+}
+
 fn anything() -> impl Strategy<Value = Seen> {
     let spec = (
         option::weighted(0.1, Just(())),
@@ -194,10 +310,16 @@ fn anything() -> impl Strategy<Value = Seen> {
     );
     let base = (option::weighted(0.9, option::of(select(vec![HASH, "other"]))), 1..4u64, class());
     let changes = (option::of(change()), option::of(change()));
-    let whole = (option::weighted(0.9, Just(())), option::weighted(0.9, Just(())), option::weighted(0.2, Just(())));
-    (spec, base, changes, whole, outside(), previous()).prop_map(
-        |(spec, base, (current, planned), (document, factory, hold), outside, previous)| {
+    let thought = option::weighted(0.3, idea());
+    let whole = (option::weighted(0.9, Just(())), option::weighted(0.9, policy()), option::weighted(0.2, Just(())));
+    (spec, base, changes, whole, outside(), previous(), thought).prop_map(
+        |(spec, base, (current, planned), (document, factory, hold), outside, previous, thought)| {
             let mut seen = Seen { current, planned, outside, previous, ..seen() };
+            if let Some((idea, noted)) = thought {
+                (seen.previous.idea, seen.previous.document) = noted;
+                seen.spec.document = None;
+                seen.idea = Some(idea);
+            }
             let (paused, stage, [deleting, delete]) = spec;
             seen.spec.paused = paused.map(|()| Pause { reason: "held".into() });
             seen.spec.stage = stage;
@@ -211,11 +333,15 @@ fn anything() -> impl Strategy<Value = Seen> {
             if document.is_none() {
                 seen.document = Err(PortError::invalid("spec.document", "is wrong"));
             }
-            if factory.is_none() {
-                seen.factory = None;
-                seen.base = Err(failed(Class::Waiting));
-            } else if let (Some(factory), Some(())) = (&mut seen.factory, hold) {
-                factory.forge_hold = Some("Factory prim: down".into());
+            match (factory, &mut seen.factory) {
+                (Some(policy), Some(factory)) => {
+                    factory.gates = policy;
+                    factory.forge_hold = hold.map(|()| "Factory prim: down".into());
+                }
+                _ => {
+                    seen.factory = None;
+                    seen.base = Err(failed(Class::Waiting));
+                }
             }
             seen
         },
@@ -235,6 +361,14 @@ proptest! {
         if seen.spec.paused.is_some() {
             prop_assert!(decision.actions.is_empty(), "held, and {:?}", decision.actions);
         }
+        let asks = decision.actions.iter().find_map(|a| if let Action::AskModel(question) = a { Some(question) } else { None });
+        if let Some(question) = asks {
+            let idea = seen.idea.as_ref().expect("an idea");
+            let status = decision.status.idea.as_ref().expect("what was used is noted");
+            prop_assert!(seen.previous.idea.as_ref() == Some(status), "asked before what was used was noted");
+            prop_assert!(idea.model.is_ok() && !matches!(idea.asked, Asked::Queued | Asked::Going) && !seen.deleting);
+            prop_assert!(i64::from(question.rounds) + status.rounds <= 3 && question.rounds > 0 && decision.status.document.is_none());
+        }
         if seen.document.is_err() {
             prop_assert!(!seen.deleting || !ready);
             let proposes = |a: &Action| matches!(a, Action::CreateObject(Manifest(m)) if m["kind"] == "AgentPR");
@@ -244,7 +378,31 @@ proptest! {
             let answers = probed.as_ref().is_none_or(|probed| matches!(probed, Probed::Answered { right: true, .. }));
             prop_assert!(seen.base.is_err() && answers && decision.actions.is_empty(), "Ready on nobody's word: {:?}", decision);
         }
+        // What is Live was shown to be so by every layer, of this very version.
+        let phase = decision.status.phase;
         let Outside::Wanted(deployment) = &seen.outside else { return Ok(()) };
+        let factory = seen.factory.as_ref();
+        let newly = phase == Some(Phase::Live) && seen.previous.phase != Some(Phase::Live);
+        if seen.spec.paused.is_none() && !seen.deleting && (newly || (ready && phase == Some(Phase::Live))) {
+            prop_assert_eq!(said(ConditionType::Serving), Some(Truth::True));
+            for layer in &factory.expect("a Factory").gates.live {
+                let known = decision.status.gates.iter().find(|known| known.layer == *layer).expect("a verdict");
+                prop_assert_eq!((known.verdict, known.untried, &known.tree), (Some(Verdict::Passed), None, &deployment.version.tree));
+            }
+        }
+        if phase == Some(Phase::Degraded) {
+            prop_assert!(!ready, "Degraded, and Ready: {:?}", decision.statements);
+        }
+        // Of one layer one run at a time, and none that the status does not name.
+        for action in &decision.actions {
+            let Action::CreateObject(Manifest(made)) = action else { continue };
+            if made["kind"] == "GateRun" {
+                let running = decision.status.gates.iter().filter(|known| known.running.as_deref() == made["metadata"]["name"].as_str());
+                prop_assert_eq!(running.count(), 1, "{:?}", decision.status.gates);
+                let verdict = |name: &str| deployment.runs.iter().find(|run| run.name == name).and_then(|run| run.verdict);
+                prop_assert_eq!(verdict(made["metadata"]["name"].as_str().unwrap()), None, "made over one that ended");
+            }
+        }
         if let Some(naming) = &deployment.naming {
             let anothers = |state: &NameState| state.holder.as_ref().is_some_and(|h| *h != Holder::Marked(owner()));
             let taken = naming.name.as_ref().is_ok_and(anothers) || naming.routes.as_ref().is_ok_and(|r| r.iter().any(|r| r.id == "theirs"));

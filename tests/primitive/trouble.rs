@@ -305,7 +305,7 @@ async fn who_does_not_answer_rightly_is_asked_again() {
 
 #[tokio::test]
 async fn layer_2_decides_and_is_tried_again_only_where_it_broke() {
-    for (verdict, reason, runs) in [("Failed", "Failed", 1), ("Blocked", "Blocked", 1), ("Error", "Broken", 3)] {
+    for (verdict, reason, runs) in [("Failed", "Failed", 1), ("Blocked", "Blocked", 1), ("Error", "Broken", 2)] {
         let mut run = Run::new().await;
         run.contract = verdict;
         run.apply(&document("notes"), &json!({}));

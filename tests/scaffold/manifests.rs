@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use flywheel::scaffold::{Kind, Manifest};
 use regex::Regex;
 
-use super::{document, given, load, manifest, own};
+use super::{document, given, load, manifest, own, root};
 
 /// What an AgentPR takes within itself.
 const INLINE_BYTES: usize = 200 * 1024;
@@ -56,13 +56,34 @@ fn patterns_take_what_is_plain_and_leave_the_rest() {
         ("tests/scaffold/documents/board.yaml", vec![("missing", 2), ("native", 7)]),
         ("tests/scaffold/documents/hostile.yaml", vec![("provider", 6)]),
         ("manifests/examples/primitive-suggest.yaml", vec![("native", 2)]),
-        ("manifests/examples/primitive-lookup.yaml", vec![("missing", 2)]),
+        ("manifests/examples/primitive-lookup.yaml", vec![("provider", 2)]),
     ] {
         let made = manifest(&load(&super::root().join(name)).unwrap());
         let expected: BTreeMap<_, _> = expected.into_iter().map(|(backend, count)| (backend.to_owned(), count)).collect();
         assert_eq!(backends(&made), expected, "{name}");
         assert_eq!(made.unimplemented.len(), expected.get("missing").copied().unwrap_or_default());
     }
+}
+
+#[test]
+fn a_document_says_what_is_anybodys_and_what_may_be_repeated() {
+    let made = |name: &str| manifest(&load(&root().join(format!("tests/scaffold/documents/{name}.yaml"))).unwrap());
+    let answered = |made: &Manifest| made.routes.iter().map(|r| format!("{} {}", r.operation, r.backend)).collect::<Vec<_>>();
+    let file = |made: &Manifest, end: &str| made.files.iter().find(|file| file.path.ends_with(end)).unwrap().content.clone();
+    let shelf = made("shelf");
+    // Nobody but its owner changes what somebody paid for.
+    let native = ["create_thing native", "list_things native", "get_thing native", "delete_thing native", "flag_thing missing"];
+    assert_eq!(answered(&shelf), native);
+    assert_eq!(file(&shelf, "service.ts").matches("anyone: true").count(), 2);
+    assert_eq!(file(&shelf, "index.ts").matches("  repeats,\n").count(), 2);
+    assert!(file(&shelf, "api.ts").contains("z.string().refine(...characters({ min: 1, max: 12 }))"));
+    let queues = made("queues");
+    let backends: Vec<_> = queues.routes.iter().map(|route| route.backend.as_str()).collect();
+    assert_eq!(backends, ["native", "native", "native", "native", "missing", "native", "native"]);
+    assert!(!file(&queues, "service.ts").contains("anyone"), "they are nobody's");
+    assert!(queues.routes[0].answers.contains(&409) && queues.routes[0].example.is_none());
+    // What is not done is not remembered either.
+    assert!(queues.routes.iter().all(|route| !route.repeats || route.backend != "missing"));
 }
 
 #[test]

@@ -78,20 +78,25 @@ impl Workspace {
         assert!(installed, "{text}");
     }
 
-    /// Runs `bun` with these arguments; whether it was content, and what it printed.
-    pub fn bun(&self, arguments: &[&str]) -> (bool, String) {
+    /// `bun` with these arguments, in the repository.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let paths = std::env::var_os("PATH").unwrap_or_default();
         let folder = self.bun.parent().map(Path::to_path_buf);
         let path = std::env::join_paths(folder.into_iter().chain(std::env::split_paths(&paths))).unwrap();
-        let output = Command::new(&self.bun)
+        let mut command = Command::new(&self.bun);
+        command
             .args(arguments)
             .current_dir(&self.folder)
             .env("PATH", path)
             .env("TMPDIR", &self.folder)
             .env("NO_COLOR", "1")
-            .env("FLYWHEEL", env!("CARGO_BIN_EXE_flywheel"))
-            .output()
-            .unwrap();
+            .env("FLYWHEEL", env!("CARGO_BIN_EXE_flywheel"));
+        command
+    }
+
+    /// Runs `bun` with these arguments; whether it was content, and what it printed.
+    pub fn bun(&self, arguments: &[&str]) -> (bool, String) {
+        let output = self.command(arguments).output().unwrap();
         let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
         (output.status.success(), text)
     }

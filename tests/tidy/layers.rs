@@ -15,7 +15,7 @@ struct Layer {
 }
 
 /// Libraries of one protocol each, which only adapters may name.
-const SDKS: [&str; 3] = ["reqwest", "hickory_proto", "rustls"];
+const SDKS: [&str; 6] = ["reqwest", "hickory_proto", "rustls", "alloy_primitives", "alloy_sol_types", "k256"];
 /// Folders of pure functions.
 const PURE: [&str; 6] = ["api", "decide", "outputs", "prim", "scaffold", "suite"];
 /// What waits, or asks the machine; pure folders may not name it.
@@ -51,16 +51,23 @@ const LAYERS: &[Layer] = &[
     Layer { folder: "adapters", own: &["api", "ports"], not: &["kube", "k8s_openapi"], but: &[] },
     Layer {
         folder: "controller",
-        own: &["api", "ports", "decide", "gate", "prim", "scaffold", "config", "telemetry"],
+        own: &["api", "ports", "decide", "gate", "outputs", "prim", "scaffold", "config", "telemetry"],
         not: &[],
         but: &[
             ("src/controller/context.rs", "crate::adapters::connect::RealServers"),
             ("src/controller/context.rs", "crate::adapters::clock::SystemClock"),
+            // What a model says of an idea is checked in one place, for both who ask.
+            ("src/controller/ideas.rs", "crate::author"),
         ],
     },
+    // It says what passed in the words of gates' reports, and asks by the runner.
+    Layer { folder: "canary", own: &["api", "ports", "suite", "runner", "gate"], not: &["kube", "k8s_openapi"], but: &[] },
     // The program inside a gate's Job has no controller around it whose adapters it
     // could use: it asks a deployed service itself, over TLS, in one file.
     Layer { folder: "gate", own: &["api"], not: &["kube"], but: &[("src/gate/https.rs", "reqwest")] },
+    // It asks whatever servers a plan names, within limits that no adapter has, in
+    // one file: as the gate does.
+    Layer { folder: "runner", own: &["api", "ports", "suite"], not: &["kube", "k8s_openapi"], but: &[("src/runner/http.rs", "reqwest")] },
     Layer {
         folder: "doctor",
         own: &["api", "ports", "decide", "controller", "probe", "telemetry"],
@@ -70,13 +77,16 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// Files at the top that wire things together, and so may name every folder.
-const TOP: [&str; 12] = [
+const TOP: [&str; 15] = [
     "main.rs",
     "lib.rs",
+    "canary_cli.rs",
     "check.rs",
     "cli.rs",
     "config.rs",
+    "contract_cli.rs",
     "create.rs",
+    "gate_cli.rs",
     "telemetry.rs",
     "generate.rs",
     "mcp.rs",
@@ -174,6 +184,7 @@ fn the_layers_refuse_what_they_should() {
         ("prim", "std::fs::read"),
         ("ports", "kube::Api"),
         ("ports", "reqwest::Url"),
+        ("ports", "alloy_primitives::Address"),
         ("adapters", "kube::Client"),
         ("adapters", "crate::decide::factory"),
         ("adapters", "crate::controller"),

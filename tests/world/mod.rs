@@ -1,4 +1,4 @@
-//! The outside world in memory: a forge, a DNS server, an edge, the services behind it and a clock, whose
+//! The outside world in memory: a forge, a DNS server, an edge, the services behind it, a language model and a clock, whose
 //! state a test sets and which fail as the adapters do, with the same class and
 //! reason. It knows nothing of Kubernetes and decides nothing; that the fakes do
 //! not lie is the contract suites' work (`tests/contract`), which run on them and
@@ -8,6 +8,7 @@ pub mod dns;
 pub mod edge;
 pub mod faults;
 pub mod forge;
+pub mod model;
 pub mod probe;
 
 use std::{
@@ -18,7 +19,7 @@ use std::{
 use flywheel::{
     api::{
         conditions::Reason,
-        factory::{DnsSpec, EdgeSpec, RepositorySpec},
+        factory::{DnsSpec, EdgeSpec, ModelSpec, RepositorySpec},
     },
     ports::{
         Connect,
@@ -27,6 +28,7 @@ use flywheel::{
         edge::{ClientIdentity, Edge},
         error::{Class, PortError},
         forge::{Forge, ForgeAdmin},
+        model::Model,
         probe::Probe,
     },
 };
@@ -46,6 +48,8 @@ pub struct State {
     pub edge: edge::EdgeState,
     /// What answers behind the edge.
     pub probe: probe::ProbeState,
+    /// A language model.
+    pub model: model::ModelState,
     /// The time.
     pub now: Timestamp,
 }
@@ -85,6 +89,7 @@ impl World {
             dns: dns::DnsState::good(),
             edge: edge::EdgeState::good(),
             probe: probe::ProbeState::good(),
+            model: model::ModelState::good(),
             now: Timestamp::from_second(1_800_000_000).unwrap(),
         })))
     }
@@ -139,5 +144,9 @@ impl Connect for Fakes {
 
     fn probe(&self, ca_bundle: Option<&str>) -> Result<Arc<dyn Probe>, PortError> {
         Ok(Arc::new(probe::Client::new(&self.0, ca_bundle)))
+    }
+
+    fn model(&self, spec: &ModelSpec, key: &SecretString) -> Result<Arc<dyn Model>, PortError> {
+        Ok(Arc::new(model::Client::new(&self.0, spec, key)))
     }
 }

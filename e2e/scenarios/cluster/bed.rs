@@ -79,17 +79,24 @@ impl SecretValue {
 
 /// A call of the forge's API as its administrator.
 pub(crate) async fn forge(method: Method, path: &str, body: Option<Value>) -> Value {
+    forge_as("FORGE_TOKEN_FILE", method, path, body).await.unwrap_or_else(|said| panic!("{said}"))
+}
+
+/// The same with the token in the file that a variable names, and with what the forge
+/// says where it refuses.
+pub(crate) async fn forge_as(token: &str, method: Method, path: &str, body: Option<Value>) -> Result<Value, String> {
     let url = format!("{}/api/v1{path}", variable("FORGE_URL").trim_end_matches('/'));
-    let mut request =
-        reqwest::Client::new().request(method, &url).header(header::AUTHORIZATION, format!("token {}", file_at("FORGE_TOKEN_FILE")));
+    let mut request = reqwest::Client::new().request(method, &url).header(header::AUTHORIZATION, format!("token {}", file_at(token)));
     if let Some(body) = body {
         request = request.json(&body);
     }
     let response = request.send().await.expect("the forge");
     let status = response.status();
     let text = response.text().await.expect("the forge's answer");
-    assert!(status.is_success(), "{url}: {status} {text}");
-    if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect("JSON") }
+    if !status.is_success() {
+        return Err(format!("{url}: {status} {text}"));
+    }
+    Ok(if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect("JSON") })
 }
 
 /// Kills one of the bed's processes as a crash would.

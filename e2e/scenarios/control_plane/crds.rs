@@ -90,6 +90,13 @@ async fn what_the_rules_forbid_is_refused_with_the_field() {
             says: "metadata.name must be the document's id",
         },
         Refusal { example: "primitive-suggest.yaml", pointer: "/spec/document/id", value: json!("www"), says: "this id is reserved" },
+        Refusal {
+            example: "primitive-suggest.yaml",
+            pointer: "/spec/idea",
+            value: json!("Keep suggestions."),
+            says: "exactly one of document and idea is required",
+        },
+        Refusal { example: "idea-jots.yaml", pointer: "/metadata/name", value: json!("www"), says: "metadata.name must be an id" },
         Refusal { example: "primitive-suggest.yaml", pointer: "/spec/stage", value: json!("banana"), says: "spec.stage" },
         Refusal {
             example: "agentpr.yaml",

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use flywheel::api::{agent_pr::AgentPR, gate_run::GateRun, primitive::Primitive};
+use flywheel::api::{
+    agent_pr::AgentPR,
+    gate_run::{GateRun, Layer},
+    primitive::{Phase, Primitive},
+};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service},
@@ -74,7 +78,9 @@ impl Before {
             assert_eq!(deployment.annotations().get("flywheel.prim.sh/commit"), status.commit.as_ref(), "{id}");
         }
         let runs = gate_runs(bed, id).await;
-        assert_eq!(runs.iter().filter(|run| run.spec.target.url.is_some()).count(), 1, "{id}: one run of layer 2");
+        let of = |layer| runs.iter().filter(|run| run.spec.layer == layer).count();
+        assert_eq!(of(Layer::Contract), 1, "{id}: one run of layer 2");
+        assert_eq!(of(Layer::Canary), usize::from(status.phase == Some(Phase::Live)), "{id}: one run of layer 3 where it is live");
         let mut gated: Vec<_> = runs.iter().filter_map(|run| Some(run.spec.target.agent_pr.as_ref()?.revision.head.as_str())).collect();
         let all = gated.len();
         gated.sort_unstable();
@@ -130,7 +136,7 @@ async fn commits() -> Vec<Value> {
     listed("/repos/prim/factory/commits?sha=main&stat=false&verification=false&files=false").await
 }
 
-/// Its runs of both gates, as long as they are kept.
+/// Its runs of all gates, as long as they are kept.
 async fn gate_runs(bed: &Bed, id: &str) -> Vec<GateRun> {
     let all = bed.api::<GateRun>(NAMESPACE).list(&ListParams::default()).await.expect("GateRuns").items;
     all.into_iter().filter(|run| run.metadata.deletion_timestamp.is_none() && run.name_any().starts_with(&format!("{id}-"))).collect()

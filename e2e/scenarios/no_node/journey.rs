@@ -1,5 +1,5 @@
-//! A way past every boundary of the loop: two primitives are made side by side, a
-//! third is taken back before its merge, one is retained and taken up again, one is
+//! A way past every boundary of the loop: two primitives are made side by side, one of
+//! them to be live, a third is taken back before its merge, one is retained and taken up again, one is
 //! merged by somebody else, and at last all go.
 
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::{Bed, end};
 use crate::{
     cluster::{
         bed::NAME,
-        journey::{answering, by_hand, changes, declare, document, gone, packaged, patch, primitives},
+        journey::{answering, by_hand, changes, declare, document, gone, live, packaged, patch, primitives},
     },
     support::until_within,
 };
@@ -27,16 +27,15 @@ pub(super) async fn journey(bed: &Bed, name: &str) {
     let before = end::Before::look(bed, [&first, &second, &early, &adopted]).await;
 
     // Both have their pull requests before either is merged: the second is outdated then.
-    for id in [&first, &second] {
+    for (id, stage) in [(&first, "Live"), (&second, "Testing")] {
         bed.node.hold_gates(id);
-        declare(client, document(id, "Survives."), json!({})).await;
+        declare(client, document(id, "Survives."), json!({ "stage": stage })).await;
     }
     proposed(bed, &first).await;
     proposed(bed, &second).await;
     bed.node.end_gates(&first);
     bed.node.end_gates(&second);
-    for id in [&first, &second] {
-        let primitive = answering(client, id).await;
+    for primitive in [live(client, &first).await, answering(client, &second).await] {
         before.made(bed, &primitive).await;
     }
 

@@ -15,6 +15,7 @@ use std::{fs, path::PathBuf};
 use flywheel::api::factory::Factory;
 use kube::{Api, Client, config::Kubeconfig};
 use reqwest::Method;
+use serde_json::json;
 
 use crate::{
     cluster::bed::{NAMESPACE, forge},
@@ -37,7 +38,13 @@ struct Bed {
 impl Bed {
     async fn ready() -> Self {
         let client = installed().await;
-        apply(&client, &documents(&testbed("factory")), false).await.expect("the bed's Factory");
+        let mut factory = documents(&testbed("factory"));
+        // Its pods are scripted, so that nobody asks this model.
+        let model = json!({ "url": "http://model.invalid/v1", "name": "scripted" });
+        for object in factory.iter_mut().filter(|object| object.types.as_ref().is_some_and(|t| t.kind == "Factory")) {
+            object.data["spec"]["policy"]["gates"]["canary"]["model"] = model.clone();
+        }
+        apply(&client, &factory, false).await.expect("the bed's Factory");
         let mut credentials = Kubeconfig::read().expect("the bed's kubeconfig");
         let account = credentials.auth_infos[0].auth_info.as_mut().expect("credentials");
         account.impersonate = Some(ACCOUNT.into());

@@ -1,6 +1,6 @@
 //! SCRIPTED: what a node does for the controller, without one. Jobs and Deployments
-//! have their real controllers; the pods that those make run nowhere. A gate's pod
-//! says Passed, a primitive's pod is ready, and its Service's address answers with
+//! have their real controllers; the pods that those make run nowhere. A gate's pod, of
+//! whatever layer, says Passed, a primitive's pod is ready, and its Service's address answers with
 //! its name.
 
 use std::{

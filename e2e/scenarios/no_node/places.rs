@@ -5,7 +5,10 @@ use std::fmt;
 use flywheel::{controller::failpoints::SIDES, decide::Action};
 
 /// Actions that no journey reaches, and why.
-const UNREACHED: [(&str, &str); 1] = [("keep_report", "a scripted node keeps no logs, so that there is no report")];
+const UNREACHED: [(&str, &str); 2] = [
+    ("keep_report", "a scripted node keeps no logs, so that there is no report"),
+    ("ask_model", "no journey has an idea: tests/primitive/idea.rs ends the process at each step of one"),
+];
 
 /// One side of an action, the nth time that it is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -31,7 +31,7 @@ use crate::{
         GateObjects,
         gate_run::{Outcome, Run},
     },
-    gate::job,
+    gate::{job, report::Summary},
     ports::error::{Class, PortError},
 };
 
@@ -82,17 +82,26 @@ fn judge(job: &Job, pod: Option<&Pod>) -> Run {
     let change = job.spec.as_ref().and_then(|s| bundle_digest(s.template.spec.as_ref()?)).unwrap_or_default();
     Run::Over(match job::verdict(pod, &name, &change) {
         Ok(summary) => {
-            let message = summary.steps.iter().filter(|s| s.verdict != Verdict::Passed).map(|s| match &s.message {
+            let not = summary.steps.iter().filter(|s| s.verdict != Verdict::Passed && !s.advisory).map(|s| match &s.message {
                 Some(why) => format!("{}: {why}", s.name),
                 None => s.name.clone(),
             });
-            Outcome { verdict: summary.verdict, message: message.collect::<Vec<_>>().join("; "), results: summary.steps }
+            let untried = (summary.untried > 0).then(|| untried(&summary));
+            let message = not.chain(untried).collect::<Vec<_>>().join("; ");
+            Outcome { verdict: summary.verdict, message, untried: summary.untried, results: summary.steps }
         }
         Err(error) => {
             let why = pod.status.as_ref().and_then(|s| s.reason.clone().or(s.message.clone())).unwrap_or_default();
             Outcome::broken(format!("the run left no verdict ({error}) {why}").trim_end().to_owned())
         }
     })
+}
+
+/// What was not tried, with the first of it and why.
+fn untried(summary: &Summary) -> String {
+    let first = summary.steps.iter().find(|s| s.advisory && s.verdict == Verdict::Blocked);
+    let first = first.map(|s| format!(", such as {}: {}", s.name, s.message.as_deref().unwrap_or_default())).unwrap_or_default();
+    format!("not tried: {}{first}", summary.untried)
 }
 
 /// The digest that the Job was made with: its verdict must be about that one.
@@ -177,7 +186,7 @@ mod tests {
     use crate::gate::report::{Report, Step};
 
     fn job(status: &Value) -> Job {
-        let gate = json!({ "name": "gate", "command": ["flywheel", "gate", "run", "--digest", "sha256:0"] });
+        let gate = json!({ "name": "gate", "command": ["flywheel", "gate", "unit", "--digest", "sha256:0"] });
         let template = json!({ "spec": { "containers": [gate] } });
         from_value(json!({ "metadata": { "name": "gate-x", "namespace": "gates" }, "spec": { "template": template }, "status": status }))
             .expect("a Job")

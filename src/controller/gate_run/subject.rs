@@ -15,13 +15,14 @@ use crate::{
         factory::Factory,
         gate_run::{AgentPRTarget, GateRun, Layer, Target, Verdict},
         names::Sha,
+        primitive::{Phase, Primitive},
     },
     controller::{
         code::{Package, Source},
         connections::{self, Connection},
         context::Context,
         gate_plan, manifest,
-        objects::{get, timely},
+        objects::{find, get, timely},
     },
     decide::{
         GateObjects,
@@ -29,7 +30,7 @@ use crate::{
     },
     gate::{
         bundle::{Bundle, SourceFile},
-        job::{self, ContractJob, GateJob},
+        job::{self, GateJob, ServiceJob, ServicePlan},
         plan::{Contract, Plan},
     },
     ports::{
@@ -82,12 +83,19 @@ impl Scene<'_> {
         match (self.run.spec.layer, &self.run.spec.target) {
             (Layer::Unit, Target { agent_pr: Some(target), .. }) => self.change(target).await,
             (Layer::Unit, Target { manifest_ref: Some(reference), .. }) => self.manifest(reference).await,
-            (Layer::Contract, Target { url: Some(url), primitive: Some(primitive), commit: Some(commit), .. }) => {
-                self.contract(url, primitive, commit).await
-            }
+            (
+                layer @ (Layer::Contract | Layer::Canary),
+                Target { url: Some(url), primitive: Some(primitive), commit: Some(commit), .. },
+            ) => self.service(layer, url, primitive, commit).await,
             (Layer::Unit, _) => Err(PortError::invalid("spec.target", "layer Unit tests an agentPR or a manifestRef")),
-            (Layer::Contract, _) => Err(PortError::invalid("spec.target", "layer Contract tests a url with its primitive and commit")),
-            (Layer::Canary | Layer::CleanRoom, _) => Err(PortError::invalid("spec.layer", "only Unit and Contract can be run yet")),
+            (Layer::Contract | Layer::Canary, _) => Err(PortError::invalid(
+                "spec.target",
+                format!("layer {} tests a url with its primitive and commit", self.run.spec.layer.name()),
+            )),
+            (Layer::CleanRoom, _) => Err(PortError::invalid(
+                "spec.layer",
+                "CleanRoom can't be run as a GateRun yet: `flywheel gate spawn` runs it from a terminal; Unit, Contract and Canary can",
+            )),
         }
     }
 
@@ -98,7 +106,7 @@ impl Scene<'_> {
         let config = get(&configs, &reference.name, &format!("{path}.name: ConfigMap")).await?;
         let files = manifest::unpack(path, &config, reference)?;
         let (bundle, plan) = self.planned(&files).map_err(|problem| PortError::invalid(path, problem))?;
-        Ok(self.unit(bundle, plan))
+        Ok(self.unit("", bundle, plan))
     }
 
     /// A change, at exactly its commits.
@@ -133,14 +141,17 @@ impl Scene<'_> {
             }
             Err(error) => return Err(self.of_factory(&error)),
         };
-        Ok(match self.planned(&files) {
-            Ok((bundle, plan)) => self.unit(bundle, plan),
+        let live = self.is_live(&primitive).await?;
+        let planned = Bundle::pack(files.to_vec()).map_err(|e| e.to_string());
+        let planned = planned.and_then(|bundle| Ok((bundle, gate_plan::with_preview(&files, &self.factory, live)?)));
+        Ok(match planned {
+            Ok((bundle, plan)) => self.unit(&revision.tree, bundle, plan),
             Err(problem) => Subject::Told(Outcome::told("files", Verdict::Failed, problem)),
         })
     }
 
     /// A running service, by the document of its commit.
-    async fn contract(&self, url: &str, primitive: &str, commit: &str) -> Result<Subject, PortError> {
+    async fn service(&self, layer: Layer, url: &str, primitive: &str, commit: &str) -> Result<Subject, PortError> {
         let connection = self.forge().await?;
         let source = Source::new(&self.factory, &connection, self.cx);
         let path = "spec.target.commit";
@@ -151,18 +162,45 @@ impl Scene<'_> {
         let package =
             package.ok_or_else(|| PortError::invalid("spec.target.primitive", format!("commit {commit} has no packages/{primitive}")))?;
         let files = source.files(&package).await.map_err(|e| self.of_factory(&e))?;
-        let plan = gate_plan::plan(&files, &self.factory).map_err(|problem| PortError::invalid(path, problem))?;
-        // What only its own code is run with stays away.
-        let plan = Plan { env: BTreeMap::new(), generated: Vec::new(), ..plan };
-        let (config, job) = job::build_contract(&ContractJob {
+        let contract = gate_plan::contract(&files, &self.factory).map_err(|problem| PortError::invalid(path, problem))?;
+        let tree = package.tree.as_str();
+        let (plan, tested) = match (layer, &self.factory.spec.policy.gates.canary) {
+            (Layer::Canary, None) => {
+                let problem = "layer Canary needs a model: set the Factory's policy.gates.canary.model (url, name, secret)";
+                return Err(PortError::invalid("spec.layer", problem));
+            }
+            (Layer::Canary, Some(policy)) => {
+                let plan = gate_plan::canary(&contract, policy).map_err(|problem| PortError::invalid("spec.layer", problem))?;
+                let tested = gate_plan::tested(tree, &plan, &self.factory);
+                let seconds = u64::from(self.timeout()).saturating_sub(job::OVERHEAD_SECONDS).max(1);
+                let plan = gate_plan::canary_at(plan, url, commit, seconds);
+                (ServicePlan::Canary { primitive: primitive.into(), plan, key: policy.model.secret.clone() }, tested)
+            }
+            _ => {
+                let tested = gate_plan::tested(tree, &contract, &self.factory);
+                let contract = Contract { url: url.into(), commit: commit.into(), ..contract };
+                (ServicePlan::Contract(Box::new(contract)), tested)
+            }
+        };
+        let (config, job) = job::build_service(&ServiceJob {
             name: self.job.into(),
             namespace: self.cx.gates_namespace.clone(),
             image: self.factory.spec.deploy.image.clone(),
             timeout_seconds: self.timeout(),
-            contract: Contract { url: url.into(), commit: commit.into(), ca_bundle: self.factory.spec.deploy.edge.ca_bundle.clone(), plan },
+            plan,
+            wallet: self.factory.spec.policy.gates.contract.wallet.clone(),
             labels: self.labels(),
         });
-        Ok(Subject::Job(Box::new(GateObjects { config, job })))
+        Ok(Subject::Job(Box::new(GateObjects { config, job }), tested))
+    }
+
+    /// Whether somebody uses what the change changes: then it must pass layer 2 before
+    /// it is merged.
+    async fn is_live(&self, primitive: &str) -> Result<bool, PortError> {
+        let primitives: Api<Primitive> = Api::namespaced(self.cx.client.clone(), &self.namespace);
+        let found = find(&primitives, primitive).await?.filter(|found| found.spec.factory_ref == self.run.spec.factory_ref);
+        let phase = found.and_then(|found| found.status?.phase);
+        Ok(matches!(phase, Some(Phase::Live | Phase::Degraded)))
     }
 
     /// The primitive whose package the AgentPR changes.
@@ -203,7 +241,8 @@ impl Scene<'_> {
         Ok((bundle, gate_plan::plan(files, &self.factory)?))
     }
 
-    fn unit(&self, bundle: Bundle, plan: Plan) -> Subject {
+    fn unit(&self, tree: &str, bundle: Bundle, plan: Plan) -> Subject {
+        let tested = gate_plan::tested(tree, &plan, &self.factory);
         let (config, job) = job::build(&GateJob {
             name: self.job.into(),
             namespace: self.cx.gates_namespace.clone(),
@@ -215,7 +254,7 @@ impl Scene<'_> {
             plan,
             labels: self.labels(),
         });
-        Subject::Job(Box::new(GateObjects { config, job }))
+        Subject::Job(Box::new(GateObjects { config, job }), tested)
     }
 
     fn timeout(&self) -> u32 {

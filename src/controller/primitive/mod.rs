@@ -2,6 +2,8 @@
 //! its AgentPRs, and what runs. What that comes to is `decide/primitive`. Read
 //! `package.rs` next, then `outside.rs`.
 
+mod gates;
+mod idea;
 mod outside;
 mod package;
 
@@ -28,10 +30,10 @@ use crate::{
     },
     decide::{
         self, Decision, Now, ObjectName,
-        primitive::{Base, Change, FactorySeen, Outside, Own, Seen, change_name, removal_name},
+        primitive::{Base, Change, FactorySeen, Outside, Own, Seen, Wanted, change_name, removal_name},
     },
     ports::error::{Class, PortError},
-    telemetry::Metrics,
+    telemetry::{Metrics, PhaseLabel},
 };
 
 #[async_trait]
@@ -41,7 +43,7 @@ impl Kind for Primitive {
     const NAME: &'static str = "Primitive";
     const FINALIZER: Option<&'static str> = Some("flywheel.prim.sh/primitive");
 
-    async fn observe(&self, cx: &Context, _: Now) -> Result<(Seen, Hands), PortError> {
+    async fn observe(&self, cx: &Context, now: Now) -> Result<(Seen, Hands), PortError> {
         let namespace = self.namespace().unwrap_or_default();
         let id: PrimitiveId = self.name_any().parse().map_err(|e| PortError::invalid("metadata.name", e))?;
         let not_looked = || PortError::new(Class::Waiting, Reason::NotChecked, "not looked at");
@@ -52,6 +54,7 @@ impl Kind for Primitive {
             unchanged: self.status.as_ref().is_some_and(|status| status.observed_generation == self.metadata.generation),
             deleting: self.metadata.deletion_timestamp.is_some(),
             document: Err(not_looked()),
+            idea: idea::see(self, cx),
             factory: None,
             base: Err(not_looked()),
             current: None,
@@ -70,12 +73,15 @@ impl Kind for Primitive {
             Ok(factory) => factory,
             // Only what is known to be gone is taken for gone.
             Err(error) if error.reason == Reason::Waiting => {
-                (seen.document, seen.base) = (package::wanted(&self.spec.document, None), Err(error));
+                if let Some(idea) = &mut seen.idea {
+                    idea.model = Err(again(&error));
+                }
+                (seen.document, seen.base) = (self.wanted(&seen, None), Err(error));
                 return Ok((seen, hands));
             }
             Err(error) => return Err(error),
         };
-        seen.document = package::wanted(&self.spec.document, Some(&factory));
+        seen.document = self.wanted(&seen, Some(&factory));
         seen.factory = Some(factory_seen(&factory));
         let forge = connections::forge(&factory, cx).await.map_err(|error| connections::of_factory(&factory, &error));
         seen.base = match &forge {
@@ -85,11 +91,12 @@ impl Kind for Primitive {
             Ok(forge) => package::base(&factory, &seen.own.id, forge, cx).await,
             Err(error) => Err(again(error)),
         };
+        hands.author = idea::reach(self, &mut seen, &factory, cx).await;
         changes(&mut seen, cx).await?;
         let reach = Reach { dns: connections::dns(&factory, cx).await, edge: connections::edge(&factory, cx).await };
         (hands.dns, hands.edge) = (Hands::client(&reach.dns), Hands::client(&reach.edge));
         seen.claimed = outside::claimed(&seen, &factory, &reach, cx).await;
-        seen.outside = outside::see(self, &seen, &factory, &reach, cx).await;
+        seen.outside = outside::see(self, &seen, &factory, &reach, now, cx).await;
         Ok((seen, hands))
     }
 
@@ -101,7 +108,13 @@ impl Kind for Primitive {
         self.status.as_ref()
     }
 
+    fn gone(namespace: &str, name: &str, cx: &Context) {
+        cx.ideas.forget(namespace, name);
+    }
+
     fn measure(&self, before: Option<&PrimitiveStatus>, after: &PrimitiveStatus, metrics: &Metrics) {
+        let none = PrimitiveStatus::default();
+        measure_gates(before.unwrap_or(&none), after, metrics);
         let at = |name: &str| reached(&after.milestones, name);
         let Some(serving) = at("Serving") else { return };
         if before.and_then(|before| reached(&before.milestones, "Serving")).is_some() {
@@ -120,6 +133,14 @@ impl Kind for Primitive {
     }
 }
 
+impl Primitive {
+    /// The document that is proposed, read.
+    fn wanted(&self, seen: &Seen, factory: Option<&Factory>) -> Result<Wanted, PortError> {
+        let (path, document) = idea::document(self, seen.idea.as_ref())?;
+        package::wanted(path, document, factory)
+    }
+}
+
 impl StatusFields for PrimitiveStatus {
     fn conditions(&self) -> &[Condition] {
         &self.conditions
@@ -128,6 +149,22 @@ impl StatusFields for PrimitiveStatus {
     fn set(&mut self, conditions: Vec<Condition>, generation: Option<i64>) {
         self.conditions = conditions;
         self.observed_generation = generation;
+    }
+}
+
+/// Counts what gates said otherwise than before of the same tree, what passed only on
+/// a second try, and phases that were reached.
+fn measure_gates(before: &PrimitiveStatus, after: &PrimitiveStatus, metrics: &Metrics) {
+    for now in &after.gates {
+        let was = before.gates.iter().find(|was| was.layer == now.layer && was.tree == now.tree).and_then(|was| was.verdict);
+        if was.is_some() && now.verdict.is_some() && was != now.verdict {
+            metrics.verdict_flips.inc();
+        }
+    }
+    let flaky = after.flaky.iter().filter(|flaky| !before.flaky.iter().any(|was| was.gate == flaky.gate)).count();
+    metrics.gate_flakes.inc_by(flaky as u64);
+    if let Some(phase) = after.phase.filter(|phase| before.phase != Some(*phase)) {
+        metrics.phases.get_or_create(&PhaseLabel { phase: phase.as_str() }).inc();
     }
 }
 
@@ -156,6 +193,7 @@ fn factory_seen(factory: &Factory) -> FactorySeen {
             name: factory.name_any(),
         },
         default_stage: factory.spec.policy.default_stage,
+        gates: factory.spec.policy.gates.clone(),
         forge_hold: forge.map(|condition| format!("Factory {}: {}", factory.name_any(), condition.message)),
     }
 }

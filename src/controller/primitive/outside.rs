@@ -1,34 +1,31 @@
 //! What runs of a Primitive, how it is reached, and what is left of it.
 
-use std::{cmp::Reverse, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr};
 
-use kube::{Api, ResourceExt, api::ListParams};
+use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
 use super::{
     super::{
         connections::Connection,
         context::Context,
-        driver::Kind,
-        environment, objects,
+        environment, gate_plan,
         workload::{self, Workload},
     },
-    Reach, again, package,
+    Reach, again, gates, package,
 };
 use crate::{
     api::{
-        API_VERSION, PRIMITIVE_LABEL,
         conditions::{self, ConditionType},
         factory::Factory,
-        gate_run::GateRun,
         names::{Fqdn, Sha},
         primitive::{DeletionPolicy, Primitive, Stage, Version},
     },
     decide::{
-        ObjectName,
+        Now,
         primitive::{
-            Base, Content, Deployment, Gate, KEPT, MAX_RUNS, Naming, Outside, Package, PackageFile, Probed, Remains, Rollout, Running,
-            Seen, another, is_final, named, routed, run_name, stands, url,
+            Asked, Base, Content, Deployment, Naming, Outside, Package, PackageFile, Probed, Remains, Rollout, Running, Seen, another,
+            asks, named, routed, stands, url,
         },
     },
     gate::bundle::{Bundle, SourceFile},
@@ -41,7 +38,7 @@ use crate::{
 };
 
 /// Looks at what is outside, as far as the object's state asks for it.
-pub(super) async fn see(object: &Primitive, seen: &Seen, factory: &Factory, reach: &Reach, cx: &Context) -> Outside {
+pub(super) async fn see(object: &Primitive, seen: &Seen, factory: &Factory, reach: &Reach, now: Now, cx: &Context) -> Outside {
     let stage = seen.spec.stage.unwrap_or(factory.spec.policy.default_stage);
     if stands(seen).is_some() {
         return Outside::Unread(answer(seen, factory, cx).await);
@@ -56,7 +53,10 @@ pub(super) async fn see(object: &Primitive, seen: &Seen, factory: &Factory, reac
         }
         Ok(Base { package: Some(Package { tree, content: Ok(content), .. }), commit }) => {
             let version = version(seen, tree, commit);
-            deployment(object, seen, factory, &version, content, reach, cx).await.map(|seen| Outside::Wanted(Box::new(seen)))
+            match deployment(object, seen, factory, &version, content, reach, cx).await {
+                Ok(found) => gated(found, seen, factory, content, now, cx).await.map(|found| Outside::Wanted(Box::new(found))),
+                Err(error) => Err(error),
+            }
         }
         _ => return Outside::Unseen,
     };
@@ -91,7 +91,6 @@ async fn deployment(
     }
     let keeps_data = manifest.as_ref().and_then(|m| m.keeps_data.as_deref());
     let environment = environment::of(factory, object, &document, keeps_data, cx).await?;
-    let file = |f: &PackageFile| SourceFile { path: f.path.clone(), content: f.content.clone(), mode: f.mode.clone() };
     let files = content.files.iter().map(file).collect();
     let bundle = Bundle::pack(files).map_err(|e| PortError::invalid("the base branch's package", e))?;
     let (tree, commit) = (parse(&version.tree)?, parse(&version.commit)?);
@@ -124,9 +123,43 @@ async fn deployment(
         Some(upstream) => Some(naming(seen, factory, &document, upstream, reach, cx).await?),
         None => None,
     };
-    let answered = naming.as_ref().is_some_and(|naming| matches!(naming.probed, Probed::Answered { right: true, .. }));
-    let (runs, surplus) = if runs && answered { gates(seen, version, factory, cx).await? } else { Default::default() };
-    Ok(Deployment { version: version.clone(), manifests, missing: environment.missing, running, old, naming, runs, surplus })
+    Ok(Deployment {
+        version: version.clone(),
+        manifests,
+        missing: environment.missing,
+        running,
+        old,
+        naming,
+        plans: BTreeMap::new(),
+        tool: factory.spec.deploy.image.clone(),
+        runs: Vec::new(),
+    })
+}
+
+/// The same with what gates say, where the version runs and answers.
+async fn gated(
+    mut found: Deployment,
+    seen: &Seen,
+    factory: &Factory,
+    content: &Content,
+    now: Now,
+    cx: &Context,
+) -> Result<Deployment, PortError> {
+    let runs = !found.running.differs && found.running.rollout == Rollout::Ready;
+    let answered = found.naming.as_ref().is_some_and(|naming| matches!(naming.probed, Probed::Answered { right: true, .. }));
+    if runs && answered {
+        let files: Vec<_> = content.files.iter().map(file).collect();
+        // What is wrong with them is the run's to say, which reads them anew.
+        found.plans = gate_plan::digests(&files, factory).unwrap_or_default();
+        if asks(seen, &found, now.at) {
+            found.runs = gates::runs(seen, &url(&host(seen, factory)?), cx).await?;
+        }
+    }
+    Ok(found)
+}
+
+fn file(file: &PackageFile) -> SourceFile {
+    SourceFile { path: file.path.clone(), content: file.content.clone(), mode: file.mode.clone() }
 }
 
 fn parse(sha: &str) -> Result<Sha, PortError> {
@@ -164,7 +197,8 @@ fn owner_id(factory: &Factory) -> String {
 /// Who else holds the name, before anything is proposed: what is never to have its
 /// name needs no package.
 pub(super) async fn claimed(seen: &Seen, factory: &Factory, reach: &Reach, cx: &Context) -> Option<(Fqdn, Holder)> {
-    let first = matches!(&seen.base, Ok(Base { package: None, .. })) && seen.planned.is_none() && seen.document.is_ok();
+    let to_come = seen.document.is_ok() || seen.idea.as_ref().is_some_and(|idea| matches!(idea.asked, Asked::Nothing));
+    let first = matches!(&seen.base, Ok(Base { package: None, .. })) && seen.planned.is_none() && to_come;
     if !first || seen.deleting || seen.spec.stage.unwrap_or(factory.spec.policy.default_stage) == Stage::Building {
         return None;
     }
@@ -258,42 +292,6 @@ async fn probe(host: &Fqdn, id: &str, name: &str, factory: &Factory, cx: &Contex
             Probed::Answered { status: answer.status, service, right: answer.status == 200 && named }
         }
     }
-}
-
-/// The runs of gate layer 2 over a version, unless its verdict is known; before the
-/// first, what is too much of other versions'.
-async fn gates(seen: &Seen, version: &Version, factory: &Factory, cx: &Context) -> Result<(Vec<Gate>, Vec<ObjectName>), PortError> {
-    if seen.previous.contract.as_ref().is_some_and(|known| known.tree == version.tree && is_final(known.verdict)) {
-        return Ok(Default::default());
-    }
-    let wanted = url(&host(seen, factory)?);
-    let api: Api<GateRun> = Api::namespaced(cx.client.clone(), &seen.own.namespace);
-    let mut gates = Vec::new();
-    for run in 1..=MAX_RUNS {
-        let Some(run) = objects::find(&api, &run_name(&seen.own.id, &version.tree, run)).await? else { break };
-        let status = run.status.clone().unwrap_or_default();
-        let ready = conditions::find(&status.conditions, ConditionType::Ready);
-        gates.push(Gate {
-            name: run.name_any(),
-            ours: run.owner_references().iter().any(|owner| owner.uid == seen.own.uid)
-                && run.spec.target.url.as_deref() == Some(wanted.as_str())
-                && run.spec.target.primitive.as_deref() == Some(seen.own.id.as_str()),
-            verdict: status.verdict,
-            message: ready.map_or_else(|| "nobody has looked at it yet".to_owned(), |c| c.message.clone()),
-        });
-    }
-    let surplus = if gates.is_empty() { surplus(seen, &api).await? } else { Vec::new() };
-    Ok((gates, surplus))
-}
-
-/// Runs of gate layer 2 but for the last ones.
-async fn surplus(seen: &Seen, api: &Api<GateRun>) -> Result<Vec<ObjectName>, PortError> {
-    let labelled = ListParams::default().labels(&format!("{PRIMITIVE_LABEL}={}", seen.own.id));
-    let mut runs = objects::timely(api.list_metadata(&labelled)).await?.items;
-    runs.retain(|run| run.owner_references().iter().any(|owner| owner.uid == seen.own.uid));
-    runs.sort_by_key(|run| Reverse((run.creation_timestamp(), run.name_any())));
-    let named = |name| ObjectName { api_version: API_VERSION, kind: GateRun::NAME, namespace: seen.own.namespace.clone(), name };
-    Ok(runs.into_iter().skip(KEPT).map(|run| named(run.name_any())).collect())
 }
 
 /// What is left of what should not be there.

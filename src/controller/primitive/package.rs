@@ -25,23 +25,20 @@ use crate::{
     scaffold::{Kind, Manifest},
 };
 
-/// Where the document stands in the spec.
-const PATH: &str = "spec.document";
-
-/// The spec's document, read, and the files it becomes.
-pub(super) fn wanted(given: &Given, factory: Option<&Factory>) -> Result<Wanted, PortError> {
-    let value = serde_json::to_value(given).map_err(|e| PortError::invalid(PATH, e))?;
+/// The document that stands at `path`, read, and the files it becomes.
+pub(super) fn wanted(path: &str, given: &Given, factory: Option<&Factory>) -> Result<Wanted, PortError> {
+    let value = serde_json::to_value(given).map_err(|e| PortError::invalid(path, e))?;
     let endpoint = value["endpoint"].as_str().map(str::to_owned);
-    let document = prim::from_value(value).map_err(|problems| invalid(&problems))?;
+    let document = prim::from_value(value).map_err(|problems| invalid(path, &problems))?;
     if let (Some(endpoint), Some(factory)) = (endpoint, factory) {
         let own = format!("{}.{}", document.id, factory.spec.dns.zone);
         if endpoint.trim_end_matches('.') != own {
             let what = format!("is {endpoint:?}, and this Factory can only serve it at {own}: leave it out, or say that");
-            return Err(PortError::invalid("spec.document.endpoint", what));
+            return Err(PortError::invalid(&format!("{path}.endpoint"), what));
         }
     }
     let prices = factory.map(|factory| factory.spec.prices.clone()).unwrap_or_default();
-    let manifest = gate_plan::files_of(&document, &prices).map_err(|problems| invalid(&problems))?;
+    let manifest = gate_plan::files_of(&document, &prices).map_err(|problems| invalid(path, &problems))?;
     Ok(Wanted {
         hash: document.hash(),
         made: manifest.hash(),
@@ -57,9 +54,9 @@ pub(super) fn wanted(given: &Given, factory: Option<&Factory>) -> Result<Wanted,
     })
 }
 
-/// Every problem with its path in the spec.
-fn invalid(problems: &[Problem]) -> PortError {
-    let all: Vec<_> = problems.iter().map(|p| if p.path.is_empty() { format!("{PATH}: {p}") } else { format!("{PATH}.{p}") }).collect();
+/// Every problem with its path in the object.
+fn invalid(path: &str, problems: &[Problem]) -> PortError {
+    let all: Vec<_> = problems.iter().map(|p| if p.path.is_empty() { format!("{path}: {p}") } else { format!("{path}.{p}") }).collect();
     PortError::new(Class::Invalid, Reason::Invalid, all.join("; "))
 }
 

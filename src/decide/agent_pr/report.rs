@@ -33,7 +33,8 @@ pub(super) fn verdict(run: &GateSeen, verdict: Verdict, head: &Commit, _: &Pull)
         Verdict::Blocked => (StatusState::Error, "could not try everything"),
         Verdict::Error => (StatusState::Error, "broke"),
     };
-    let failed = run.results.iter().find(|r| r.verdict != Verdict::Passed).map(|r| format!(": {}", r.name)).unwrap_or_default();
+    let failed =
+        run.results.iter().find(|r| r.verdict != Verdict::Passed && !r.advisory).map(|r| format!(": {}", r.name)).unwrap_or_default();
     Report { state, description: cut(&format!("{word}{failed}"), DESCRIPTION), comment: Some(comment(run, word, head)) }
 }
 
@@ -70,7 +71,8 @@ fn comment(run: &GateSeen, word: &str, head: &Commit) -> String {
     );
     for result in &run.results {
         let why = result.message.as_deref().map(|m| cut(m, MESSAGE)).unwrap_or_default();
-        let _ = writeln!(text, "| {} | {:?} | {} | {} |", cell(&result.name), result.verdict, result.milliseconds, cell(&why));
+        let warns = if result.advisory && result.verdict != Verdict::Passed { ", which only warns" } else { "" };
+        let _ = writeln!(text, "| {} | {:?}{warns} | {} | {} |", cell(&result.name), result.verdict, result.milliseconds, cell(&why));
     }
     if run.results.is_empty() {
         let _ = writeln!(text, "\n{}", cell(&cut(&run.message, MESSAGE)));

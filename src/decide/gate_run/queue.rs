@@ -1,5 +1,5 @@
-//! Which of a Factory's runs have a Job at a time: the oldest, as many as its
-//! policy lets run.
+//! Which of a Factory's runs have a Job at a time: the oldest that somebody waits
+//! for, then the oldest, as many as its policy lets run.
 
 use std::fmt;
 
@@ -52,12 +52,13 @@ fn goes_first(other: &GateRun, run: &GateRun) -> bool {
     if status.is_some_and(|s| s.verdict.is_some()) {
         return false;
     }
-    status.is_some_and(|s| s.job.is_some()) || (age(other) < age(run) && !held(other))
+    status.is_some_and(|s| s.job.is_some()) || (place(other) < place(run) && !held(other))
 }
 
-/// By age, and by name where two are of one second.
-fn age(run: &GateRun) -> (Option<Timestamp>, Option<&str>) {
-    (run.metadata.creation_timestamp.as_ref().map(|t| t.0), run.metadata.name.as_deref())
+/// What somebody waits for goes before what is only looked at again; then by age,
+/// and by name where two are of one second.
+fn place(run: &GateRun) -> (bool, Option<Timestamp>, Option<&str>) {
+    (run.spec.regate, run.metadata.creation_timestamp.as_ref().map(|t| t.0), run.metadata.name.as_deref())
 }
 
 /// Whether a run without a Job waits for something else than its turn: it would
@@ -115,6 +116,26 @@ mod tests {
         ] {
             let queue = Queue::of(&own, [&other, &own], 1);
             assert_eq!((queue.before, queue.waits()), (usize::from(first), first), "{what}");
+        }
+    }
+
+    #[test]
+    fn who_only_looks_again_goes_last_and_is_not_pushed_out() {
+        let own = run("own", 100, "prim", &json!({}));
+        let again = |second, status: &Value| {
+            let mut other = run("a", second, "prim", status);
+            other.spec.regate = true;
+            other
+        };
+        for (what, run, other, first) in [
+            ("it is older, and looks again", &own, again(50, &json!({})), false),
+            ("it looks again, and runs", &own, again(50, &json!({ "job": "gate-x", "conditions": [] })), true),
+            ("both look again", &again(100, &json!({})), again(50, &json!({})), true),
+            ("it is younger, and somebody waits for it", &again(50, &json!({})), own.clone(), true),
+        ] {
+            let mut other = other;
+            other.metadata.uid = Some("other".into());
+            assert_eq!(Queue::of(run, [&other], 1).before, usize::from(first), "{what}");
         }
     }
 

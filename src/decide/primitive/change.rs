@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::seen::{Content, FactorySeen, Own, Wanted};
+use super::seen::{Content, FactorySeen, Own, Seen, Wanted};
 use crate::{
     api::{
         API_VERSION, PRIMITIVE_LABEL,
@@ -98,11 +98,13 @@ pub(super) fn stale(wanted: &Wanted, base: Option<&Content>) -> Changes {
 }
 
 /// The AgentPR that proposes a document.
-pub(super) fn propose(own: &Own, factory: &FactorySeen, wanted: &Wanted, new: bool, changes: &Changes) -> Result<Manifest, PortError> {
+pub(super) fn propose(seen: &Seen, factory: &FactorySeen, wanted: &Wanted, new: bool, changes: &Changes) -> Result<Manifest, PortError> {
+    let own = &seen.own;
     let verb = if new { "Add" } else { "Change" };
+    let source = if seen.idea.is_some() { "that a model wrote for its idea, strictly checked" } else { "in its spec" };
     let title = format!("{verb} {}", cut(&wanted.name, MAX_TITLE));
     let mut body = format!("{}\n\n", cut(&wanted.description, MAX_LINE));
-    body.push_str(&format!("Proposed by Primitive {}/{}, from the document in its spec.\n", own.namespace, own.id));
+    body.push_str(&format!("Proposed by Primitive {}/{}, from the document {source}.\n", own.namespace, own.id));
     list(&mut body, "Taken for granted, since the document does not say", &wanted.assumptions);
     list(&mut body, "Answered 501 until somebody writes them", &wanted.unwritten);
     list(&mut body, "Left as they are, though the document asks for other code in them: change them by hand", &changes.contradicted);

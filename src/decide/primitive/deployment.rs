@@ -2,9 +2,8 @@
 //! objects of earlier versions removed once it is there.
 
 use super::{
-    contract,
     draft::{Draft, Hold},
-    naming,
+    gates, naming,
     seen::{Deployment, Rollout},
 };
 use crate::{
@@ -31,9 +30,9 @@ pub(super) fn judge(draft: &mut Draft<'_>, deployment: &Deployment) {
     };
     let serves = naming::judge(draft, naming, &deployment.version);
     if runs && serves {
-        contract::judge(draft, deployment, &naming::url(&naming.route.host));
+        draft.passed = gates::judge(draft, deployment, &naming::url(&naming.route.host));
     } else {
-        contract::remember(draft, &deployment.version);
+        gates::remember(draft, &deployment.version);
     }
 }
 

@@ -8,7 +8,7 @@ use super::seen::Seen;
 use crate::{
     api::{
         conditions::{self, ConditionType, Reason, Statement, Truth},
-        primitive::{Effect, NextAction, PrimitiveStatus},
+        primitive::{Effect, NextAction, Phase, PrimitiveStatus, WaitsFor},
         references::reach,
     },
     decide::{Action, Decision, Now, retry},
@@ -50,6 +50,9 @@ pub(super) struct Draft<'a> {
     pub merged: bool,
     /// The pull request to look at.
     pub pull: Option<String>,
+    /// What runs answers, and passed every gate that its stage asks for.
+    pub passed: bool,
+    waits_for: Option<String>,
     statements: Vec<Statement>,
     hold: Option<Hold>,
     again: Duration,
@@ -67,6 +70,8 @@ impl<'a> Draft<'a> {
             status,
             merged: false,
             pull: None,
+            passed: false,
+            waits_for: None,
             statements: Vec::new(),
             hold: None,
             again: now.resync,
@@ -112,6 +117,21 @@ impl<'a> Draft<'a> {
     pub fn hold(&mut self, hold: Hold) {
         self.again = self.again.min(hold.again);
         self.hold.get_or_insert(hold);
+    }
+
+    /// What is waited for, where the reason of the hold does not tell.
+    pub fn waits_for(&mut self, what: String) {
+        if self.is_good() {
+            self.waits_for = Some(what);
+        }
+    }
+
+    /// What was live and is not as it should be says so before all else.
+    pub fn degraded(&mut self, kind: ConditionType) {
+        let Some(said) = self.statements.iter().find(|s| s.kind == kind) else { return };
+        let stalled = kind != ConditionType::Serving;
+        self.waits_for = None;
+        self.hold = Some(Hold { stalled, reason: Reason::Degraded, message: said.message.clone(), again: self.again });
     }
 
     /// Whether nothing holds it.
@@ -161,7 +181,8 @@ impl<'a> Draft<'a> {
     /// Nothing of it is left but what the repository has.
     pub fn taken_down(&mut self) {
         let status = &mut self.status;
-        (status.url, status.commit, status.tree, status.rolling, status.contract) = (None, None, None, None, None);
+        (status.url, status.commit, status.tree, status.rolling) = (None, None, None, None);
+        status.gates.clear();
         status.effects.retain(|effect| ["Branch", "PullRequest", "PersistentVolumeClaim"].contains(&effect.kind.as_str()));
     }
 
@@ -184,11 +205,20 @@ impl<'a> Draft<'a> {
         });
         match &self.hold {
             None => {
-                let reason = if self.status.url.is_some() { Reason::Answering } else { Reason::StageReached };
+                let reason = match (&self.status.url, self.status.phase) {
+                    (Some(_), Some(Phase::Live)) => Reason::Live,
+                    (Some(_), _) => Reason::Answering,
+                    (None, _) => Reason::StageReached,
+                };
+                self.status.waits_for = None;
                 self.statements.push(Statement::new(ConditionType::Ready, Truth::True, reason, ready));
             }
             Some(hold) => {
                 self.statements.extend(retry::not_ready(hold.stalled, hold.reason, &hold.message));
+                let what = self.waits_for.unwrap_or_else(|| hold.reason.as_str().into());
+                let word = |what: &str| what.split_once(' ').map_or(what, |(word, _)| word).to_owned();
+                let since = self.seen.previous.waits_for.as_ref().filter(|was| word(&was.what) == word(&what)).map(|was| was.since.clone());
+                self.status.waits_for = Some(WaitsFor { what, since: since.unwrap_or(Time(self.now.at)) });
                 let verb = if hold.stalled { "Edit" } else { "Wait" };
                 self.status.next_action = Some(NextAction { verb: verb.into(), url: self.pull, retry_after: None });
             }

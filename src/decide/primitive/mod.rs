@@ -4,29 +4,32 @@
 //! `seen.rs` next, then `proposal.rs`, `deployment.rs` and `deletion.rs`.
 
 mod change;
-mod contract;
 mod deletion;
 mod deployment;
 mod draft;
+mod gates;
+mod idea;
 mod naming;
+mod phase;
 mod proposal;
+mod schedule;
 mod seen;
 mod unread;
 
 pub use self::{
     change::{change_name, removal_name},
-    contract::{KEPT, MAX_RUNS, is_final, run_name},
+    gates::{KEPT, asks, layers, run_name},
     naming::{another, named, routed, url},
     seen::{
-        Base, Change, Content, Deployment, FactorySeen, Gate, Naming, Outside, Own, Package, PackageFile, Probed, Remains, Rollout,
-        Running, Seen, Wanted, WantedFile,
+        Asked, Base, Change, Content, Deployment, FactorySeen, Gate, IdeaSeen, ModelSeen, Naming, Outside, Own, Package, PackageFile,
+        Probed, Remains, Rollout, Running, Seen, Told, Wanted, WantedFile,
     },
     unread::stands,
 };
 
 use super::{Decision, Now, waits::SOON};
 use crate::api::{
-    conditions::{ConditionType, Reason, Truth},
+    conditions::{ConditionType, Reason},
     primitive::{Phase, PrimitiveStatus, Stage},
 };
 use draft::{Draft, Hold};
@@ -36,6 +39,7 @@ pub fn decide(seen: &Seen, now: Now) -> Decision<PrimitiveStatus> {
     let mut draft = Draft::new(seen, now);
     if let Some(pause) = &seen.spec.paused {
         draft.hold(Hold::stalled(Reason::Paused, &pause.reason, now.resync));
+        idea::keep(&mut draft);
         return draft.finish("");
     }
     if seen.deleting {
@@ -44,6 +48,7 @@ pub fn decide(seen: &Seen, now: Now) -> Decision<PrimitiveStatus> {
     if let (Some(error), Outside::Unread(probed)) = (stands(seen), &seen.outside) {
         return unread::decide(draft, error, probed.as_ref());
     }
+    idea::judge(&mut draft);
     proposal::judge(&mut draft);
     let Ok(Base { package, .. }) = &seen.base else { return draft.finish("") };
     if package.is_none() {
@@ -97,24 +102,17 @@ fn deployed(draft: &mut Draft<'_>) {
             }
         }
     }
-    // What passed stays at Testing while its successor is on its way.
-    let passed = draft.says(ConditionType::ContractPassed);
-    let was = draft.seen.previous.phase;
-    draft.status.phase = Some(match (passed, was) {
-        (Some(Truth::True), _) | (None, Some(Phase::Testing)) => Phase::Testing,
-        (Some(Truth::Unknown), Some(Phase::Testing)) => Phase::Testing,
-        _ => Phase::Building,
-    });
-    if draft.is_good() && stage(draft.seen) == Stage::Live {
-        let message = "it answers and passed gate layer 2; Live needs the canary gate, which is not there yet: spec.stage Testing is as far as it goes";
-        draft.hold(Hold::stalled(Reason::StageUnavailable, message, draft.now.resync));
-    }
+    phase::judge(draft);
 }
 
 fn ready_message(draft: &Draft<'_>) -> String {
     let status = &draft.status;
     match (stage(draft.seen), &status.url, &status.commit) {
-        (Stage::Testing | Stage::Live, Some(url), Some(commit)) => format!("{url} answers with commit {commit}"),
+        (Stage::Testing, Some(url), Some(commit)) => format!("{url} answers with commit {commit}"),
+        (Stage::Live, Some(url), Some(commit)) => {
+            let passed: Vec<_> = status.gates.iter().map(|known| known.layer.name()).collect();
+            format!("{url} answers with commit {commit}, which passed {}", passed.join(" and "))
+        }
         _ => "the package is on the base branch, which is as far as spec.stage lets it go".into(),
     }
 }

@@ -32,7 +32,9 @@ pub(super) fn judge(draft: &mut Draft<'_>) {
         (Ok(wanted), Ok(base)) => (wanted, base),
         (Err(error), base) => {
             // Nothing is proposed; what the base branch has goes on.
-            draft.error(None, error);
+            if draft.is_good() {
+                draft.error(None, error);
+            }
             if base.as_ref().is_ok_and(|base| base.package.is_some()) {
                 merged(draft, "the base branch has the package");
             }
@@ -116,7 +118,7 @@ fn refresh(draft: &mut Draft<'_>, wanted: &Wanted, base: &Base) -> bool {
             merged(draft, &format!("{behind}; AgentPR {name} brings them"));
         }
         None if factory.forge_hold.is_some() => return false,
-        None => match change::propose(&seen.own, factory, wanted, false, &changes) {
+        None => match change::propose(seen, factory, wanted, false, &changes) {
             Err(error) => draft.error(Some(ConditionType::Merged), &error),
             Ok(object) => {
                 draft.actions.push(Action::CreateObject(object));
@@ -173,7 +175,7 @@ fn begin(draft: &mut Draft<'_>, wanted: &Wanted, base: &Base) {
         adopt(draft, wanted);
         return as_wanted(draft, base);
     }
-    match change::propose(&seen.own, factory, wanted, base.package.is_none(), &changes) {
+    match change::propose(seen, factory, wanted, base.package.is_none(), &changes) {
         Err(error) => draft.error(Some(ConditionType::Merged), &error),
         Ok(object) => {
             let name = change::change_name(&seen.own.id, &wanted.made);

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use crate::{
     api::{
         conditions::Reason,
-        gate_run::Verdict,
+        gate_run::{Layer, Tested, Verdict},
         names::{Fqdn, PrimitiveId, Sha},
-        primitive::{PrimitiveSpec, PrimitiveStatus, Stage, Version},
+        policy::GatesSpec,
+        primitive::{Document, PrimitiveSpec, PrimitiveStatus, Stage, Version},
     },
     decide::{Manifest, ObjectName},
     ports::{
@@ -32,8 +33,10 @@ pub struct Seen {
     pub unchanged: bool,
     /// The object is being deleted.
     pub deleting: bool,
-    /// The spec's document, and the files it becomes.
+    /// The spec's document, or that of its idea, and the files it becomes.
     pub document: Result<Wanted, PortError>,
+    /// The idea, where there is one.
+    pub idea: Option<IdeaSeen>,
     /// Its Factory, if there is one.
     pub factory: Option<FactorySeen>,
     /// What the base branch has of it.
@@ -47,6 +50,70 @@ pub struct Seen {
     pub claimed: Option<(Fqdn, Holder)>,
     /// What runs, and how it is reached.
     pub outside: Outside,
+}
+
+/// An idea instead of a document.
+#[derive(Debug)]
+pub struct IdeaSeen {
+    /// Hash of its text.
+    pub hash: String,
+    /// Who can be asked, or why nobody can.
+    pub model: Result<ModelSeen, PortError>,
+    /// What the model was asked, and said.
+    pub asked: Asked,
+    /// Nothing was ever noted or proposed from this object.
+    pub fresh: bool,
+    /// The document that the base branch has already, where this object is fresh.
+    pub there: Option<Document>,
+}
+
+/// A model that can be asked.
+#[derive(Clone, Debug)]
+pub struct ModelSeen {
+    /// Its name.
+    pub name: String,
+    /// Its server, and whom it takes us for.
+    pub account: String,
+    /// How often it may answer for one idea.
+    pub rounds: u32,
+    /// Millionths of a dollar for a million tokens that it reads.
+    pub input_price: Option<u64>,
+    /// The same for what it writes.
+    pub output_price: Option<u64>,
+}
+
+/// Where a conversation about an idea is.
+#[derive(Debug)]
+pub enum Asked {
+    /// There is none: nobody was asked, or a process before this one.
+    Nothing,
+    /// Other ideas come before it.
+    Queued,
+    /// It goes on.
+    Going,
+    /// It came to an end.
+    Ended(Box<Told>),
+}
+
+/// What a model came to, in all that it was asked for one idea.
+#[derive(Debug)]
+pub struct Told {
+    /// The strict document.
+    pub document: Option<Document>,
+    /// The problems of its last answer.
+    pub problems: Vec<String>,
+    /// Answers.
+    pub rounds: i64,
+    /// Tokens that it read.
+    pub input_tokens: i64,
+    /// Tokens that it wrote.
+    pub output_tokens: i64,
+    /// When.
+    pub at: Timestamp,
+    /// Who was asked, at which prices.
+    pub model: ModelSeen,
+    /// Why it was not asked on.
+    pub failed: Option<PortError>,
 }
 
 /// Which object a pass is about.
@@ -67,6 +134,8 @@ pub struct FactorySeen {
     pub name: ObjectName,
     /// How far a primitive goes that names no stage.
     pub default_stage: Stage,
+    /// Its policy on gates.
+    pub gates: GatesSpec,
     /// Why its forge can't be used now, if it can't.
     pub forge_hold: Option<String>,
 }
@@ -218,12 +287,14 @@ pub struct Deployment {
     pub old: Vec<ObjectName>,
     /// How it is reached; not looked at before anything could answer.
     pub naming: Option<Naming>,
-    /// The runs of gate layer 2 for this version, the first first; not looked at
-    /// before its name answers.
+    /// What each gate layer would test of it, as the digest of its plan; of those whose
+    /// plan is known.
+    pub plans: BTreeMap<Layer, String>,
+    /// The image whose program would test it.
+    pub tool: String,
+    /// The primitive's runs of gates, of whatever version and layer; looked at where a
+    /// layer has no verdict yet or is due again.
     pub runs: Vec<Gate>,
-    /// Runs of earlier versions that nobody needs any more; looked for when this
-    /// version has no run yet.
-    pub surplus: Vec<ObjectName>,
 }
 
 /// What runs of a primitive.
@@ -290,12 +361,24 @@ pub enum Probed {
 pub struct Gate {
     /// Name of the GateRun.
     pub name: String,
-    /// Whether it is this Primitive's, and about this version.
+    /// Its layer.
+    pub layer: Layer,
+    /// Whether it is this Primitive's, and asks it by its name.
     pub ours: bool,
+    /// When it was made.
+    pub created: Timestamp,
     /// What it came to.
     pub verdict: Option<Verdict>,
+    /// When.
+    pub at: Option<Timestamp>,
     /// Why.
     pub message: String,
+    /// How many of its tests were not tried.
+    pub untried: Option<i64>,
+    /// What it tested, and by what.
+    pub tested: Option<Tested>,
+    /// Runs that go before it, while it waits for its turn.
+    pub before: Option<i64>,
 }
 
 /// What is left of something that should not be there.

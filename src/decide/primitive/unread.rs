@@ -10,18 +10,20 @@ use super::{
 use crate::{
     api::{
         conditions::{self, ConditionType, Reason, Statement, Truth},
-        primitive::PrimitiveStatus,
+        primitive::{Phase, PrimitiveStatus},
     },
     decide::{Decision, retry, waits::HELD},
     ports::error::PortError,
 };
 
 /// What is said as it was said before: nothing of it can be looked at.
-const KEPT: [ConditionType; 6] = [
+const KEPT: [ConditionType; 8] = [
+    ConditionType::DocumentWritten,
     ConditionType::Deployed,
     ConditionType::Routed,
     ConditionType::NameReady,
     ConditionType::ContractPassed,
+    ConditionType::CanaryPassed,
     ConditionType::EnvironmentComplete,
     ConditionType::SpecOutdated,
 ];
@@ -46,7 +48,11 @@ pub(super) fn decide(mut draft: Draft<'_>, error: &PortError, probed: Option<&Pr
     let message = format!("the base branch can't be read now, and what it had goes on: {}", error.message);
     draft.good(ConditionType::Merged, Reason::Merged, message);
     if let Some(probed) = probed {
-        naming::probe(&mut draft, probed, previous.url.as_deref().unwrap_or("its name"), false);
+        let answers = naming::probe(&mut draft, probed, previous.url.as_deref().unwrap_or("its name"), false);
+        if !answers && previous.phase == Some(Phase::Live) && !matches!(probed, Probed::NotTried) {
+            draft.status.phase = Some(Phase::Degraded);
+            draft.degraded(ConditionType::Serving);
+        }
     }
     // The Factory looks at the forge, and its recovery starts a pass.
     draft.look_again(HELD);

@@ -10,6 +10,7 @@ use std::{
 use crate::{
     api::gate_run::Verdict,
     gate::{
+        Ahead,
         checks::{self, Answer, Request},
         control::{Ended, Host, HostError, Start},
         facilitator::{self, Facilitator},
@@ -52,7 +53,7 @@ pub(in crate::gate) fn entry(plan: &Plan) -> String {
 }
 
 /// Runs the service and asks it everything.
-pub(in crate::gate) async fn steps(plan: &Plan, host: &mut Host, facilitator: &Facilitator) -> Vec<Step> {
+pub(in crate::gate) async fn steps(plan: &Plan, host: &mut Host, facilitator: &Facilitator, ahead: Ahead) -> Vec<Step> {
     let patience = Duration::from_secs(plan.limits.request_seconds);
     let client = Client::new(PORT, patience);
     let mut checks = Checks { plan, facilitator, client, steps: Vec::new() };
@@ -65,6 +66,11 @@ pub(in crate::gate) async fn steps(plan: &Plan, host: &mut Host, facilitator: &F
         let health = checks.client.send(&Request::get("/")).await;
         let alive = judged(health, |answer| checks::health(plan, answer));
         checks.add("check still answers", Instant::now(), alive);
+        // Last, since from now on every payment is taken.
+        if let Some(preview) = &plan.preview {
+            facilitator.take_all();
+            checks.steps.extend(ahead(plan, preview).await);
+        }
     }
     let printed = match host.stop(STOP).await {
         Ok(ended) => ended.output,

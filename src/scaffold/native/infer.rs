@@ -64,10 +64,12 @@ impl Search<'_> {
         let signed = self.signed(create, &members);
         let says = create.prose().any(prose::says_signature);
         let same = |i: usize| (self.prices[i] == RoutePrice::Free) == (self.prices[at] == RoutePrice::Free);
+        let reads = |member: &Member| matches!(member, Member::List | Member::Read);
         let plain = |member: &Member| matches!(member, Member::List | Member::Read | Member::Change | Member::Remove);
         let refusal = match &signed {
             None if says => Some(SIGNED),
-            None if members.iter().any(|(i, member)| plain(member) && !same(*i)) => Some(MIXED),
+            // What anybody may see needs no owner who is told.
+            None if members.iter().any(|(i, member)| plain(member) && !same(*i) && !(reads(member) && self.open(*i))) => Some(MIXED),
             _ => None,
         };
         if let Some(reason) = refusal {
@@ -98,9 +100,12 @@ impl Search<'_> {
             return;
         }
         let free = self.prices[at] == RoutePrice::Free;
+        let reads = |member: &Member| matches!(member, Member::List | Member::Read);
         let refusal = match () {
-            () if members.iter().any(|(i, _)| (self.prices[*i] == RoutePrice::Free) != free) => Some(MIXED),
-            () if free && !super::guarded(put) => Some(OWNERLESS),
+            () if members.iter().any(|(i, member)| (self.prices[*i] == RoutePrice::Free) != free && !(reads(member) && self.open(*i))) => {
+                Some(MIXED)
+            }
+            () if free && !super::guarded(put) && !self.open(at) => Some(OWNERLESS),
             () => None,
         };
         if let Some(reason) = refusal {
@@ -128,7 +133,7 @@ impl Search<'_> {
         let refusal = match () {
             () if reads.is_empty() => return,
             () if reads.iter().any(|i| (self.prices[*i] == RoutePrice::Free) != free) => Some(MIXED),
-            () if free && !super::guarded(set) => Some(OWNERLESS),
+            () if free && !super::guarded(set) && !self.open(at) => Some(OWNERLESS),
             () => None,
         };
         if let Some(reason) = refusal {
@@ -198,7 +203,7 @@ impl Search<'_> {
             let paid = self.prices[i] != RoutePrice::Free;
             let reads = matches!(member, Member::List | Member::Count | Member::Read);
             // Who reads must be told apart too, where items are somebody's.
-            let told = if owned { paid } else { reads || super::guarded(route) };
+            let told = if owned { paid || (reads && self.open(i)) } else { reads || super::guarded(route) || self.open(i) };
             if !told {
                 self.found[i] = Some(Err(if owned { MIXED } else { OWNERLESS }.into()));
                 continue;
@@ -224,6 +229,10 @@ impl Search<'_> {
             let within = all_params(route).into_iter().take_while(|name| Some(name) != param.as_ref()).collect();
             self.found[i] = Some(Ok(Native { collection, op, param, within }));
         }
+    }
+
+    fn open(&self, at: usize) -> bool {
+        super::open(&self.document.routes[at], self.prices[at])
     }
 
     fn refuse(&mut self, routes: impl Iterator<Item = usize>, reason: &str) {

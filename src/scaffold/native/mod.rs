@@ -10,7 +10,7 @@ mod verbs;
 
 pub(super) use infer::{ALONE, infer};
 
-use crate::prim::{Route, words};
+use crate::prim::{Auth, Route, RoutePrice, words};
 
 /// A kind of thing that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +111,12 @@ pub(super) struct Found {
 
 /// Whether only who knows the internal key may call it.
 pub(super) fn guarded(route: &Route) -> bool {
-    route.prose().any(|text| text.to_ascii_lowercase().contains("x-internal-key"))
+    route.auth == Some(Auth::Internal) || route.prose().any(|text| text.to_ascii_lowercase().contains("x-internal-key"))
+}
+
+/// Whether a route is anybody's, payers and others, by the document's own word.
+pub(super) fn open(route: &Route, price: RoutePrice) -> bool {
+    route.auth == Some(Auth::None) && price == RoutePrice::Free && !guarded(route)
 }
 
 /// Whether a parameter or a field names an item by an id of our making.

@@ -8,12 +8,11 @@ use kube::{
     Api, Client,
     api::{ListParams, Patch, PatchParams},
 };
-use reqwest::Method;
 use serde_json::json;
 
-use super::{answering, branches, changes, declare, deployments, dig, document, patch, pulls, remove, saying};
+use super::{answering, branches, changes, declare, deployments, dig, document, patch, pulls, remove, saying, told};
 use crate::{
-    cluster::bed::{forge, ready},
+    cluster::bed::ready,
     controller::{Controller, Manner},
     support::{PATIENCE, until, variable},
 };
@@ -117,8 +116,7 @@ async fn journey(client: Client) {
     assert_eq!(found.len(), before + 1, "one pull request");
     assert_eq!(found[0]["merge_commit_sha"].as_str(), said.merge_sha.as_deref());
     assert!(branches(ID).await.is_empty(), "its branch is gone");
-    let comments = forge(Method::GET, &format!("/repos/prim/factory/issues/{}/comments", found[0]["number"]), None).await;
-    assert_eq!(comments.as_array().map(Vec::len), Some(1), "one comment");
+    assert_eq!(told(&found[0]["number"]).await.len(), 1, "one comment");
     assert_eq!(dig("crashed.prim.sh", "A"), [variable("EDGE_ADDRESS")]);
     assert_eq!(dig("a-crashed.prim.sh", "TXT").len(), 1);
     let deployment = deployments(&client).get("prim-crashed").await.expect("Deployment");

@@ -5,6 +5,7 @@ mod changes;
 mod crashes;
 mod faults;
 mod hostile;
+mod paid;
 mod real;
 mod refused;
 mod rest;
@@ -92,6 +93,11 @@ pub(crate) async fn answering(client: &Client, id: &str) -> Primitive {
     until_within(JOURNEY, primitives(client), id, "answering", |p| says(p, "Ready", "True", "Answering")).await
 }
 
+/// The Primitive, once it passed all that its Factory asks of what is in use.
+pub(crate) async fn live(client: &Client, id: &str) -> Primitive {
+    until_within(JOURNEY, primitives(client), id, "live", |p| says(p, "Ready", "True", "Live")).await
+}
+
 async fn saying(client: &Client, id: &str, kind: &str, status: &str, reason: &str) -> Primitive {
     until_within(JOURNEY, primitives(client), id, &format!("{kind}={status} {reason}"), |p| says(p, kind, status, reason)).await
 }
@@ -109,13 +115,20 @@ pub(crate) async fn gone(client: &Client, id: &str) {
     }
 }
 
-/// Asks a primitive by its name over TLS, as somebody outside would.
-async fn ask(id: &str, method: Method, path: &str, body: Option<Value>) -> Result<(u16, Value), reqwest::Error> {
+/// A client of a primitive by its name over TLS, as somebody outside would have one,
+/// and the primitive's URL.
+fn caller(id: &str) -> Result<(reqwest::Client, String), reqwest::Error> {
     let host = format!("{id}.{}", variable("DNS_ZONE"));
     let authority = reqwest::Certificate::from_pem(file_at("EDGE_CA_FILE").as_bytes()).expect("the edge's authority");
     let address = format!("{}:443", variable("EDGE_ADDRESS")).parse().expect("the edge's address");
     let client = reqwest::Client::builder().tls_certs_only([authority]).resolve(&host, address).timeout(Duration::from_secs(10)).build()?;
-    let mut request = client.request(method, format!("https://{host}{path}"));
+    Ok((client, format!("https://{host}")))
+}
+
+/// Asks a primitive.
+async fn ask(id: &str, method: Method, path: &str, body: Option<Value>) -> Result<(u16, Value), reqwest::Error> {
+    let (client, url) = caller(id)?;
+    let mut request = client.request(method, format!("{url}{path}"));
     if let Some(body) = body {
         request = request.json(&body);
     }
@@ -156,6 +169,15 @@ pub(crate) async fn pulls(id: &str) -> Vec<Value> {
     all.retain(|pull| {
         pull["head"]["label"].as_str().or(pull["head"]["ref"].as_str()).is_some_and(|b| b.starts_with(&format!("agent/{id}-")))
     });
+    all
+}
+
+/// The controller's comments under a pull request; the forge's runner writes one too.
+pub(crate) async fn told(number: &Value) -> Vec<Value> {
+    let Value::Array(mut all) = forge(Method::GET, &format!("/repos/prim/factory/issues/{number}/comments"), None).await else {
+        panic!("no comments of {number}")
+    };
+    all.retain(|comment| comment["user"]["login"] == "flywheel-bot");
     all
 }
 

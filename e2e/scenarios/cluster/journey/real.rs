@@ -8,7 +8,7 @@ use kube::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{answering, ask, branches, changes, declare, dig, pulls, remove, specs};
+use super::{answering, ask, branches, changes, declare, dig, pulls, remove, specs, told};
 use crate::cluster::bed::{forge, ready};
 
 /// A Secret that an operator granted to a primitive.
@@ -45,8 +45,8 @@ async fn real_documents_become_names_that_answer() {
         assert_eq!(found[0]["merged"], true, "{found:?}");
         assert_eq!(found[0]["merge_commit_sha"].as_str(), change.merge_sha.as_deref());
         assert!(branches(id).await.is_empty(), "its branch is gone");
-        let comments = forge(Method::GET, &format!("/repos/prim/factory/issues/{}/comments", found[0]["number"]), None).await;
-        assert_eq!(comments.as_array().map(Vec::len), Some(1), "one comment, edited in place: {comments}");
+        let comments = told(&found[0]["number"]).await;
+        assert_eq!(comments.len(), 1, "one comment, edited in place: {comments:?}");
         let merged = forge(
             Method::GET,
             &format!("/repos/prim/factory/git/commits/{}", found[0]["merge_commit_sha"].as_str().unwrap_or_default()),

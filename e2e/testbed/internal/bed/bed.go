@@ -40,7 +40,11 @@ const (
 	ForgeIP = "10.203.77.3" // Gitea: http :3000
 	DNSIP   = "10.203.77.4" // BIND: 53 tcp and udp
 	EdgeIP  = "10.203.77.5" // Caddy: 80, 443; admin over mTLS :2021
-	Prefix  = 24
+	// A chain to pay on :8545, and who settles there :4021.
+	ChainIP       = "10.203.77.6"
+	FacilitatorIP = "10.203.77.7"
+	DoublesIP     = "10.203.77.8" // a scripted model :8080, a scripted vendor :8081
+	Prefix        = 24
 
 	PodCIDR     = "10.244.0.0/24"
 	ServiceCIDR = "10.96.0.0/16"

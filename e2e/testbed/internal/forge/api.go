@@ -63,20 +63,37 @@ func (a API) Exists(ctx context.Context, path string) (bool, error) {
 	return err == nil, err
 }
 
+// Text reads path, whose answer is no JSON.
+func (a API) Text(ctx context.Context, path string) (string, error) {
+	data, err := a.send(ctx, http.MethodGet, path, nil)
+	return string(data), err
+}
+
 // Do sends in (when not nil) as JSON and reads the answer into out (when not
 // nil). An answer other than 2xx is a *StatusError.
 func (a API) Do(ctx context.Context, method, path string, in, out any) error {
+	data, err := a.send(ctx, method, path, in)
+	if err != nil || out == nil {
+		return err
+	}
+	if err := json.Unmarshal(data, out); err != nil {
+		return fmt.Errorf("%s %s: the answer is not what was expected: %w", method, path, err)
+	}
+	return nil
+}
+
+func (a API) send(ctx context.Context, method, path string, in any) ([]byte, error) {
 	var body io.Reader
 	if in != nil {
 		data, err := json.Marshal(in)
 		if err != nil {
-			return fmt.Errorf("%s %s: %w", method, path, err)
+			return nil, fmt.Errorf("%s %s: %w", method, path, err)
 		}
 		body = bytes.NewReader(data)
 	}
 	request, err := http.NewRequestWithContext(ctx, method, URL+"api/v1/"+path, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "flywheel-testbed")
@@ -88,12 +105,12 @@ func (a API) Do(ctx context.Context, method, path string, in, out any) error {
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer response.Body.Close()
 	data, err := io.ReadAll(response.Body)
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	if response.StatusCode/100 != 2 {
 		var problem struct {
@@ -102,13 +119,7 @@ func (a API) Do(ctx context.Context, method, path string, in, out any) error {
 		if json.Unmarshal(data, &problem) != nil || problem.Message == "" {
 			problem.Message = http.StatusText(response.StatusCode)
 		}
-		return &StatusError{Method: method, Path: path, Status: response.StatusCode, Message: problem.Message}
+		return nil, &StatusError{Method: method, Path: path, Status: response.StatusCode, Message: problem.Message}
 	}
-	if out == nil {
-		return nil
-	}
-	if err := json.Unmarshal(data, out); err != nil {
-		return fmt.Errorf("%s %s: the answer is not what was expected: %w", method, path, err)
-	}
-	return nil
+	return data, nil
 }

@@ -17,21 +17,12 @@ import (
 
 // These tests have a host of their own, where nothing but the forge runs.
 func TestMain(m *testing.M) {
-	bedtest.PartMain(m, func(ctx context.Context, b *bed.Bed) error { return prepared(ctx, b) })
+	bedtest.PartMain(m, Prepare)
 }
 
 func setup(t *testing.T) (*bed.Bed, func(*testing.T) string) {
 	t.Helper()
 	return bedtest.Part(t, ensureBuilt)
-}
-
-// prepared does what needs the outer network.
-func prepared(ctx context.Context, b *bed.Bed) error {
-	if _, err := Build(ctx, b); err != nil {
-		return err
-	}
-	_, err := ensureStatic(ctx, b)
-	return err
 }
 
 func ensureBuilt(ctx context.Context, b *bed.Bed) (string, error) {

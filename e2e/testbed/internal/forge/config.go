@@ -75,8 +75,7 @@ ALLOWED_HOST_LIST = {{.Hooks}}
 DELIVER_TIMEOUT = 5
 
 [actions]
-; Switched on per repository, once a runner exists: without one a workflow's
-; status would stay pending for ever.
+; Switched on per repository, where there is a runner.
 ENABLED = true
 
 [packages]

@@ -30,6 +30,7 @@ func (p *provisioner) run(ctx context.Context) error {
 		p.ensureOrg,
 		p.ensureRepo,
 		p.ensureSeed, // before the protection, which lets nobody push
+		p.ensureActions,
 		p.ensureBot,
 		p.ensureBotAccess,
 		p.ensureProtection,
@@ -85,7 +86,7 @@ func (p *provisioner) ensureRepo(ctx context.Context) error {
 			"name": Repo, "private": true, "default_branch": Branch, "auto_init": false,
 		}, &have)
 		if err == nil {
-			// Not among the settings: whoever adds a runner may switch it on.
+			// Not among the settings: the first push is no reason to run anything.
 			err = p.api.Do(ctx, http.MethodPatch, repoPath, map[string]any{"has_actions": false}, nil)
 		}
 	}

@@ -15,6 +15,15 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
 )
 
+// Prepare does what needs the outer network, where Ensure has none.
+func Prepare(ctx context.Context, b *bed.Bed) error {
+	if _, err := Build(ctx, b); err != nil {
+		return err
+	}
+	_, err := ensureStatic(ctx, b)
+	return err
+}
+
 // ensureStatic returns a directory with the templates and locales that Gitea
 // reads at run time. Gitea's module carries them beside its sources; they are
 // copied once per version, because Go's module cache may be cleaned while the

@@ -65,7 +65,7 @@ func readFactory(repo string) (factory, error) {
 
 // dependencies installs what the lockfile says, exactly, into a copy of the
 // template in scratch, and returns its node_modules.
-func (f factory) dependencies(ctx context.Context, b *bed.Bed, scratch string) (string, error) {
+func (f factory) dependencies(ctx context.Context, b *bed.Bed, scratch string, env ...string) (string, error) {
 	bunDir, err := bun.Ensure(ctx, b)
 	if err != nil {
 		return "", err
@@ -87,11 +87,61 @@ func (f factory) dependencies(ctx context.Context, b *bed.Bed, scratch string) (
 	step.Progress("installing the factory repository's dependencies")
 	cmd := exec.CommandContext(ctx, filepath.Join(bunDir, "bun"), "install",
 		"--frozen-lockfile", "--ignore-scripts", "--no-progress")
-	cmd.Dir = dir
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("bun install for the runtime image: %w\n%s", err, strings.TrimSpace(string(out)))
+		return "", fmt.Errorf("bun install of what the lockfile says: %w\n%s", err, strings.TrimSpace(string(out)))
 	}
 	return filepath.Join(dir, "node_modules"), nil
+}
+
+// Offline is a cache of Bun's that holds every package of the lockfile, so that
+// `bun install` needs no registry. It is made once for each lockfile.
+func Offline(ctx context.Context, b *bed.Bed) (string, error) {
+	f, err := readFactory(b.Repo)
+	if err != nil {
+		return "", err
+	}
+	const prefix = "bun-cache-"
+	share := filepath.Join(b.Cache, "share")
+	path := filepath.Join(share, prefix+keyOf("bun "+bun.Version, f.lockfile)[:12])
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	if err := os.MkdirAll(share, 0o755); err != nil {
+		return "", err
+	}
+	scratch, err := os.MkdirTemp("", "flywheel-offline-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(scratch)
+	// A cache that was cut short must not pass for a whole one: it gets its name
+	// only at the end.
+	partial, err := os.MkdirTemp(share, prefix+"partial-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(partial)
+	if _, err := f.dependencies(ctx, b, scratch, "BUN_INSTALL_CACHE_DIR="+partial); err != nil {
+		return "", err
+	}
+	// Others read it than who made it.
+	if err := os.Chmod(partial, 0o755); err != nil {
+		return "", err
+	}
+	old, err := filepath.Glob(filepath.Join(share, prefix+"*"))
+	if err != nil {
+		return "", err
+	}
+	for _, dir := range old {
+		if dir == partial {
+			continue
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return "", fmt.Errorf("remove the packages of another lockfile: %w", err)
+		}
+	}
+	return path, os.Rename(partial, path)
 }
 
 // dependencyLayer takes the packages, with the compiler and linter that gates

@@ -82,7 +82,9 @@ func TestOneBunVersionEverywhere(t *testing.T) {
 	if root.PackageManager != "bun@"+bun.Version {
 		t.Errorf("package.json asks for %s, the images hold bun %s", root.PackageManager, bun.Version)
 	}
-	wants(t, templateDir+"/.github/workflows/ci.yml", "BUN_VERSION: "+bun.Version+"\n")
+	for _, workflow := range []string{"ci.yml", "gate.yml"} {
+		wants(t, templateDir+"/.github/workflows/"+workflow, "BUN_VERSION: "+bun.Version+"\n")
+	}
 	wants(t, templateDir+"/README.md", bun.Version)
 }
 

@@ -13,6 +13,7 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/forge"
 	"flywheel.prim.sh/e2e/testbed/internal/image"
 	"flywheel.prim.sh/e2e/testbed/internal/kube"
+	"flywheel.prim.sh/e2e/testbed/internal/payments"
 )
 
 const (
@@ -71,11 +72,8 @@ func Credentials(ctx context.Context, b *bed.Bed, client *kube.Client) error {
 	return nil
 }
 
-// The chain that primitives are paid on, and where to.
-const (
-	network = "eip155:84532"
-	payTo   = "0x000000000000000000000000000000000000dEaD"
-)
+// payTo is who primitives are paid to. Nobody has this address' key.
+const payTo = "0x000000000000000000000000000000000000dEaD"
 
 // Factory is the Factory of this bed's forge, zone and edge, as JSON. The address
 // book is all it has: the credentials are in Secrets.
@@ -108,10 +106,11 @@ func Factory(b *bed.Bed) ([]byte, error) {
 					"credentials": secret(secretEdge), "address": bed.EdgeIP, "caBundle": string(ca),
 				},
 				"image": image.Latest(image.Runtime),
-				// To whom primitives are paid, under the names that documents use. Nobody
-				// has this address' key.
+				// Where and to whom primitives are paid, under the names that documents use,
+				// and who settles it.
 				"env": object{
-					"X402_NETWORK": network, "X402_PAY_TO": payTo, "PRIM_NETWORK": network, "PRIM_PAY_TO": payTo, "REVENUE_WALLET": payTo,
+					"X402_NETWORK": payments.Network, "X402_PAY_TO": payTo, "X402_FACILITATOR_URL": payments.Bed.FacilitatorURL(),
+					"PRIM_NETWORK": payments.Network, "PRIM_PAY_TO": payTo, "REVENUE_WALLET": payTo,
 				},
 			},
 		},

@@ -19,25 +19,36 @@ func Dial(ctx context.Context, b *bed.Bed, network, address string) (net.Conn, e
 	if b.Netns == "" {
 		return dialer.DialContext(ctx, network, address)
 	}
+	return in(Path(b), func() (net.Conn, error) { return dialer.DialContext(ctx, network, address) })
+}
+
+// Listen listens inside the namespace that path names. The address must be
+// numeric.
+func Listen(ctx context.Context, path, network, address string) (net.Listener, error) {
+	var config net.ListenConfig
+	return in(path, func() (net.Listener, error) { return config.Listen(ctx, network, address) })
+}
+
+// in makes a socket inside the namespace that path names; it stays there,
+// whoever uses it.
+func in[S any](path string, open func() (S, error)) (S, error) {
 	type result struct {
-		conn net.Conn
-		err  error
+		socket S
+		err    error
 	}
 	done := make(chan result, 1)
 	go func() {
 		// A namespace is entered by a thread. This one is never unlocked, so the
 		// runtime ends it with the goroutine and no other code runs on it.
 		runtime.LockOSThread()
-		conn, err := func() (net.Conn, error) {
-			if err := enter(Path(b)); err != nil {
-				return nil, err
-			}
-			return dialer.DialContext(ctx, network, address)
-		}()
-		done <- result{conn, err}
+		var r result
+		if r.err = enter(path); r.err == nil {
+			r.socket, r.err = open()
+		}
+		done <- r
 	}()
 	r := <-done
-	return r.conn, r.err
+	return r.socket, r.err
 }
 
 func enter(path string) error {

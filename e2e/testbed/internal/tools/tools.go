@@ -29,7 +29,8 @@ var needed = []tool{
 	{"ip", "iproute2"}, {"unshare", "util-linux"}, {"nsenter", "util-linux"}, {"setpriv", "util-linux"}, {"mount", "mount"},
 	{"named", "bind9"}, {"rndc", "bind9-utils"}, {"nsupdate", "bind9-dnsutils"}, {"dig", "bind9-dnsutils"},
 	{"caddy", "caddy"},
-	{"git", "git"}, {"strip", "binutils"}, {"cc", "gcc"}, {"kill", "procps"},
+	{"bwrap", "bubblewrap"},
+	{"git", "git"}, {"curl", "curl"}, {"bash", "bash"}, {"strip", "binutils"}, {"cc", "gcc"}, {"kill", "procps"},
 }
 
 // daemons are the units that those packages enable at boot. A test bed runs

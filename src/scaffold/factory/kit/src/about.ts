@@ -14,6 +14,10 @@ export interface About {
 }
 
 type Listed = Pick<Route, "method" | "path" | "price" | "description">;
+type Shaped = Listed & Pick<Route, "body" | "query">;
+
+/** Longest shape that is shown whole, in characters. */
+const MAX_SHAPE = 2000;
 
 /** The price list, as `GET /pricing` answers it. */
 export function pricing(about: About, network: string, routes: readonly Listed[]) {
@@ -30,14 +34,19 @@ export function pricing(about: About, network: string, routes: readonly Listed[]
   };
 }
 
-/** The service in plain text for whoever reads to call it: `GET /llms.txt`. */
-export function llms(about: About, routes: readonly Listed[]): string {
+/**
+ * The service in plain text for whoever reads to call it: `GET /llms.txt`. Each
+ * route says what it takes, as JSON Schema in a line.
+ */
+export async function llms(about: About, routes: readonly Shaped[]): Promise<string> {
   const lines = [`# ${about.name}`, ""];
   if (about.description) lines.push(`> ${about.description}`, "");
   if (routes.length > 0) {
     lines.push("## Routes", "");
-    for (const { method, path, price, description } of routes) {
+    for (const { method, path, price, description, body, query } of routes) {
       lines.push(`- ${method} ${path} (${price})${description ? `: ${description}` : ""}`);
+      if (query) lines.push(`  Query: ${await shape(query)}`);
+      if (body) lines.push(`  Body: ${await shape(body)}`);
     }
     lines.push("");
   }
@@ -48,4 +57,17 @@ export function llms(about: About, routes: readonly Listed[]): string {
     lines.push("A priced route answers 402 with its terms in PAYMENT-REQUIRED (x402 v2).", "");
   }
   return lines.join("\n");
+}
+
+/** What a schema takes. Zod is loaded for whoever asks: most requests do without. */
+async function shape(schema: NonNullable<Route["body"]>): Promise<string> {
+  const { z } = await import("zod");
+  const options = { io: "input", unrepresentable: "any" } as const;
+  const { $schema: _, ...taken } = z.toJSONSchema(schema, options);
+  const text = JSON.stringify(taken);
+  if (text.length <= MAX_SHAPE) return text;
+  return JSON.stringify({
+    required: taken.required,
+    properties: Object.keys(taken.properties ?? {}),
+  });
 }

@@ -4,6 +4,8 @@ import { ServiceError } from "./envelope.ts";
 
 /** How long a program may take. */
 const TIMEOUT_MS = 20_000;
+/** How long what it printed is still read for once it ended and others hold its output open. */
+const DRAIN_MS = 500;
 /** How much it may print. */
 const MOST_BYTES = 8 * 1024 * 1024;
 
@@ -30,6 +32,15 @@ export function argument(value: unknown, before = "", after = ""): string {
   return before + text + after;
 }
 
+/** Ends a program and all that it started. */
+function end(group: number): void {
+  try {
+    process.kill(-group, "SIGKILL");
+  } catch {
+    // Nothing of it is left.
+  }
+}
+
 /** Runs a program and answers what it prints: 502 where it fails, 501 where it is not there. */
 export async function run(command: readonly string[], what: Run): Promise<unknown> {
   const [program = ""] = command;
@@ -48,18 +59,27 @@ export async function run(command: readonly string[], what: Run): Promise<unknow
     stderr: "ignore",
     timeout: TIMEOUT_MS,
     killSignal: "SIGKILL",
+    // Its own group, so that what it started ends with it.
+    detached: true,
   });
   const printed: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const part of child.stdout) {
-    bytes += part.byteLength;
-    if (bytes > MOST_BYTES) {
-      child.kill("SIGKILL");
-      throw failed;
+  let code: number;
+  try {
+    const output = child.stdout.getReader();
+    const silent = child.exited.then(() => Bun.sleep(DRAIN_MS));
+    let bytes = 0;
+    for (;;) {
+      const part = await Promise.race([output.read(), silent]);
+      if (part?.value === undefined) break;
+      bytes += part.value.byteLength;
+      if (bytes > MOST_BYTES) throw failed;
+      printed.push(part.value);
     }
-    printed.push(part);
+    code = await child.exited;
+  } finally {
+    end(child.pid);
   }
-  if ((await child.exited) !== 0) throw failed;
+  if (code !== 0) throw failed;
   const output = Buffer.concat(printed);
   if (what.answer === "nothing") return null;
   if (what.answer === "bytes") {

@@ -62,6 +62,19 @@ export function payerOf(c: Context): string | undefined {
   return payers.get(c);
 }
 
+const waived = new WeakSet<Context>();
+const receipts = new WeakMap<Context, () => void>();
+
+/** Lets a request go without its payment being settled: what it gets was paid for before. */
+export function waive(c: Context): void {
+  waived.add(c);
+}
+
+/** Has it told when the payment of this request is settled. */
+export function onSettled(c: Context, told: () => void): void {
+  receipts.set(c, told);
+}
+
 /** Notes who paid. The x402 server keeps the verifier's answer to itself. */
 class Witness {
   readonly #current = new AsyncLocalStorage<{ payer?: string }>();
@@ -102,12 +115,19 @@ export function cashier(network: Network, payTo: string, client: FacilitatorClie
     const charge = paymentMiddlewareFromHTTPServer(new x402HTTPResourceServer(server, routes));
     return async (c, next) => {
       const note: { payer?: string } = {};
+      let again: Response | undefined;
       const paid = async () => {
         if (note.payer !== undefined) payers.set(c, note.payer);
         await next();
+        if (!waived.has(c)) return;
+        // What looks like a failure is not settled.
+        again = c.res;
+        c.res = undefined;
+        c.res = new Response(null, { status: 409 });
       };
       const refusal = await witness.attend(note, () => charge(c, paid));
-      const answer = await enveloped(refusal ?? c.res);
+      const answer = again ?? (await enveloped(refusal ?? c.res));
+      if (again === undefined && answer.status < 400) receipts.get(c)?.();
       if (answer !== c.res) {
         // Hono merges the headers of the answer being replaced; start from none.
         c.res = undefined;

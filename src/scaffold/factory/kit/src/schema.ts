@@ -1,5 +1,5 @@
 /** Documents held against a JSON Schema. */
-import { z } from "zod";
+import { Validator } from "@cfworker/json-schema";
 import { ServiceError } from "./envelope.ts";
 
 /** What is wrong with a document. */
@@ -9,8 +9,20 @@ export interface Verdict {
   errors: string[];
 }
 
-/** A JSON Schema, as a file has it. */
-export type JsonSchema = Parameters<typeof z.fromJSONSchema>[0];
+/** A JSON Schema of the draft 2020-12, as a file has it. */
+export type JsonSchema = ConstructorParameters<typeof Validator>[0];
+
+/** Keywords that fail because of something within, which is named itself. */
+const AROUND = [
+  "$ref",
+  "additionalProperties",
+  "allOf",
+  "if",
+  "items",
+  "patternProperties",
+  "properties",
+  "propertyNames",
+];
 
 /**
  * Holds the document in a body against a schema: the field `spec`, or the only
@@ -27,11 +39,24 @@ export function validate(
     throw new ServiceError(400, code, "spec: must be a document");
   }
   const document = typeof given === "string" ? parsed(given, code) : given;
-  const result = z.fromJSONSchema(schema as JsonSchema).safeParse(document);
-  if (result.success) return { valid: true, errors: [] };
-  const line = (issue: z.core.$ZodIssue) =>
-    `${issue.path.join(".") || "document"}: ${issue.message}`;
-  return { valid: false, errors: result.error.issues.map(line) };
+  const { valid, errors } = new Validator(schema as JsonSchema, "2020-12", false).validate(
+    document,
+  );
+  const named = errors.filter(({ keyword }) => !AROUND.includes(keyword));
+  const line = ({ keyword, instanceLocation, error }: (typeof errors)[number]) => {
+    const path = instanceLocation.slice(2).split("/").map(plain);
+    const lacking = keyword === "required" ? /"(.*)"/.exec(error)?.[1] : undefined;
+    if (lacking !== undefined) path.push(lacking);
+    const text = keyword === "false" ? "Is no key of the format." : error;
+    const said = lacking === undefined ? text : "Is not there.";
+    return `${path.filter(Boolean).join(".") || "document"}: ${said}`;
+  };
+  return { valid, errors: named.map(line) };
+}
+
+/** A part of a JSON Pointer, as a reference has it. */
+function plain(part: string): string {
+  return decodeURIComponent(part).replaceAll("~1", "/").replaceAll("~0", "~");
 }
 
 function parsed(text: string, code: string): unknown {

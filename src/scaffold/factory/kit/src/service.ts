@@ -7,7 +7,8 @@ import { type About, llms, pricing } from "./about.ts";
 import { type Config, ConfigError, type Env, readConfig } from "./config.ts";
 import { fail, refused, ServiceError, unexpected } from "./envelope.ts";
 import { type Access, cameTo, Observer } from "./observe.ts";
-import { type Cashier, cashier, facilitatorFor, payerOf } from "./payment.ts";
+import { type Cashier, cashier, facilitatorFor, onSettled, payerOf, waive } from "./payment.ts";
+import type { Repeats } from "./repeats.ts";
 
 const MAX_BODY_BYTES = 1024 * 1024;
 
@@ -49,6 +50,8 @@ export interface Route<Schema extends z.ZodType = z.ZodType, Query extends z.Zod
   query?: Query;
   /** The status of a success; 200 unless given. A 204 answers without a body. */
   status?: 200 | 201 | 202 | 204;
+  /** Where answers are remembered of a route whose calls may be repeated by Idempotency-Key. */
+  repeats?: (env: Env) => Repeats;
   /** Returns what is answered as JSON, or a Response of its own making. */
   handler: (input: Input<z.output<Schema>, z.output<Query>>) => unknown;
 }
@@ -135,7 +138,7 @@ export function createService(about: About): Service {
       // After the service's own routes: one that it declares itself is answered by it.
       app.get("/pricing", (c) => c.json(pricing(about, config.network, routes)));
       const plain = { "content-type": "text/plain; charset=utf-8" };
-      app.get("/llms.txt", (c) => c.text(llms(about, routes), 200, plain));
+      app.get("/llms.txt", async (c) => c.text(await llms(about, routes), 200, plain));
       app.get("/v1/metrics", (c) => c.json(observer.report(about.name)));
       return app;
     },
@@ -169,17 +172,33 @@ function answer(route: Route, env: Env): Handler {
   return async (c) => {
     const query = c.req.query();
     if (route.params) checked(route.params, c.req.param(), "path");
-    const result = await route.handler({
+    const input = {
       body: route.body ? await readBody(c.req.raw, route.body) : undefined,
       params: c.req.param(),
       query: route.query ? checked(route.query, query, "query") : query,
       payer: payerOf(c),
       env,
       request: c.req.raw,
-    });
-    if (result instanceof Response) return result;
-    const status = route.status ?? 200;
-    return status === 204 ? c.body(null, status) : c.json(result ?? null, status);
+    };
+    const work = async (): Promise<Response> => {
+      const result = await route.handler(input);
+      if (result instanceof Response) return result;
+      const status = route.status ?? 200;
+      return status === 204 ? c.body(null, status) : c.json(result ?? null, status);
+    };
+    const key = c.req.header("idempotency-key");
+    if (key === undefined || route.repeats === undefined) return work();
+    const asked = [c.req.path, input.query, input.body ?? null];
+    const call = {
+      route: `${route.method} ${route.path}`,
+      caller: input.payer ?? "",
+      key,
+      asked,
+    };
+    const { answer, paid, settled } = await route.repeats(env).once(call, work);
+    if (paid) waive(c);
+    else onSettled(c, settled);
+    return answer;
   };
 }
 

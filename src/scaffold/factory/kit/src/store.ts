@@ -8,6 +8,7 @@ import { Database, type SQLQueryBindings } from "bun:sqlite";
 import type { Env } from "./config.ts";
 import { ServiceError } from "./envelope.ts";
 import { type Codes, refusal } from "./refusals.ts";
+import { Repeats } from "./repeats.ts";
 
 /** A collection, and its rules. */
 export interface Collection {
@@ -28,6 +29,8 @@ export interface Collection {
 export interface Scope {
   /** The wallet that asks; undefined where nobody can be told apart. */
   owner?: string | undefined;
+  /** Whether items are seen whosever they are. */
+  anyone?: boolean;
   /** Path parameters before the item's own, the outermost first. */
   within?: readonly (string | undefined)[] | undefined;
   /** Refusals, where the route declares others than the usual. */
@@ -93,12 +96,15 @@ const ONLY = "";
 /** Everything a service keeps. */
 export class Store {
   readonly #db: Database;
+  /** Answers of calls that may be repeated. */
+  readonly repeats: Repeats;
 
   constructor(path: string) {
     this.#db = new Database(path, { create: true, strict: true });
     this.#db.run("PRAGMA journal_mode = WAL");
     this.#db.run("PRAGMA busy_timeout = 5000");
     this.#db.run(SCHEMA);
+    this.repeats = new Repeats(this.#db);
   }
 
   /** Stores a new item: under the caller's name for it, or under an id of our making. */
@@ -362,7 +368,7 @@ export class Store {
   #row(collection: Collection, id: string | undefined, scope: Scope): Row {
     const row = this.#find(collection, this.#place(collection, scope), named(id));
     if (row === undefined) throw refusal("missing", scope.codes, `There is no ${id}.`);
-    if (row.owner !== null && row.owner !== scope.owner) {
+    if (row.owner !== null && row.owner !== scope.owner && !scope.anyone) {
       throw refusal("foreign", scope.codes, `${id} belongs to another wallet.`);
     }
     if (row.gone || (row.ends_at !== null && row.ends_at <= Date.now())) {

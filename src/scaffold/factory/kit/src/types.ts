@@ -29,6 +29,22 @@ export interface Bounds {
   max?: number;
 }
 
+/** Arguments of `refine` for a text's length in characters, as JSON Schema counts them: 🙂 is one. */
+export function characters({
+  min = 0,
+  max = Infinity,
+}: Bounds): [(text: string) => boolean, string] {
+  const fits = (text: string) => {
+    // Nobody counts what can't fit: a character has one unit or two.
+    if (text.length < min || text.length > max * 2) return false;
+    const count = [...text].length;
+    return count >= min && count <= max;
+  };
+  const least = min > 0 ? `at least ${min}` : "";
+  const most = max === Infinity ? "" : `at most ${max}`;
+  return [fits, `must have ${[least, most].filter(Boolean).join(" and ")} characters`];
+}
+
 /** A whole number as it stands in a path. It stays the text that it is. */
 export function integerText({ min = -Infinity, max = Infinity }: Bounds = {}) {
   const fits = (text: string) =>

@@ -25,6 +25,20 @@ test("what fails, prints no JSON or is not there has its own status", async () =
   expect(await bytes.text()).toBe("raw");
 });
 
+test("what a program started and left behind is not waited for, and ends", async () => {
+  const code =
+    "const left = Bun.spawn(['sleep', '600'], { stdout: 'inherit' }); left.unref(); console.log(left.pid); process.exit(0)";
+  const began = Date.now();
+  const pid = (await bun(code)) as number;
+  expect(Date.now() - began).toBeLessThan(10_000);
+  // Who is ended and not yet waited for by its new parent is there still, as a name.
+  const state = () =>
+    Bun.file(`/proc/${pid}/stat`)
+      .text()
+      .then((stat) => stat.split(" ")[2] ?? "");
+  while (["R", "S", "D"].includes(await state().catch(() => "gone"))) await Bun.sleep(1);
+});
+
 test("a caller's value is no option", () => {
   expect(argument("a b")).toBe("a b");
   expect(argument(3, "--n=")).toBe("--n=3");

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { z } from "zod";
 import { type Access, createService, ServiceError } from "../src/index.ts";
 import { payment, paymentTerms, stubFacilitator, testEnv } from "../src/testing.ts";
 
@@ -60,6 +61,37 @@ test("llms.txt says what it is, what it costs and what to know", async () => {
   expect(text).toContain("402");
   const bare = createService({ name: "bare", version: "0" }).build({ env: testEnv });
   expect(await (await bare.request("/llms.txt")).text()).toBe("# bare\n");
+});
+
+test("llms.txt says what each route takes", async () => {
+  const big = Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`f${i}`, z.string()]));
+  const service = createService(about)
+    .route({
+      method: "POST",
+      path: "/v1/notes",
+      price: "free",
+      body: z.strictObject({ text: z.string().max(9), at: z.number().optional() }),
+      query: z.object({ limit: z.coerce.number().default(3) }),
+      handler: () => null,
+    })
+    .route({
+      method: "PUT",
+      path: "/v1/big",
+      price: "free",
+      body: z.object(big),
+      handler: () => null,
+    });
+  const lines = (await (await service.build({ env: testEnv }).request("/llms.txt")).text()).split(
+    "\n",
+  );
+  const at = lines.indexOf("- POST /v1/notes (free)");
+  expect(lines[at + 1]).toBe(
+    '  Query: {"type":"object","properties":{"limit":{"default":3,"type":"number"}}}',
+  );
+  const body = JSON.parse(lines[at + 2]?.replace("  Body: ", "") ?? "");
+  expect(body).toMatchObject({ required: ["text"], properties: { text: { maxLength: 9 } } });
+  const shortened = JSON.parse(lines[at + 4]?.replace("  Body: ", "") ?? "");
+  expect(shortened.properties).toContain("f199");
 });
 
 test("a service's own route of that path comes first", async () => {

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { z } from "zod";
 import { createService } from "../src/index.ts";
 import { testEnv } from "../src/testing.ts";
-import { exactlyOne, integerText, oneOf, unique } from "../src/types.ts";
+import { characters, exactlyOne, integerText, oneOf, unique } from "../src/types.ts";
 
 test("exactly one option takes a value", () => {
   const schema = exactlyOne([z.number().min(1), z.number().max(3), z.string()]);
@@ -20,6 +20,24 @@ test("entries differ", () => {
   const schema = z.array(z.unknown()).refine(...unique());
   const takes = (value: unknown) => schema.safeParse(value).success;
   expect([[], [1, "1"], [{ a: 1 }, { a: 1 }]].map(takes)).toEqual([true, true, false]);
+});
+
+test("characters are counted as JSON Schema does", () => {
+  const takes = (bounds: object) => (text: string) =>
+    z
+      .string()
+      .refine(...characters(bounds))
+      .safeParse(text).success;
+  expect(["", "a", "🙂", "🙂🙂", "🙂🙂🙂"].map(takes({ min: 1, max: 2 }))).toEqual([
+    false,
+    true,
+    true,
+    true,
+    false,
+  ]);
+  expect(["a", "🙂"].map(takes({ min: 2 }))).toEqual([false, false]);
+  expect(characters({ min: 2 })[1]).toBe("must have at least 2 characters");
+  expect(characters({ min: 2, max: 3 })[1]).toBe("must have at least 2 and at most 3 characters");
 });
 
 test("a whole number in a path stays a text, and another text is a 400 with its name", async () => {

@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use tokio::{net::TcpListener, time::timeout};
 
 use super::{
-    LastWords, announced,
+    Ahead, LastWords, announced,
     bundle::{self, SourceFile},
     chain,
     control::{self, Host},
@@ -30,7 +30,7 @@ const HOST: Duration = Duration::from_secs(60);
 
 /// Where everything is.
 #[derive(Debug, clap::Args)]
-pub struct RunArgs {
+pub struct UnitArgs {
     /// File with the bundle.
     #[arg(long)]
     bundle: PathBuf,
@@ -54,25 +54,25 @@ pub struct RunArgs {
 }
 
 /// Runs, and exits with 0 whenever there is a verdict other than Error.
-pub(super) async fn main(args: &RunArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn main(args: &UnitArgs, ahead: Ahead) -> anyhow::Result<ExitCode> {
     let words = &args.last_words;
     match read(args) {
-        Ok((plan, all)) => words.verdict(&Report::new(&words.job, &args.digest, every_step(args, &plan, all).await)),
+        Ok((plan, all)) => words.verdict(&Report::new(&words.job, &args.digest, every_step(args, &plan, all, ahead).await)),
         Err(error) => words.error("input", chain(error)),
     }
 }
 
-fn read(args: &RunArgs) -> anyhow::Result<(Plan, Vec<SourceFile>)> {
+fn read(args: &UnitArgs) -> anyhow::Result<(Plan, Vec<SourceFile>)> {
     let plan = announced(&args.plan, &args.plan_digest)?;
     Ok((plan, bundle::files(&super::unpack::read(&args.bundle)?, &args.digest)?))
 }
 
-async fn every_step(args: &RunArgs, plan: &Plan, all: Vec<SourceFile>) -> Vec<Step> {
+async fn every_step(args: &UnitArgs, plan: &Plan, all: Vec<SourceFile>, ahead: Ahead) -> Vec<Step> {
     let total = Duration::from_secs(plan.limits.total_seconds);
     let began = Instant::now();
     let place = Place { work: args.work.clone(), tools: "/usr/local/bin".into(), patience: Duration::from_secs(plan.limits.tool_seconds) };
     let on_files = timeout(total, on_files(plan, all, &place));
-    let on_service = timeout(total, on_service(args, plan));
+    let on_service = timeout(total, on_service(args, plan, ahead));
     let (on_files, on_service) = tokio::join!(on_files, on_service);
     let late = |part: &str| vec![Step::not(part, Verdict::Error, format!("no end within {} s", total.as_secs()))];
     let mut steps = on_files.unwrap_or_else(|_| late("tools"));
@@ -97,12 +97,12 @@ async fn on_files(plan: &Plan, all: Vec<SourceFile>, place: &Place) -> Vec<Step>
 }
 
 /// What runs the package's code: the service first, while nothing else has run.
-async fn on_service(args: &RunArgs, plan: &Plan) -> Vec<Step> {
+async fn on_service(args: &UnitArgs, plan: &Plan, ahead: Ahead) -> Vec<Step> {
     let (mut host, facilitator) = match open(args, plan).await {
         Ok(both) => both,
         Err(error) => return vec![Step::not("service", Verdict::Error, chain(error))],
     };
-    let mut steps = service::steps(plan, &mut host, &facilitator).await;
+    let mut steps = service::steps(plan, &mut host, &facilitator, ahead).await;
     steps.push(tests::exports(plan, &mut host).await);
     steps.push(tests::tests(plan, &mut host).await);
     steps
@@ -110,7 +110,7 @@ async fn on_service(args: &RunArgs, plan: &Plan) -> Vec<Step> {
 
 /// Takes every port that the package must not have, and only then the host that
 /// will run it.
-async fn open(args: &RunArgs, plan: &Plan) -> anyhow::Result<(Host, Facilitator)> {
+async fn open(args: &UnitArgs, plan: &Plan) -> anyhow::Result<(Host, Facilitator)> {
     if seal::is_open(&args.sealed_from)? {
         bail!("the pod reaches {} although it was sealed: something changed the network's policy", args.sealed_from);
     }

@@ -1,4 +1,4 @@
-package bun
+package npm
 
 import (
 	"archive/tar"
@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 )
+
+var program = Program{Name: "bun", Package: "bun", Version: "1", File: "package/bin/bun"}
 
 func packed(t *testing.T, name, contents string) []byte {
 	t.Helper()
@@ -32,7 +34,7 @@ func packed(t *testing.T, name, contents string) []byte {
 
 func TestExtractTakesTheProgramAlone(t *testing.T) {
 	dst := filepath.Join(t.TempDir(), "bun")
-	if err := extract(packed(t, "package/bin/bun", "program"), dst); err != nil {
+	if err := program.extract(packed(t, "package/bin/bun", "program"), dst); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(dst)
@@ -42,7 +44,7 @@ func TestExtractTakesTheProgramAlone(t *testing.T) {
 }
 
 func TestExtractSaysWhenThereIsNoProgram(t *testing.T) {
-	if err := extract(packed(t, "../bun", "x"), filepath.Join(t.TempDir(), "bun")); err == nil {
+	if err := program.extract(packed(t, "../bun", "x"), filepath.Join(t.TempDir(), "bun")); err == nil {
 		t.Error("a package without bin/bun was accepted")
 	}
 }

@@ -1,0 +1,108 @@
+//! The services under test as the runner reaches them: by its client with its
+//! bounds, paid by its cashier within its budget.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use async_trait::async_trait;
+use url::Url;
+
+use super::{
+    drive::Service,
+    goals::Runner as Found,
+    reach::{Reach, Request},
+    session::Fetched,
+    terms::{Terms, terms},
+};
+use crate::{
+    runner::{Runner, http::Call, pay::Purchase, progress::Progress},
+    suite::{Answer, Plan, Run, Secrets, TestResult, Trouble},
+};
+
+/// The services of a plan, and the runner that asks them.
+pub struct Services<'a> {
+    plan: &'a Plan,
+    runner: &'a Runner,
+    seeds: BTreeMap<String, String>,
+}
+
+impl<'a> Services<'a> {
+    /// Those of a plan; seeds are the variables of its tests.
+    pub fn new(plan: &'a Plan, runner: &'a Runner, seeds: BTreeMap<String, String>) -> Self {
+        Self { plan, runner, seeds }
+    }
+
+    async fn send(&self, reach: &Reach, request: &Request, free: bool) -> (Result<Answer, Trouble>, u128) {
+        let url: Url = match reach.url(request).parse() {
+            Ok(url) => url,
+            Err(e) => return (Err(Trouble::Broken(format!("no URL: {e}"))), 0),
+        };
+        let call = Call {
+            service: self.service(reach, request.service),
+            method: request.method.clone(),
+            url,
+            headers: request.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            body: request.body.as_ref().map(|body| body.clone().into_bytes()),
+            // An agent sees where a service sends it, and may only follow to the service.
+            follow: false,
+        };
+        self.runner.rate.turn(call.url.authority()).await;
+        let terms = if free { Terms::Free } else { terms(self.plan, reach, request) };
+        match terms {
+            Terms::Free => {
+                let answer = self.runner.http.send(&call, self.runner.patience).await;
+                (answer.map_err(|e| Trouble::Broken(e.to_string())), 0)
+            }
+            Terms::Paid(declared) => {
+                let purchase = Purchase { http: &self.runner.http, call, patience: self.runner.patience, declared: declared.as_ref() };
+                let (answer, receipts) = self.runner.cashier.buy(&purchase).await;
+                (answer, receipts.iter().map(|receipt| receipt.amount).sum())
+            }
+        }
+    }
+
+    /// The name by which the runner knows a service's other address.
+    fn service(&self, reach: &Reach, service: usize) -> String {
+        let origin = reach.origins().get(service);
+        let of = |endpoint: &str| super::goals::origin(endpoint);
+        let test = self.plan.tests.iter().find(|test| origin.is_some() && of(&test.endpoint).as_ref() == origin);
+        test.map(|test| test.service.clone()).unwrap_or_default()
+    }
+}
+
+#[async_trait(?Send)]
+impl Service for Services<'_> {
+    async fn exchange(&self, reach: &Reach, request: &Request, free: bool) -> Fetched {
+        let began = Instant::now();
+        let (answer, paid_micros) = self.send(reach, request, free).await;
+        let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (answer, trouble) = match answer {
+            Ok(answer) => (Some(answer), None),
+            Err(trouble) => (None, Some(trouble.text().to_owned())),
+        };
+        Fetched { answer, trouble, paid_micros, milliseconds }
+    }
+
+    async fn verify(&self, group: &str) -> Found {
+        let mut run = match Run::new(self.plan, Some(group), self.seeds.clone(), Secrets::default()) {
+            Ok(run) => run,
+            Err(findings) => {
+                let why = findings.first().map(ToString::to_string).unwrap_or_default();
+                return Found::Not(format!("the plan can't be run: {why}"));
+            }
+        };
+        self.runner.run(self.plan, &mut run, std::future::pending(), &mut Quiet).await;
+        Found::Ran(run.into_results())
+    }
+
+    fn spending(&self) -> (u128, u128) {
+        let spending = self.runner.cashier.budget.spending();
+        (spending.spent, spending.outstanding)
+    }
+}
+
+struct Quiet;
+
+impl Progress for Quiet {
+    fn result(&mut self, _: &Plan, _: &TestResult) {}
+    fn under_way(&mut self, _: usize) {}
+}

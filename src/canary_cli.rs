@@ -1,0 +1,267 @@
+//! `flywheel gate canary` and `gate agent`: layer 3 on the command line and in its
+//! pod. Files, the environment and the terminal are read and written here; what is
+//! said and judged is `src/canary`'s.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::{
+    adapters::{clock::SystemClock, model::ChatCompletions, x402::Wallet},
+    api::gate_run::Verdict,
+    canary::{AgentPlan, Canary, GroupReport, Limits, MOST_CLI_ROUNDS, Report, Services, TokenPrice, goals_origins},
+    gate::{
+        self, LastWords,
+        report::{self, Step},
+    },
+    gate_cli::{Pair, print, read, refused, wallet},
+    ports::payments::Payer,
+    runner::{
+        Runner,
+        budget::{self, Budget},
+        http::{Http, Settings},
+        pay::Cashier,
+        rate::Rate,
+        seeds::{Agent, seeds},
+    },
+    suite::{self, Exit, Group, Mode, Payment, Plan},
+};
+
+/// Bytes of an answer's body that are read: a model reads 4,000 characters of it, and
+/// goals are judged by it.
+const BODY: usize = 256 * 1024;
+/// Most requests at once when the runner tries what the agent did not reach.
+const JOBS: usize = 4;
+/// How long after "Settlement failed" another payment is signed.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// The chain where neither plan nor flags say one: Base Sepolia, where money is none.
+const NETWORK: &str = "eip155:84532";
+
+/// What `flywheel gate canary` is told.
+#[derive(Debug, clap::Args)]
+pub struct CanaryArgs {
+    /// The plan; `-` is the standard input.
+    plan: PathBuf,
+    /// A group; all of them unless one is named.
+    #[arg(long, short)]
+    group: Vec<String>,
+    /// Server with OpenAI's chat completions and tools.
+    #[arg(long, env = "FLYWHEEL_MODEL_URL")]
+    model_url: Url,
+    /// The model's name there.
+    #[arg(long, env = "FLYWHEEL_MODEL")]
+    model: String,
+    /// File with the server's key; without it none is sent.
+    #[arg(long, env = "FLYWHEEL_MODEL_KEY_FILE")]
+    key_file: Option<PathBuf>,
+    /// US dollars for a million tokens that the model reads, for the report.
+    #[arg(long, default_value = "0")]
+    input_price: f64,
+    /// US dollars for a million tokens that it writes.
+    #[arg(long, default_value = "0")]
+    output_price: f64,
+    /// Sends a service's requests there; the service keeps its name where the address has none.
+    #[arg(long, value_name = "SERVICE=URL")]
+    base: Vec<Pair<Url>>,
+    /// Certificates in PEM to trust instead of the system's.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Answers of the model for each group: 10 at most, 20 for a command line.
+    #[arg(long, default_value = "10", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_CLI_ROUNDS)))]
+    rounds: u32,
+    /// Seconds for a group.
+    #[arg(long, value_name = "SECONDS", default_value = "270", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    deadline: u64,
+    /// Milliseconds that a request may take.
+    #[arg(long, value_name = "MS", default_value = "20000", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+    /// Most that one request may cost, in USD.
+    #[arg(long, value_name = "USD", default_value = "1.00", value_parser = budget::units)]
+    max_payment: u128,
+    /// Most that the run may cost, in USD.
+    #[arg(long, value_name = "USD", default_value = "5.00", value_parser = budget::units)]
+    budget: u128,
+    /// The chain that is paid on; else the one that the plan names.
+    #[arg(long, value_name = "CAIP-2", env = "PRIM_NETWORK")]
+    network: Option<String>,
+    /// The token that is paid with; else the chain's USDC.
+    #[arg(long, value_name = "ADDRESS")]
+    asset: Option<String>,
+    /// Who is paid; else whomever a service names, unless a test says it.
+    #[arg(long, value_name = "ADDRESS")]
+    pay_to: Option<String>,
+    /// A variable of the plan.
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    vars: Vec<Pair<String>>,
+    /// Writes the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    result: Option<PathBuf>,
+}
+
+/// What a canary's pod is told.
+#[derive(Debug, clap::Args)]
+pub struct AgentArgs {
+    /// File with the plan.
+    #[arg(long)]
+    plan: PathBuf,
+    /// The plan's digest: the verdict is about that.
+    #[arg(long)]
+    digest: String,
+    /// File with the key of the model's server; without it none is sent.
+    #[arg(long)]
+    model_key_file: Option<PathBuf>,
+    /// File with the private key of the wallet that pays; without it nothing is paid.
+    #[arg(long)]
+    wallet_file: Option<PathBuf>,
+    #[command(flatten)]
+    last_words: LastWords,
+}
+
+/// Everything that both ways come down to.
+struct Job<'a> {
+    plan: &'a Plan,
+    groups: Vec<&'a Group>,
+    model: ChatCompletions,
+    runner: Runner,
+    payer: Option<Arc<dyn Payer>>,
+    limits: Limits,
+    given: Vec<(String, String)>,
+    price: TokenPrice,
+}
+
+impl Job<'_> {
+    /// Each group after the other: they share one budget.
+    async fn groups(&self, mut told: impl FnMut(&GroupReport)) -> anyhow::Result<Vec<GroupReport>> {
+        let agent = Agent { payer: self.payer.as_deref(), address: std::env::var("AGENT_ADDRESS").ok() };
+        let variables = seeds(self.plan, &agent, Timestamp::now(), self.given.iter().cloned()).await?;
+        let service = Services::new(self.plan, &self.runner, variables.clone());
+        let limits = self.limits.clone();
+        let canary = Canary { plan: self.plan, model: &self.model, service: &service, shell: None, limits, variables, price: self.price };
+        let mut reports = Vec::new();
+        for group in &self.groups {
+            let report = canary.group(group).await;
+            told(&report);
+            reports.push(report);
+        }
+        Ok(reports)
+    }
+}
+
+/// Runs on the command line.
+pub(crate) async fn run(args: &CanaryArgs) -> anyhow::Result<Exit> {
+    let plan = suite::read(&read(&args.plan)?, Mode::Ours).map_err(|findings| refused(&args.plan, &findings))?;
+    let unknown: Vec<_> = args.group.iter().filter(|id| plan.groups.iter().all(|group| group.id != **id)).collect();
+    if !unknown.is_empty() {
+        let known = plan.groups.iter().map(|group| group.id.as_str()).collect::<Vec<_>>().join(", ");
+        bail!("--group: there is none with the id {unknown:?}; there are {known}");
+    }
+    let groups = plan.groups.iter().filter(|group| args.group.is_empty() || args.group.contains(&group.id)).collect();
+    let limits =
+        Limits { rounds: args.rounds, group_seconds: args.deadline, request_seconds: args.timeout.div_ceil(1000), ..Limits::default() };
+    let ca = args.ca.as_deref().map(|path| fs::read_to_string(path).with_context(|| path.display().to_string())).transpose()?;
+    let mut bases = BTreeMap::new();
+    for Pair(service, url) in &args.base {
+        if !matches!(url.scheme(), "http" | "https") || url.query().is_some() {
+            bail!("--base {service}={url} is no address of http or https");
+        }
+        bases.insert(service.clone(), url.clone());
+    }
+    let named = || plan.network.split(['(', ')', ' ', ',']).find(|word| word.starts_with("eip155:")).map(str::to_owned);
+    let network = args.network.clone().or_else(named).unwrap_or_else(|| NETWORK.into());
+    let declared =
+        Payment { max: None, amount: None, pay_to: args.pay_to.clone(), asset: args.asset.clone(), network: Some(network.clone()) };
+    let payer = wallet()?;
+    let settings = Settings { bases, ca, body_limit: BODY };
+    let runner = runner(settings, payer.clone(), Budget::new(args.max_payment, args.budget), declared, Duration::from_millis(args.timeout));
+    let key = args.key_file.as_deref().map(key).transpose()?;
+    let model = ChatCompletions::new(&args.model_url, &args.model, key, Duration::from_secs(limits.model_seconds))?;
+    let given = args.vars.iter().map(|Pair(name, value)| (name.clone(), value.clone())).collect();
+    let price = TokenPrice { input: args.input_price, output: args.output_price };
+    let began = Timestamp::now().to_string();
+    let job = Job { plan: &plan, groups, model, runner, payer, limits, given, price };
+    let groups = job.groups(|group| eprint!("{}", group.lines())).await?;
+    let report = Report::new(began, network, args.model.clone(), groups);
+    let text = format!("{:#}\n", serde_json::to_value(&report)?);
+    match &args.result {
+        Some(path) => fs::write(path, text).with_context(|| path.display().to_string())?,
+        None => print(&text)?,
+    }
+    Ok(report.exit())
+}
+
+/// Runs in a pod, and exits with 0 whenever there is a verdict other than Error.
+pub(crate) async fn agent(args: &AgentArgs) -> anyhow::Result<ExitCode> {
+    let words = &args.last_words;
+    match in_pod(args).await {
+        Ok(steps) => words.verdict(&report::Report::new(&words.job, &args.digest, steps)),
+        Err(error) => words.error("input", gate::chain(error)),
+    }
+}
+
+async fn in_pod(args: &AgentArgs) -> anyhow::Result<Vec<Step>> {
+    let told: AgentPlan = gate::announced(&args.plan, &args.digest)?;
+    let plan = suite::read(&told.plan.to_string(), Mode::Ours).map_err(|findings| refused(&args.plan, &findings))?;
+    let url: Url = told.url.parse().with_context(|| format!("url: {:?}", told.url))?;
+    // The plan is derived from a document, which an agent wrote.
+    if let Some(other) = goals_origins(&plan).into_iter().find(|origin| origin.origin() != url.origin()) {
+        bail!("plan: a test is about {other}, and {url} is tested");
+    }
+    let limits = told.limits.clone();
+    let payer = args.wallet_file.as_deref().map(wallet_from).transpose()?;
+    let declared = match &told.terms {
+        Some(terms) => Payment {
+            max: None,
+            amount: None,
+            pay_to: Some(terms.pay_to.clone()).filter(|to| !to.is_empty()),
+            asset: terms.asset.clone(),
+            network: Some(terms.network.clone()).filter(|network| !network.is_empty()),
+        },
+        None => Payment::default(),
+    };
+    let declared = Payment { network: declared.network.or_else(|| Some(NETWORK.into())), ..declared };
+    let budget = Budget::new(limits.max_payment_micros.into(), limits.budget_micros.into());
+    let settings = Settings { bases: BTreeMap::new(), ca: told.ca_bundle.clone(), body_limit: BODY };
+    let runner = runner(settings, payer.clone(), budget, declared, Duration::from_secs(limits.request_seconds));
+    let key = args.model_key_file.as_deref().map(key).transpose()?;
+    let model_url = told.model.url.parse().with_context(|| format!("model.url: {:?}", told.model.url))?;
+    let model = ChatCompletions::new(&model_url, &told.model.name, key, Duration::from_secs(limits.model_seconds))?;
+    let price = TokenPrice { input: told.model.input_price, output: told.model.output_price };
+    let groups = plan.groups.iter().collect();
+    let job = Job { plan: &plan, groups, model, runner, payer, limits, given: Vec::new(), price };
+    let mut steps: Vec<_> = job.groups(|_| {}).await?.iter().flat_map(GroupReport::steps).collect();
+    if steps.is_empty() {
+        steps.push(Step::not("groups", Verdict::Blocked, "the plan has no group, so that there was nothing to do"));
+    }
+    Ok(steps)
+}
+
+fn runner(settings: Settings, payer: Option<Arc<dyn Payer>>, budget: Budget, declared: Payment, patience: Duration) -> Runner {
+    Runner {
+        http: Http::new(settings),
+        cashier: Cashier { payer, budget, declared, mode: Mode::Ours, again_after: AGAIN_AFTER },
+        rate: Rate::new(None),
+        jobs: JOBS,
+        patience,
+        // A group's own time ends it.
+        deadline: None,
+    }
+}
+
+fn key(file: &Path) -> anyhow::Result<SecretString> {
+    let text = fs::read_to_string(file).with_context(|| format!("{}", file.display()))?;
+    Ok(text.trim().to_owned().into())
+}
+
+fn wallet_from(file: &Path) -> anyhow::Result<Arc<dyn Payer>> {
+    Ok(Arc::new(Wallet::from_file(file, Arc::new(SystemClock))?))
+}

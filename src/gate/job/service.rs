@@ -1,0 +1,98 @@
+//! The Job of a run over a deployed service, layers 2 and 3: one trusted container and
+//! no agent's code, so that it may have what layer 1 must not, names, a way to the
+//! edge, and operators' keys. What lets it out is a NetworkPolicy for its layer's
+//! label.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
+use serde_json::{Value, json};
+
+use super::{GATE, TRUSTED_USER, command, container, labels, limited, objects, resources, text};
+use crate::{
+    api::gate_run::Layer,
+    gate::{
+        bundle::digest,
+        layout::{MODEL, WALLET},
+        plan::Contract,
+    },
+};
+
+/// Everything that a run over a deployed service depends on.
+#[derive(Clone, Debug)]
+pub struct ServiceJob {
+    /// Name of the Job: unique for each run, 63 characters at most.
+    pub name: String,
+    /// Namespace of gate Jobs, and of the Secrets below.
+    pub namespace: String,
+    /// The runtime image.
+    pub image: String,
+    /// The run ends as Error after this many seconds.
+    pub timeout_seconds: u32,
+    /// What is to be shown, and by whom.
+    pub plan: ServicePlan,
+    /// Secret with the wallet that it pays from.
+    pub wallet: Option<String>,
+    /// Further labels of both objects and the pod.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What a run over a deployed service shows.
+#[derive(Clone, Debug)]
+pub enum ServicePlan {
+    /// Layer 2: its answers.
+    Contract(Box<Contract>),
+    /// Layer 3: that a model can use it.
+    Canary {
+        /// Id of the primitive.
+        primitive: String,
+        /// What `gate agent` is told.
+        plan: Value,
+        /// Secret with the key that the model takes.
+        key: Option<String>,
+    },
+}
+
+/// Makes the ConfigMap and the Job, as [`super::build`] does.
+pub fn build_service(job: &ServiceJob) -> (ConfigMap, Job) {
+    let wallet = job.wallet.as_deref().map(|secret| ("wallet", secret, WALLET));
+    let (layer, part, plan, primitive, key) = match &job.plan {
+        ServicePlan::Contract(contract) => {
+            let inside = Contract { plan: limited(&contract.plan, job.timeout_seconds), ..Contract::clone(contract) };
+            (Layer::Contract, "contract", text(&inside), &contract.plan.primitive, None)
+        }
+        ServicePlan::Canary { primitive, plan, key } => {
+            (Layer::Canary, "agent", plan.to_string(), primitive, key.as_deref().map(|secret| ("model-key", secret, MODEL)))
+        }
+    };
+    let digest = digest(plan.as_bytes());
+    let mut run = command(&[part, "--plan", "/inputs/plan.json"], &[&["--digest", &digest, "--job", &job.name]]);
+    let mut mounts = vec![json!({ "name": "inputs", "mountPath": "/inputs", "readOnly": true })];
+    let mut volumes = vec![json!({ "name": "inputs", "configMap": { "name": job.name } })];
+    for (name, secret, file) in wallet.into_iter().chain(key) {
+        let (folder, item) = file.rsplit_once('/').unwrap_or_default();
+        run.extend([if file == WALLET { "--wallet-file" } else { "--model-key-file" }, file]);
+        mounts.push(json!({ "name": name, "mountPath": folder, "readOnly": true }));
+        volumes.push(
+            json!({ "name": name, "secret": { "secretName": secret, "items": [{ "key": item, "path": item }], "defaultMode": 0o440 } }),
+        );
+    }
+    let mut pod = json!({
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 1,
+        "automountServiceAccountToken": false,
+        "enableServiceLinks": false,
+        "shareProcessNamespace": false,
+        // The service is asked by its name, as everybody asks it.
+        "dnsPolicy": "ClusterFirst",
+        "securityContext": { "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } },
+        "containers": [container(&job.image, GATE, &run, TRUSTED_USER, &Value::Array(mounts), &resources("20m", "500m", "32Mi", "128Mi"))],
+        "volumes": volumes
+    });
+    if job.wallet.is_some() || matches!(&job.plan, ServicePlan::Canary { key: Some(_), .. }) {
+        // Who runs here, and nobody else, reads the keys.
+        pod["securityContext"]["fsGroup"] = TRUSTED_USER.into();
+    }
+    let labels = labels(&job.labels, primitive, layer);
+    objects((&job.namespace, &job.name), labels, (plan, None), job.timeout_seconds, &pod)
+}

@@ -1,0 +1,425 @@
+//! `flywheel gate run`, `lint` and `schema`: a test plan on the command line. Files,
+//! the environment and the terminal are read and written here; the order and the
+//! judgement are `src/suite`'s, the requests `src/runner`'s.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use clap::{Subcommand, ValueEnum};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde_json::json;
+use url::Url;
+
+use crate::{
+    adapters::{clock::SystemClock, x402::Wallet},
+    canary_cli, contract_cli, gate,
+    ports::payments::Payer,
+    runner::{
+        Runner,
+        budget::{self, Budget, Spending, usd},
+        http::{Http, Settings},
+        pay::Cashier,
+        progress::{Lines, plain},
+        rate::Rate,
+        seeds::{Agent, seeds},
+    },
+    suite::{
+        self, Exit, Finding, Known, Mode, Payment, Phases, Plan, Run, Secrets, Severity, TestResult,
+        report::{self, Report},
+    },
+    telemetry,
+};
+
+/// Longest file that is read, in bytes: no plan is longer.
+const MAX_FILE: u64 = suite::LARGEST as u64 + 1;
+/// The chain where neither plan nor flags say one: Base Sepolia, where money is none.
+const NETWORK: &str = "eip155:84532";
+
+/// What is done with a plan, and the parts of a gate's pod.
+#[derive(Debug, Subcommand)]
+pub enum GateCommand {
+    /// Runs a test plan against its services, and pays where they ask for it.
+    ///
+    /// Exits with 0 when all that had to pass did, 1 when something failed, 2 when
+    /// something had no answer or could not be asked, 3 when command line or plan are
+    /// wrong. The wallet is AGENT_PRIVATE_KEY, else TESTNET_WALLET.
+    Run(Box<RunArgs>),
+    /// Has a language model use services as a plan's groups say, and checks by what
+    /// happened whether their goals hold.
+    ///
+    /// Exits as `run` does: 0 only if the model's own requests reached every goal.
+    Canary(Box<canary_cli::CanaryArgs>),
+    /// The same inside a gate's pod.
+    Agent(canary_cli::AgentArgs),
+    /// Tests a deployed service by its name inside a gate's pod, and writes the verdict.
+    Contract(contract_cli::ContractArgs),
+    /// Says what is wrong with a plan, and runs nothing.
+    Lint(LintArgs),
+    /// Prints a plan's form as JSON Schema.
+    Schema,
+    /// One part of a gate's pod.
+    #[command(flatten)]
+    Pod(gate::GateCommand),
+}
+
+/// Whose rules a plan is run by.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Compat {
+    /// Those of prim.sh's own runner.
+    Primsh,
+}
+
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// Lines for people.
+    Text,
+    /// A list for programs.
+    Json,
+}
+
+/// What `flywheel gate lint` is told.
+#[derive(Debug, clap::Args)]
+pub struct LintArgs {
+    /// The plan; `-` is the standard input.
+    plan: PathBuf,
+    /// How findings are printed.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// A variable that the run will be given.
+    #[arg(long = "var", value_name = "NAME")]
+    vars: Vec<String>,
+    /// By whose rules it is read.
+    #[arg(long, value_enum)]
+    compat: Option<Compat>,
+}
+
+/// What `flywheel gate run` is told.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// The plan; `-` is the standard input.
+    plan: PathBuf,
+    /// Runs this group alone, with whatever its tests depend on.
+    #[arg(long, short)]
+    group: Option<String>,
+    /// Most requests at once.
+    #[arg(long, short, default_value = "16", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: u16,
+    /// Failures count by their service's phase: hard for what is live, soft before.
+    #[arg(long)]
+    ci: bool,
+    /// The phase of each service, as JSON or YAML: `{"store.sh": "live"}`.
+    #[arg(long, value_name = "FILE", requires = "ci")]
+    phases: Option<PathBuf>,
+    /// Prints what would be run, and sends nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// By whose rules the plan is read, run and judged.
+    #[arg(long, value_enum)]
+    compat: Option<Compat>,
+    /// Writes the results as JSON.
+    #[arg(long, value_name = "FILE")]
+    result: Option<PathBuf>,
+    /// Writes the results as JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Writes the results as a table for a pull request.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// A service that the pull request changes: it comes first in the table.
+    #[arg(long, value_name = "ID")]
+    changed: Vec<String>,
+    /// Sends a service's requests there; the service keeps its name where the address has none.
+    #[arg(long, value_name = "SERVICE=URL")]
+    base: Vec<Pair<Url>>,
+    /// Certificates in PEM to trust instead of the system's.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Seconds after which the run ends, whatever is left.
+    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = clap::value_parser!(u64).range(1..))]
+    deadline: u64,
+    /// Milliseconds that a request may take, where its test says nothing.
+    #[arg(long, value_name = "MS", default_value = "30000", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+    /// Bytes of an answer's body that are read.
+    #[arg(long, value_name = "BYTES", default_value = "1048576", value_parser = clap::value_parser!(u32).range(1..))]
+    body_limit: u32,
+    /// Most requests a second to each host.
+    #[arg(long, value_name = "N", value_parser = rate)]
+    rate: Option<f64>,
+    /// Most that one request may cost, in USD.
+    #[arg(long, value_name = "USD", default_value = "1.00", value_parser = budget::units)]
+    max_payment: u128,
+    /// Most that the run may cost, in USD.
+    #[arg(long, value_name = "USD", default_value = "5.00", value_parser = budget::units)]
+    budget: u128,
+    /// The chain that is paid on; else the one that the plan names.
+    #[arg(long, value_name = "CAIP-2", env = "PRIM_NETWORK")]
+    network: Option<String>,
+    /// The token that is paid with; else the chain's USDC.
+    #[arg(long, value_name = "ADDRESS")]
+    asset: Option<String>,
+    /// Who is paid; else whomever a service names, unless a test says it.
+    #[arg(long, value_name = "ADDRESS")]
+    pay_to: Option<String>,
+    /// Milliseconds between "Settlement failed" and the one other payment.
+    #[arg(long, value_name = "MS", default_value = "2000")]
+    again_after: u64,
+    /// A variable of the plan.
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    vars: Vec<Pair<String>>,
+    /// A secret of the plan, `{{secret:NAME}}`, from a file; it is never shown.
+    #[arg(long = "secret-file", value_name = "NAME=PATH")]
+    secrets: Vec<Pair<PathBuf>>,
+}
+
+/// `NAME=VALUE` on the command line.
+#[derive(Clone, Debug)]
+pub(crate) struct Pair<T>(pub String, pub T);
+
+impl<T: FromStr<Err: std::fmt::Display>> FromStr for Pair<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("is not of the form NAME=VALUE")?;
+        Ok(Self(name.to_owned(), value.parse().map_err(|e| format!("{value:?}: {e}"))?))
+    }
+}
+
+/// Runs one command. What can't begin ends with 3.
+pub fn run(command: &GateCommand) -> anyhow::Result<ExitCode> {
+    let ended = match command {
+        GateCommand::Pod(part) => return gate::run(part, contract_cli::ahead),
+        GateCommand::Agent(args) => {
+            return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(canary_cli::agent(args));
+        }
+        GateCommand::Contract(args) => {
+            return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(contract_cli::main(args));
+        }
+        GateCommand::Schema => schema(),
+        GateCommand::Lint(args) => lint(args),
+        GateCommand::Canary(args) => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(canary_cli::run(args)),
+        GateCommand::Run(args) => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run_plan(args)),
+    };
+    let exit = ended.unwrap_or_else(|error| {
+        eprintln!("flywheel: {}", telemetry::chain(error.as_ref()));
+        Exit::Usage
+    });
+    Ok(ExitCode::from(exit.code()))
+}
+
+fn schema() -> anyhow::Result<Exit> {
+    print(&format!("{:#}\n", suite::schema()))?;
+    Ok(Exit::Proven)
+}
+
+fn lint(args: &LintArgs) -> anyhow::Result<Exit> {
+    let text = read(&args.plan)?;
+    let findings = match suite::read(&text, mode(args.compat)) {
+        Ok(plan) => suite::lint(&plan, &Known { seeds: args.vars.iter().cloned().collect(), services: None }),
+        Err(findings) => findings,
+    };
+    match args.format {
+        Format::Json => print(&format!("{}\n", serde_json::to_string_pretty(&findings)?))?,
+        Format::Text => print(&said(&findings))?,
+    }
+    Ok(if findings.iter().any(|finding| finding.severity == Severity::Error) { Exit::Usage } else { Exit::Proven })
+}
+
+async fn run_plan(args: &RunArgs) -> anyhow::Result<Exit> {
+    let mode = mode(args.compat);
+    let plan = suite::read(&read(&args.plan)?, mode).map_err(|findings| refused(&args.plan, &findings))?;
+    let phases = args.phases.as_deref().map(phases).transpose()?;
+    let phases = phases.or_else(|| args.ci.then(Phases::default));
+    let payer = wallet()?;
+    let agent = Agent { payer: payer.as_deref(), address: std::env::var("AGENT_ADDRESS").ok() };
+    let began = Timestamp::now();
+    let given = args.vars.iter().map(|Pair(name, value)| (name.clone(), value.clone()));
+    let seeds = seeds(&plan, &agent, began, given).await?;
+    let secrets = secrets(&args.secrets)?;
+    let mut run = Run::new(&plan, args.group.as_deref(), seeds, secrets.clone()).map_err(|findings| refused(&args.plan, &findings))?;
+    if args.dry_run {
+        return dry(&plan, args);
+    }
+    let runner = runner(args, &plan, payer)?;
+    let mut lines = Lines::stdout(run.len());
+    runner.run(&plan, &mut run, interrupted(), &mut lines).await;
+    lines.finish();
+    let results = run.into_results();
+    let verdict = suite::conclude(&plan, &results, phases.as_ref());
+    let report =
+        Report { plan: &plan, results: &results, verdict: &verdict, timestamp: &began.to_string(), ci: args.ci, changed: &args.changed };
+    let spending = runner.cashier.budget.spending();
+    write_reports(args, &report, spending)?;
+    print(&format!("{}\n{}", plain(&verdict.summary), paid(&results, &runner.cashier.declared, spending)))?;
+    Ok(verdict.exit)
+}
+
+fn runner(args: &RunArgs, plan: &Plan, payer: Option<Arc<dyn Payer>>) -> anyhow::Result<Runner> {
+    let mut bases = BTreeMap::new();
+    for Pair(service, url) in &args.base {
+        if !matches!(url.scheme(), "http" | "https") || url.query().is_some() {
+            bail!("--base {service}={url} is no address of http or https");
+        }
+        bases.insert(service.clone(), url.clone());
+    }
+    let ca = args.ca.as_deref().map(|path| fs::read_to_string(path).with_context(|| path.display().to_string())).transpose()?;
+    let named = || plan.network.split(['(', ')', ' ', ',']).find(|word| word.starts_with("eip155:")).map(str::to_owned);
+    let network = args.network.clone().or_else(named);
+    let network = if plan.mode == Mode::Ours { network.or_else(|| Some(NETWORK.into())) } else { args.network.clone() };
+    Ok(Runner {
+        http: Http::new(Settings { bases, ca, body_limit: args.body_limit as usize }),
+        cashier: Cashier {
+            payer,
+            budget: Budget::new(args.max_payment, args.budget),
+            declared: Payment { max: None, amount: None, pay_to: args.pay_to.clone(), asset: args.asset.clone(), network },
+            mode: plan.mode,
+            again_after: Duration::from_millis(args.again_after),
+        },
+        rate: Rate::new(args.rate),
+        jobs: args.jobs.into(),
+        patience: Duration::from_millis(args.timeout),
+        deadline: Some(Duration::from_secs(args.deadline)),
+    })
+}
+
+/// Writes the files that were asked for, with their folders.
+fn write_reports(args: &RunArgs, report: &Report, spending: Spending) -> anyhow::Result<()> {
+    let write = |path: &Option<PathBuf>, text: &dyn Fn() -> String| {
+        let Some(path) = path else { return Ok(()) };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        folder.map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(path, text())).with_context(|| path.display().to_string())
+    };
+    write(&args.result, &|| {
+        let mut json = report::json(report);
+        json["spending"] = json!({ "spent_usd": usd(spending.spent), "outstanding_usd": usd(spending.outstanding) });
+        format!("{json:#}\n")
+    })?;
+    write(&args.junit, &|| report::junit(report))?;
+    write(&args.markdown, &|| report::markdown(report))
+}
+
+/// What was paid, and what it was held against, where anything was.
+fn paid(results: &[TestResult], declared: &Payment, spending: Spending) -> String {
+    if spending == Spending::default() {
+        return String::new();
+    }
+    let receipts = || results.iter().flat_map(|result| &result.receipts);
+    let mut text = format!("paid {} USD by {} receipts", usd(spending.spent), receipts().filter(|receipt| receipt.settled).count());
+    if spending.outstanding > 0 {
+        text += &format!("; {} USD was signed without a receipt, and may still be taken", usd(spending.outstanding));
+    }
+    if declared.pay_to.is_none() {
+        text += "; whom services may name was not declared by --pay-to: where a test says nothing, chain, token and cap alone were checked";
+    }
+    text + "\n"
+}
+
+fn dry(plan: &Plan, args: &RunArgs) -> anyhow::Result<Exit> {
+    let mut text = String::new();
+    for group in plan.groups.iter().filter(|group| !group.canary_only && args.group.as_ref().is_none_or(|id| *id == group.id)) {
+        text += &format!("{} ({})\n", plain(&group.id), plain(&group.name));
+        for id in &group.tests {
+            let test = plan.tests.iter().rfind(|test| test.id == *id);
+            text += &match test {
+                Some(test) => format!("  {:<12} {:<6} {} {}\n", plain(id), plain(&test.method), plain(&test.endpoint), plain(&test.title)),
+                None => format!("  {:<12} ?\n", plain(id)),
+            };
+        }
+    }
+    print(&text)?;
+    Ok(Exit::Proven)
+}
+
+fn mode(compat: Option<Compat>) -> Mode {
+    match compat {
+        Some(Compat::Primsh) => Mode::Primsh,
+        None => Mode::Ours,
+    }
+}
+
+/// The wallet that pays, where the environment has a key.
+pub(crate) fn wallet() -> anyhow::Result<Option<Arc<dyn Payer>>> {
+    for name in ["AGENT_PRIVATE_KEY", "TESTNET_WALLET"] {
+        if let Some(key) = std::env::var(name).ok().filter(|key| !key.is_empty()) {
+            return Ok(Some(Arc::new(Wallet::new(&SecretString::from(key), name, Arc::new(SystemClock))?)));
+        }
+    }
+    Ok(None)
+}
+
+fn secrets(files: &[Pair<PathBuf>]) -> anyhow::Result<Secrets> {
+    let mut secrets = Vec::new();
+    for Pair(name, path) in files {
+        let text = fs::read_to_string(path).with_context(|| format!("--secret-file {name}: {}", path.display()))?;
+        // Editors end files with a line break, which is no part of a secret.
+        secrets.push((name.clone(), SecretString::from(text.trim_end_matches(['\n', '\r']).to_owned())));
+    }
+    Ok(Secrets::new(secrets))
+}
+
+fn phases(path: &Path) -> anyhow::Result<Phases> {
+    Phases::read(&read(path)?).map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))
+}
+
+/// A file's text, or the standard input's, up to a limit.
+pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
+    let name = || path.display().to_string();
+    let mut text = String::new();
+    let read = if path.as_os_str() == "-" {
+        std::io::stdin().take(MAX_FILE).read_to_string(&mut text)
+    } else {
+        fs::File::open(path).with_context(name)?.take(MAX_FILE).read_to_string(&mut text)
+    };
+    if read.with_context(name)? as u64 == MAX_FILE {
+        bail!("{} has more than {} bytes", name(), suite::LARGEST);
+    }
+    Ok(text)
+}
+
+/// When somebody ends the run: it still says what was done.
+async fn interrupted() -> String {
+    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
+    let terminated = async {
+        match &mut terminated {
+            Some(signal) => _ = signal.recv().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+    "the run was interrupted".into()
+}
+
+pub(crate) fn refused(plan: &Path, findings: &[Finding]) -> anyhow::Error {
+    anyhow::anyhow!("{} can't be run:\n{}", plan.display(), said(findings).trim_end())
+}
+
+fn said(findings: &[Finding]) -> String {
+    let word = |severity| match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    findings.iter().map(|finding| format!("{}: {}\n", word(finding.severity), plain(&finding.to_string()))).collect()
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0).ok_or_else(|| format!("{text:?} is no rate, such as 5 or 0.5"))
+}
+
+pub(crate) fn print(text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    std::io::stdout().write_all(text.as_bytes())
+}

@@ -1,0 +1,26 @@
+//! A sandbox that is thrown away, and commands in it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::error::PortError;
+
+/// Runs commands where they can do no harm: in a pod that is gone afterwards, and
+/// never on the machine that asks.
+#[async_trait]
+pub trait Shell: Send + Sync {
+    /// Runs a command with `/bin/sh -c` to its end, or ends it after `patience`.
+    async fn run(&self, command: &str, patience: Duration) -> Result<Printed, PortError>;
+}
+
+/// What a command left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Printed {
+    /// Its exit code; none where it was ended.
+    pub code: Option<i32>,
+    /// Standard output, up to the sandbox's limit.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}

@@ -1,0 +1,199 @@
+//! What a run does with servers that mean well: how many requests at once, over how
+//! many connections, in what order, to what address.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use flywheel::{
+    runner::http::{Http, Settings},
+    suite::{Mode, Outcome},
+};
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt, sync::Barrier};
+
+use super::{
+    BODY_LIMIT, one, outcomes, plan, plan_in, run, runner,
+    seen::{Server, json as answer, request},
+    test,
+};
+use crate::tls::{Authority, Tls};
+
+#[tokio::test]
+async fn as_many_requests_as_jobs_are_under_way() {
+    const JOBS: usize = 4;
+    // Nobody is answered before four ask at once, and a fifth would be seen.
+    let (barrier, now, most) = (Arc::new(Barrier::new(JOBS)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let seen = most.clone();
+    let server = Server::new(move |mut stream, _| {
+        let (barrier, now, most) = (barrier.clone(), now.clone(), seen.clone());
+        async move {
+            while request(&mut stream).await.is_some() {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                barrier.wait().await;
+                now.fetch_sub(1, Ordering::SeqCst);
+                let _ = stream.write_all(answer(200, "", "{}").as_bytes()).await;
+            }
+        }
+    })
+    .await;
+    let mut runner = runner();
+    runner.jobs = JOBS;
+    runner.patience = Duration::from_secs(20);
+    let tests = (0..10 * JOBS).map(|i| test(&format!("T-{i}"), &server.url, &json!({}))).collect();
+    let results = run(&runner, &plan(tests)).await;
+    assert!(results.iter().all(|result| result.outcome == Outcome::Pass), "{results:?}");
+    assert_eq!(most.load(Ordering::SeqCst), JOBS);
+}
+
+#[tokio::test]
+async fn connections_are_used_again() {
+    let server = Server::answering(|_, _| answer(200, "", "{}")).await;
+    let mut runner = runner();
+    runner.jobs = 1;
+    let tests = (0..40).map(|i| test(&format!("T-{i}"), &server.url, &json!({}))).collect();
+    run(&runner, &plan(tests)).await;
+    assert_eq!((server.seen.connections.load(Ordering::SeqCst), server.requests()), (1, 40));
+}
+
+#[tokio::test]
+async fn what_one_test_made_the_next_ones_use() {
+    let server = Server::answering(|head, body| match head.split(' ').next() {
+        Some("POST") => answer(201, "location: /things/7\r\n", &json!({"id": "7", "said": body}).to_string()),
+        Some("PATCH") => answer(200, "", body),
+        Some("DELETE") if head.starts_with("DELETE /things/7 ") => answer(200, "", &json!({"deleted": body}).to_string()),
+        _ => answer(404, "", "{}"),
+    })
+    .await;
+    let url = |path: &str| format!("{}/things{path}", server.url);
+    let make = json!({
+        "method": "POST", "input": {"name": "{{prefix}}-thing"}, "captures": {"id": "$.id"},
+        "expected": {"status": 201, "body": {"said": "{\"name\":\"{{prefix}}-thing\"}"}}
+    });
+    let mut tests = vec![
+        // Listed first, and sent last.
+        test(
+            "T-3",
+            &url("/{{id}}"),
+            &json!({"method": "DELETE", "input": {"really": true}, "depends_on": ["T-2"], "expected": {"status": 200, "body": {"deleted": "{\"really\":true}"}}}),
+        ),
+        test(
+            "T-2",
+            &url("/{{id}}"),
+            &json!({"method": "PATCH", "input": {"n": 1}, "depends_on": ["T-1"], "expected": {"status": 200, "body": {"n": 1}}}),
+        ),
+        test("T-1", &url(""), &make),
+    ];
+    for test in &mut tests {
+        // No seeds are given here.
+        let text = test.to_string().replace("{{prefix}}", "p");
+        *test = serde_json::from_str(&text).unwrap();
+    }
+    let results = run(&runner(), &plan(tests)).await;
+    assert!(results.iter().all(|result| result.outcome == Outcome::Pass), "{results:?}");
+    assert_eq!(server.requests(), 3);
+}
+
+#[tokio::test]
+async fn a_test_is_tried_again_until_it_holds() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let server = Server::answering(move |_, _| {
+        let state = if asked.fetch_add(1, Ordering::SeqCst) < 3 { "new" } else { "active" };
+        answer(200, "", &json!({"status": state}).to_string())
+    })
+    .await;
+    let more = json!({"expected": {"status": 200, "body": {"status": "active"}}, "retry": {"count": 5, "interval_ms": 1}});
+    let (result, _) = one(&runner(), &server.url, &more).await;
+    assert_eq!((result.outcome, result.attempts), (Outcome::Pass, 4), "{result:?}");
+}
+
+#[tokio::test]
+async fn a_service_is_found_elsewhere_under_its_name() {
+    let server = Server::answering(|head, _| {
+        let host = head.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+        answer(200, "", &json!({"host": host, "line": head.lines().next()}).to_string())
+    })
+    .await;
+    let mut runner = runner();
+    let based = |base: &str, ca: Option<&Authority>| {
+        let bases = [("things.sh".to_owned(), base.parse().unwrap())].into();
+        Http::new(Settings { bases, ca: ca.map(|ca| ca.pem.clone()), body_limit: BODY_LIMIT })
+    };
+    let expected =
+        |host: &str, path: &str| json!({"expected": {"status": 200, "body": {"host": host, "line": format!("GET {path} HTTP/1.1")}}});
+    let url = "https://things.prim.sh/v1/all?x=1";
+    let port = server.url.rsplit(':').next().unwrap();
+    runner.http = based(&server.url, None);
+    assert_eq!(one(&runner, url, &expected("things.prim.sh", "/v1/all?x=1")).await.0.outcome, Outcome::Pass);
+    runner.http = based(&format!("http://localhost:{port}/below/"), None);
+    assert_eq!(one(&runner, url, &expected("things.prim.sh", "/below/v1/all?x=1")).await.0.outcome, Outcome::Pass);
+
+    // By an address and over TLS: name and certificate are the service's own.
+    let authority = Authority::new("ours");
+    let listener = Tls::listen(&authority, "things.prim.sh", None).await;
+    let base = format!("https://{}", axum::serve::Listener::local_addr(&listener).unwrap());
+    let router = axum::Router::new().route(
+        "/v1/all",
+        axum::routing::get(|headers: axum::http::HeaderMap| async move {
+            axum::Json(json!({"host": headers["host"].to_str().unwrap_or_default(), "line": "GET /v1/all?x=1 HTTP/1.1"}))
+        }),
+    );
+    tokio::spawn(async { axum::serve(listener, router).await });
+    runner.http = based(&base, Some(&authority));
+    runner.patience = Duration::from_secs(10);
+    let (result, _) = one(&runner, url, &expected("things.prim.sh", "/v1/all?x=1")).await;
+    assert_eq!(result.outcome, Outcome::Pass, "{result:?}");
+}
+
+#[tokio::test]
+async fn prim_shs_way_follows_redirects_and_drops_bodies() {
+    let server = Server::answering(|head, body| match head.lines().next().unwrap() {
+        "GET /old HTTP/1.1" => answer(302, "location: /new\r\n", ""),
+        line => answer(200, "", &json!({"line": line, "body": body}).to_string()),
+    })
+    .await;
+    let more = |method: &str, line: &str| json!({"method": method, "input": {"a": 1}, "expected": {"status": 200, "body": {"line": line, "body": ""}}});
+    let tests = vec![
+        test("T-1", &format!("{}/old", server.url), &more("GET", "GET /new HTTP/1.1")),
+        test("T-2", &format!("{}/x", server.url), &more("PATCH", "PATCH /x HTTP/1.1")),
+        test("T-3", &format!("{}/x", server.url), &more("DELETE", "DELETE /x HTTP/1.1")),
+    ];
+    let results = run(&runner(), &plan_in(Mode::Primsh, tests)).await;
+    assert_eq!(outcomes(&results), ["T-1", "T-2", "T-3"].map(|id| (id, Outcome::Pass)), "{results:?}");
+}
+
+#[tokio::test]
+async fn a_broken_off_run_says_what_was_done() {
+    let server = Server::answering(|_, _| answer(200, "", "{}")).await;
+    let silent = Server::new(|stream, _| async move {
+        let _held = stream;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let mut runner = runner();
+    runner.patience = Duration::from_secs(600);
+    let tests: Vec<Value> = vec![
+        test("T-1", &server.url, &json!({})),
+        test("T-2", &silent.url, &json!({"depends_on": ["T-1"]})),
+        test("T-3", &server.url, &json!({"depends_on": ["T-2"]})),
+    ];
+    let plan = plan(tests);
+    let mut machine =
+        flywheel::suite::Run::new(&plan, None, std::collections::BTreeMap::new(), flywheel::suite::Secrets::default()).unwrap();
+    let asked = silent.seen.clone();
+    let interrupted = async move {
+        while asked.connections.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        "the run was interrupted".to_owned()
+    };
+    let mut came = super::Came::default();
+    runner.run(&plan, &mut machine, interrupted, &mut came).await;
+    let results = machine.into_results();
+    assert_eq!(outcomes(&results), [("T-1", Outcome::Pass), ("T-2", Outcome::Error), ("T-3", Outcome::Blocked)], "{results:?}");
+    assert_eq!(came.0, ["T-1", "T-2", "T-3"]);
+}

@@ -1,0 +1,207 @@
+//! `flywheel gate run` and `lint` as people and scripts meet them: exit codes, files,
+//! what is printed and what never is.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+    sync::atomic::Ordering,
+};
+
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, process::Command};
+
+use super::{
+    seen::{Server, json as answer},
+    test, text,
+};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_flywheel");
+
+/// A folder that goes away with its test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("flywheel-runner-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.0.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// `flywheel gate …` without a wallet.
+fn gate(arguments: &[&str], folder: &Path) -> Command {
+    let mut command = Command::new(BINARY);
+    command.arg("gate").args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for name in ["AGENT_PRIVATE_KEY", "TESTNET_WALLET", "AGENT_ADDRESS", "PRIM_NETWORK"] {
+        command.env_remove(name);
+    }
+    command.kill_on_drop(true);
+    command
+}
+
+async fn ran(arguments: &[&str], folder: &Folder) -> (i32, String) {
+    let output: Output = gate(arguments, &folder.0).output().await.unwrap();
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(!said.contains("panicked"), "{arguments:?}: {said}");
+    (output.status.code().unwrap_or(-1), said)
+}
+
+#[tokio::test]
+async fn each_end_has_its_exit_code() {
+    let folder = Folder::new("exits");
+    let server = Server::answering(|_, _| answer(200, "", "{}")).await;
+    let dead = format!("http://{}/", TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap());
+    let fails = json!({"expected": {"status": 404}});
+    let good = test("T-1", &server.url, &json!({}));
+    let bad = test("T-2", &server.url, &fails);
+    let lost = test("T-3", &dead, &json!({}));
+    let waits = test("T-4", &server.url, &json!({"depends_on": ["T-3"]}));
+    let stuck = test("T-5", &server.url, &json!({"input": "{{nobody}}", "method": "POST"}));
+    let live = folder.write("live.json", r#"{"things.sh": "live"}"#);
+    let testing = folder.write("testing.json", r#"{"things.sh": "testing"}"#);
+    let ci = |phases: &str| vec!["--ci".to_owned(), "--phases".into(), phases.into()];
+    let compat = vec!["--compat".to_owned(), "primsh".into()];
+    let both = [compat.clone(), ci(&live)].concat();
+    let cases: Vec<(&str, Vec<&Value>, Vec<String>, i32)> = vec![
+        ("all pass", vec![&good], vec![], 0),
+        ("one fails", vec![&good, &bad], vec![], 1),
+        ("one has no answer", vec![&good, &lost], vec![], 2),
+        ("one is blocked", vec![&good, &lost, &waits], vec![], 2),
+        ("all is blocked", vec![&stuck], compat.clone(), 2),
+        ("all is blocked, for live", vec![&stuck], both, 2),
+        ("all is blocked, for testing", vec![&stuck], ci(&testing), 2),
+        ("one fails, live", vec![&good, &bad], ci(&live), 1),
+        ("one fails, testing", vec![&good, &bad], ci(&testing), 0),
+        ("no phases", vec![&good], vec!["--ci".into(), "--phases".into(), "missing.json".into()], 3),
+        ("no such group", vec![&good], vec!["--group".into(), "none".into()], 3),
+        ("no such flag", vec![&good], vec!["--nonsense".into()], 3),
+        ("no such amount", vec![&good], vec!["--budget".into(), "much".into()], 3),
+    ];
+    for (name, tests, more, code) in cases {
+        let plan = folder.write("plan.json", &text(tests.into_iter().cloned().collect()));
+        let mut arguments = vec!["run", &plan];
+        arguments.extend(more.iter().map(String::as_str));
+        let (exit, said) = ran(&arguments, &folder).await;
+        assert_eq!(exit, code, "{name}: {said}");
+    }
+    let asked = server.requests();
+    let plan = folder.write("plan.json", &text(vec![good]));
+    let (exit, said) = ran(&["run", &plan, "--dry-run"], &folder).await;
+    assert!(exit == 0 && said.contains("T-1") && server.requests() == asked, "{said}");
+}
+
+#[tokio::test]
+async fn plans_that_are_none_are_refused_in_words() {
+    let folder = Folder::new("malformed");
+    let test = test("T-1", "http://127.0.0.1:1/", &json!({}));
+    let with = |key: &str, value: Value| {
+        let mut test = test.clone();
+        test[key] = value;
+        text(vec![test])
+    };
+    let cases = [
+        String::new(),
+        "null".into(),
+        "[]".into(),
+        "{".into(),
+        "[".repeat(100_000),
+        r#"{"plan": 1}"#.into(),
+        with("endpoint", json!(7)),
+        with("depends_on", json!("T-1")),
+        with("depends_on", json!(["T-1"])),
+        with("depends_on", json!(["T-9"])),
+        with("expected", json!({"status": "ok"})),
+        with("captures", json!({"a": 1})),
+        with("captures", json!({"a": "$.["})),
+        text(vec![test.clone(), test.clone()]),
+        "\u{0}\u{1}".into(),
+    ];
+    for plan in cases {
+        let path = folder.write("plan.json", &plan);
+        for command in ["run", "lint"] {
+            let (exit, said) = ran(&[command, &path], &folder).await;
+            assert_eq!(exit, 3, "{command} {plan:.80}: {said}");
+            assert!(!said.is_empty() && said.len() < 20_000, "{command} {plan:.80}: {said:.1000}");
+        }
+        // Whatever prim.sh's reader makes of it, it is no crash.
+        let (exit, said) = ran(&["run", &path, "--compat", "primsh", "--timeout", "500"], &folder).await;
+        assert!((0..=3).contains(&exit), "{plan:.80}: {said}");
+    }
+    fs::write(folder.0.join("bytes.json"), [0xff, 0xfe, 0x00]).unwrap();
+    assert_eq!(ran(&["run", "bytes.json"], &folder).await.0, 3);
+    assert_eq!(ran(&["run", "there-is-none.json"], &folder).await.0, 3);
+    let (exit, said) = ran(&["lint", "plan.json", "--format", "json"], &folder).await;
+    assert!(exit == 3 && said.trim_start().starts_with('['), "{said}");
+}
+
+#[tokio::test]
+async fn reports_are_written_and_secrets_are_in_none() {
+    const SECRET: &str = "hunter2-hunter2";
+    let folder = Folder::new("reports");
+    // It says back whatever it is told, everywhere.
+    let server = Server::answering(|head, body| {
+        let key = head.lines().find_map(|line| line.strip_prefix("x-key: ")).unwrap_or_default();
+        answer(200, &format!("x-said: {key}\r\n"), &json!({"said": key, "body": body, "head": head}).to_string())
+    })
+    .await;
+    let leaks = json!({
+        "method": "POST", "headers": {"x-key": "{{secret:KEY}}"}, "input": {"key": "{{secret:KEY}}"},
+        "expected": {"status": 201, "body": {"said": "number"}}
+    });
+    let plan = folder.write("plan.json", &text(vec![test("T-1", &server.url, &json!({})), test("T-2", &server.url, &leaks)]));
+    let secret = folder.write("key", &format!("{SECRET}\n"));
+    let given = format!("KEY={secret}");
+    let reports = ["--result", "out/result.json", "--junit", "out/junit.xml", "--markdown", "out/table.md", "--changed", "things"];
+    let (exit, said) = ran(&[&["run", &plan, "--secret-file", &given], &reports[..]].concat(), &folder).await;
+    assert_eq!(exit, 1, "{said}");
+    let result: Value = serde_json::from_str(&folder.read("out/result.json")).unwrap();
+    assert_eq!(result["tests"][0]["result"], "pass");
+    assert_eq!((&result["tests"][1]["result"], &result["tests"][1]["actual_status"]), (&json!("fail"), &json!(200)));
+    assert!(folder.read("out/junit.xml").contains("<testsuite"));
+    assert!(folder.read("out/table.md").contains("T-2"));
+    for text in [said, folder.read("out/result.json"), folder.read("out/junit.xml"), folder.read("out/table.md")] {
+        assert!(!text.contains(SECRET), "{text}");
+        assert!(text.contains("T-2"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_with_a_report() {
+    let folder = Folder::new("interrupt");
+    let server = Server::answering(|_, _| answer(200, "", "{}")).await;
+    let silent = Server::new(|stream, _| async move {
+        let _held = stream;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let tests = vec![test("T-1", &server.url, &json!({})), test("T-2", &silent.url, &json!({"depends_on": ["T-1"]}))];
+    let plan = folder.write("plan.json", &text(tests));
+    let child = gate(&["run", &plan, "--result", "result.json"], &folder.0).spawn().unwrap();
+    while silent.seen.connections.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let id = rustix::process::Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let result: Value = serde_json::from_str(&folder.read("result.json")).unwrap();
+    assert_eq!(result["tests"][0]["result"], "pass");
+    assert!(result["tests"][1]["run_note"].as_str().unwrap().contains("interrupted"), "{result}");
+}
