@@ -3,6 +3,7 @@
 //! `object.rs` the controller around both.
 
 mod contract;
+mod given;
 mod object;
 mod reports;
 mod suite;

@@ -19,10 +19,9 @@ use crate::fixtures;
 
 /// Documents that are ours, whose every route must pass or be left out by name.
 fn ours() -> Vec<Value> {
-    let examples = ["lookup", "suggest"].map(|name| {
-        let text = fs::read_to_string(root().join(format!("manifests/examples/primitive-{name}.yaml"))).unwrap();
-        prim::value(&text).unwrap()["spec"]["document"].clone()
-    });
+    // The other example asks a vendor, who is not here.
+    let text = fs::read_to_string(root().join("manifests/examples/primitive-suggest.yaml")).unwrap();
+    let suggest = prim::value(&text).unwrap()["spec"]["document"].clone();
     let notes = json!({
         "id": "notes", "name": "notes.sh", "endpoint": "notes.prim.sh", "description": "Keeps notes.", "factory": { "free_service": true },
         "routes_map": [
@@ -31,7 +30,7 @@ fn ours() -> Vec<Value> {
             { "route": "GET /v1/notes/:id", "response": "Note", "status": 200, "operation_id": "get_note", "description": "One note." },
         ],
     });
-    examples.into_iter().chain([notes]).collect()
+    vec![suggest, notes]
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn each_kind_is_found_where_it_stands() {
         (
             json!([{}]),
             Some(json!([{"id": "g", "tests": ["T-1", "NONE"]}, {"id": "g", "tests": ["T-1"]}])),
-            vec!["duplicate-group groups[1].id", "unknown-test groups[0].tests[1]", "several-groups groups[1].tests[0]"],
+            vec!["unknown-test groups[0].tests[1]", "duplicate-group groups[1].id", "several-groups groups[1].tests[0]"],
         ),
         (json!([{}, {"id": "B"}]), Some(json!([{"id": "g", "tests": ["B"]}])), vec!["ungrouped tests[0]"]),
         (

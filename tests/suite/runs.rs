@@ -98,7 +98,7 @@ fn a_group_of_prim_shs_plan_brings_what_it_needs() {
         }
         waves.push(wave.iter().map(|task| plan.tests[task.test].id.clone()).collect::<Vec<_>>());
         for task in wave {
-            let body = json!({"bucket": {"id": "b-1", "name": "n"}, "tx_hash": "0x", "service": "store.sh", "status": "ok"});
+            let body = json!({"bucket": {"id": "b-1", "name": "n"}, "tx_hash": "0x", "service": plan.tests[task.test].service, "status": "ok", "address": "x"});
             let _ = run.answered(task.ticket, &answer(&json!({"json": body})), Spent::default());
         }
     }
