@@ -153,7 +153,7 @@ fn runner(contract: &Contract, plan: &Plan, payer: Option<Arc<dyn Payer>>, began
     };
     Ok(Runner {
         http: Http::new(Settings { bases, ca: contract.ca_bundle.clone(), body_limit: BODY }),
-        cashier: Cashier { payer, budget, declared, mode: Mode::Ours, again_after: AGAIN_AFTER },
+        cashier: Cashier { payer, budget, declared, mode: Mode::Ours, again_after: AGAIN_AFTER, clock: Arc::new(SystemClock) },
         rate: Rate::new(None),
         jobs: JOBS,
         patience: Duration::from_secs(limits.request_seconds),

@@ -231,7 +231,7 @@ async fn a_plan_of_ten_thousand_tests_ends_soon() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     for (url, outcome) in [(server.url.clone(), Outcome::Pass), (format!("http://{free}/"), Outcome::Error)] {
         // Chains of ten, whose tests are blocked where the first has no answer.
-        let needs = |i: usize| if i % 10 == 0 { json!([]) } else { json!([format!("T-{}", i - 1)]) };
+        let needs = |i: usize| if i.is_multiple_of(10) { json!([]) } else { json!([format!("T-{}", i - 1)]) };
         let tests = (0..10_000).map(|i| test(&format!("T-{i}"), &url, &json!({"depends_on": needs(i)}))).collect();
         let plan = plan(tests);
         let began = Instant::now();

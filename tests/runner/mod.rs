@@ -11,10 +11,12 @@ mod seen;
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use flywheel::{
+    adapters::clock::SystemClock,
     runner::{
         Runner,
         budget::Budget,
@@ -54,7 +56,9 @@ fn plan_in(mode: Mode, tests: Vec<Value>) -> Plan {
 fn text(tests: Vec<Value>) -> String {
     let ids: Vec<_> = tests.iter().map(|test| test["id"].clone()).collect();
     let group = json!({"id": "all", "name": "All", "prompt": "Use it.", "tests": ids});
-    json!({"plan": "p", "version": 1, "network": "none", "context": "", "groups": [group], "tests": tests}).to_string()
+    let mut plan = json!({"plan": "p", "version": 1, "network": "none", "context": "", "groups": [group]});
+    plan["tests"] = Value::Array(tests);
+    plan.to_string()
 }
 
 /// A runner that pays nobody, and is patient: the machine may be busy.
@@ -68,6 +72,7 @@ fn runner() -> Runner {
             declared: Payment::default(),
             mode: Mode::Ours,
             again_after: Duration::ZERO,
+            clock: Arc::new(SystemClock),
         },
         rate: Rate::new(None),
         jobs: 16,

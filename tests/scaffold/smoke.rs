@@ -14,6 +14,7 @@ use std::{
 
 use flywheel::{
     adapters::{clock::SystemClock, x402::Wallet},
+    ports::clock::Clock,
     prim,
     runner::{
         Runner,
@@ -26,7 +27,6 @@ use flywheel::{
     },
     suite::{self, Mode, Outcome, Payment, Plan, Run, Secrets, TestResult},
 };
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -199,6 +199,7 @@ pub(super) fn run(text: &str, addresses: &BTreeMap<String, Url>) -> Vec<TestResu
             declared: Payment { network: Some("eip155:84532".into()), ..Payment::default() },
             mode: Mode::Ours,
             again_after: Duration::ZERO,
+            clock: Arc::new(SystemClock),
         },
         rate: Rate::new(None),
         jobs: 16,
@@ -207,7 +208,7 @@ pub(super) fn run(text: &str, addresses: &BTreeMap<String, Url>) -> Vec<TestResu
     };
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
         let agent = Agent { payer: Some(wallet.as_ref()), address: None };
-        let seeds = seeds(&plan, &agent, Timestamp::now(), [("ssh_pubkey".to_owned(), KEY.to_owned())]).await.unwrap();
+        let seeds = seeds(&plan, &agent, SystemClock.now(), [("ssh_pubkey".to_owned(), KEY.to_owned())]).await.unwrap();
         let mut run = Run::new(&plan, None, seeds, Secrets::default()).unwrap();
         runner.run(&plan, &mut run, std::future::pending(), &mut Quiet).await;
         run.into_results()
