@@ -20,7 +20,7 @@ use crate::{
     cluster::{
         bed::{NAMESPACE, forge},
         contract::edge::admin,
-        journey::{branches, changes, deployments, dig, listed, pulls},
+        journey::{changes, deployments, dig, listed, no_branches, pulls},
     },
     support::{PATIENCE, until, variable},
 };
@@ -66,7 +66,7 @@ impl Before {
             );
             assert_eq!(found[0]["merge_commit_sha"].as_str(), change.merge_sha.as_deref(), "{id}");
         }
-        assert_eq!(branches(id).await, [""; 0], "{id}: its branch is gone");
+        no_branches(id).await;
         assert_eq!(dig(&format!("{id}.prim.sh"), "A"), [variable("EDGE_ADDRESS")], "{id}: one address");
         assert_eq!(dig(&format!("a-{id}.prim.sh"), "TXT").len(), 1, "{id}: one mark");
         assert_eq!(routes(id).await, 1, "{id}: one route");
@@ -157,7 +157,7 @@ pub(super) async fn runs(bed: &Bed, id: &str) {
 
 /// Nothing is there because of it.
 async fn nothing(bed: &Bed, id: &str) {
-    assert_eq!(branches(id).await, [""; 0], "{id}: branches");
+    no_branches(id).await;
     for (name, kind) in [(format!("{id}.prim.sh"), "A"), (format!("a-{id}.prim.sh"), "TXT")] {
         assert_eq!(dig(&name, kind), [""; 0], "{id}: records");
     }

@@ -10,7 +10,7 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{answering, branches, changes, declare, deployments, dig, document, patch, pulls, remove, saying, told};
+use super::{answering, changes, declare, deployments, dig, document, no_branches, patch, pulls, remove, saying, told};
 use crate::{
     cluster::bed::ready,
     controller::{Controller, Manner},
@@ -115,7 +115,7 @@ async fn journey(client: Client) {
     let found = pulls(ID).await;
     assert_eq!(found.len(), before + 1, "one pull request");
     assert_eq!(found[0]["merge_commit_sha"].as_str(), said.merge_sha.as_deref());
-    assert!(branches(ID).await.is_empty(), "its branch is gone");
+    no_branches(ID).await;
     assert_eq!(told(&found[0]["number"]).await.len(), 1, "one comment");
     assert_eq!(dig("crashed.prim.sh", "A"), [variable("EDGE_ADDRESS")]);
     assert_eq!(dig("a-crashed.prim.sh", "TXT").len(), 1);

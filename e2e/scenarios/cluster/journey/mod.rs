@@ -188,6 +188,23 @@ pub(crate) async fn branches(id: &str) -> Vec<String> {
     names.filter(|name| name.starts_with(&format!("agent/{id}-"))).collect()
 }
 
+/// Waits until none of its branches is listed: a forge goes on listing one until its own
+/// queue comes to the removal.
+pub(crate) async fn no_branches(id: &str) {
+    let mut looks = tokio::time::interval(Duration::from_millis(300));
+    let gone = async {
+        loop {
+            looks.tick().await;
+            if branches(id).await.is_empty() {
+                return;
+            }
+        }
+    };
+    if tokio::time::timeout(Duration::from_secs(20), gone).await.is_err() {
+        panic!("{id}: branches stay: {:?}", branches(id).await);
+    }
+}
+
 /// Changes something of a Primitive's spec.
 pub(crate) async fn patch(client: &Client, id: &str, spec: Value) {
     primitives(client).patch(id, &PatchParams::default(), &Patch::Merge(json!({ "spec": spec }))).await.expect("patch");

@@ -8,7 +8,7 @@ use kube::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{answering, ask, branches, changes, declare, dig, pulls, remove, specs, told};
+use super::{answering, ask, changes, declare, dig, no_branches, pulls, remove, specs, told};
 use crate::cluster::bed::{forge, ready};
 
 /// A Secret that an operator granted to a primitive.
@@ -44,7 +44,7 @@ async fn real_documents_become_names_that_answer() {
         let found = pulls(id).await;
         assert_eq!(found[0]["merged"], true, "{found:?}");
         assert_eq!(found[0]["merge_commit_sha"].as_str(), change.merge_sha.as_deref());
-        assert!(branches(id).await.is_empty(), "its branch is gone");
+        no_branches(id).await;
         let comments = told(&found[0]["number"]).await;
         assert_eq!(comments.len(), 1, "one comment, edited in place: {comments:?}");
         let merged = forge(
