@@ -54,6 +54,7 @@ vacant: $(TESTBED)
 check: $(TESTBED) $(CARGO_DENY) ## formatting, lints, licences, sources, generated files
 	cargo fmt --check
 	cargo fmt --check --manifest-path e2e/x402/Cargo.toml
+	cargo fmt --check --manifest-path e2e/doubles/Cargo.toml
 	@# clippy-driver around an ordinary build: our crate is linted, and the
 	@# dependencies are the ones the tests have built, not a second graph.
 	CLIPPY_ARGS="-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__" RUSTC_WORKSPACE_WRAPPER=clippy-driver cargo build --locked --all-targets --all-features

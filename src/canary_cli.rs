@@ -12,7 +12,6 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use jiff::Timestamp;
 use secrecy::SecretString;
 use url::Url;
 
@@ -25,7 +24,7 @@ use crate::{
         report::{self, Step},
     },
     gate_cli::{Pair, print, read, refused, wallet},
-    ports::payments::Payer,
+    ports::{clock::Clock, payments::Payer},
     runner::{
         Runner,
         budget::{self, Budget},
@@ -100,6 +99,9 @@ pub struct CanaryArgs {
     /// Who is paid; else whomever a service names, unless a test says it.
     #[arg(long, value_name = "ADDRESS")]
     pay_to: Option<String>,
+    /// The caller's address where there is no wallet.
+    #[arg(long, value_name = "ADDRESS", env = "AGENT_ADDRESS")]
+    agent_address: Option<String>,
     /// A variable of the plan.
     #[arg(long = "var", value_name = "NAME=VALUE")]
     vars: Vec<Pair<String>>,
@@ -137,13 +139,15 @@ struct Job<'a> {
     limits: Limits,
     given: Vec<(String, String)>,
     price: TokenPrice,
+    /// For plans that name the caller where there is no wallet.
+    address: Option<String>,
 }
 
 impl Job<'_> {
     /// Each group after the other: they share one budget.
     async fn groups(&self, mut told: impl FnMut(&GroupReport)) -> anyhow::Result<Vec<GroupReport>> {
-        let agent = Agent { payer: self.payer.as_deref(), address: std::env::var("AGENT_ADDRESS").ok() };
-        let variables = seeds(self.plan, &agent, Timestamp::now(), self.given.iter().cloned()).await?;
+        let agent = Agent { payer: self.payer.as_deref(), address: self.address.clone() };
+        let variables = seeds(self.plan, &agent, SystemClock.now(), self.given.iter().cloned()).await?;
         let service = Services::new(self.plan, &self.runner, variables.clone());
         let limits = self.limits.clone();
         let canary = Canary { plan: self.plan, model: &self.model, service: &service, shell: None, limits, variables, price: self.price };
@@ -187,8 +191,8 @@ pub(crate) async fn run(args: &CanaryArgs) -> anyhow::Result<Exit> {
     let model = ChatCompletions::new(&args.model_url, &args.model, key, Duration::from_secs(limits.model_seconds))?;
     let given = args.vars.iter().map(|Pair(name, value)| (name.clone(), value.clone())).collect();
     let price = TokenPrice { input: args.input_price, output: args.output_price };
-    let began = Timestamp::now().to_string();
-    let job = Job { plan: &plan, groups, model, runner, payer, limits, given, price };
+    let began = SystemClock.now().to_string();
+    let job = Job { plan: &plan, groups, model, runner, payer, limits, given, price, address: args.agent_address.clone() };
     let groups = job.groups(|group| eprint!("{}", group.lines())).await?;
     let report = Report::new(began, network, args.model.clone(), groups);
     let text = format!("{:#}\n", serde_json::to_value(&report)?);
@@ -222,12 +226,13 @@ async fn in_pod(args: &AgentArgs) -> anyhow::Result<Vec<Step>> {
         Some(terms) => Payment {
             max: None,
             amount: None,
-            pay_to: Some(terms.pay_to.clone()),
+            pay_to: Some(terms.pay_to.clone()).filter(|to| !to.is_empty()),
             asset: terms.asset.clone(),
-            network: Some(terms.network.clone()),
+            network: Some(terms.network.clone()).filter(|network| !network.is_empty()),
         },
-        None => Payment { network: Some(NETWORK.into()), ..Payment::default() },
+        None => Payment::default(),
     };
+    let declared = Payment { network: declared.network.or_else(|| Some(NETWORK.into())), ..declared };
     let budget = Budget::new(limits.max_payment_micros.into(), limits.budget_micros.into());
     let settings = Settings { bases: BTreeMap::new(), ca: told.ca_bundle.clone(), body_limit: BODY };
     let runner = runner(settings, payer.clone(), budget, declared, Duration::from_secs(limits.request_seconds));
@@ -236,7 +241,7 @@ async fn in_pod(args: &AgentArgs) -> anyhow::Result<Vec<Step>> {
     let model = ChatCompletions::new(&model_url, &told.model.name, key, Duration::from_secs(limits.model_seconds))?;
     let price = TokenPrice { input: told.model.input_price, output: told.model.output_price };
     let groups = plan.groups.iter().collect();
-    let job = Job { plan: &plan, groups, model, runner, payer, limits, given: Vec::new(), price };
+    let job = Job { plan: &plan, groups, model, runner, payer, limits, given: Vec::new(), price, address: None };
     let mut steps: Vec<_> = job.groups(|_| {}).await?.iter().flat_map(GroupReport::steps).collect();
     if steps.is_empty() {
         steps.push(Step::not("groups", Verdict::Blocked, "the plan has no group, so that there was nothing to do"));

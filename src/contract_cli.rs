@@ -11,7 +11,6 @@ use std::{
 };
 
 use futures::future::LocalBoxFuture;
-use jiff::Timestamp;
 
 use crate::{
     adapters::{clock::SystemClock, x402::Wallet},
@@ -24,7 +23,7 @@ use crate::{
         report::{Report, Step, overall},
     },
     gate_cli::refused,
-    ports::payments::Payer,
+    ports::{clock::Clock, payments::Payer},
     runner::{
         Runner,
         budget::Budget,
@@ -131,7 +130,7 @@ async fn tried(plan: &gate::plan::Plan, preview: &Preview, began: Instant) -> an
 /// wallet can't sign, or tests depend on each other in a circle.
 pub async fn tests(contract: &Contract, plan: &Plan, payer: Option<Arc<dyn Payer>>, began: Instant) -> anyhow::Result<Vec<Step>> {
     let agent = Agent { payer: payer.as_deref(), address: None };
-    let seeds = seeds(plan, &agent, Timestamp::now(), []).await?;
+    let seeds = seeds(plan, &agent, SystemClock.now(), []).await?;
     let mut run = Run::new(plan, None, seeds, Secrets::default()).map_err(|findings| refused("the plan".as_ref(), &findings))?;
     let runner = runner(contract, plan, payer, began)?;
     runner.run(plan, &mut run, std::future::pending(), &mut Silent).await;

@@ -9,11 +9,11 @@ mod service;
 mod session;
 
 #[allow(dead_code, reason = "the program of the test bed uses the rest")]
-#[path = "../e2e/doubles/scripted_model.rs"]
+#[path = "../e2e/doubles/src/scripted_model.rs"]
 mod scripted_model;
 
 #[allow(dead_code, reason = "the program of the test bed uses the rest")]
-#[path = "../e2e/doubles/scripted_vendor.rs"]
+#[path = "../e2e/doubles/src/scripted_vendor.rs"]
 mod scripted_vendor;
 
 use flywheel::suite::{self, Answer, Mode, Plan};

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::ValueEnum;
 use flywheel::{
-    outputs::{Output, Owner, Service},
+    outputs::{self, Output, Owner, Service, append_gate},
     prim,
     scaffold::{self, Options},
+    suite::{self, Code, Known, Mode, Severity},
 };
 use serde_json::{Value, json};
 
@@ -207,30 +208,141 @@ fn the_command_writes_checks_and_removes() {
 
 #[test]
 fn a_gates_plan_has_a_test_for_each_route_after_what_it_needs() {
-    let plan = parsed(&shop(Output::Gate), "gates/shop.json");
+    let plan = append_gate(None, &[service(SHOP)]).plan;
     let tests = plan["tests"].as_array().unwrap();
     let ids: Vec<_> = tests.iter().map(|test| test["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["SHOP-H1", "SHOP-1", "SHOP-3", "SHOP-2"]);
     assert_eq!(plan["groups"][0]["tests"], json!(ids));
-    assert_eq!(tests[1]["captures"], json!({"made_1": "$.id"}));
+    assert_eq!(tests[1]["captures"], json!({"parcel_id": "$.id"}));
     assert_eq!(tests[1]["input"], json!({"as": "#/types/Box", "of": "small", "size": 1}));
-    assert_eq!(tests[2]["endpoint"], "https://shop.prim.sh/v1/parcels/{{made_1}}");
-    assert_eq!(tests[3]["endpoint"], "https://shop.prim.sh/v1/parcels/{{made_1}}/files/{{name}}");
+    assert_eq!(tests[1]["payment"], json!({"amount": "250000"}));
+    assert_eq!(tests[2]["endpoint"], "https://shop.prim.sh/v1/parcels/{{parcel_id}}");
+    assert_eq!(tests[3]["endpoint"], "https://shop.prim.sh/v1/parcels/{{parcel_id}}/files/{{name}}");
     assert_eq!(tests[3]["depends_on"], json!(["SHOP-H1", "SHOP-1"]));
-    for path in given().into_iter().chain(own()) {
-        let document = load(&path).unwrap();
-        let made = service(&document.to_yaml());
-        let plan = parsed(&Output::Gate.files(std::slice::from_ref(&made), &Owner::default()), &format!("gates/{}.json", made.document.id));
+    let one_of = |values: [&str; 2]| json!({"$oneOf": values.map(|value| json!({"$equals": value}))});
+    let expected = json!({"as": {"$optional": {"$oneOf": [{"$equals": "#/types/Box"}]}}, "of": {"$optional": one_of(["small", "large"])}, "size": {"$number": {"min": 1, "integer": true}}});
+    assert_eq!(tests[1]["expected"], json!({"status": 201, "body": expected}));
+
+    let services: Vec<_> = services_in_use();
+    for made in &services {
+        let plan = append_gate(None, std::slice::from_ref(made)).plan;
         let tests = plan["tests"].as_array().unwrap();
-        assert_eq!(tests.len(), made.document.routes.len() + 1, "{}", path.display());
+        let id = &made.document.id;
+        assert_eq!(tests.len(), made.document.routes.len() + 1, "{id}");
         let mut before = BTreeSet::new();
         for test in tests {
-            for id in test["depends_on"].as_array().unwrap() {
-                assert!(before.contains(id.as_str().unwrap()), "{}: {} comes before {id}", path.display(), test["id"]);
+            for need in test["depends_on"].as_array().unwrap() {
+                assert!(before.contains(need.as_str().unwrap()), "{id}: {} comes before {need}", test["id"]);
             }
             assert!(before.insert(test["id"].as_str().unwrap()), "{} is there twice", test["id"]);
         }
     }
+    // All at once: one plan that can be run, in which nothing is wrong but that some
+    // things can't be made.
+    let whole = append_gate(None, &services).plan;
+    let read = suite::from_value(whole.clone(), Mode::Ours).unwrap_or_else(|findings| panic!("{findings:#?}"));
+    let wrong: Vec<_> = suite::lint(&read, &Known::default())
+        .into_iter()
+        .filter(|f| f.code != Code::NeverFilled && f.severity == Severity::Error)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(append_gate(Some(&whole), &services), outputs::Appended { plan: whole, added: Vec::new() });
+}
+
+/// The documents in use and our own, each id once.
+fn services_in_use() -> Vec<Service> {
+    let mut ids = BTreeSet::new();
+    let documents = given().into_iter().chain(own()).filter_map(|path| load(&path).ok());
+    documents.filter(|document| ids.insert(document.id.as_str().to_owned())).map(|document| service(&document.to_yaml())).collect()
+}
+
+#[test]
+fn what_is_nullable_is_said_to_be() {
+    let text = SHOP.replace(
+        "properties: {size:",
+        "properties: {note: {type: [string, 'null']}, tags: {type: array, items: {type: [integer, 'null']}, maxItems: 3}, size:",
+    );
+    let plan = append_gate(None, &[service(&text)]).plan;
+    let body = &plan["tests"][1]["expected"]["body"];
+    assert_eq!(body["note"], json!({"$optional": {"$nullable": "string"}}));
+    assert_eq!(body["tags"], json!({"$optional": {"$each": {"$nullable": {"$number": {"integer": true}}}, "$length": {"max": 3}}}));
+}
+
+#[test]
+fn a_plan_that_is_there_is_appended_to_and_never_changed() {
+    let hand = json!({
+        "plan": "By hand", "version": 1, "kept": {"as": [1.0, "it is"]},
+        "groups": [{"id": "shop", "tests": ["S-7", "H-1"], "prompt": "p"}, {"id": "other", "tests": []}],
+        "tests": [
+            {"id": "H-1", "service": "Shop # not a heading", "method": "GET", "endpoint": "https://shop.prim.sh", "expected": {"status": 200}},
+            {"id": "H-2", "service": "other.sh", "method": "GET", "endpoint": "https://other.prim.sh/", "expected": {"status": 200}},
+            {"id": "S-7", "service": "Shop # not a heading", "method": "POST", "endpoint": "https://shop.prim.sh/v1/parcels?x={{test_prefix}}", "expected": {"status": 201}, "captures": {"made": "$.it.id"}},
+        ],
+    });
+    let mut made = service(SHOP);
+    made.document.name = "Shop # not a heading".into();
+    let appended = append_gate(Some(&hand), std::slice::from_ref(&made));
+    let asked: Vec<_> = appended.added.iter().map(|(asked, id)| format!("{id} {asked}")).collect();
+    assert_eq!(
+        asked,
+        ["S-9 PUT https://shop.prim.sh/v1/parcels/{{made}}", "S-8 GET https://shop.prim.sh/v1/parcels/{{made}}/files/{{name}}"]
+    );
+    assert_eq!(appended.plan["tests"].as_array().unwrap()[..3], hand["tests"].as_array().unwrap()[..]);
+    assert_eq!(appended.plan["groups"].as_array().unwrap()[..2], hand["groups"].as_array().unwrap()[..]);
+    assert_eq!((&appended.plan["kept"], &appended.plan["plan"]), (&hand["kept"], &hand["plan"]));
+    assert_eq!(appended.plan["tests"][3]["depends_on"], json!(["H-1", "S-7"]));
+    let group = &appended.plan["groups"][2];
+    assert_eq!((&group["id"], &group["tests"]), (&json!("shop-generated"), &json!(["S-9", "S-8"])));
+    // Another route goes into the group that was appended.
+    let more = SHOP.to_owned() + "- {route: DELETE /v1/parcels/:id, operation_id: drop_parcel, response: json, description: Drop}\n";
+    let mut more = service(&more);
+    more.document.name = made.document.name.clone();
+    let again = append_gate(Some(&appended.plan), &[more]);
+    assert_eq!(again.added, [("DELETE https://shop.prim.sh/v1/parcels/{{made}}".to_owned(), "S-10".to_owned())]);
+    assert_eq!(again.plan["groups"][2]["tests"], json!(["S-9", "S-8", "S-10"]));
+    assert_eq!(again.plan["groups"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn prim_shs_plan_gets_what_it_lacks() {
+    let Some(text) = crate::suite::plan::text() else { return };
+    let hand: Value = serde_json::from_str(&text).unwrap();
+    let services = services_in_use();
+    let appended = append_gate(Some(&hand), &services);
+    assert!(!appended.added.is_empty());
+    let (before, after) = (hand["tests"].as_array().unwrap(), appended.plan["tests"].as_array().unwrap());
+    assert_eq!(after.len(), before.len() + appended.added.len());
+    assert_eq!(after[..before.len()], before[..]);
+    assert_eq!(appended.plan["groups"].as_array().unwrap()[..12], hand["groups"].as_array().unwrap()[..]);
+    // Search has a test for each of its routes but the health check's already.
+    assert!(!appended.added.iter().any(|(asked, _)| asked.starts_with("POST https://search.prim.sh")), "{:?}", appended.added);
+    suite::from_value(appended.plan.clone(), Mode::Ours).unwrap_or_else(|findings| panic!("{findings:#?}"));
+    assert_eq!(append_gate(Some(&appended.plan), &services).added, []);
+}
+
+#[test]
+fn the_command_appends_to_the_plan_and_names_what_it_lacks() {
+    let folder = Folder::new("gate-plan");
+    std::fs::create_dir_all(folder.0.join("repo/packages/shop")).unwrap();
+    std::fs::create_dir_all(folder.0.join("repo/generated/gates")).unwrap();
+    folder.file("repo/packages/shop/prim.yaml", SHOP);
+    folder.file("repo/generated/gates/shop.json", "{}");
+    let run = |arguments: &[&str]| {
+        let output = folder.flywheel(&[&["generate"], arguments, &["--repo", "repo"]].concat());
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = run(&["gate", "--check"]);
+    assert!(code == Some(1) && said.contains("gates/plan.json has no test of POST https://shop.prim.sh/v1/parcels"), "{said}");
+    assert!(!folder.0.join("repo/gates").exists());
+    assert_eq!(run(&["gates"]).0, Some(0), "the name that it had");
+    assert!(!folder.0.join("repo/generated/gates/shop.json").exists(), "what was written anew each time");
+    assert_eq!(run(&["gate", "--check"]), (Some(0), String::new()));
+    let whole = folder.read("repo/gates/plan.json");
+    assert_eq!(run(&["gate"]), (Some(0), String::new()));
+    assert_eq!(folder.read("repo/gates/plan.json"), whole);
+    folder.file("repo/gates/plan.json", &whole.replace("\"status\": 201", "\"status\": \"201\""));
+    let (code, said) = run(&["gate"]);
+    assert!(code == Some(1) && said.contains("repo/gates/plan.json: tests[1].expected.status: must be a whole number"), "{said}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod manifests;
 mod money;
 mod random;
 mod reading;
+mod routes;
 mod sdk;
 mod smoke;
 mod typed;

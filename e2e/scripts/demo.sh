@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
 # Applies a Factory for the test bed's real forge, zone and edge, then one
 # Primitive for each given document, and shows how each becomes a branch, a pull
-# request, a gate, a merge, a Deployment and an HTTPS name that answers.
+# request, a gate, a merge, a Deployment, an HTTPS name that answers, and Live: paid
+# for on the test bed's chain, and used by a SCRIPTED model, behind which there is
+# no language model. Behind the example lookup is a scripted vendor.
 #
 #   demo.sh [FILE…]   prim.yaml documents, or Primitive objects that hold one
 set -euo pipefail
 
 files=("$@")
+# A document of somebody's own may have routes that nobody has written yet: it goes to
+# Testing, the examples to Live.
+stage=Testing until=condition=Ready
+[ ${#files[@]} -gt 0 ] || stage=Live until="jsonpath={.status.phase}=Live"
 [ ${#files[@]} -gt 0 ] || files=(manifests/examples/primitive-suggest.yaml manifests/examples/primitive-lookup.yaml)
 namespace=flywheel
 work=$(mktemp -d)
@@ -22,6 +28,12 @@ if ! kubectl -n "$namespace" wait factory/prim --for=condition=Ready --timeout=6
     exit 1
 fi
 
+say "what its gates pay and ask with: the chain's test wallet, and a scripted model"
+kubectl -n flywheel-gates create secret generic gate-wallet --from-file=privateKey="$TEST_WALLET_KEY_FILE" --dry-run=client -o yaml |
+    kubectl apply --server-side -f -
+kubectl -n "$namespace" patch factory prim --type merge -p "$(printf \
+    '{"spec":{"policy":{"gates":{"contract":{"wallet":"gate-wallet"},"canary":{"model":{"url":"%s","name":"%s"}}}}}}' "$MODEL_URL" "$MODEL_NAME")"
+
 # object FILE prints the Primitive of a document, or the one that FILE is.
 object() {
     if grep -qE '^kind: *Primitive *$' "$1"; then
@@ -36,7 +48,8 @@ object() {
 }
 
 # placeholders ID FILE makes a Secret for what the document names as a key: the
-# operator's grant, with values that open nothing.
+# operator's grant, with values that open nothing. A vendor's address is that of the
+# scripted one.
 placeholders() {
     local names
     names=$(grep -oE '\b[A-Z][A-Z0-9_]*_(KEY|TOKEN|SECRET|PASSWORD)\b' "$2" | sort -u)
@@ -45,6 +58,7 @@ placeholders() {
         printf 'apiVersion: v1\nkind: Secret\nmetadata:\n  name: demo-%s\n  namespace: flywheel-keys\n' "$1"
         printf '  labels: {flywheel.prim.sh/primitive: %s}\n  annotations: {flywheel.prim.sh/allowed-factories: %s/prim}\nstringData:\n' "$1" "$namespace"
         for name in $names; do printf '  %s: "%s"\n' "$name" "$(head -c 18 /dev/urandom | base64)"; done
+        for name in $(grep -oE '\b[A-Z][A-Z0-9_]*_API_URL\b' "$2" | sort -u); do printf '  %s: "%s"\n' "$name" "$VENDOR_URL"; done
     } | kubectl apply --server-side -f - >/dev/null
     echo "Secret demo-$1 in flywheel-keys: $(tr '\n' ' ' <<<"$names")"
 }
@@ -56,6 +70,7 @@ for file in "${files[@]}"; do
     id=$(sed -nE 's/^ +id: *"?([a-z0-9-]+)"?.*$/\1/p' "$work/object.yaml" | head -1)
     placeholders "$id" "$file"
     kubectl apply --server-side -f "$work/object.yaml"
+    kubectl -n "$namespace" patch primitive "$id" --type merge -p "{\"spec\":{\"stage\":\"$stage\"}}" >/dev/null
     ids+=("$id")
 done
 
@@ -64,7 +79,7 @@ columns='PRIMITIVE:.metadata.name,PHASE:.status.phase,READY:.status.conditions[?
 get primitives --watch -o custom-columns="$columns" | cut -c1-150 &
 failed=0
 for id in "${ids[@]}"; do
-    kubectl -n "$namespace" wait "primitive/$id" --for=condition=Ready --timeout="${DEMO_TIMEOUT:-180}s" >"$work/wait-$id" 2>&1 &
+    kubectl -n "$namespace" wait "primitive/$id" --for="$until" --timeout="${DEMO_TIMEOUT:-300}s" >"$work/wait-$id" 2>&1 &
     waits+=($!)
 done
 for wait in "${waits[@]}"; do wait "$wait" || failed=1; done

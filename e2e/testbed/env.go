@@ -10,6 +10,7 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
 	"flywheel.prim.sh/e2e/testbed/internal/cluster"
 	"flywheel.prim.sh/e2e/testbed/internal/dns"
+	"flywheel.prim.sh/e2e/testbed/internal/doubles"
 	"flywheel.prim.sh/e2e/testbed/internal/edge"
 	"flywheel.prim.sh/e2e/testbed/internal/forge"
 	"flywheel.prim.sh/e2e/testbed/internal/netns"
@@ -59,6 +60,7 @@ func variables(b *bed.Bed, getenv func(string) string) []variable {
 	for _, v := range payments.Bed.Variables(b) {
 		all = append(all, variable{v[0], v[1]})
 	}
+	all = append(all, variable{"MODEL_URL", doubles.ModelURL}, variable{"MODEL_NAME", doubles.ModelName}, variable{"VENDOR_URL", doubles.VendorURL})
 	return append(all,
 		variable{"FORGE_URL", forge.URL},
 		variable{"FORGE_TOKEN_FILE", b.Path(forge.FileAdminToken)},

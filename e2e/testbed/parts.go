@@ -6,6 +6,7 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
 	"flywheel.prim.sh/e2e/testbed/internal/cluster"
 	"flywheel.prim.sh/e2e/testbed/internal/dns"
+	"flywheel.prim.sh/e2e/testbed/internal/doubles"
 	"flywheel.prim.sh/e2e/testbed/internal/edge"
 	"flywheel.prim.sh/e2e/testbed/internal/forge"
 	"flywheel.prim.sh/e2e/testbed/internal/image"
@@ -31,6 +32,7 @@ func parts(ctx context.Context, b *bed.Bed, c *cluster.Cluster, p programs) erro
 		{"forge", func() (string, error) { return forge.Ensure(ctx, b, p.forge) }},
 		{"edge", func() (string, error) { return edge.Ensure(ctx, b) }},
 		{"payments", func() (string, error) { return payments.Ensure(ctx, b, payments.Bed, p.payments) }},
+		{"doubles", func() (string, error) { return doubles.Ensure(ctx, b, p.doubles) }},
 	}
 	if b.Mode == bed.Full {
 		all = append(all,

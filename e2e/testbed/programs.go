@@ -13,6 +13,7 @@ import (
 	"flywheel.prim.sh/e2e/testbed/internal/build"
 	"flywheel.prim.sh/e2e/testbed/internal/bun"
 	"flywheel.prim.sh/e2e/testbed/internal/cluster"
+	"flywheel.prim.sh/e2e/testbed/internal/doubles"
 	"flywheel.prim.sh/e2e/testbed/internal/forge"
 	"flywheel.prim.sh/e2e/testbed/internal/image"
 	"flywheel.prim.sh/e2e/testbed/internal/install"
@@ -35,6 +36,7 @@ type programs struct {
 	gitleaks string
 	forge    string
 	payments payments.Programs
+	doubles  string // directory of the scripted model and vendor
 	bun      string // directory with bun and bunx
 	runner   runner.Programs
 	images   []image.Image
@@ -87,7 +89,10 @@ func (p *programs) ensure(ctx context.Context, b *bed.Bed) (err error) {
 	if p.forge, err = forge.Build(ctx, b); err != nil {
 		return err
 	}
-	if p.payments, err = payments.Build(ctx, b); err != nil || b.Mode != bed.Full {
+	if p.payments, err = payments.Build(ctx, b); err != nil {
+		return err
+	}
+	if p.doubles, err = doubles.Build(ctx, b); err != nil || b.Mode != bed.Full {
 		return err
 	}
 	if p.helm, err = build.Ensure(ctx, b, helmBinary); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
 	"flywheel.prim.sh/e2e/testbed/internal/cluster"
+	"flywheel.prim.sh/e2e/testbed/internal/doubles"
 	"flywheel.prim.sh/e2e/testbed/internal/netns"
 	"flywheel.prim.sh/e2e/testbed/internal/payments"
 	"flywheel.prim.sh/e2e/testbed/internal/proc"
@@ -23,6 +24,9 @@ var listens = map[string]string{
 
 	"chain":       payments.Bed.Chain,
 	"facilitator": payments.Bed.Facilitator,
+
+	"scripted-model":    doubles.Model,
+	"scripted-upstream": doubles.Vendor,
 }
 
 const answersWithin = 3 * time.Second

@@ -4,14 +4,15 @@
 pub mod suite;
 
 /// What services say of payments.
+#[path = "."]
 pub mod payments {
-    #[path = "../../../src/ports/payments/challenge.rs"]
+    #[path = "../../src/ports/payments/challenge.rs"]
     mod challenge;
-    #[path = "../../../src/ports/payments/networks.rs"]
+    #[path = "../../src/ports/payments/networks.rs"]
     pub mod networks;
-    #[path = "../../../src/ports/payments/receipt.rs"]
+    #[path = "../../src/ports/payments/receipt.rs"]
     mod receipt;
-    #[path = "../../../src/ports/payments/terms.rs"]
+    #[path = "../../src/ports/payments/terms.rs"]
     mod terms;
 
     pub use challenge::{Challenge, settlement_failed};

@@ -13,7 +13,8 @@ fuzz_target!(|text: &str| {
         let seeds = BTreeMap::from([("test_prefix".to_owned(), "gate-1".to_owned())]);
         let Ok(mut run) = Run::new(&plan, None, seeds, Secrets::default()) else { continue };
         let json = ("content-type".to_owned(), "application/json".to_owned());
-        let answer = Answer { status: 200, headers: vec![json], body: br#"{"id":"1","items":[{"id":null}],"total":1}"#.to_vec(), cut: None };
+        let answer =
+            Answer { status: 200, headers: vec![json], body: br#"{"id":"1","items":[{"id":null}],"total":1}"#.to_vec(), cut: None };
         for turn in 0..200 {
             let Some(task) = run.next_task() else { break };
             let again = if turn % 3 == 2 {

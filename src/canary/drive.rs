@@ -142,7 +142,7 @@ impl Canary<'_> {
                 Ok(spoken) => session.heard(spoken),
                 Err(error) => session.end(Ended::Broke(error.message)),
             }
-            while let Some(todo) = session.next() {
+            while let Some(todo) = session.todo() {
                 match todo {
                     Todo::Http(request) => {
                         let fetched = self.service.exchange(reach, &request, false).await;

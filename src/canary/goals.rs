@@ -254,9 +254,14 @@ fn path(request: &Request) -> &str {
     request.target.split_once('?').map_or(request.target.as_str(), |(path, _)| path)
 }
 
+/// The pieces of a path between its slashes; the first slash begins it.
+fn pieces(path: &str) -> std::str::Split<'_, char> {
+    path.strip_prefix('/').unwrap_or(path).split('/')
+}
+
 /// The segments of a request's path.
 pub(super) fn segments(request: &Request) -> Vec<String> {
-    path(request).trim_start_matches('/').split('/').map(decoded).collect()
+    pieces(path(request)).map(decoded).collect()
 }
 
 /// Scheme, host and port that a test's URL names.
@@ -298,7 +303,7 @@ pub(super) fn place(endpoint: &str, reach: &Reach, fills: &BTreeSet<&str>) -> Op
         _ if text.contains("{{") => Segment::Any,
         _ => Segment::Literal(decoded(text)),
     };
-    Some((service, path.trim_start_matches('/').split('/').map(segment).collect()))
+    Some((service, pieces(path).map(segment).collect()))
 }
 
 /// A text without percent-encoding; what is no UTF-8 then stays as it was.

@@ -232,7 +232,9 @@ impl GroupReport {
             .goals
             .iter()
             .map(|goal| {
-                let mut name = format!("goal {}", goal.id);
+                let (method, url) = goal.request.split_once(' ').unwrap_or_default();
+                let path = url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..])).unwrap_or(url);
+                let mut name = format!("goal {} {method} {path}", goal.id);
                 cut(&mut name, 120);
                 report::Step { message: goal.note.clone(), ..report::Step::not(name, goal.verdict, "") }
             })

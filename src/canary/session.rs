@@ -154,7 +154,7 @@ impl Session {
 
     /// What to do next of what the model asked for; nothing once it is to be asked
     /// again, or is over.
-    pub fn next(&mut self) -> Option<Todo> {
+    pub fn todo(&mut self) -> Option<Todo> {
         while let Some(call) = self.pending.pop_front() {
             match tools::read(&call, &self.reach, self.shell) {
                 Ok(Call::Http(request)) => {

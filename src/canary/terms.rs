@@ -37,15 +37,12 @@ pub fn terms(plan: &Plan, reach: &Reach, request: &Request) -> Terms {
     };
     let found: Vec<_> = plan.tests.iter().filter_map(|test| Some((literal(test)?, test))).collect();
     let most = found.iter().map(|(literals, _)| *literals).max();
-    let mut about = found.iter().filter(|(literals, _)| Some(*literals) == most).map(|(_, test)| *test).peekable();
-    if about.peek().is_none() {
-        return Terms::Paid(None);
-    }
+    let about: Vec<_> = found.iter().filter(|(literals, _)| Some(*literals) == most).map(|(_, test)| *test).collect();
     // A test that expects to be asked for money pays none, and says nothing of others.
     let paying = |test: &&Test| !test.is_free() && !test.expected.status.contains(&402);
-    match about.find(paying) {
+    match about.iter().copied().find(paying) {
         Some(test) => Terms::Paid(test.payment.clone()),
-        None if found.iter().all(|(_, test)| test.is_free()) => Terms::Free,
+        None if !about.is_empty() && about.iter().all(|test| test.is_free()) => Terms::Free,
         None => Terms::Paid(None),
     }
 }

@@ -324,6 +324,7 @@ mod tests {
                 let still = decide(&waiting, later).status;
                 assert_eq!((still.before, still.since), (Some(3), Some(Time(NOW.at))));
                 waiting.queue.before = 0;
+                waiting.subject = Ok(Subject::Job(objects(), tested()));
                 let running = decide(&waiting, later).status;
                 assert_eq!((running.before, running.since), (None, Some(Time(later.at))));
             }

@@ -140,7 +140,9 @@ impl Http {
         if !matches!(call.url.scheme(), "http" | "https") || !call.url.username().is_empty() || call.url.password().is_some() {
             return Err(NoReply::Unsendable(format!("{} is no address of http or https", without_user(&call.url))));
         }
-        let Some(base) = self.settings.bases.get(&call.service) else { return Ok((call.url.clone(), None)) };
+        let name = &call.service;
+        let base = self.settings.bases.get(name).or_else(|| self.settings.bases.get(name.strip_suffix(".sh")?));
+        let Some(base) = base else { return Ok((call.url.clone(), None)) };
         let mut url = base.clone();
         url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), call.url.path()));
         url.set_query(call.url.query());

@@ -92,7 +92,7 @@ impl Cashier {
     /// at one place.
     fn settlement_failed(&self, answer: &Answer) -> bool {
         match self.mode {
-            Mode::Ours => settlement_failed(self.required(answer), &answer.body),
+            Mode::Ours => settlement_failed(self.required(answer), receipt(answer), &answer.body),
             Mode::Primsh => serde_json::from_slice::<Value>(&answer.body).is_ok_and(|body| body["error"] == "Settlement failed"),
         }
     }
@@ -190,7 +190,7 @@ impl Cashier {
 
 /// Notes what the service says became of a payment.
 fn settle(receipt: &mut Receipt, answer: &Answer, reserved: Reservation) {
-    let said = RECEIPT_HEADERS.iter().find_map(|name| first(answer, name)).and_then(|header| Said::read(header).ok());
+    let said = self::receipt(answer).and_then(|header| Said::read(header).ok());
     if let Some(said) = said {
         receipt.settled = said.success;
         receipt.transaction = Some(said.transaction).filter(|hash| !hash.is_empty());
@@ -208,6 +208,11 @@ impl Purchase<'_> {
         call.headers.extend(payment);
         self.http.send(&call, self.patience).await.map_err(|e| Trouble::Broken(e.to_string()))
     }
+}
+
+/// The header with the receipt.
+fn receipt(answer: &Answer) -> Option<&str> {
+    RECEIPT_HEADERS.iter().find_map(|name| first(answer, name))
 }
 
 fn first<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {

@@ -130,8 +130,10 @@ pub(super) fn key(name: &str) -> String {
 pub(super) fn chain(indent: usize, left: &str, calls: &[String], end: &str) -> String {
     let space = " ".repeat(indent);
     let line = format!("{space}{left}z.{}{end}", calls.join("."));
-    // The formatter leaves a chain of two calls or fewer as it is.
-    if fits(&line) || calls.iter().filter(|call| call.ends_with(')')).count() < 3 {
+    // The formatter leaves a chain of two calls or fewer as it is, and breaks a longer
+    // one also where an argument is more than a value.
+    let spread = calls.iter().any(|call| call.contains("..."));
+    if calls.iter().filter(|call| call.ends_with(')')).count() < 3 || (fits(&line) && !spread) {
         return line;
     }
     let (head, calls) = match calls.split_first() {
@@ -174,6 +176,11 @@ mod tests {
         assert_eq!(prop(2, "description", &long), format!("  description:\n    \"{long}\","));
         assert_eq!(prop(2, "path", &long), format!("  path: \"{long}\","));
         assert_eq!(call(2, "f", &["1".into(), "2".into()], ";"), "  f(1, 2);");
+        let calls = |of: &[&str]| of.iter().map(|call| (*call).to_owned()).collect::<Vec<_>>();
+        assert_eq!(chain(2, "a: ", &calls(&["string()", "min(1)", "optional()"]), ","), "  a: z.string().min(1).optional(),");
+        assert_eq!(chain(2, "a: ", &calls(&["string()", "refine(...f())"]), ","), "  a: z.string().refine(...f()),");
+        let broken = "  a: z\n    .string()\n    .refine(...f())\n    .optional(),";
+        assert_eq!(chain(2, "a: ", &calls(&["string()", "refine(...f())", "optional()"]), ","), broken);
         assert_eq!(call(2, "f", &["1".into(), string(&long)], ";"), format!("  f(\n    1,\n    \"{long}\",\n  );"));
     }
 }

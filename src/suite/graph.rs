@@ -11,6 +11,10 @@ use super::{
     template::{Piece, pieces, texts},
 };
 
+/// Steps that are taken at most to tell who comes after removals: what is left then is
+/// removed when its turn comes.
+const MOST_WORK: usize = 2_000_000;
+
 /// The order of a plan's tests, by their places in it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Graph {
@@ -137,22 +141,48 @@ impl Graph {
         for test in selected {
             self.needs[*test].iter().for_each(|need| dependants[*need].push(*test));
         }
+        let depths = self.depths(selected, &dependants);
         let mut made = Vec::new();
+        let mut work = MOST_WORK;
         for (path, last) in removed {
-            // Those that need one of the removals come after it.
-            let (mut after, mut open) = (BTreeSet::new(), last.clone());
-            while let Some(test) = open.pop() {
-                if after.insert(test) {
-                    open.extend(&dependants[test]);
-                }
-            }
             let from = paths.partition_point(|(other, _)| other.as_str() < path);
             let under = paths[from..].iter().take_while(|(other, _)| other.starts_with(path));
             let inside = |other: &str| other.len() == path.len() || path.ends_with('/') || other[path.len()..].starts_with('/');
-            let first: Vec<_> = under.filter(|(other, i)| inside(other) && !after.contains(i)).map(|(_, i)| *i).collect();
+            let mut first: Vec<_> = under.filter(|(other, i)| inside(other) && !last.contains(i)).map(|(_, i)| *i).collect();
+            let Some(deepest) = first.iter().map(|test| depths[*test]).max() else { continue };
+            // Those that need one of the removals come after it; whoever is not deeper than
+            // the deepest of the others can't be on the way to it.
+            let (mut after, mut open) = (BTreeSet::new(), last.clone());
+            while let Some(test) = open.pop() {
+                if after.insert(test) {
+                    work = work.saturating_sub(1 + dependants[test].len());
+                    open.extend(dependants[test].iter().filter(|next| depths[**next] <= deepest));
+                }
+            }
+            if work == 0 {
+                break;
+            }
+            first.retain(|test| !after.contains(test));
             made.push(Removal { first, last });
         }
         made
+    }
+
+    /// How many tests come before each one at least, one after the other.
+    fn depths(&self, selected: &BTreeSet<usize>, dependants: &[Vec<usize>]) -> Vec<usize> {
+        let (mut depths, mut left) = (vec![0; self.needs.len()], vec![0; self.needs.len()]);
+        selected.iter().for_each(|test| left[*test] = self.needs[*test].len());
+        let mut open: Vec<_> = selected.iter().copied().filter(|test| left[*test] == 0).collect();
+        while let Some(test) = open.pop() {
+            for next in &dependants[test] {
+                depths[*next] = depths[*next].max(depths[test] + 1);
+                left[*next] -= 1;
+                if left[*next] == 0 {
+                    open.push(*next);
+                }
+            }
+        }
+        depths
     }
 }
 

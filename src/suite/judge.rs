@@ -53,6 +53,11 @@ fn ours(matcher: &Matcher, test: &Test, answer: &Answer) -> Judgement {
     if !test.expected.status.contains(&answer.status) {
         return says(Outcome::Fail, wrong_status(test, answer));
     }
+    for (name, wanted) in &test.expected.headers {
+        if let Err(problem) = header(matcher, wanted, answer.header(name), &format!("header {name}")) {
+            return says(Outcome::Fail, problem);
+        }
+    }
     if let Some(cut) = &answer.cut {
         return says(Outcome::Error, format!("it answers {}, and its body ends too early: {cut}", answer.status));
     }
@@ -77,11 +82,8 @@ fn ours(matcher: &Matcher, test: &Test, answer: &Answer) -> Judgement {
     judgement
 }
 
-/// All that is expected beside the status.
+/// All that is expected of the body.
 fn holds(matcher: &Matcher, test: &Test, answer: &Answer, body: &Body) -> Result<(), String> {
-    for (name, wanted) in &test.expected.headers {
-        header(matcher, wanted, answer.header(name), &format!("header {name}"))?;
-    }
     if let Some(text) = &test.expected.body_equals {
         let none = Secrets::default();
         let wanted = Filler { variables: matcher.variables, secrets: &none }.fill(text).map_err(|_| format!("{text} is not known"))?.text;

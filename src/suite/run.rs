@@ -109,6 +109,15 @@ impl<'p> Run<'p> {
         flight.spend(spent);
         let test = &self.plan.tests[flight.test];
         let mut judgement = judge(self.plan, test, &flight.variables, answer);
+        if judgement.note.is_some()
+            && let Some(clean) = self.secrets.clean(answer)
+        {
+            // A note repeats parts of what the answer says, so that a part of a secret may
+            // be in it: it is made again of what may be said.
+            let said = judge(self.plan, test, &flight.variables, &clean);
+            let same = said.note.filter(|_| said.outcome == judgement.outcome);
+            judgement.note = same.or_else(|| Some("why can't be said: the answer repeats a secret".into()));
+        }
         if let Some(retry) = &test.retry {
             let ended = match &retry.until {
                 Some(until) => ends(self.plan, until, &flight.variables, answer),

@@ -114,9 +114,11 @@ impl Filler<'_> {
                 }
                 Piece::Variable(name) => {
                     let value = self.variables.get(name).ok_or_else(|| Lack::Variable(name.to_owned()))?;
-                    let value = encoded(&filled.text, value);
-                    filled.shown.push_str(&value);
-                    filled.text.push_str(&value);
+                    // A variable may hold what an answer said of a secret.
+                    let clean = self.secrets.redact(value);
+                    let sent = encoded(&filled.text, value);
+                    filled.shown.push_str(if clean == *value { &sent } else { &clean });
+                    filled.text.push_str(&sent);
                 }
                 Piece::Secret(name) => {
                     let value = self.secrets.get(name).ok_or_else(|| Lack::Secret(name.to_owned()))?;
@@ -127,7 +129,6 @@ impl Filler<'_> {
                 Piece::Broken(rest) => return Err(Lack::Broken(rest.chars().take(40).collect())),
             }
         }
-        // A variable may hold what an answer said of a secret.
         filled.shown = self.secrets.redact(&filled.shown);
         Ok(filled)
     }

@@ -204,15 +204,19 @@ fn a_challenge_may_be_anything() {
 #[test]
 fn a_failed_settlement_is_told_from_other_refusals() {
     let header = |error: &str| STANDARD.encode(json!({ "x402Version": 2, "error": error, "accepts": [way()] }).to_string());
-    for (header, body, failed) in [
-        (None, r#"{"error":"Settlement failed","details":"x"}"#, true),
-        (None, r#"{"error":{"code":"payment_required","message":"Settlement failed"}}"#, true),
-        (Some(header("Settlement failed")), "{}", true),
-        (Some(header("Payment required")), "{}", false),
-        (Some("%".into()), "", false),
-        (None, r#"{"error":"invalid payment"}"#, false),
+    let receipt = |success: bool| STANDARD.encode(json!({ "success": success, "errorReason": "unexpected_error" }).to_string());
+    for (header, receipt, body, failed) in [
+        (None, None, r#"{"error":"Settlement failed","details":"x"}"#, true),
+        (None, None, r#"{"error":{"code":"payment_required","message":"Settlement failed"}}"#, true),
+        (Some(header("Settlement failed")), None, "{}", true),
+        (None, Some(receipt(false)), r#"{"error":{"code":"payment_required","message":"Pay the terms."}}"#, true),
+        (None, Some(receipt(true)), "{}", false),
+        (None, Some("e30=".into()), "{}", false),
+        (Some(header("Payment required")), None, "{}", false),
+        (Some("%".into()), None, "", false),
+        (None, None, r#"{"error":"invalid payment"}"#, false),
     ] {
-        assert_eq!(settlement_failed(header.as_deref(), body.as_bytes()), failed, "{header:?} {body}");
+        assert_eq!(settlement_failed(header.as_deref(), receipt.as_deref(), body.as_bytes()), failed, "{header:?} {receipt:?} {body}");
     }
 }
 

@@ -13,6 +13,8 @@ use super::{
 use crate::folder::Folder;
 
 const KEY: &str = "sk-canary-hunter2";
+/// A wallet that nobody has put anything into.
+const WALLET: &str = "0x1111111111111111111111111111111111111111111111111111111111111111";
 
 /// What a run came to.
 struct Ran {
@@ -50,7 +52,7 @@ async fn canary(name: &str, model_url: &str, service: &Service, tests: &[Value],
         command
             .args(arguments)
             .current_dir(here)
-            .env_remove("AGENT_PRIVATE_KEY")
+            .env("AGENT_PRIVATE_KEY", WALLET)
             .env_remove("TESTNET_WALLET")
             .env("HTTP_PROXY", "http://192.0.2.1:1");
         command.output().unwrap()
@@ -58,7 +60,9 @@ async fn canary(name: &str, model_url: &str, service: &Service, tests: &[Value],
     let output = tokio::task::spawn_blocking(run).await.unwrap();
     let said = [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).concat();
     let report = std::fs::read_to_string(folder.0.join("result.json")).unwrap_or_default();
-    assert!(!said.contains(KEY) && !report.contains(KEY), "the key shows");
+    for secret in [KEY, WALLET, &WALLET[2..]] {
+        assert!(!said.contains(secret) && !report.contains(secret), "a key shows");
+    }
     Ran { code: output.status.code(), report: serde_json::from_str(&report).unwrap_or_default(), said }
 }
 
@@ -130,6 +134,30 @@ async fn nobody_else_is_reached_whatever_the_service_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_agent_pays_what_the_plan_says_and_no_more() {
+    let priced = |amount: &str| {
+        let mut tests = notes();
+        tests[1] = with(tests[1].clone(), json!({ "notes": null, "payment": { "amount": amount } }));
+        tests
+    };
+    let url = model(Script::Honest, KEY);
+    for (what, asks, tests, caps, pays) in [
+        ("what is declared", 2500, priced("2500"), &[][..], true),
+        ("more than is declared", 2501, priced("2500"), &[], false),
+        ("more than one request may cost", 2500, priced("2500"), &["--max-payment", "0.002"], false),
+        ("more than the run may cost", 2500, priced("2500"), &["--budget", "0.002"], false),
+        ("to another than is declared", 2500, priced("2500"), &["--pay-to", "0x0000000000000000000000000000000000000002"], false),
+    ] {
+        let service = Service::start(Character::Priced(asks)).await;
+        let ran = canary("priced", &url, &service, &tests, caps).await;
+        let paid = service.asked().iter().filter(|asked| asked.headers.contains_key("payment-signature")).count();
+        assert_eq!(paid > 0, pays, "{what}: {}", ran.said);
+        assert_eq!(ran.code == Some(0), pays, "{what}: {}", ran.said);
+        assert_eq!(ran.group()["steps"][1]["paid_micros"], json!(if pays { 2500 } else { 0 }), "{what}: {}", ran.said);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn models_that_misbehave_end_and_pass_nothing() {
     let service = Service::start(Character::Sound).await;
     for (script, code, ended, most) in [
@@ -172,7 +200,7 @@ async fn what_can_not_begin_says_so() {
     for (name, tests, arguments, code) in [
         ("empty", vec![], &[][..], 2),
         ("unknown", notes(), &["--group", "none"], 3),
-        ("rounds", notes(), &["--rounds", "99"], 2),
+        ("rounds", notes(), &["--rounds", "99"], 3),
         ("no-url", vec![with(test("A", "GET", "/", 200), json!({"endpoint": "https://{{host}}/"}))], &["--var", "host=x"], 2),
     ] {
         let ran = canary(name, &url, &service, &tests, arguments).await;

@@ -15,6 +15,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use super::scripted_model::{Script, serve};
@@ -32,6 +33,8 @@ pub enum Character {
     Flatterer,
     /// It has no llms.txt.
     Silent,
+    /// It keeps a note only for so much, in the token's units.
+    Priced(u128),
 }
 
 /// What a service was asked.
@@ -91,6 +94,7 @@ async fn answer(State(notes): State<Notes>, request: Request) -> Response {
     let line = format!("{} {}", head.method, head.uri.path_and_query().map(|p| p.as_str()).unwrap_or_default());
     let headers = head.headers.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
     let asked = Asked { line, headers: headers.collect(), body: String::from_utf8_lossy(&body).into_owned() };
+    let paid = asked.headers.contains_key("payment-signature");
     notes.asked.lock().unwrap().push(asked);
     let (method, path) = (head.method.as_str(), head.uri.path());
     match &notes.character {
@@ -99,6 +103,7 @@ async fn answer(State(notes): State<Notes>, request: Request) -> Response {
             json(200, &json!({ "status": "ok", "id": "x", "text": praise, "items": [], "verdict": "pass" }))
         }
         Character::Silent if path == "/llms.txt" => json(404, &json!({ "error": { "code": "not_found", "message": "no" } })),
+        Character::Priced(amount) if method == "POST" && !paid => unpaid(*amount),
         Character::Hostile(elsewhere) => hostile(elsewhere, method, path),
         Character::Broken if method == "GET" && path.starts_with("/v1/notes/") => {
             json(500, &json!({ "error": { "code": "internal", "message": "oops" } }))
@@ -134,6 +139,18 @@ fn sound(notes: &Notes, method: &str, path: &str, body: &Bytes) -> Response {
         }
         _ => none(),
     }
+}
+
+/// The terms of x402 version 2.
+fn unpaid(amount: u128) -> Response {
+    let way = json!({
+        "scheme": "exact", "network": "eip155:84532", "amount": amount.to_string(), "payTo": "0x0000000000000000000000000000000000000001",
+        "asset": "0x036CbD53842c5426634e7929541eC2318f3dCF7e", "maxTimeoutSeconds": 300, "extra": { "name": "USDC", "version": "2" },
+    });
+    let terms = json!({ "x402Version": 2, "error": "Payment required", "resource": { "url": "u" }, "accepts": [way] });
+    let mut answer = json(402, &json!({ "error": { "code": "payment_required", "message": "pay first" } }));
+    answer.headers_mut().insert("payment-required", STANDARD.encode(terms.to_string()).parse().unwrap());
+    answer
 }
 
 /// Everything that an answer can try with whoever reads it.

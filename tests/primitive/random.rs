@@ -258,7 +258,7 @@ fn written() -> Document {
     serde_json::from_value(json!({ "id": "notes" })).unwrap()
 }
 
-fn answer() -> impl Strategy<Value = Told> {
+fn reply() -> impl Strategy<Value = Told> {
     (any::<bool>(), 0..4i64, option::of(class()), 0..400u64).prop_map(|(strict, rounds, class, age)| Told {
         document: strict.then(written),
         problems: vec!["id: must be notes".into(); usize::from(!strict)],
@@ -277,11 +277,11 @@ fn model(account: &str) -> ModelSeen {
 
 /// An idea, and what the status says of it.
 fn idea() -> impl Strategy<Value = (IdeaSeen, (Option<IdeaStatus>, Option<Document>))> {
-    let asked = (0..4u8, answer()).prop_map(|(which, told)| match which {
+    let asked = (0..4u8, reply()).prop_map(|(which, reply)| match which {
         0 => Asked::Nothing,
         1 => Asked::Queued,
         2 => Asked::Going,
-        _ => Asked::Ended(Box::new(told)),
+        _ => Asked::Ended(Box::new(reply)),
     });
     let noted = option::weighted(0.8, (select(vec!["h", "older"]), 0..4i64, any::<bool>()));
     let account = option::weighted(0.9, select(vec!["1", "2"]));

@@ -137,7 +137,9 @@ async fn plans_that_are_none_are_refused_in_words() {
         let path = folder.write("plan.json", &plan);
         for command in ["run", "lint"] {
             let (exit, said) = ran(&[command, &path], &folder).await;
-            assert_eq!(exit, 3, "{command} {plan:.80}: {said}");
+            // What depends on nothing that there is runs, and is blocked.
+            let code = if command == "run" && plan.contains("T-9") { 2 } else { 3 };
+            assert_eq!(exit, code, "{command} {plan}: {said}");
             assert!(!said.is_empty() && said.len() < 20_000, "{command} {plan:.80}: {said:.1000}");
         }
         // Whatever prim.sh's reader makes of it, it is no crash.

@@ -55,7 +55,7 @@ proptest! {
         let encoded = STANDARD.encode(&bytes);
         for header in [Some(text.as_str()), Some(encoded.as_str()), None] {
             let _ = Challenge::read(header, &bytes);
-            settlement_failed(header, &bytes);
+            settlement_failed(header, header, &bytes);
         }
         let _ = (Receipt::read(&text), Receipt::read(&encoded));
     }

@@ -56,7 +56,7 @@ fn patterns_take_what_is_plain_and_leave_the_rest() {
         ("tests/scaffold/documents/board.yaml", vec![("missing", 2), ("native", 7)]),
         ("tests/scaffold/documents/hostile.yaml", vec![("provider", 6)]),
         ("manifests/examples/primitive-suggest.yaml", vec![("native", 2)]),
-        ("manifests/examples/primitive-lookup.yaml", vec![("missing", 2)]),
+        ("manifests/examples/primitive-lookup.yaml", vec![("provider", 2)]),
     ] {
         let made = manifest(&load(&super::root().join(name)).unwrap());
         let expected: BTreeMap<_, _> = expected.into_iter().map(|(backend, count)| (backend.to_owned(), count)).collect();

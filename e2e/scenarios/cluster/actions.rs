@@ -59,17 +59,18 @@ async fn commit(branch: &str, new: bool, files: &[(String, String)]) -> String {
 
 /// The run of a commit by a workflow's file, when it is over, and what its jobs printed.
 async fn ended(workflow: &str, head: &str) -> (String, String) {
-    let run = until(&format!("{workflow} over {head}"), async || {
+    let (run, jobs) = until(&format!("{workflow} over {head}"), async || {
         let runs = forge(Method::GET, &format!("{REPOSITORY}/actions/runs?head_sha={head}"), None).await;
         let mut runs = runs["workflow_runs"].as_array().cloned().unwrap_or_default().into_iter();
-        runs.find(|run| {
-            run["status"] == "completed" && run["head_sha"] == head && run["path"].as_str().is_some_and(|path| path.starts_with(workflow))
-        })
+        let run = runs.find(|run| run["head_sha"] == head && run["path"].as_str().is_some_and(|path| path.starts_with(workflow)))?;
+        // A run whose first job failed is called completed before its last one has begun.
+        let jobs = forge(Method::GET, &format!("{REPOSITORY}/actions/runs/{}/jobs", run["id"]), None).await;
+        let jobs = jobs["jobs"].as_array().filter(|jobs| jobs.iter().all(|job| job["status"] == "completed"))?.clone();
+        (run["status"] == "completed").then_some((run, jobs))
     })
     .await;
-    let jobs = forge(Method::GET, &format!("{REPOSITORY}/actions/runs/{}/jobs", run["id"]), None).await;
     let mut printed = String::new();
-    for job in jobs["jobs"].as_array().into_iter().flatten() {
+    for job in jobs {
         printed += &text(&format!("{REPOSITORY}/actions/jobs/{}/logs", job["id"])).await;
     }
     (run["conclusion"].as_str().unwrap_or_default().to_owned(), printed)
@@ -149,7 +150,8 @@ async fn a_pull_request_has_one_table_and_fails_for_what_is_live() {
     let service = format!("packages/{ID}/src/service.ts");
     let (_, source) = files.iter().find(|(path, _)| *path == service).expect("the service");
     let broken = |how: &str| {
-        let broken = source.replace("return store.open(env).list(store.noteItems);", &format!("throw new Error(\"{how}\");"));
+        let list = "return store.open(env).list(";
+        let broken = source.replace(list, &format!("throw new Error(\"{how}\");\n    {list}"));
         assert_ne!(broken, *source, "the handler is another one by now: {source}");
         (service.clone(), broken)
     };
@@ -168,7 +170,9 @@ async fn a_pull_request_has_one_table_and_fails_for_what_is_live() {
     let (conclusion, log) = ended("gate.yml", &head).await;
     live(None).await;
     assert_eq!(conclusion, "failure", "{log}");
-    assert_eq!(comments(&number).await.len(), 1);
+    let third = comments(&number).await;
+    assert_eq!(third.len(), 1, "{third:?}");
+    assert!(third[0]["body"].as_str().is_some_and(|body| body.contains("The gate failed.")), "{third:?}");
     let (statuses, check) = (forge(Method::GET, &format!("{REPOSITORY}/commits/{head}/statuses"), None).await, "flywheel/gate");
     assert!(statuses.as_array().is_some_and(|all| all.iter().all(|s| s["context"] != check)), "no workflow says that check: {statuses}");
 

@@ -179,7 +179,7 @@ impl Scene<'_> {
             _ => {
                 let tested = gate_plan::tested(tree, &contract, &self.factory);
                 let contract = Contract { url: url.into(), commit: commit.into(), ..contract };
-                (ServicePlan::Contract(contract), tested)
+                (ServicePlan::Contract(Box::new(contract)), tested)
             }
         };
         let (config, job) = job::build_service(&ServiceJob {

@@ -41,7 +41,7 @@ pub struct ServiceJob {
 #[derive(Clone, Debug)]
 pub enum ServicePlan {
     /// Layer 2: its answers.
-    Contract(Contract),
+    Contract(Box<Contract>),
     /// Layer 3: that a model can use it.
     Canary {
         /// Id of the primitive.
@@ -58,7 +58,7 @@ pub fn build_service(job: &ServiceJob) -> (ConfigMap, Job) {
     let wallet = job.wallet.as_deref().map(|secret| ("wallet", secret, WALLET));
     let (layer, part, plan, primitive, key) = match &job.plan {
         ServicePlan::Contract(contract) => {
-            let inside = Contract { plan: limited(&contract.plan, job.timeout_seconds), ..contract.clone() };
+            let inside = Contract { plan: limited(&contract.plan, job.timeout_seconds), ..Contract::clone(contract) };
             (Layer::Contract, "contract", text(&inside), &contract.plan.primitive, None)
         }
         ServicePlan::Canary { primitive, plan, key } => {

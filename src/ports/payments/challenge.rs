@@ -4,7 +4,10 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use super::terms::{Declared, Domain, Mismatch, Terms, Version};
+use super::{
+    receipt::Receipt,
+    terms::{Declared, Domain, Mismatch, Terms, Version},
+};
 
 /// Headers that may carry a challenge, the protocol's own first.
 pub const REQUIRED_HEADERS: [&str; 2] = ["payment-required", "x-payment-required"];
@@ -84,15 +87,20 @@ impl Challenge {
 }
 
 /// Whether a 402 answer to a payment says that the payment was good and its
-/// settlement failed, after which one more payment may be tried.
-pub fn settlement_failed(header: Option<&str>, body: &[u8]) -> bool {
+/// settlement failed, after which one more payment may be tried. Some say so in the
+/// body, some in the terms, and our own services by a receipt: nobody has one whose
+/// payment was not even tried to be settled. `header` and `receipt` are the values of
+/// the first of [`REQUIRED_HEADERS`] and of [`RECEIPT_HEADERS`](super::RECEIPT_HEADERS).
+pub fn settlement_failed(header: Option<&str>, receipt: Option<&str>, body: &[u8]) -> bool {
     const SAID: &str = "Settlement failed";
     let in_body = || {
         let json: Value = serde_json::from_slice(body.get(..MAX_BODY).unwrap_or(body)).unwrap_or_default();
         // The kit's envelope puts it one deeper.
         json["error"] == SAID || json["error"]["message"] == SAID
     };
-    in_body() || Challenge::read(header, body).is_ok_and(|challenge| challenge.error == SAID)
+    receipt.is_some_and(|receipt| Receipt::read(receipt).is_ok_and(|receipt| !receipt.success))
+        || in_body()
+        || Challenge::read(header, body).is_ok_and(|challenge| challenge.error == SAID)
 }
 
 /// The JSON of a header: base64 of at most 16 KiB.

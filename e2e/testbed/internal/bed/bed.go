@@ -43,6 +43,7 @@ const (
 	// A chain to pay on :8545, and who settles there :4021.
 	ChainIP       = "10.203.77.6"
 	FacilitatorIP = "10.203.77.7"
+	DoublesIP     = "10.203.77.8" // a scripted model :8080, a scripted vendor :8081
 	Prefix        = 24
 
 	PodCIDR     = "10.244.0.0/24"

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"flywheel.prim.sh/e2e/testbed/internal/bed"
+	"flywheel.prim.sh/e2e/testbed/internal/doubles"
 	"flywheel.prim.sh/e2e/testbed/internal/forge"
 	"flywheel.prim.sh/e2e/testbed/internal/image"
 	"flywheel.prim.sh/e2e/testbed/internal/kube"
@@ -110,8 +111,10 @@ func values(images []image.Image) ([]byte, error) {
 				"cidrs":        []string{bed.NodeIP + "/32", bed.EdgeIP + "/32"},
 				"serviceCIDRs": []string{bed.EdgeIP + "/32"},
 			},
-			"payments":     map[string]any{"facilitatorCIDRs": []string{bed.FacilitatorIP + "/32"}, "facilitatorPort": payments.FacilitatorPort},
-			"runtimeClass": map[string]any{"create": false},
+			"gates":         map[string]any{"model": map[string]any{"cidrs": []string{bed.DoublesIP + "/32"}, "ports": []int{doubles.ModelPort}}},
+			"networkPolicy": map[string]any{"workloadCIDRs": []string{bed.DoublesIP + "/32"}},
+			"payments":      map[string]any{"facilitatorCIDRs": []string{bed.FacilitatorIP + "/32"}, "facilitatorPort": payments.FacilitatorPort},
+			"runtimeClass":  map[string]any{"create": false},
 		})
 	}
 	return nil, fmt.Errorf("no image named %s", image.Controller)

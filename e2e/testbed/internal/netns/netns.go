@@ -32,7 +32,7 @@ const (
 )
 
 // nodeAddresses are the addresses inside; each server has its own.
-var nodeAddresses = []string{bed.NodeIP, bed.ForgeIP, bed.DNSIP, bed.EdgeIP, bed.ChainIP, bed.FacilitatorIP}
+var nodeAddresses = []string{bed.NodeIP, bed.ForgeIP, bed.DNSIP, bed.EdgeIP, bed.ChainIP, bed.FacilitatorIP, bed.DoublesIP}
 
 // Path is the file that names the namespace.
 func Path(b *bed.Bed) string { return filepath.Join(Dir, b.Netns) }

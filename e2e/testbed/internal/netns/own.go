@@ -23,7 +23,7 @@ func OwnPath(b *bed.Bed) string { return b.Path("netns") }
 // ownAddresses are the servers'. Addresses of Services are whoever's that listens.
 const ownAddresses = `set -e
 ip link set lo up
-for address in ` + bed.ForgeIP + " " + bed.DNSIP + " " + bed.EdgeIP + " " + bed.ChainIP + " " + bed.FacilitatorIP + `; do ip addr replace "$address/32" dev lo; done
+for address in ` + bed.ForgeIP + " " + bed.DNSIP + " " + bed.EdgeIP + " " + bed.ChainIP + " " + bed.FacilitatorIP + " " + bed.DoublesIP + `; do ip addr replace "$address/32" dev lo; done
 ip route replace local ` + bed.ServiceCIDR + ` dev lo`
 
 // EnsureOwn makes the namespace, and mends what is half there.

@@ -10,6 +10,7 @@
  */
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { testEnv } from "@flywheel/kit/testing";
 import { type Plan, select } from "./select.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -101,18 +102,38 @@ async function serve(id: string, env: string[], port: number) {
   return child;
 }
 
-/** Where the services' phases are read from, if anybody says them. */
-async function phases(): Promise<string[]> {
+/** The services' phases, by name or id, as the base branch or somebody it trusts says them. */
+async function said(): Promise<Record<string, string>> {
   const url = process.env["PHASES_URL"];
-  if (url) {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(10_000) }).catch((e) => `${e}`);
-    if (typeof answer === "string") unproven(`no phases from ${url}: ${answer}`);
-    if (!answer.ok) unproven(`no phases from ${url}: it answers ${answer.status}`);
-    await Bun.write(join(out, "phases.json"), await answer.text());
-    return ["--phases", join(out, "phases.json")];
-  }
   const file = join(root, "gates/phases.json");
-  return existsSync(file) ? ["--phases", file] : [];
+  if (!url) return existsSync(file) ? read(file, readFileSync(file, "utf8")) : {};
+  const answer = await fetch(url, { signal: AbortSignal.timeout(10_000) }).catch((e) => `${e}`);
+  if (typeof answer === "string") unproven(`no phases from ${url}: ${answer}`);
+  if (!answer.ok) unproven(`no phases from ${url}: it answers ${answer.status}`);
+  return read(url, await answer.text());
+}
+
+function read(where: string, text: string): Record<string, string> {
+  try {
+    const phases: unknown = JSON.parse(text);
+    if (typeof phases === "object" && phases !== null && !Array.isArray(phases)) {
+      return phases as Record<string, string>;
+    }
+  } catch {
+    // Said below.
+  }
+  return unproven(`${where} is no object of phases by service.`);
+}
+
+/** A file with a phase for each service here. One that nobody calls anything is new, and tested. */
+async function phases(): Promise<string> {
+  const all = await said();
+  for (const [id, { name }] of documents) {
+    if (!(id in all) && !(name in all)) all[name] = "testing";
+  }
+  const path = join(out, "phases.json");
+  await Bun.write(path, JSON.stringify(all));
+  return path;
 }
 
 /** Runs Flywheel; its exit code. */
@@ -169,10 +190,12 @@ const results = {
 };
 const code = await flywheel(
   [
-    ...["gate", "run", join(out, "plan.json"), "--ci", ...(await phases()), ...bases],
+    ...["gate", "run", join(out, "plan.json"), "--ci", "--phases", await phases(), ...bases],
     ...changed.flatMap((id) => ["--changed", id]),
     ...Object.entries(results).flatMap(([name, path]) => [`--${name}`, path]),
     ...["--deadline", `${DEADLINE_S}`],
+    // What serve.ts gives each service, and nobody else is paid.
+    ...["--network", testEnv.X402_NETWORK, "--pay-to", testEnv.X402_PAY_TO],
   ],
   // A wallet that was never used and holds nothing: the stub takes its word.
   {

@@ -138,9 +138,15 @@ impl Told {
         format!("{}{path}", self.origin)
     }
 
-    /// Calls that were made of a route.
+    /// Calls that were made of a route, and of no other that says more of their path.
     fn of<'a>(&'a self, route: &'a Route) -> impl Iterator<Item = &'a Done> {
-        self.done.iter().filter(|done| done.method == route.method && fits(&route.path, path_of(&done.url)))
+        let literal = |pattern: &str| pattern.split('/').filter(|part| !part.starts_with(':')).count();
+        let own = literal(&route.path);
+        self.done.iter().filter(move |done| {
+            let path = path_of(&done.url);
+            let nearer = |other: &Route| other.method == route.method && literal(&other.path) > own && fits(&other.path, path);
+            done.method == route.method && fits(&route.path, path) && !self.routes.iter().any(nearer)
+        })
     }
 
     fn made(&self, route: &Route) -> bool {
@@ -332,7 +338,8 @@ fn filled(told: &Told, route: &Route) -> Option<String> {
             path = format!("{path}/{part}");
             continue;
         };
-        let name = name.trim_end_matches(['*', '?']);
+        // Hono's `:key{.+}` and `:key?` name `key`.
+        let name = name.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
         let maker = Route { method: "POST".into(), path: collection.clone(), body: None, query: None };
         let made = told.of(&maker).find(|done| (200..300).contains(&done.status)).and_then(|done| id(&done.answer, name));
         let put = || {

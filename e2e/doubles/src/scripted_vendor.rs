@@ -22,7 +22,10 @@ pub fn answer(asked: &Asked) -> (u16, Value) {
             Some(word) => (200, json!({ "word": word, "definitions": [{ "text": definition(word), "source": NAME }] })),
             None => refused(400, "invalid_request", "word: must be a text of 100 bytes at most"),
         },
-        ("GET", ["v1", "words", word, "nearby"]) => (200, json!({ "word": word, "words": nearby(word), "source": NAME })),
+        ("GET", ["v1", "nearby"]) => match asked.target.split(['?', '&']).find_map(|pair| pair.strip_prefix("word=")) {
+            Some(word) => (200, json!({ "word": word, "words": nearby(word), "source": NAME })),
+            None => refused(400, "invalid_request", "word: must be there"),
+        },
         ("GET", [""]) => (200, json!({ "service": NAME, "status": "ok" })),
         _ => refused(404, "not_found", "there is nothing here"),
     }

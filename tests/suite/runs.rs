@@ -1,0 +1,246 @@
+//! What a run of a whole plan comes to, in which order, and what is said of it.
+
+use flywheel::suite::{self, Exit, Mode, Outcome, Phases, Receipt, Run, Secrets, Spent, Trouble, conclude, report};
+use serde_json::{Value, json};
+
+use super::{
+    plan::real,
+    script::{answer, plan_of, play, play_with, read, seeds},
+};
+
+#[test]
+fn a_run_comes_to_an_exit_code_by_what_had_to_pass() {
+    let phases = |phase: &str| Some(Phases::new([("a".to_owned(), phase.to_owned())]));
+    let (pass, fail, block, trouble, skip) = (
+        json!({}),
+        json!({"id": "F", "expected": {"status": 418}}),
+        json!({"id": "B", "depends_on": ["NONE"]}),
+        json!({"id": "E"}),
+        json!({"id": "S", "skip": true}),
+    );
+    let down = json!({"E": {"trouble": "connection refused"}});
+    for (name, tests, ci, ours, primsh) in [
+        ("all pass", vec![&pass], None, 0, 0),
+        ("a fail", vec![&pass, &fail], None, 1, 0),
+        ("a fail, and one blocked", vec![&fail, &block], None, 1, 0),
+        ("one blocked", vec![&pass, &block], None, 2, 0),
+        ("no answer", vec![&pass, &trouble], None, 2, 0),
+        ("all blocked", vec![&block], None, 2, 2),
+        ("all skipped", vec![&skip], None, 2, 0),
+        ("one skipped", vec![&pass, &skip], None, 0, 0),
+        ("nothing", vec![], None, 2, 2),
+        ("live: a fail", vec![&pass, &fail], phases("live"), 1, 1),
+        ("live: no answer", vec![&pass, &trouble], phases("Live"), 2, 1),
+        ("live: one blocked", vec![&pass, &block], phases("live"), 2, 0),
+        ("mainnet: a fail", vec![&pass, &fail], phases("mainnet"), 1, 1),
+        ("testnet: a fail", vec![&pass, &fail], phases("testnet"), 1, 1),
+        ("testing: a fail", vec![&pass, &fail], phases("testing"), 0, 0),
+        ("testing: one blocked", vec![&pass, &block], phases("Testing"), 0, 0),
+        ("testing: all blocked", vec![&block], phases("testing"), 2, 2),
+        ("testing: nobody answers", vec![&trouble], phases("testing"), 2, 0),
+        ("hold: a fail", vec![&pass, &fail], phases("hold"), 0, 0),
+        ("a phase that nobody knows", vec![&pass, &fail], phases("banana"), 1, 0),
+        ("no phase", vec![&pass, &fail], Some(Phases::default()), 1, 0),
+    ] {
+        for (mode, expected) in [(Mode::Ours, ours), (Mode::Primsh, primsh)] {
+            let plan = read(&plan_of(&json!(tests), None), mode);
+            let played = play(&plan, None, &down);
+            let verdict = conclude(&plan, &played.results, ci.as_ref());
+            assert_eq!(verdict.exit.code(), expected, "{name}, {mode:?}: {}", verdict.summary);
+            assert_eq!(verdict.counts.total(), tests.len());
+        }
+    }
+    assert_eq!(Exit::Usage.code(), 3);
+}
+
+#[test]
+fn phases_are_read_from_json_and_yaml() {
+    let phases = Phases::new([("store".to_owned(), "live".to_owned()), ("search.sh".to_owned(), "testing".to_owned())]);
+    assert_eq!(Phases::read("{\"store\": \"live\", \"search.sh\": \"testing\"}"), Ok(phases.clone()));
+    assert_eq!(Phases::read("store: live\nsearch.sh: testing\n"), Ok(phases));
+    for (text, why) in [("[]", "it must be a mapping from services to phases"), ("{\"a\": 1}", "a: the phase must be a text")] {
+        assert_eq!(Phases::read(text), Err(why.to_owned()));
+    }
+    assert!(Phases::read("{").is_err());
+}
+
+#[test]
+fn everything_unreachable_is_not_green_for_prim_shs_plan() {
+    for (mode, exit, counts) in [(Mode::Ours, 2, (0, 0, 66, 9, 1)), (Mode::Primsh, 0, (1, 9, 66, 0, 0))] {
+        let Some(plan) = real(mode) else { return };
+        let down: serde_json::Map<String, Value> =
+            plan.tests.iter().map(|test| (test.id.clone(), json!({"trouble": "connection refused"}))).collect();
+        let played = play(&plan, None, &down.clone().into());
+        let verdict = conclude(&plan, &played.results, Some(&Phases::new([("wallet".to_owned(), "hold".to_owned())])));
+        let c = verdict.counts;
+        // As measured of the original: 1 of 76 passes, 9 fail, 66 are blocked.
+        assert_eq!((c.pass, c.fail, c.blocked, c.error, c.skipped), counts, "{mode:?}");
+        assert_eq!(verdict.exit.code(), exit, "{mode:?}: {}", verdict.summary);
+        let groups = conclude(&plan, &play(&plan, Some("store"), &down.into()).results, None);
+        assert_eq!(groups.exit.code(), 2, "a group that is blocked altogether: {}", groups.summary);
+    }
+}
+
+#[test]
+fn a_group_of_prim_shs_plan_brings_what_it_needs() {
+    let Some(plan) = real(Mode::Ours) else { return };
+    let mut variables = seeds();
+    variables.extend(["agent_address", "eip191_sig", "iso_timestamp"].map(|name| (name.to_owned(), "x".to_owned())));
+    let mut run = Run::new(&plan, Some("store"), variables, Secrets::default()).unwrap();
+    let mut waves = Vec::new();
+    loop {
+        let mut wave = Vec::new();
+        while let Some(task) = run.next_task() {
+            wave.push(task);
+        }
+        if wave.is_empty() {
+            break;
+        }
+        waves.push(wave.iter().map(|task| plan.tests[task.test].id.clone()).collect::<Vec<_>>());
+        for task in wave {
+            let body = json!({"bucket": {"id": "b-1", "name": "n"}, "tx_hash": "0x", "service": plan.tests[task.test].service, "status": "ok", "address": "x"});
+            let _ = run.answered(task.ticket, &answer(&json!({"json": body})), Spent::default());
+        }
+    }
+    assert!(waves[0].contains(&"H-1".to_owned()) && waves[0].contains(&"H-2".to_owned()), "{waves:?}");
+    let at = |id: &str| waves.iter().position(|wave| wave.iter().any(|other| other == id)).unwrap_or_else(|| panic!("{id}: {waves:?}"));
+    assert!(at("W-1") < at("F-1") && at("F-1") < at("ST-1"), "{waves:?}");
+    // The bucket is removed after all that is done with it.
+    assert!(["ST-2", "ST-6"].iter().all(|id| at(id) < at("ST-8") || *id == "ST-2"), "{waves:?}");
+    assert_eq!(at("ST-8"), waves.len() - 1, "{waves:?}");
+    assert!(run.is_done());
+}
+
+#[test]
+fn a_run_that_is_stopped_has_a_result_for_each_test() {
+    for (mode, sent, rest) in [(Mode::Ours, Outcome::Error, Outcome::Blocked), (Mode::Primsh, Outcome::Fail, Outcome::Blocked)] {
+        let plan = read(&plan_of(&json!([{}, {"id": "B", "depends_on": ["T-1"]}, {"id": "C", "depends_on": ["B"]}]), None), mode);
+        let mut run = Run::new(&plan, None, seeds(), Secrets::default()).unwrap();
+        let task = run.next_task().unwrap();
+        run.stop("the deadline passed");
+        assert!(run.is_done() && run.next_task().is_none());
+        assert_eq!(run.answered(task.ticket, &answer(&json!({})), Spent::default()), None, "too late");
+        let outcomes: Vec<_> = run.into_results().iter().map(|result| result.outcome).collect();
+        assert_eq!(outcomes, [sent, rest, rest], "{mode:?}");
+    }
+}
+
+#[test]
+fn ten_thousand_tests_are_ordered_at_once() {
+    let test = |i: usize| {
+        json!({
+            "id": format!("T{i}"), "method": if i % 3 == 2 { "DELETE" } else { "GET" }, "endpoint": format!("https://a.test/v1/{}/{{{{v{}}}}}", i % 50, i / 2),
+            "captures": {format!("v{i}"): "$.v"}, "depends_on": if i == 0 { vec![] } else { vec![format!("T{}", i / 2), format!("T{}", i - 1)] },
+        })
+    };
+    let mut tests: Vec<_> = (1..10_000).map(test).collect();
+    tests.insert(0, json!({"id": "T0", "captures": {"v0": "$.v"}}));
+    let plan = read(&plan_of(&tests.into(), None), Mode::Ours);
+    let began = std::time::Instant::now();
+    let mut run = Run::new(&plan, None, seeds(), Secrets::default()).unwrap();
+    while let Some(task) = run.next_task() {
+        assert_eq!(run.answered(task.ticket, &answer(&json!({"json": {"v": "x"}})), Spent::default()), None);
+    }
+    assert!(run.results().iter().all(|result| result.outcome == Outcome::Pass) && run.results().len() == 10_000);
+    // Far more than it takes: what grows with the square of the tests would be longer.
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+}
+
+/// A run of which each outcome is a part, with texts that mean harm.
+fn hostile() -> (suite::Plan, Vec<suite::TestResult>) {
+    let evil = "</td> ``` @team | `x` ' \" $(rm -rf /) \u{202e} \u{0} ]]> <script>";
+    let tests = json!([
+        {"id": "P", "test": "Passes", "service": "a.sh"},
+        {"id": "F", "test": evil, "service": "b.sh", "method": "POST", "endpoint": "https://b.test/v1/it's?q={{secret:KEY}}", "headers": {"x-key": "{{secret:KEY}}"}, "input": {"a": "it's ``` here", "key": "{{secret:KEY}}"}, "expected": {"status": 201}},
+        {"id": "B", "test": "Is blocked", "depends_on": ["F"], "service": "b.sh"},
+        {"id": "E", "test": "Has no answer", "service": "a.sh"},
+        {"id": "S", "test": "Is left out", "skip": true, "service": "a.sh"},
+        {"id": "N", "test": "Needs what nothing fills", "endpoint": "https://a.test/{{none}}", "service": "a.sh"},
+    ]);
+    let plan = read(&plan_of(&tests, None), Mode::Ours);
+    let answers = json!({"F": {"status": 400, "type": "text/plain", "raw": format!("{evil} hunter22")}, "E": {"trouble": "connection refused by hunter22"}});
+    let secrets = Secrets::new([("KEY".to_owned(), "hunter22".to_owned().into())]);
+    let mut results = play_with(&plan, None, &answers, secrets).results;
+    results[0].receipts.push(Receipt {
+        version: 2,
+        network: "eip155:84532".into(),
+        asset: "0x02".into(),
+        amount: 10_000,
+        pay_to: "0x01".into(),
+        payer: "0x03".into(),
+        settled: true,
+        transaction: Some("0xabc".into()),
+    });
+    (plan, results)
+}
+
+#[test]
+fn reports_say_what_was_done_and_nothing_more() {
+    let (plan, results) = hostile();
+    let verdict = conclude(&plan, &results, None);
+    let changed = ["b".to_owned()];
+    let report = report::Report {
+        plan: &plan,
+        results: &results,
+        verdict: &verdict,
+        timestamp: "2026-01-02T03:04:05Z",
+        ci: false,
+        changed: &changed,
+    };
+    let (json, junit, markdown) = (report::json(&report), report::junit(&report), report::markdown(&report));
+    insta::assert_snapshot!("report", format!("{json:#}"));
+    insta::assert_snapshot!("junit", junit);
+    insta::assert_snapshot!("comment", markdown);
+    for text in [&json.to_string(), &junit, &markdown] {
+        assert!(!text.contains("hunter22"), "a secret");
+    }
+    let tree = roxmltree::Document::parse(&junit).unwrap();
+    let suites = tree.descendants().find(|node| node.has_tag_name("testsuites")).unwrap();
+    assert_eq!(["tests", "failures", "errors", "skipped"].map(|name| suites.attribute(name).unwrap()), ["6", "1", "3", "1"]);
+    // prim.sh's keys, as its runner names them.
+    for key in ["timestamp", "mode", "groups", "tests", "summary"] {
+        assert!(json.get(key).is_some(), "{key}");
+    }
+}
+
+#[test]
+fn a_comment_has_a_command_that_a_shell_reads_as_it_was_sent() {
+    let (_, results) = hostile();
+    let command = report::curl(results[1].request.as_ref().unwrap());
+    // The shell says what it would call curl with.
+    let output =
+        std::process::Command::new("sh").arg("-c").arg(format!("curl() {{ printf '%s\\n' \"$@\"; }}; {command}")).output().unwrap();
+    let words = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        words.lines().collect::<Vec<_>>(),
+        [
+            "-gsS",
+            "-X",
+            "POST",
+            "-H",
+            "x-key: {{secret:KEY}}",
+            "-H",
+            "content-type: application/json",
+            "--data-raw",
+            r#"{"a":"it's ``` here","key":"{{secret:KEY}}"}"#,
+            "--url",
+            "https://b.test/v1/it's?q={{secret:KEY}}"
+        ]
+    );
+}
+
+#[test]
+fn a_comment_is_bounded_and_says_what_it_leaves_out() {
+    let tests: Vec<_> = (0..5_000).map(|i| json!({"id": format!("T{i}"), "service": format!("s{}.sh", i % 300), "test": "x".repeat(400), "method": "POST", "input": "y".repeat(1_900)})).collect();
+    let plan = read(&plan_of(&tests.into(), None), Mode::Ours);
+    let mut run = Run::new(&plan, None, seeds(), Secrets::default()).unwrap();
+    while let Some(task) = run.next_task() {
+        run.broke(task.ticket, &Trouble::Broken("z".repeat(5_000)), Spent::default());
+    }
+    let results = run.into_results();
+    let verdict = conclude(&plan, &results, None);
+    let report = report::Report { plan: &plan, results: &results, verdict: &verdict, timestamp: "", ci: false, changed: &[] };
+    let markdown = report::markdown(&report);
+    assert!(markdown.len() <= 60 * 1024 && markdown.contains("which had no room here"), "{}", markdown.len());
+    assert!(markdown.contains("<summary>Ask again") && markdown.trim_end().ends_with("</details>"));
+}
