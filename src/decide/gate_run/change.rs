@@ -71,7 +71,10 @@ pub fn judge_derived(revision: &Revision, tree: &Sha, base: &[Entry], head: &[En
         Ok(wanted) => wanted.iter().map(|(path, sha)| (path.as_str(), (sha, EntryKind::File))).collect::<Files<'_>>(),
         Err(problem) => return failed(format!("nothing can be derived: {problem}")),
     };
-    let there: Files<'_> = head.into_iter().filter(|(path, _)| (derived.is_derived)(path)).collect();
+    // Whether it can be run says nothing of what it is, and no change of ours could mend it.
+    let plain = |kind| if kind == EntryKind::Executable { EntryKind::File } else { kind };
+    let there = head.into_iter().filter(|(path, _)| (derived.is_derived)(path));
+    let there: Files<'_> = there.map(|(path, (sha, kind))| (path, (sha, plain(kind)))).collect();
     let other = differences(&wanted, &there).collect::<Vec<_>>();
     if !other.is_empty() {
         return failed(format!("these are not as the packages make them: {}", list(&other)));
@@ -180,7 +183,7 @@ mod tests {
             ("nothing", base(), Some("\"generated/a\" (removed)")),
             ("other content", with(&[entry("generated/a", '4', File)]), Some("\"generated/a\" (changed)")),
             ("a link of that content", with(&[entry("generated/a", '3', Symlink)]), Some("\"generated/a\" (changed)")),
-            ("a program of that content", with(&[entry("generated/a", '3', Executable)]), Some("\"generated/a\" (changed)")),
+            ("a program of that content", with(&[entry("generated/a", '3', Executable)]), None),
             ("a file more", with(&[right.clone(), entry("generated/b", '3', File)]), Some("\"generated/b\" (added)")),
             ("a package beside it", with(&[right.clone(), entry("packages/notes/prim.yaml", '2', File)]), Some("packages/notes/prim.yaml")),
             ("a workflow beside it", with(&[right, entry(".github/workflows/ci.yml", '2', File)]), Some(".github/workflows/ci.yml")),
