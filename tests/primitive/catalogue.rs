@@ -63,8 +63,9 @@ impl Run {
             self.others().await;
             let _ = self.factory_pass().await;
             assert!(self.derived().len() <= 1, "two at a time: {:?}", self.derived());
-            let ready = ids.iter().all(|id| self.find(id, "Ready").is_some_and(|c| c.status == "True"));
-            if ready && self.is_current() && self.derived().is_empty() {
+            // All services of this cluster have one address, so that only one is itself there.
+            let merged = ids.iter().all(|id| self.find(id, "Merged").is_some_and(|c| c.status == "True"));
+            if merged && self.is_current() && self.derived().is_empty() {
                 return;
             }
         }
@@ -145,7 +146,7 @@ async fn two_packages_back_to_back_make_one_or_two_commits_and_nothing_follows()
     assert!(run.factory_status().catalogue.is_none() && !run.is_current(), "it is not spoken of");
 
     for id in ["notes", "jots"] {
-        run.says(id, "Ready", "True", "Answering");
+        run.says(id, "Merged", "True", "Merged");
     }
 }
 
@@ -271,13 +272,12 @@ async fn who_is_in_the_way_is_said() {
     run.catalogue_says("Unknown", Reason::NotChecked);
     assert!(run.factory_status().catalogue.is_some(), "what was known is kept");
     run.world.change(|w| w.forge.outage = None);
+    run.factory_pass().await.unwrap();
 
     // Changes that are on their way come first.
     run.unit = "";
     run.apply(&document("jots"), &json!({}));
-    for _ in 0..6 {
-        run.step("jots").await;
-    }
+    run.until("jots", "False", "Running").await;
     run.push("generated/llms.txt", Some("old\n"));
     run.factory_pass().await.unwrap();
     let message = run.catalogue_says("False", Reason::Queued);
