@@ -252,7 +252,7 @@ async fn in_pod(args: &AgentArgs) -> anyhow::Result<Vec<Step>> {
 fn runner(settings: Settings, payer: Option<Arc<dyn Payer>>, budget: Budget, declared: Payment, patience: Duration) -> Runner {
     Runner {
         http: Http::new(settings),
-        cashier: Cashier { payer, budget, declared, mode: Mode::Ours, again_after: AGAIN_AFTER },
+        cashier: Cashier { payer, budget, declared, mode: Mode::Ours, again_after: AGAIN_AFTER, clock: Arc::new(SystemClock) },
         rate: Rate::new(None),
         jobs: JOBS,
         patience,

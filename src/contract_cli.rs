@@ -134,7 +134,7 @@ pub async fn tests(contract: &Contract, plan: &Plan, payer: Option<Arc<dyn Payer
     let mut run = Run::new(plan, None, seeds, Secrets::default()).map_err(|findings| refused("the plan".as_ref(), &findings))?;
     let runner = runner(contract, plan, payer, began)?;
     runner.run(plan, &mut run, std::future::pending(), &mut Silent).await;
-    Ok(run.into_results().iter().map(|result| step(plan, result)).collect())
+    Ok(run.into_results().iter().map(|result| step(contract, plan, result)).collect())
 }
 
 fn runner(contract: &Contract, plan: &Plan, payer: Option<Arc<dyn Payer>>, began: Instant) -> anyhow::Result<Runner> {
@@ -153,7 +153,7 @@ fn runner(contract: &Contract, plan: &Plan, payer: Option<Arc<dyn Payer>>, began
     };
     Ok(Runner {
         http: Http::new(Settings { bases, ca: contract.ca_bundle.clone(), body_limit: BODY }),
-        cashier: Cashier { payer, budget, declared, mode: Mode::Ours, again_after: AGAIN_AFTER },
+        cashier: Cashier { payer, budget, declared, mode: Mode::Ours, again_after: AGAIN_AFTER, clock: Arc::new(SystemClock) },
         rate: Rate::new(None),
         jobs: JOBS,
         patience: Duration::from_secs(limits.request_seconds),
@@ -161,16 +161,34 @@ fn runner(contract: &Contract, plan: &Plan, payer: Option<Arc<dyn Payer>>, began
     })
 }
 
+/// Why a refusal refutes nothing, where it does not: a test that was made from a
+/// document alone may ask for what only a key, a vendor or somebody's data could answer.
+fn unknown(contract: &Contract, plan: &Plan, result: &TestResult) -> Option<&'static str> {
+    // The number behind a test's prefix is its route's.
+    let number = plan.tests.get(result.test).filter(|test| test.generated)?.id.rsplit_once('-')?.1.parse::<usize>().ok()?;
+    let route = contract.plan.routes.get(number.checked_sub(1)?)?;
+    let known = route.example.as_ref().is_some_and(|example| example.headers.is_empty());
+    match result.actual_status? {
+        400..=499 if !known => Some("the document does not say what it takes"),
+        502..=504 if route.upstream => Some("its provider does not answer it"),
+        501 => Some("something that it needs is not set up"),
+        _ => None,
+    }
+}
+
 /// What a test came to, as a step. What was never sent was not tried: what it would
 /// have needed and what failed is a step of its own.
-fn step(plan: &Plan, result: &TestResult) -> Step {
+fn step(contract: &Contract, plan: &Plan, result: &TestResult) -> Step {
     let test = plan.tests.get(result.test);
     let name = format!("{} {}", result.id, test.map(|test| test.title.as_str()).unwrap_or_default());
     let note = result.note.clone().unwrap_or_default();
     let left_out = || test.and_then(|test| test.notes.clone()).unwrap_or_else(|| note.clone());
     let step = match result.outcome {
         Outcome::Pass => Step::passed(name.trim_end()),
-        Outcome::Fail => Step::not(name.trim_end(), Verdict::Failed, note),
+        Outcome::Fail => match unknown(contract, plan, result) {
+            Some(why) => Step::untried(name.trim_end(), format!("{why}: {note}")),
+            None => Step::not(name.trim_end(), Verdict::Failed, note),
+        },
         Outcome::Error => Step::not(name.trim_end(), Verdict::Error, note),
         Outcome::Blocked => Step::untried(name.trim_end(), note),
         Outcome::Skipped => Step::untried(name.trim_end(), left_out()),

@@ -15,7 +15,6 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
-use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::json;
 use url::Url;
@@ -23,7 +22,7 @@ use url::Url;
 use crate::{
     adapters::{clock::SystemClock, x402::Wallet},
     canary_cli, contract_cli, gate,
-    ports::payments::Payer,
+    ports::{clock::Clock, payments::Payer},
     runner::{
         Runner,
         budget::{self, Budget, Spending, usd},
@@ -115,6 +114,9 @@ pub struct RunArgs {
     /// Most requests at once.
     #[arg(long, short, default_value = "16", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: u16,
+    /// Address of the agent, where no key says it.
+    #[arg(long, env = "AGENT_ADDRESS")]
+    agent_address: Option<String>,
     /// Failures count by their service's phase: hard for what is live, soft before.
     #[arg(long)]
     ci: bool,
@@ -242,8 +244,8 @@ async fn run_plan(args: &RunArgs) -> anyhow::Result<Exit> {
     let phases = args.phases.as_deref().map(phases).transpose()?;
     let phases = phases.or_else(|| args.ci.then(Phases::default));
     let payer = wallet()?;
-    let agent = Agent { payer: payer.as_deref(), address: std::env::var("AGENT_ADDRESS").ok() };
-    let began = Timestamp::now();
+    let agent = Agent { payer: payer.as_deref(), address: args.agent_address.clone() };
+    let began = SystemClock.now();
     let given = args.vars.iter().map(|Pair(name, value)| (name.clone(), value.clone()));
     let seeds = seeds(&plan, &agent, began, given).await?;
     let secrets = secrets(&args.secrets)?;
@@ -285,6 +287,7 @@ fn runner(args: &RunArgs, plan: &Plan, payer: Option<Arc<dyn Payer>>) -> anyhow:
             declared: Payment { max: None, amount: None, pay_to: args.pay_to.clone(), asset: args.asset.clone(), network },
             mode: plan.mode,
             again_after: Duration::from_millis(args.again_after),
+            clock: Arc::new(SystemClock),
         },
         rate: Rate::new(args.rate),
         jobs: args.jobs.into(),
@@ -348,7 +351,9 @@ fn mode(compat: Option<Compat>) -> Mode {
     }
 }
 
-/// The wallet that pays, where the environment has a key.
+/// The wallet that pays, where the environment has a key. A key has no place on a
+/// command line, which others on the machine may read.
+#[expect(clippy::disallowed_methods, reason = "the one setting that is no argument")]
 pub(crate) fn wallet() -> anyhow::Result<Option<Arc<dyn Payer>>> {
     for name in ["AGENT_PRIVATE_KEY", "TESTNET_WALLET"] {
         if let Some(key) = std::env::var(name).ok().filter(|key| !key.is_empty()) {

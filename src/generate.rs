@@ -97,9 +97,8 @@ fn plan(repo: &Path, services: &[Service], check: bool) -> anyhow::Result<bool> 
     let path = repo.join(outputs::PLAN);
     let there = if path.exists() {
         let text = fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
-        let read = suite::parse(&text)
-            .map_err(|finding| vec![finding])
-            .and_then(|value| suite::from_value(value.clone(), Mode::Ours).map(|_| value));
+        let read =
+            suite::parse(&text).map_err(|finding| vec![finding]).and_then(|value| suite::from_value(&value, Mode::Ours).map(|_| value));
         Some(read.map_err(|findings| {
             let all: Vec<_> = findings.iter().map(|finding| format!("{}: {finding}", path.display())).collect();
             anyhow::anyhow!(all.join("\n"))

@@ -43,8 +43,8 @@ pub fn test(id: &str, method: &str, path: &str, status: u16) -> Value {
 
 /// A test with some fields of its own.
 pub fn with(mut test: Value, fields: Value) -> Value {
-    for (name, value) in fields.as_object().cloned().unwrap_or_default() {
-        test[name] = value;
+    if let Value::Object(fields) = fields {
+        test.as_object_mut().unwrap().extend(fields);
     }
     test
 }

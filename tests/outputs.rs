@@ -240,7 +240,7 @@ fn a_gates_plan_has_a_test_for_each_route_after_what_it_needs() {
     // All at once: one plan that can be run, in which nothing is wrong but that some
     // things can't be made.
     let whole = append_gate(None, &services).plan;
-    let read = suite::from_value(whole.clone(), Mode::Ours).unwrap_or_else(|findings| panic!("{findings:#?}"));
+    let read = suite::from_value(&whole, Mode::Ours).unwrap_or_else(|findings| panic!("{findings:#?}"));
     let wrong: Vec<_> = suite::lint(&read, &Known::default())
         .into_iter()
         .filter(|f| f.code != Code::NeverFilled && f.severity == Severity::Error)
@@ -316,7 +316,7 @@ fn prim_shs_plan_gets_what_it_lacks() {
     assert_eq!(appended.plan["groups"].as_array().unwrap()[..12], hand["groups"].as_array().unwrap()[..]);
     // Search has a test for each of its routes but the health check's already.
     assert!(!appended.added.iter().any(|(asked, _)| asked.starts_with("POST https://search.prim.sh")), "{:?}", appended.added);
-    suite::from_value(appended.plan.clone(), Mode::Ours).unwrap_or_else(|findings| panic!("{findings:#?}"));
+    suite::from_value(&appended.plan, Mode::Ours).unwrap_or_else(|findings| panic!("{findings:#?}"));
     assert_eq!(append_gate(Some(&appended.plan), &services).added, []);
 }
 

@@ -16,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
         {
             assert!(terms.amount <= 5000 && terms.caip2() == Some("eip155:84532") && terms.scheme == "exact");
         }
-        settlement_failed(header, data);
+        settlement_failed(header, header, data);
         if let Some(header) = header {
             let _ = Receipt::read(header);
         }

@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
         }]
     });
     for mode in [Mode::Ours, Mode::Primsh] {
-        let Ok(plan) = from_value(plan.clone(), mode) else { continue };
+        let Ok(plan) = from_value(&plan, mode) else { continue };
         for media_type in ["application/json", "text/plain"] {
             let headers = vec![("content-type".to_owned(), media_type.to_owned())];
             let answer = Answer { status: 200, headers, body: body.to_vec(), cut: None };

@@ -54,8 +54,11 @@ pub struct Author {
     /// The document's id.
     pub id: String,
     /// What is wrong with a strict document.
-    pub judge: Arc<dyn Fn(&Document) -> Vec<String> + Send + Sync>,
+    pub judge: Arc<Judge>,
 }
+
+/// Says what is wrong with a strict document.
+pub type Judge = dyn Fn(&Document) -> Vec<String> + Send + Sync;
 
 /// What every conversation needs of the process.
 pub struct Means {

@@ -4,7 +4,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -13,6 +12,7 @@ use super::{
     http::{Call, Http},
 };
 use crate::{
+    ports::clock::Clock,
     ports::payments::{
         Challenge, Declared, Mismatch, Payer, Price, RECEIPT_HEADERS, REQUIRED_HEADERS, Receipt as Said, Terms, Version, settlement_failed,
     },
@@ -31,6 +31,8 @@ pub struct Cashier {
     pub mode: Mode,
     /// How long after "Settlement failed" another payment is signed, once.
     pub again_after: Duration,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// An answer, or why there is none, and what was paid for it.
@@ -162,7 +164,7 @@ impl Cashier {
         declared: &Declared,
         receipts: &mut Vec<Receipt>,
     ) -> Result<Answer, Trouble> {
-        let mut reserved = self.budget.reserve(terms.amount, now()).map_err(|e| declined(&e))?;
+        let mut reserved = self.budget.reserve(terms.amount, self.clock.now().as_second().unsigned_abs()).map_err(|e| declined(&e))?;
         let payment = payer.authorize(terms, declared).await.map_err(|e| Trouble::Declined(e.message))?;
         reserved.sent(payment.valid_before);
         let header = (payment.header.to_owned(), secrecy::ExposeSecret::expose_secret(&payment.value).to_owned());
@@ -225,9 +227,4 @@ fn wrong(mismatch: &Mismatch) -> Trouble {
 
 fn declined(over: &OverBudget) -> Trouble {
     Trouble::Declined(over.to_string())
-}
-
-/// Seconds since 1970.
-fn now() -> u64 {
-    Timestamp::now().as_second().unsigned_abs()
 }

@@ -204,9 +204,7 @@ fn path(test: &Test) -> String {
 /// the last before it, else the first after it; what is there from the start needs none.
 fn source(at: usize, fillers: &[usize], needs: &[usize], seeded: bool) -> Option<usize> {
     let others = || fillers.iter().copied().filter(|i| *i != at);
-    others()
-        .find(|i| needs.contains(i))
-        .or_else(|| if seeded { None } else { others().filter(|i| *i < at).last().or_else(|| others().next()) })
+    others().find(|i| needs.contains(i)).or_else(|| if seeded { None } else { others().rfind(|i| *i < at).or_else(|| others().next()) })
 }
 
 /// The variables that a test uses, each once.

@@ -32,7 +32,7 @@ pub struct Run<'p> {
 /// By whose rules the next test is chosen.
 #[derive(Debug)]
 enum Order {
-    Ours(Ours),
+    Ours(Box<Ours>),
     Line(Line),
 }
 
@@ -64,7 +64,7 @@ impl<'p> Run<'p> {
     /// a circle; prim.sh's way knows the first alone.
     pub fn new(plan: &'p Plan, group: Option<&str>, seeds: BTreeMap<String, String>, secrets: Secrets) -> Result<Self, Vec<Finding>> {
         let order = match plan.mode {
-            Mode::Ours => Order::Ours(Ours::new(plan, group, seeds)?),
+            Mode::Ours => Order::Ours(Box::new(Ours::new(plan, group, seeds)?)),
             Mode::Primsh => Order::Line(Line::new(plan, group, seeds).map_err(|finding| vec![finding])?),
         };
         let mut run = Self { plan, secrets, order, under_way: BTreeMap::new(), results: Vec::new() };

@@ -25,7 +25,7 @@ impl Matcher<'_> {
     pub fn fits(&self, actual: Option<&Value>, pattern: &Pattern, path: &str) -> Result<(), String> {
         match pattern {
             Pattern::Anything => Ok(()),
-            Pattern::Word(word) => self.word(actual, *word, path),
+            Pattern::Word(word) => Self::word(actual, *word, path),
             Pattern::Text(text) => {
                 let none = Secrets::default();
                 let wanted = Filler { variables: self.variables, secrets: &none }
@@ -57,7 +57,7 @@ impl Matcher<'_> {
         }
     }
 
-    fn word(&self, actual: Option<&Value>, word: Word, path: &str) -> Result<(), String> {
+    fn word(actual: Option<&Value>, word: Word, path: &str) -> Result<(), String> {
         let text = actual.and_then(Value::as_str);
         let number = actual.filter(|value| value.is_number()).and_then(Value::as_f64);
         let entries = actual.and_then(Value::as_array);

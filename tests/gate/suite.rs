@@ -3,14 +3,20 @@
 
 use std::{sync::Arc, time::Instant};
 
-use axum::{Json, Router, extract::Request, http::StatusCode, response::IntoResponse, routing::any};
+use axum::{
+    Json, Router,
+    extract::{Path, Request},
+    http::StatusCode,
+    response::IntoResponse,
+    routing::any,
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use flywheel::{
     adapters::{clock::SystemClock, x402::Wallet},
-    api::gate_run::Verdict,
+    api::{gate_run::Verdict, http::Method},
     contract_cli::tests,
     gate::{
-        plan::{Contract, Payment, Plan},
+        plan::{Contract, Example, Payment, Plan, Price, Route},
         report::{Report, Step, overall},
     },
     ports::payments::Payer,
@@ -49,17 +55,23 @@ async fn serve() -> String {
     let router = Router::new()
         .route("/", any(|| async { Json(json!({ "service": "echo", "status": "ok" })) }))
         .route("/v1/broken", any(|| async { (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({}))) }))
+        .route("/v1/answers/{status}", any(|Path(status): Path<u16>| async move { StatusCode::from_u16(status).unwrap() }))
         .route("/v1/paid", any(paid));
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     url
 }
 
 async fn steps(all: Vec<Value>, wallet: bool, most: u64) -> Vec<Step> {
+    steps_of(all, Vec::new(), wallet, most).await
+}
+
+async fn steps_of(all: Vec<Value>, routes: Vec<Route>, wallet: bool, most: u64) -> Vec<Step> {
+    flywheel::telemetry::install_crypto_provider();
     let ids: Vec<_> = all.iter().map(|test| test["id"].clone()).collect();
     let suite = json!({ "plan": "echo", "version": 1, "network": "", "context": "", "tests": all,
         "groups": [{ "id": "echo", "name": "echo.sh", "tests": ids, "prompt": "" }] });
     let suite = suite::read(&suite.to_string(), Mode::Ours).expect("a plan");
-    let mut plan: Plan = plan(Vec::new());
+    let mut plan: Plan = plan(routes);
     plan.terms.pay_to = PAY_TO.into();
     let contract = Contract {
         url: serve().await,
@@ -98,6 +110,39 @@ async fn what_failed_counts_and_what_was_not_tried_is_told() {
     let failed = red.iter().find(|step| step.verdict == Verdict::Failed).expect("the one that failed");
     assert!(failed.name == "E-5 GET /v1/broken" && failed.message.as_deref().is_some_and(|m| m.contains("500")), "{failed:?}");
     assert_eq!(said(&red).last(), Some(&("E-6", Verdict::Blocked, true)), "the cause is a step of its own");
+}
+
+#[tokio::test]
+async fn a_refusal_of_what_nobody_knows_is_told_and_of_what_is_known_counts() {
+    let keyed = Example { headers: [("authorization".to_owned(), "Bearer x".to_owned())].into(), ..Example::default() };
+    let (told, counts) = ((Verdict::Blocked, true), (Verdict::Failed, false));
+    for (what, status, example, upstream, generated, expected) in [
+        ("nobody knows a request", 404, None, false, true, told),
+        ("it takes a key", 401, Some(keyed), false, true, told),
+        ("a request that is known is refused", 404, Some(Example::default()), false, true, counts),
+        ("a person wrote the test", 404, None, false, false, counts),
+        ("its provider is away", 502, Some(Example::default()), true, true, told),
+        ("it has no provider", 502, None, false, true, counts),
+        ("something is not set up", 501, None, false, true, told),
+        ("it breaks", 500, None, true, true, counts),
+    ] {
+        let path = format!("/v1/answers/{status}");
+        let mut asked = test("E-1", "GET", &path, 200);
+        asked["generated"] = generated.into();
+        let route = Route {
+            method: Method::Get,
+            path,
+            price: Price::Free,
+            reads_json: false,
+            status: 200,
+            errors: Vec::new(),
+            example,
+            upstream,
+            response: None,
+        };
+        let steps = steps_of(vec![asked], vec![route], false, 0).await;
+        assert_eq!(said(&steps), [("E-1", expected.0, expected.1)], "{what}: {steps:?}");
+    }
 }
 
 #[tokio::test]

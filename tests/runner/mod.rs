@@ -11,10 +11,12 @@ mod seen;
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use flywheel::{
+    adapters::clock::SystemClock,
     runner::{
         Runner,
         budget::Budget,
@@ -54,10 +56,12 @@ fn plan_in(mode: Mode, tests: Vec<Value>) -> Plan {
 fn text(tests: Vec<Value>) -> String {
     let ids: Vec<_> = tests.iter().map(|test| test["id"].clone()).collect();
     let group = json!({"id": "all", "name": "All", "prompt": "Use it.", "tests": ids});
-    json!({"plan": "p", "version": 1, "network": "none", "context": "", "groups": [group], "tests": tests}).to_string()
+    let mut plan = json!({"plan": "p", "version": 1, "network": "none", "context": "", "groups": [group]});
+    plan["tests"] = Value::Array(tests);
+    plan.to_string()
 }
 
-/// A runner that pays nobody; a request may take a second.
+/// A runner that pays nobody, and is patient: the machine may be busy.
 fn runner() -> Runner {
     flywheel::telemetry::install_crypto_provider();
     Runner {
@@ -68,10 +72,11 @@ fn runner() -> Runner {
             declared: Payment::default(),
             mode: Mode::Ours,
             again_after: Duration::ZERO,
+            clock: Arc::new(SystemClock),
         },
         rate: Rate::new(None),
         jobs: 16,
-        patience: Duration::from_secs(1),
+        patience: Duration::from_secs(20),
         deadline: None,
     }
 }

@@ -131,8 +131,8 @@ fn a_text_that_is_no_plan_has_all_that_is_wrong_with_it_named() {
     assert_eq!(said(&deep), ["the plan has more than 64 levels [too-large]"]);
     assert!(parse(&"[".repeat(100_000)).is_err());
     let many = plan_of(&Value::from(vec![json!({}); 20_001]), None);
-    let findings = flywheel::suite::from_value(many, Mode::Ours).unwrap_err();
+    let findings = flywheel::suite::from_value(&many, Mode::Ours).unwrap_err();
     assert_eq!(findings.iter().map(|f| (f.code, f.path.as_str())).collect::<Vec<_>>(), [(Code::TooLarge, "tests")]);
     let wrong = plan_of(&Value::from(vec![json!({"method": 1}); 20_000]), None);
-    assert_eq!(flywheel::suite::from_value(wrong, Mode::Ours).unwrap_err().len(), 1_000, "the same mistake over and over");
+    assert_eq!(flywheel::suite::from_value(&wrong, Mode::Ours).unwrap_err().len(), 1_000, "the same mistake over and over");
 }

@@ -20,7 +20,7 @@ fn secrets() -> Secrets {
 
 /// Runs and reports with answers that are all alike.
 fn whole(value: &Value, mode: Mode, answer: &Answer) {
-    let Ok(plan) = suite::from_value(value.clone(), mode) else { return };
+    let Ok(plan) = suite::from_value(value, mode) else { return };
     suite::lint(&plan, &Known::default());
     let Ok(mut run) = Run::new(&plan, None, seeds(), secrets()) else { return };
     let (all, mut steps) = (run.len(), 0);
@@ -82,7 +82,7 @@ proptest! {
     fn a_value_is_as_itself_and_matchers_never_panic(expected in odd(), actual in odd()) {
         let outcome = |expected: &Value, mode| {
             let plan = plan_of(&json!([{ "expected": { "status": 200, "body": expected } }]), None);
-            let Ok(plan) = suite::from_value(plan, mode) else { return None };
+            let Ok(plan) = suite::from_value(&plan, mode) else { return None };
             Some(play(&plan, None, &json!({ "T-1": { "json": actual } })).results[0].outcome)
         };
         outcome(&expected, Mode::Ours);

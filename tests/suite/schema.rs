@@ -19,7 +19,7 @@ pub fn complete() -> Value {
 
 fn compare(value: &Value) -> Result<(), TestCaseError> {
     let taken = VALIDATOR.is_valid(value);
-    let findings = suite::from_value(value.clone(), Mode::Ours).err().unwrap_or_default();
+    let findings = suite::from_value(value, Mode::Ours).err().unwrap_or_default();
     let shape: Vec<_> = findings.iter().filter(|finding| !BEYOND.contains(&finding.code)).map(ToString::to_string).collect();
     let why: Vec<_> = VALIDATOR.iter_errors(value).map(|e| format!("{}: {e}", e.instance_path())).collect();
     prop_assert_eq!(taken, shape.is_empty(), "the reader: {:?}; the schema: {:?}; of {}", shape, why, value);
@@ -41,7 +41,7 @@ fn the_schema_is_one_and_says_what_each_key_is_about() {
 fn the_complete_plan_has_every_key_and_nothing_wrong() {
     let plan = complete();
     compare(&plan).unwrap();
-    let read = suite::from_value(plan.clone(), Mode::Ours).unwrap();
+    let read = suite::from_value(&plan, Mode::Ours).unwrap();
     assert_eq!(suite::lint(&read, &suite::Known::default()).iter().map(|f| f.code).collect::<Vec<_>>(), [Code::CannotFail]);
     let schema = suite::schema();
     for (at, places) in [

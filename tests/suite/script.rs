@@ -34,7 +34,7 @@ pub fn plan_of(tests: &Value, groups: Option<&Value>) -> Value {
 }
 
 pub fn read(plan: &Value, mode: Mode) -> Plan {
-    from_value(plan.clone(), mode).unwrap_or_else(|findings| panic!("{findings:?} of {plan}"))
+    from_value(plan, mode).unwrap_or_else(|findings| panic!("{findings:?} of {plan}"))
 }
 
 /// One answer as it is written: JSON, or raw with its type.

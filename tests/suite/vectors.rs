@@ -42,7 +42,7 @@ fn runs_come_to_what_each_modes_rules_say() {
         let value = plan_of(&row["tests"], row.get("groups"));
         for (mode, key) in [(Mode::Primsh, "primsh"), (Mode::Ours, "ours")] {
             if let Some(code) = row[key].as_str() {
-                let read = from_value(value.clone(), mode);
+                let read = from_value(&value, mode);
                 let found = match &read {
                     Ok(plan) => flywheel::suite::Run::new(plan, None, super::script::seeds(), flywheel::suite::Secrets::default()).err(),
                     Err(findings) => Some(findings.clone()),

@@ -32,15 +32,15 @@ const MOST_FINDINGS: usize = 1_000;
 /// prim.sh's runner stumbles over only while it runs is taken.
 pub fn read(text: &str, mode: Mode) -> Result<Plan, Vec<Finding>> {
     let value = parse(text).map_err(|finding| vec![finding])?;
-    from_value(value, mode)
+    from_value(&value, mode)
 }
 
 /// Reads a plan that is parsed already.
-pub fn from_value(value: Value, mode: Mode) -> Result<Plan, Vec<Finding>> {
-    bounded(&value).map_err(|finding| vec![finding])?;
+pub fn from_value(value: &Value, mode: Mode) -> Result<Plan, Vec<Finding>> {
+    bounded(value).map_err(|finding| vec![finding])?;
     match mode {
-        Mode::Ours => ours::plan(&value),
-        Mode::Primsh => primsh::plan(&value),
+        Mode::Ours => ours::plan(value),
+        Mode::Primsh => primsh::plan(value),
     }
 }
 

@@ -65,7 +65,7 @@ impl Page {
         for (i, result) in all.iter().enumerate() {
             let Some(piece) = made(result) else { continue };
             if self.text.len() + piece.len() > limit {
-                let _ = write!(self.text, "{end}And {} more, which had no room here.\n", all.len() - i);
+                let _ = writeln!(self.text, "{end}And {} more, which had no room here.", all.len() - i);
                 return;
             }
             self.add(&piece);

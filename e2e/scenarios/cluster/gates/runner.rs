@@ -129,6 +129,7 @@ pub(super) fn plan() -> Plan {
             route(Method::Get, "/v1/time", Price::Free, None, None),
         ],
         generated: Vec::new(),
+        preview: None,
         limits: Limits { tool_seconds: 60, boot_seconds: 10, request_seconds: 5, test_seconds: 10, total_seconds: 80 },
     }
 }
