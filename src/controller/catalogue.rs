@@ -143,7 +143,7 @@ async fn plan(source: &Source<'_>, entry: Option<&Entry>, services: &[Service]) 
     };
     let read = |text: &str| {
         let value = suite::parse(text).map_err(|finding| finding.to_string())?;
-        let findings = suite::from_value(value.clone(), Mode::Ours).err().unwrap_or_default();
+        let findings = suite::from_value(&value, Mode::Ours).err().unwrap_or_default();
         match findings.first() {
             None => Ok(value),
             Some(_) => Err(findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
