@@ -1,7 +1,9 @@
 //! What a Factory's checks come to. No clock, no client: a test makes what was
 //! seen and looks at the decision. `reasons.rs` has one row per reason that a
-//! decision can give, `packages.rs` what becomes of each package; `random.rs` holds the invariants over anything seen.
+//! decision can give, `packages.rs` what becomes of each package,
+//! `catalogue.rs` of what is derived from all of them; `random.rs` holds the invariants over anything seen.
 
+mod catalogue;
 mod packages;
 mod random;
 mod reasons;
@@ -34,6 +36,7 @@ fn good() -> Seen {
         dns: Part::Seen(7),
         edge: Part::Seen(Vec::new()),
         packages: Part::Seen(PackagesSeen::default()),
+        catalogue: Part::NotChecked,
         webhook: WebhookSeen::default(),
     }
 }

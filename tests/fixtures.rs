@@ -19,6 +19,8 @@ pub fn spec() -> FactorySpec {
             "forge": "Gitea", "url": forge::URL, "owner": forge::OWNER, "name": forge::NAME,
             "credentials": { "name": "prim-forge" },
         },
+        // Only its own tests have it on: every merge would be followed by another.
+        "policy": { "aggregates": false },
         "dns": { "zone": dns::ZONE, "rfc2136": { "server": dns::SERVER, "credentials": { "name": "prim-dns" } } },
         "deploy": {
             "image": "registry.example/factory:1",

@@ -5,6 +5,7 @@
 //! stage takes and how it is lost, `deletion.rs` the way back, `decisions.rs` single decisions
 //! without a pass, `random.rs` what holds of any.
 
+mod catalogue;
 mod decisions;
 mod deletion;
 mod idea;
@@ -185,6 +186,7 @@ impl Run {
             let _ = driver::pass::<GateRun>(Arc::new(DeserializeGuard(Ok(object))), self.cx.clone()).await;
         }
         self.judge();
+        catalogue::judge(self).await;
         self.cluster();
         while self.pokes.try_recv().is_ok() {
             self.factory_looks().await;
@@ -231,7 +233,7 @@ impl Run {
                 _ => (self.canary, 0),
             };
             let path = format!("{OWN}/gateruns/{}", gate["metadata"]["name"].as_str().unwrap());
-            if gate["status"]["verdict"].is_null() && !verdict.is_empty() {
+            if gate["status"]["verdict"].is_null() && !verdict.is_empty() && !catalogue::is_derived(&gate) {
                 self.api.edit(&path, |mut gate| {
                     let ready = if verdict == "Passed" { "True" } else { "False" };
                     let tested = gate["status"]["tested"].clone();

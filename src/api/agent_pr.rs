@@ -34,12 +34,14 @@ use super::{
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self == oldSelf").message("a change can't be edited: make another AgentPR"),
-    validation = Rule::new("has(self.files) != has(self.manifestRef)").message("exactly one of files and manifestRef is required")
+    validation = Rule::new("self.primitive == 'flywheel' || has(self.files) != has(self.manifestRef)").message("exactly one of files and manifestRef is required"),
+    validation = Rule::new("self.primitive != 'flywheel' || (!has(self.files) && !has(self.manifestRef))").message("what is derived from all packages (primitive flywheel) has no files and no manifestRef: the Factory makes them")
 )]
 pub struct AgentPRSpec {
     /// The Factory whose repository is changed.
     pub factory_ref: FactoryReference,
-    /// Id of the primitive whose package is changed.
+    /// Id of the primitive whose package is changed; `flywheel` where what is derived
+    /// from all packages is brought up to date.
     #[schemars(length(max = 40), regex(pattern = "^[a-z]([a-z0-9-]*[a-z0-9])?$"))]
     pub primitive: String,
     /// The change itself, up to 200 KiB in all.

@@ -32,6 +32,9 @@ pub enum ConditionType {
     /// Every package of the base branch has its Primitive. Advisory: `Ready` does
     /// not wait for it.
     PackagesAdopted,
+    /// The base branch has what is derived from its packages as they make it.
+    /// Advisory: `Ready` does not wait for it.
+    CatalogueCurrent,
     /// The head's tree passed the gate.
     GatePassed,
     /// The model wrote a strict document for the idea.
@@ -73,6 +76,7 @@ impl ConditionType {
             Self::DnsReady => "DnsReady",
             Self::EdgeReady => "EdgeReady",
             Self::PackagesAdopted => "PackagesAdopted",
+            Self::CatalogueCurrent => "CatalogueCurrent",
             Self::GatePassed => "GatePassed",
             Self::DocumentWritten => "DocumentWritten",
             Self::Merged => "Merged",

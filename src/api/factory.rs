@@ -265,12 +265,24 @@ pub struct FactoryStatus {
     /// is made for them again before that is another.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub retained: BTreeMap<String, String>,
+    /// What is derived from all packages, where the base branch has it as they make it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalogue: Option<CatalogueStatus>,
     /// `Ready`, `Reconciling` or `Stalled` while true, and one per part:
     /// `CredentialsReady`, `ForgeReady`, `BranchProtected`, `WebhookReady`,
-    /// `DnsReady`, `EdgeReady`; `PackagesAdopted` advises.
+    /// `DnsReady`, `EdgeReady`; `PackagesAdopted` and `CatalogueCurrent` advise.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// What is derived from all packages.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+pub struct CatalogueStatus {
+    /// Newest commit of the base branch that was seen to have it as its packages make it.
+    pub commit: String,
+    /// Hash of all of it.
+    pub hash: String,
 }
 
 fn main_branch() -> String {

@@ -34,6 +34,10 @@ pub const ALLOWED_SERVERS_ANNOTATION: &str = "flywheel.prim.sh/allowed-servers";
 /// Server-side-apply field manager of the controller, and its Events' reporter.
 pub const FIELD_MANAGER: &str = "flywheel-controller";
 
+/// What an AgentPR has as its primitive that brings what is derived from all packages
+/// up to date: an id that no package can have.
+pub const AGGREGATES: &str = "flywheel";
+
 /// Label on what is made for a Primitive: its name; on a Secret in the keys'
 /// namespace, whom it is for.
 pub const PRIMITIVE_LABEL: &str = "flywheel.prim.sh/primitive";

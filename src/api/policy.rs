@@ -22,6 +22,9 @@ pub struct PolicySpec {
     /// Gate Jobs of this Factory running at a time.
     #[schemars(range(min = 1, max = 1000))]
     pub max_running_gates: i32,
+    /// Keep what is derived from all packages (`generated/` and `gates/plan.json`) up
+    /// to date by changes of the Factory's own.
+    pub aggregates: bool,
     /// What its gates pay and ask with, how often they ask, and what Live needs.
     pub gates: GatesSpec,
 }
@@ -33,6 +36,7 @@ impl Default for PolicySpec {
             required_check: "flywheel/gate".into(),
             max_open_pull_requests: 20,
             max_running_gates: 2,
+            aggregates: false,
             gates: GatesSpec::default(),
         }
     }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::{
     apply::Hands,
+    catalogue,
     code::{Source, base_branch},
     connections::{self, Connection},
     context::Context,
@@ -94,7 +95,8 @@ impl Kind for AgentPR {
             Err(error) => return Err(error),
         };
         seen.rules = rules(&factory);
-        if seen.previous.number.is_none() && !deleting {
+        let derived = catalogue::is(self);
+        if seen.previous.number.is_none() && !deleting && !derived {
             seen.change = proposal::read(self, &namespace, cx).await;
         }
         let connection = connections::forge(&factory, cx).await.map_err(|error| connections::of_factory(&factory, &error));
@@ -103,6 +105,15 @@ impl Kind for AgentPR {
             Ok(connection) => look(self, &seen, &factory, connection, cx).await.map(Box::new),
             Err(error) => Err(PortError::new(error.class, error.reason, error.message.clone())),
         };
+        if let (Ok(connection), Ok(forge), None) = (&connection, &seen.forge, seen.previous.number)
+            && derived
+            && !deleting
+        {
+            // What it is made on is what it follows from, in each pass.
+            let onto = seen.previous.onto.as_ref().and_then(|sha| sha.parse().ok()).unwrap_or_else(|| forge.base.clone());
+            seen.change =
+                catalogue::change(&factory, &onto, connection, cx).await.map_err(|error| connections::of_factory(&factory, &error));
+        }
         (seen.gates, seen.unreadable) = gates(self, &namespace, cx).await?;
         seen.paused = paused(self, &namespace, cx).await?;
         if seen.forge.as_ref().is_ok_and(|forge| forge.merged.is_some()) {
@@ -193,16 +204,16 @@ fn rules(factory: &Factory) -> Result<Rules, PortError> {
 /// What is read of other AgentPRs: their files are large.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Summary {
-    factory_ref: FactoryReference,
-    primitive: String,
+pub(super) struct Summary {
+    pub factory_ref: FactoryReference,
+    pub primitive: String,
 }
 
 /// Another AgentPR.
-type Other = Object<Summary, AgentPRStatus>;
+pub(super) type Other = Object<Summary, AgentPRStatus>;
 
 /// Every AgentPR that can be read; one that can't must not stop the others.
-async fn list(namespace: &str, cx: &Context) -> Result<Vec<Other>, PortError> {
+pub(super) async fn list(namespace: &str, cx: &Context) -> Result<Vec<Other>, PortError> {
     let api: Api<DeserializeGuard<Other>> = Api::namespaced_with(cx.client.clone(), namespace, &ApiResource::erase::<AgentPR>(&()));
     let list = objects::timely(api.list(&ListParams::default())).await?;
     Ok(list.items.into_iter().filter_map(|guard| guard.0.ok()).collect())
@@ -224,7 +235,7 @@ fn ahead(object: &AgentPR, others: &[&Other]) -> Vec<String> {
 }
 
 /// Neither ended nor waiting for somebody.
-fn is_running(object: &Other) -> bool {
+pub(super) fn is_running(object: &Other) -> bool {
     let ended = object.status.as_ref().is_some_and(|status| {
         let says = |kind: ConditionType| conditions::find(&status.conditions, kind).is_some_and(|c| c.status == "True");
         status.merge_sha.is_some() || says(ConditionType::Ready) || says(ConditionType::Stalled)
@@ -263,7 +274,8 @@ async fn look(
         source.expect(&base, change.files.iter().filter_map(|file| file.content.as_deref()));
     }
     // What it is, is said when it is proposed.
-    let in_base = seen.previous.number.is_none() && source.packages(&base).await?.contains_key(&object.spec.primitive);
+    let in_base =
+        catalogue::is(object) || seen.previous.number.is_none() && source.packages(&base).await?.contains_key(&object.spec.primitive);
     let mut looked = ForgeSeen { base, in_base, head: None, pull: None, merged: None };
     // Nothing was made before its name stood in the status.
     let Some(branch) = seen.previous.branch.as_ref().and_then(|b| b.parse::<Branch>().ok()) else { return Ok(looked) };
@@ -351,7 +363,9 @@ async fn surplus(object: &AgentPR, others: &[&Other], namespace: &str, cx: &Cont
     for former in over.into_iter().skip(KEPT - 1).take(KEPT) {
         // Its runs go with it. What a person or a GitOps tool declared is theirs, and
         // what no gate passed is to be seen until somebody has seen to it.
-        if former.owner_references().iter().any(|owner| owner.kind == "Primitive") && former.status.as_ref().is_some_and(|s| s.tested) {
+        if former.owner_references().iter().any(|owner| owner.kind == "Primitive" || owner.kind == "Factory")
+            && former.status.as_ref().is_some_and(|s| s.tested)
+        {
             surplus.push(named(AgentPR::NAME, former.name_any()));
             continue;
         }

@@ -113,6 +113,11 @@ impl<'a> Source<'a> {
     /// The text of a package's prim.yaml alone, or why it can't be one.
     pub async fn document(&self, package: &Package) -> Result<Result<Arc<str>, String>, PortError> {
         let Some(entry) = package.document() else { return Ok(Err("is not there".into())) };
+        self.text(entry).await
+    }
+
+    /// The text of a file, or why it can't be read as one.
+    pub async fn text(&self, entry: &Entry) -> Result<Result<Arc<str>, String>, PortError> {
         if usize::try_from(entry.size).map_or(true, |size| size > MAX_FILE) {
             return Ok(Err(format!("has {} bytes, and {MAX_FILE} at most are taken", entry.size)));
         }

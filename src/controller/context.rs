@@ -18,8 +18,8 @@ use kube::{
 use tokio::sync::{broadcast, mpsc};
 
 use super::{
-    code::CodeCache, deliveries::Deliveries, failpoints::Failpoints, ideas::Ideas, leadership::Leadership, limits::Limits, phases::Phases,
-    scanner::Gitleaks,
+    catalogue::Catalogues, code::CodeCache, deliveries::Deliveries, failpoints::Failpoints, ideas::Ideas, leadership::Leadership,
+    limits::Limits, phases::Phases, scanner::Gitleaks,
 };
 use crate::{
     adapters::{clock::SystemClock, connect::RealServers},
@@ -42,6 +42,8 @@ pub struct Context {
     pub deliveries: Deliveries,
     /// Waits that servers asked for.
     pub limits: Arc<Limits>,
+    /// What is derived from Factories' packages.
+    pub catalogues: Catalogues,
     /// What models are asked.
     pub ideas: Ideas,
     /// What factory repositories hold.
@@ -115,6 +117,7 @@ impl Context {
             clock,
             deliveries: Deliveries::default(),
             limits: Arc::default(),
+            catalogues: Catalogues::default(),
             ideas: Ideas::default(),
             code: CodeCache::default(),
             scanner: Arc::new(Gitleaks::new("/usr/local/bin/gitleaks")),

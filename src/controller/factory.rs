@@ -9,6 +9,7 @@ use kube::ResourceExt;
 
 use super::{
     apply::Hands,
+    catalogue,
     connections::{self, Connection},
     context::Context,
     driver::{Kind, StatusFields},
@@ -84,10 +85,14 @@ impl Kind for Factory {
                 packages::see(self, head, connection, primitives, cx).await.map_or_else(Part::Failed, Part::Seen)
             }
         };
+        let catalogue = match forge_client.as_ref().zip(head).filter(|_| self.spec.policy.aggregates) {
+            None => Part::NotChecked,
+            Some((connection, head)) => catalogue::see(self, head, connection, cx).await.map_or_else(Part::Failed, Part::Seen),
+        };
         let webhook = cx.deliveries.observe(&namespace, &name, head, now.at);
         let previous = self.status.clone().unwrap_or_default();
         let factory = ObjectName { api_version: API_VERSION, kind: Self::NAME, namespace, name };
-        Ok((Seen { factory, spec: self.spec.clone(), previous, credentials, forge, dns, edge, packages, webhook }, hands))
+        Ok((Seen { factory, spec: self.spec.clone(), previous, credentials, forge, dns, edge, packages, catalogue, webhook }, hands))
     }
 
     fn decide(seen: &Seen, now: Now) -> Decision<FactoryStatus> {
@@ -104,6 +109,7 @@ impl Kind for Factory {
 
     fn gone(namespace: &str, name: &str, cx: &Context) {
         cx.deliveries.forget(namespace, name);
+        cx.catalogues.forget(namespace, name);
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod agent_pr;
 pub mod apply;
+pub mod catalogue;
 pub mod code;
 pub mod connections;
 pub mod context;
@@ -70,7 +71,8 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let cx = Arc::new(cx);
 
     let namespace = config.namespace.as_str();
-    let factories = watch::run::<Factory>(cx.clone(), namespace, ReceiverStream::new(poked), shutdown.clone());
+    let factory_moved = stream_select!(ReceiverStream::new(poked), triggers::owners::<AgentPR, Factory>(&client, namespace).boxed());
+    let factories = watch::run::<Factory>(cx.clone(), namespace, factory_moved, shutdown.clone());
     let gate_moved =
         stream_select!(triggers::gate_jobs(&client, &config.gates_namespace).boxed(), triggers::turn_moved(&client, namespace).boxed(),);
     let gate_runs = watch::run::<GateRun>(cx.clone(), namespace, gate_moved, shutdown.clone());

@@ -135,6 +135,8 @@ mod tests {
             (vec![], "spec.files: has no files"),
             (vec![file(".github/workflows/x.yml", Some(""))], ".github/workflows/x.yml"),
             (vec![file("packages/other/src/a.ts", Some(""))], "packages/other/src/a.ts"),
+            (vec![file("generated/llms.txt", Some(""))], "generated/llms.txt"),
+            (vec![file("gates/plan.json", Some(""))], "gates/plan.json"),
             (vec![file("packages/notes/biome.json", Some("{}"))], "biome.json"),
             (vec![file("packages/notes/prim.yaml", Some("id: ["))], "packages/notes/prim.yaml"),
             (vec![file("packages/notes/prim.yaml", Some(&FREE.replace("id: notes", "id: other")))], "id: is other"),

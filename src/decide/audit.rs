@@ -79,6 +79,7 @@ fn not_good<S>(decision: &Decision<S>) -> Option<&'static str> {
         // Polling does its work.
         ConditionType::WebhookReady,
         ConditionType::PackagesAdopted,
+        ConditionType::CatalogueCurrent,
         ConditionType::EnvironmentComplete,
         ConditionType::SpecOutdated,
     ];

@@ -2,6 +2,7 @@
 //! need, and when to look again. Observing is `controller/factory.rs`; the webhook
 //! is judged in `factory/webhook.rs`.
 
+mod catalogue;
 mod packages;
 mod webhook;
 
@@ -23,6 +24,7 @@ use crate::{
 };
 
 use super::Now;
+pub use catalogue::{CatalogueChange, CatalogueSeen};
 pub use packages::{AT_ONCE, PackagesSeen};
 pub use webhook::DELIVERY_GRACE;
 
@@ -48,6 +50,8 @@ pub struct Seen {
     pub edge: Part<Vec<String>>,
     /// The base branch's packages.
     pub packages: Part<PackagesSeen>,
+    /// What is derived from them; not looked at where the policy does not ask for it.
+    pub catalogue: Part<CatalogueSeen>,
     /// What came in from the forge by itself.
     pub webhook: WebhookSeen,
 }
@@ -95,14 +99,17 @@ pub fn decide(seen: &Seen, now: Now) -> Decision<FactoryStatus> {
     let required = required(seen);
     let (webhook, webhook_again) = webhook::judge(seen, now);
     let packages = packages::judge(seen);
+    let catalogue = catalogue::judge(seen, now);
 
     let mut statements = summary(&required);
-    let again = pace(seen, now, &required, packages.class, [webhook_again, packages.again]);
+    let classes = [packages.class, catalogue.class];
+    let again = pace(seen, now, &required, classes, &[webhook_again, packages.again, catalogue.again]);
     statements.extend(required.into_iter().map(|finding| finding.statement));
     statements.extend([webhook, packages.statement]);
+    statements.extend(catalogue.statement);
 
-    let status = FactoryStatus { retained: packages.retained, packages: packages.count, ..status(seen) };
-    let actions = actions(seen).into_iter().chain(packages.actions).collect();
+    let status = FactoryStatus { retained: packages.retained, packages: packages.count, catalogue: catalogue.status, ..status(seen) };
+    let actions = actions(seen).into_iter().chain(packages.actions).chain(catalogue.actions).collect();
     Decision { actions, status, statements, again }
 }
 
@@ -110,7 +117,7 @@ pub fn decide(seen: &Seen, now: Now) -> Decision<FactoryStatus> {
 /// of them, another look in a moment would come to the same.
 pub fn refused(seen: &Seen, now: Now, decision: &mut Decision<FactoryStatus>, done: &[(&Action, Receipt)]) {
     if packages::refused(&mut decision.statements, done) {
-        decision.again = pace(seen, now, &required(seen), None, [webhook::judge(seen, now).1, Some(REFUSED_AGAIN)]);
+        decision.again = pace(seen, now, &required(seen), [None; 2], &[webhook::judge(seen, now).1, Some(REFUSED_AGAIN)]);
     }
 }
 
@@ -119,12 +126,16 @@ fn required(seen: &Seen) -> [Finding; 5] {
 }
 
 /// When to look again: as soon as the first of all asks for it.
-fn pace(seen: &Seen, now: Now, required: &[Finding], more: Option<Class>, others: [Option<Duration>; 2]) -> Duration {
+fn pace(seen: &Seen, now: Now, required: &[Finding], more: [Option<Class>; 2], others: &[Option<Duration>]) -> Duration {
     let failing_since = previous(seen, ConditionType::Ready).filter(|c| c.status == "False").map(|c| c.last_transition_time.0);
     // Of several Secrets the finding has the worst class alone.
-    let classes = required.iter().filter_map(|finding| finding.class).chain(seen.credentials.iter().map(|error| error.class)).chain(more);
+    let classes = required
+        .iter()
+        .filter_map(|finding| finding.class)
+        .chain(seen.credentials.iter().map(|error| error.class))
+        .chain(more.into_iter().flatten());
     let failures = classes.map(|class| retry::delay(class, failing_since, now.at));
-    failures.chain(others.into_iter().flatten()).fold(now.resync, Duration::min)
+    failures.chain(others.iter().copied().flatten()).fold(now.resync, Duration::min)
 }
 
 /// One part's statement, and the class of what is wrong with it.

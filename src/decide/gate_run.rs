@@ -8,7 +8,7 @@ mod report;
 use std::time::Duration;
 
 pub use self::{
-    change::judge,
+    change::{Derived, judge, judge_derived},
     queue::{Queue, held, is_queued},
     report::{KEY as REPORT_KEY, Log, Owner, name as report_name},
 };

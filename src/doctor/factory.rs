@@ -64,6 +64,7 @@ fn from_statement(statement: &Statement) -> Option<Finding> {
         | ConditionType::Retrying
         | ConditionType::WebhookReady
         | ConditionType::PackagesAdopted
+        | ConditionType::CatalogueCurrent
         | ConditionType::GatePassed
         | ConditionType::DocumentWritten
         | ConditionType::Merged

@@ -64,6 +64,7 @@ const RESERVED: &str = "this id is reserved";
 const FACTORY_REF: &str = "factoryRef can't change";
 const CHANGE: &str = "a change can't be edited";
 const FILES: &str = "exactly one of files and manifestRef is required";
+const DERIVED: &str = "has no files and no manifestRef: the Factory makes them";
 const PATH: &str = "path must not have . or .. in it";
 const DRAFT: &str = "title must not begin as a draft's does";
 const SIZE: &str = "the files have more than 204800 characters in all";
@@ -136,6 +137,8 @@ fn agent_pr_creates() -> Vec<Row> {
         ("/spec/files", files(&[204_800, 1]), Some(SIZE)),
         ("/spec/files", files(&[50_000; 5]), Some(SIZE)),
         ("/spec/files", Value::Null, Some(FILES)),
+        ("/spec/primitive", json!("flywheel"), Some(DERIVED)),
+        ("/spec", json!({ "factoryRef": { "name": "prim" }, "primitive": "flywheel", "title": "Derive" }), None),
         ("/spec/manifestRef", reference, Some(FILES)),
         ("/spec/files/0/path", json!("packages/../.github/workflows/ci.yml"), Some(PATH)),
         ("/spec/files/0/path", json!("./packages/x"), Some(PATH)),
@@ -238,6 +241,7 @@ fn no_rule_is_without_rows() {
         FACTORY_REF,
         CHANGE,
         FILES,
+        DERIVED,
         PATH,
         RUN,
         TARGET,

@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, time::Duration};
 use flywheel::{
     api::{
         conditions::{ConditionType, Reason, Truth},
-        factory::FactoryStatus,
+        factory::{FactorySpec, FactoryStatus},
     },
     controller::{driver::StatusFields, status},
     decide::{
-        audit,
-        factory::{PackagesSeen, Part, Seen, WebhookSeen, decide},
+        Action, audit,
+        factory::{CatalogueChange, CatalogueSeen, PackagesSeen, Part, Seen, WebhookSeen, decide},
     },
     ports::{
         error::{Class, PortError},
@@ -94,6 +94,7 @@ struct Sight {
     dns: Look<u32>,
     edge: Look<Vec<String>>,
     packages: Look<Packages>,
+    catalogue: Look<Catalogue>,
     webhook: WebhookSeen,
 }
 
@@ -101,6 +102,36 @@ struct Sight {
 /// document's id, or that it was not read.
 type Package = (u64, Option<&'static str>, Option<u64>, Option<Result<&'static str, String>>);
 type Packages = BTreeMap<&'static str, Package>;
+
+/// Files that differ; AgentPRs of what is derived, each with its name, what is true
+/// of it and when it was settled; whether others are on their way.
+type Catalogue = (usize, Vec<(&'static str, [bool; 4], Option<u64>)>, bool);
+
+fn catalogue() -> impl Strategy<Value = Catalogue> {
+    let change = (select(vec!["now", "old"]), any::<[bool; 4]>(), option::of(0..200u64));
+    (0..3usize, vec(change, 0..3), any::<bool>())
+}
+
+fn catalogue_seen((differs, changes, others): Catalogue) -> CatalogueSeen {
+    let change = |(name, [ours, going, merged, stalled], settled): (&str, [bool; 4], Option<u64>)| CatalogueChange {
+        name: name.into(),
+        ours,
+        going,
+        merged,
+        settled_at: settled.map(|ago| at(NOW).at - Duration::from_secs(ago)),
+        stalled,
+        said: stalled.then(|| (Reason::Failed, "red".into())),
+    };
+    CatalogueSeen {
+        owner_uid: "uid".into(),
+        commit: world::forge::sha(1),
+        hash: "h".into(),
+        differs,
+        name: "now".into(),
+        own: changes.into_iter().map(change).collect(),
+        others: others.then(|| "notes-1".into()).into_iter().collect(),
+    }
+}
 
 fn packages() -> impl Strategy<Value = Packages> {
     let package = (
@@ -134,17 +165,24 @@ prop_compose! {
         dns in look(any::<u32>()),
         edge in look(vec("[a-z]{1,5}", 0..3)),
         packages in look(packages()),
+        catalogue in look(catalogue()),
         last_accepted in moment(), silent_move in moment(), refused in any::<bool>(),
     ) -> Sight {
-        Sight { credentials, forge, dns, edge, packages, webhook: WebhookSeen { last_accepted, refused, silent_move } }
+        Sight { credentials, forge, dns, edge, packages, catalogue, webhook: WebhookSeen { last_accepted, refused, silent_move } }
     }
+}
+
+fn with_aggregates() -> FactorySpec {
+    let mut spec = fixtures::spec();
+    spec.policy.aggregates = true;
+    spec
 }
 
 fn seen(sight: Sight, previous: FactoryStatus) -> Seen {
     let retained = previous.retained.clone();
     Seen {
         factory: factory(),
-        spec: fixtures::spec(),
+        spec: with_aggregates(),
         previous,
         credentials: sight.credentials.into_iter().map(|(class, reason, message)| PortError::new(class, reason, message)).collect(),
         forge: sight.forge.part(|([may_push, archived, squash_merge, may_merge], protection, label)| {
@@ -164,6 +202,7 @@ fn seen(sight: Sight, previous: FactoryStatus) -> Seen {
         dns: sight.dns.part(|serial| serial),
         edge: sight.edge.part(|hosts| hosts),
         packages: sight.packages.part(|packages| packages_seen(packages, &retained)),
+        catalogue: sight.catalogue.part(catalogue_seen),
         webhook: sight.webhook,
     }
 }
@@ -197,6 +236,12 @@ proptest! {
         prop_assert!(decision.again <= Duration::from_secs(600), "the resync is never put off");
         prop_assert!(said(&decision, ConditionType::WebhookReady).is_some());
         prop_assert!(said(&decision, ConditionType::PackagesAdopted).is_some());
+        prop_assert!(said(&decision, ConditionType::CatalogueCurrent).is_some());
+        let made = decision.actions.iter().filter(|a| matches!(a, Action::CreateObject(_))).count();
+        if let (Part::Seen(catalogue), true) = (&seen(sight, before).catalogue, made > 0) {
+            let open = catalogue.own.iter().filter(|own| own.ours && !own.merged && own.settled_at.is_none()).count();
+            prop_assert!(made == 1 && open == 0 && catalogue.differs > 0, "{:?}", catalogue);
+        }
     }
 
     /// What a decision leaves behind must not by itself lead to another write.

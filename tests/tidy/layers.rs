@@ -58,6 +58,8 @@ const LAYERS: &[Layer] = &[
             ("src/controller/context.rs", "crate::adapters::clock::SystemClock"),
             // What a model says of an idea is checked in one place, for both who ask.
             ("src/controller/ideas.rs", "crate::author"),
+            // The gates' plan is appended to what is there, if that is a plan.
+            ("src/controller/catalogue.rs", "crate::suite"),
         ],
     },
     // It says what passed in the words of gates' reports, and asks by the runner.

@@ -10,6 +10,7 @@ use kube::{Api, ResourceExt, api::ListParams, core::DeserializeGuard};
 use super::{NAME_LABEL, NAMESPACE_LABEL, job as job_objects};
 use crate::{
     api::{
+        AGGREGATES,
         agent_pr::{AgentPR, ManifestReference},
         conditions::Reason,
         factory::Factory,
@@ -18,6 +19,7 @@ use crate::{
         primitive::{Phase, Primitive},
     },
     controller::{
+        catalogue,
         code::{Package, Source},
         connections::{self, Connection},
         context::Context,
@@ -26,7 +28,7 @@ use crate::{
     },
     decide::{
         GateObjects,
-        gate_run::{Outcome, Queue, Subject, is_queued, judge},
+        gate_run::{Outcome, Queue, Subject, is_queued, judge, judge_derived},
     },
     gate::{
         bundle::{Bundle, SourceFile},
@@ -124,6 +126,10 @@ impl Scene<'_> {
         };
         let before = source.entries(&base.sha).await.map_err(|e| self.of_factory(&e))?;
         let after = source.entries(&head.sha).await.map_err(|e| self.of_factory(&e))?;
+        if primitive == AGGREGATES {
+            let derived = catalogue::judged(&self.factory, &head.sha, &connection, self.cx).await.map_err(|e| self.of_factory(&e))?;
+            return Ok(Subject::Told(judge_derived(revision, &head.tree, &before, &after, &derived)));
+        }
         if let Some(outcome) = judge(&primitive, revision, &head.tree, &before, &after) {
             return Ok(Subject::Told(outcome));
         }

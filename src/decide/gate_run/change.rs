@@ -20,9 +20,8 @@ type Files<'a> = BTreeMap<&'a str, (&'a Sha, EntryKind)>;
 /// The verdict over the change from `base` to `head`, whose tree is `tree`; nothing
 /// where its package has to be run.
 pub fn judge(primitive: &str, revision: &Revision, tree: &Sha, base: &[Entry], head: &[Entry]) -> Option<Outcome> {
-    if tree.as_str() != revision.tree {
-        let problem = format!("head is another tree: commit {} has tree {tree}, and {} was to be tested", revision.head, revision.tree);
-        return Some(Outcome::told("tree", Verdict::Failed, problem));
+    if let Some(other) = other_tree(revision, tree) {
+        return Some(other);
     }
     let (base, head) = (files(base), files(head));
     let package = format!("packages/{primitive}/");
@@ -40,6 +39,47 @@ pub fn judge(primitive: &str, revision: &Revision, tree: &Sha, base: &[Entry], h
         (true, false) => Some(Outcome::told("removal", Verdict::Passed, format!("{package} is removed, and nothing else changes"))),
         (false, false) => Some(Outcome::told("files", Verdict::Failed, format!("neither the base nor the head has {package}"))),
     }
+}
+
+fn other_tree(revision: &Revision, tree: &Sha) -> Option<Outcome> {
+    let problem = || format!("head is another tree: commit {} has tree {tree}, and {} was to be tested", revision.head, revision.tree);
+    (tree.as_str() != revision.tree).then(|| Outcome::told("tree", Verdict::Failed, problem()))
+}
+
+/// What is derived from a head's packages.
+#[derive(Clone, Debug)]
+pub struct Derived {
+    /// The files, by path with their ids; or why there are none.
+    pub wanted: Result<BTreeMap<String, Sha>, String>,
+    /// Whether a path is of a file that is derived, and nobody else's.
+    pub is_derived: fn(&str) -> bool,
+}
+
+/// The verdict over a change of what is derived: it changes nothing else, and all of
+/// it is what the head's own packages make. Nothing has to be run for that.
+pub fn judge_derived(revision: &Revision, tree: &Sha, base: &[Entry], head: &[Entry], derived: &Derived) -> Outcome {
+    if let Some(other) = other_tree(revision, tree) {
+        return other;
+    }
+    let (base, head) = (files(base), files(head));
+    let failed = |what: String| Outcome::told("derived", Verdict::Failed, what);
+    let outside = differences(&base, &head).filter(|(path, _)| !(derived.is_derived)(path)).collect::<Vec<_>>();
+    if !outside.is_empty() {
+        return failed(format!("a change of what is derived has such files alone, and this one has {}", list(&outside)));
+    }
+    let wanted = match &derived.wanted {
+        Ok(wanted) => wanted.iter().map(|(path, sha)| (path.as_str(), (sha, EntryKind::File))).collect::<Files<'_>>(),
+        Err(problem) => return failed(format!("nothing can be derived: {problem}")),
+    };
+    // Whether it can be run says nothing of what it is, and no change of ours could mend it.
+    let plain = |kind| if kind == EntryKind::Executable { EntryKind::File } else { kind };
+    let there = head.into_iter().filter(|(path, _)| (derived.is_derived)(path));
+    let there: Files<'_> = there.map(|(path, (sha, kind))| (path, (sha, plain(kind)))).collect();
+    let other = differences(&wanted, &there).collect::<Vec<_>>();
+    if !other.is_empty() {
+        return failed(format!("these are not as the packages make them: {}", list(&other)));
+    }
+    Outcome::told("derived", Verdict::Passed, format!("{} files are what the packages make them, and nothing else changes", wanted.len()))
 }
 
 fn files(entries: &[Entry]) -> Files<'_> {
@@ -127,6 +167,39 @@ mod tests {
         }
     }
 
+    /// Of what is derived: the head's packages make `generated/a` with content 3.
+    fn derived(head: &[Entry]) -> Outcome {
+        let wanted = Ok([("generated/a".to_owned(), sha('3'))].into());
+        judge_derived(&revision(), &sha('c'), &base(), head, &Derived { wanted, is_derived: |path| path.starts_with("generated/") })
+    }
+
+    #[test]
+    fn what_is_derived_is_what_the_packages_make_and_nothing_else_changes() {
+        use EntryKind::{Directory, Executable, File, Symlink};
+        let right = entry("generated/a", '3', File);
+        for (what, head, named) in [
+            ("exactly that", with(std::slice::from_ref(&right)), None),
+            ("with its directory", with(&[entry("generated", '1', Directory), right.clone()]), None),
+            ("nothing", base(), Some("\"generated/a\" (removed)")),
+            ("other content", with(&[entry("generated/a", '4', File)]), Some("\"generated/a\" (changed)")),
+            ("a link of that content", with(&[entry("generated/a", '3', Symlink)]), Some("\"generated/a\" (changed)")),
+            ("a program of that content", with(&[entry("generated/a", '3', Executable)]), None),
+            ("a file more", with(&[right.clone(), entry("generated/b", '3', File)]), Some("\"generated/b\" (added)")),
+            ("a package beside it", with(&[right.clone(), entry("packages/notes/prim.yaml", '2', File)]), Some("packages/notes/prim.yaml")),
+            ("a workflow beside it", with(&[right, entry(".github/workflows/ci.yml", '2', File)]), Some(".github/workflows/ci.yml")),
+        ] {
+            let outcome = derived(&head);
+            let verdict = if named.is_some() { Verdict::Failed } else { Verdict::Passed };
+            assert_eq!(outcome.verdict, verdict, "{what}: {}", outcome.message);
+            assert!(outcome.message.contains(named.unwrap_or("1 files")), "{what}: {}", outcome.message);
+        }
+        let other = judge_derived(&revision(), &sha('d'), &base(), &base(), &Derived { wanted: Err("x".into()), is_derived: |_| true });
+        assert_eq!((other.verdict, other.results[0].name.as_str()), (Verdict::Failed, "tree"));
+        let none =
+            judge_derived(&revision(), &sha('c'), &base(), &base(), &Derived { wanted: Err("no document".into()), is_derived: |_| false });
+        assert!(none.verdict == Verdict::Failed && none.message.contains("no document"), "{}", none.message);
+    }
+
     #[test]
     fn whatever_lies_outside_its_package_fails_by_name() {
         use EntryKind::{Executable, File, Submodule, Symlink};
@@ -143,6 +216,8 @@ mod tests {
             ("a name that begins alike", with(&[entry("packages/notes2/prim.yaml", '2', File)]), "packages/notes2/prim.yaml"),
             ("the name in capitals", with(&[entry("packages/Notes/prim.yaml", '2', File)]), "packages/Notes/prim.yaml"),
             ("a path that leaves the package", with(&[entry("packages/../biome.json", '2', File)]), "packages/../biome.json"),
+            ("what is derived", with(&[entry("generated/llms.txt", '2', File)]), "\"generated/llms.txt\" (added)"),
+            ("the gates' plan", with(&[entry("gates/plan.json", '2', File)]), "\"gates/plan.json\" (added)"),
             ("a link to configuration", with(&[entry("biome.json", '1', Symlink)]), "\"biome.json\" (changed)"),
             ("a mode alone", with(&[entry("biome.json", '1', Executable)]), "\"biome.json\" (changed)"),
             ("a mode less", with(&[entry("run.sh", '1', File)]), "\"run.sh\" (changed)"),

@@ -96,6 +96,8 @@ func Factory(b *bed.Bed) ([]byte, error) {
 				"forge": "Gitea", "url": strings.TrimSuffix(forge.URL, "/"), "owner": forge.Org, "name": forge.Repo,
 				"credentials": secret(secretForge),
 			},
+			// A commit of its own after each merge: the journeys count what primitives do.
+			"policy": object{"aggregates": false},
 			"dns": object{
 				"zone": bed.Zone, "ownerId": "prim", "provider": "Rfc2136",
 				"rfc2136": object{"server": dns.Server, "credentials": secret(secretDNS)},
