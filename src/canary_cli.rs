@@ -12,22 +12,23 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use secrecy::SecretString;
 use url::Url;
 
 use crate::{
     adapters::{clock::SystemClock, model::ChatCompletions, x402::Wallet},
     api::gate_run::Verdict,
+    call_args::{CallArgs, NETWORK},
     canary::{AgentPlan, Canary, GroupReport, Limits, MOST_CLI_ROUNDS, Report, Services, TokenPrice, goals_origins},
+    create,
     gate::{
         self, LastWords,
         report::{self, Step},
     },
-    gate_cli::{Pair, print, read, refused, wallet},
+    gate_cli::{print, read, refused, wallet},
     ports::{clock::Clock, payments::Payer},
     runner::{
         Runner,
-        budget::{self, Budget},
+        budget::Budget,
         http::{Http, Settings},
         pay::Cashier,
         rate::Rate,
@@ -43,8 +44,6 @@ const BODY: usize = 256 * 1024;
 const JOBS: usize = 4;
 /// How long after "Settlement failed" another payment is signed.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
-/// The chain where neither plan nor flags say one: Base Sepolia, where money is none.
-const NETWORK: &str = "eip155:84532";
 
 /// What `flywheel gate canary` is told.
 #[derive(Debug, clap::Args)]
@@ -69,12 +68,6 @@ pub struct CanaryArgs {
     /// US dollars for a million tokens that it writes.
     #[arg(long, default_value = "0")]
     output_price: f64,
-    /// Sends a service's requests there; the service keeps its name where the address has none.
-    #[arg(long, value_name = "SERVICE=URL")]
-    base: Vec<Pair<Url>>,
-    /// Certificates in PEM to trust instead of the system's.
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
     /// Answers of the model for each group: 10 at most, 20 for a command line.
     #[arg(long, default_value = "10", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_CLI_ROUNDS)))]
     rounds: u32,
@@ -84,27 +77,8 @@ pub struct CanaryArgs {
     /// Milliseconds that a request may take.
     #[arg(long, value_name = "MS", default_value = "20000", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
-    /// Most that one request may cost, in USD.
-    #[arg(long, value_name = "USD", default_value = "1.00", value_parser = budget::units)]
-    max_payment: u128,
-    /// Most that the run may cost, in USD.
-    #[arg(long, value_name = "USD", default_value = "5.00", value_parser = budget::units)]
-    budget: u128,
-    /// The chain that is paid on; else the one that the plan names.
-    #[arg(long, value_name = "CAIP-2", env = "PRIM_NETWORK")]
-    network: Option<String>,
-    /// The token that is paid with; else the chain's USDC.
-    #[arg(long, value_name = "ADDRESS")]
-    asset: Option<String>,
-    /// Who is paid; else whomever a service names, unless a test says it.
-    #[arg(long, value_name = "ADDRESS")]
-    pay_to: Option<String>,
-    /// The caller's address where there is no wallet.
-    #[arg(long, value_name = "ADDRESS", env = "AGENT_ADDRESS")]
-    agent_address: Option<String>,
-    /// A variable of the plan.
-    #[arg(long = "var", value_name = "NAME=VALUE")]
-    vars: Vec<Pair<String>>,
+    #[command(flatten)]
+    calls: CallArgs,
     /// Writes the report as JSON.
     #[arg(long, value_name = "FILE")]
     result: Option<PathBuf>,
@@ -172,27 +146,26 @@ pub(crate) async fn run(args: &CanaryArgs) -> anyhow::Result<Exit> {
     let groups = plan.groups.iter().filter(|group| args.group.is_empty() || args.group.contains(&group.id)).collect();
     let limits =
         Limits { rounds: args.rounds, group_seconds: args.deadline, request_seconds: args.timeout.div_ceil(1000), ..Limits::default() };
-    let ca = args.ca.as_deref().map(|path| fs::read_to_string(path).with_context(|| path.display().to_string())).transpose()?;
-    let mut bases = BTreeMap::new();
-    for Pair(service, url) in &args.base {
-        if !matches!(url.scheme(), "http" | "https") || url.query().is_some() {
-            bail!("--base {service}={url} is no address of http or https");
-        }
-        bases.insert(service.clone(), url.clone());
-    }
-    let named = || plan.network.split(['(', ')', ' ', ',']).find(|word| word.starts_with("eip155:")).map(str::to_owned);
-    let network = args.network.clone().or_else(named).unwrap_or_else(|| NETWORK.into());
-    let declared =
-        Payment { max: None, amount: None, pay_to: args.pay_to.clone(), asset: args.asset.clone(), network: Some(network.clone()) };
+    let settings = args.calls.settings(BODY)?;
+    let declared = args.calls.declared(&plan);
+    let network = declared.network.clone().unwrap_or_default();
     let payer = wallet()?;
-    let settings = Settings { bases, ca, body_limit: BODY };
-    let runner = runner(settings, payer.clone(), Budget::new(args.max_payment, args.budget), declared, Duration::from_millis(args.timeout));
-    let key = args.key_file.as_deref().map(key).transpose()?;
+    let runner = runner(settings, payer.clone(), args.calls.budget(), declared, Duration::from_millis(args.timeout));
+    let key = args.key_file.as_deref().map(create::key).transpose()?;
     let model = ChatCompletions::new(&args.model_url, &args.model, key, Duration::from_secs(limits.model_seconds))?;
-    let given = args.vars.iter().map(|Pair(name, value)| (name.clone(), value.clone())).collect();
     let price = TokenPrice { input: args.input_price, output: args.output_price };
     let began = SystemClock.now().to_string();
-    let job = Job { plan: &plan, groups, model, runner, payer, limits, given, price, address: args.agent_address.clone() };
+    let job = Job {
+        plan: &plan,
+        groups,
+        model,
+        runner,
+        payer,
+        limits,
+        given: args.calls.given().collect(),
+        price,
+        address: args.calls.address(),
+    };
     let groups = job.groups(|group| eprint!("{}", group.lines())).await?;
     let report = Report::new(began, network, args.model.clone(), groups);
     let text = format!("{:#}\n", serde_json::to_value(&report)?);
@@ -236,7 +209,7 @@ async fn in_pod(args: &AgentArgs) -> anyhow::Result<Vec<Step>> {
     let budget = Budget::new(limits.max_payment_micros.into(), limits.budget_micros.into());
     let settings = Settings { bases: BTreeMap::new(), ca: told.ca_bundle.clone(), body_limit: BODY };
     let runner = runner(settings, payer.clone(), budget, declared, Duration::from_secs(limits.request_seconds));
-    let key = args.model_key_file.as_deref().map(key).transpose()?;
+    let key = args.model_key_file.as_deref().map(create::key).transpose()?;
     let model_url = told.model.url.parse().with_context(|| format!("model.url: {:?}", told.model.url))?;
     let model = ChatCompletions::new(&model_url, &told.model.name, key, Duration::from_secs(limits.model_seconds))?;
     let price = TokenPrice { input: told.model.input_price, output: told.model.output_price };
@@ -259,11 +232,6 @@ fn runner(settings: Settings, payer: Option<Arc<dyn Payer>>, budget: Budget, dec
         // A group's own time ends it.
         deadline: None,
     }
-}
-
-fn key(file: &Path) -> anyhow::Result<SecretString> {
-    let text = fs::read_to_string(file).with_context(|| format!("{}", file.display()))?;
-    Ok(text.trim().to_owned().into())
 }
 
 fn wallet_from(file: &Path) -> anyhow::Result<Arc<dyn Payer>> {

@@ -91,7 +91,8 @@ fn report(config: &CreateConfig, outcome: &Outcome) {
     );
 }
 
-fn key(file: &Path) -> anyhow::Result<SecretString> {
+/// The key of a model's server, from a file.
+pub(crate) fn key(file: &Path) -> anyhow::Result<SecretString> {
     let text = fs::read_to_string(file).with_context(|| format!("{}", file.display()))?;
     Ok(text.trim().to_owned().into())
 }

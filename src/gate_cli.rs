@@ -3,12 +3,10 @@
 //! judgement are `src/suite`'s, the requests `src/runner`'s.
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::Read as _,
     path::{Path, PathBuf},
     process::ExitCode,
-    str::FromStr,
     sync::Arc,
     time::Duration,
 };
@@ -17,16 +15,16 @@ use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
 use secrecy::SecretString;
 use serde_json::json;
-use url::Url;
 
 use crate::{
     adapters::{clock::SystemClock, x402::Wallet},
+    call_args::{CallArgs, Pair},
     canary_cli, contract_cli, gate,
     ports::{clock::Clock, payments::Payer},
     runner::{
         Runner,
-        budget::{self, Budget, Spending, usd},
-        http::{Http, Settings},
+        budget::{Spending, usd},
+        http::Http,
         pay::Cashier,
         progress::{Lines, plain},
         rate::Rate,
@@ -41,8 +39,6 @@ use crate::{
 
 /// Longest file that is read, in bytes: no plan is longer.
 const MAX_FILE: u64 = suite::LARGEST as u64 + 1;
-/// The chain where neither plan nor flags say one: Base Sepolia, where money is none.
-const NETWORK: &str = "eip155:84532";
 
 /// What is done with a plan, and the parts of a gate's pod.
 #[derive(Debug, Subcommand)]
@@ -114,9 +110,6 @@ pub struct RunArgs {
     /// Most requests at once.
     #[arg(long, short, default_value = "16", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: u16,
-    /// Address of the agent, where no key says it.
-    #[arg(long, env = "AGENT_ADDRESS")]
-    agent_address: Option<String>,
     /// Failures count by their service's phase: hard for what is live, soft before.
     #[arg(long)]
     ci: bool,
@@ -141,12 +134,6 @@ pub struct RunArgs {
     /// A service that the pull request changes: it comes first in the table.
     #[arg(long, value_name = "ID")]
     changed: Vec<String>,
-    /// Sends a service's requests there; the service keeps its name where the address has none.
-    #[arg(long, value_name = "SERVICE=URL")]
-    base: Vec<Pair<Url>>,
-    /// Certificates in PEM to trust instead of the system's.
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
     /// Seconds after which the run ends, whatever is left.
     #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = clap::value_parser!(u64).range(1..))]
     deadline: u64,
@@ -159,43 +146,14 @@ pub struct RunArgs {
     /// Most requests a second to each host.
     #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
-    /// Most that one request may cost, in USD.
-    #[arg(long, value_name = "USD", default_value = "1.00", value_parser = budget::units)]
-    max_payment: u128,
-    /// Most that the run may cost, in USD.
-    #[arg(long, value_name = "USD", default_value = "5.00", value_parser = budget::units)]
-    budget: u128,
-    /// The chain that is paid on; else the one that the plan names.
-    #[arg(long, value_name = "CAIP-2", env = "PRIM_NETWORK")]
-    network: Option<String>,
-    /// The token that is paid with; else the chain's USDC.
-    #[arg(long, value_name = "ADDRESS")]
-    asset: Option<String>,
-    /// Who is paid; else whomever a service names, unless a test says it.
-    #[arg(long, value_name = "ADDRESS")]
-    pay_to: Option<String>,
+    #[command(flatten)]
+    calls: CallArgs,
     /// Milliseconds between "Settlement failed" and the one other payment.
     #[arg(long, value_name = "MS", default_value = "2000")]
     again_after: u64,
-    /// A variable of the plan.
-    #[arg(long = "var", value_name = "NAME=VALUE")]
-    vars: Vec<Pair<String>>,
     /// A secret of the plan, `{{secret:NAME}}`, from a file; it is never shown.
     #[arg(long = "secret-file", value_name = "NAME=PATH")]
     secrets: Vec<Pair<PathBuf>>,
-}
-
-/// `NAME=VALUE` on the command line.
-#[derive(Clone, Debug)]
-pub(crate) struct Pair<T>(pub String, pub T);
-
-impl<T: FromStr<Err: std::fmt::Display>> FromStr for Pair<T> {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("is not of the form NAME=VALUE")?;
-        Ok(Self(name.to_owned(), value.parse().map_err(|e| format!("{value:?}: {e}"))?))
-    }
 }
 
 /// Runs one command. What can't begin ends with 3.
@@ -244,10 +202,9 @@ async fn run_plan(args: &RunArgs) -> anyhow::Result<Exit> {
     let phases = args.phases.as_deref().map(phases).transpose()?;
     let phases = phases.or_else(|| args.ci.then(Phases::default));
     let payer = wallet()?;
-    let agent = Agent { payer: payer.as_deref(), address: args.agent_address.clone() };
     let began = SystemClock.now();
-    let given = args.vars.iter().map(|Pair(name, value)| (name.clone(), value.clone()));
-    let seeds = seeds(&plan, &agent, began, given).await?;
+    let agent = Agent { payer: payer.as_deref(), address: args.calls.address() };
+    let seeds = seeds(&plan, &agent, began, args.calls.given()).await?;
     let secrets = secrets(&args.secrets)?;
     let mut run = Run::new(&plan, args.group.as_deref(), seeds, secrets.clone()).map_err(|findings| refused(&args.plan, &findings))?;
     if args.dry_run {
@@ -268,23 +225,12 @@ async fn run_plan(args: &RunArgs) -> anyhow::Result<Exit> {
 }
 
 fn runner(args: &RunArgs, plan: &Plan, payer: Option<Arc<dyn Payer>>) -> anyhow::Result<Runner> {
-    let mut bases = BTreeMap::new();
-    for Pair(service, url) in &args.base {
-        if !matches!(url.scheme(), "http" | "https") || url.query().is_some() {
-            bail!("--base {service}={url} is no address of http or https");
-        }
-        bases.insert(service.clone(), url.clone());
-    }
-    let ca = args.ca.as_deref().map(|path| fs::read_to_string(path).with_context(|| path.display().to_string())).transpose()?;
-    let named = || plan.network.split(['(', ')', ' ', ',']).find(|word| word.starts_with("eip155:")).map(str::to_owned);
-    let network = args.network.clone().or_else(named);
-    let network = if plan.mode == Mode::Ours { network.or_else(|| Some(NETWORK.into())) } else { args.network.clone() };
     Ok(Runner {
-        http: Http::new(Settings { bases, ca, body_limit: args.body_limit as usize }),
+        http: Http::new(args.calls.settings(args.body_limit as usize)?),
         cashier: Cashier {
             payer,
-            budget: Budget::new(args.max_payment, args.budget),
-            declared: Payment { max: None, amount: None, pay_to: args.pay_to.clone(), asset: args.asset.clone(), network },
+            budget: args.calls.budget(),
+            declared: args.calls.declared(plan),
             mode: plan.mode,
             again_after: Duration::from_millis(args.again_after),
             clock: Arc::new(SystemClock),

@@ -79,9 +79,10 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// Files at the top that wire things together, and so may name every folder.
-const TOP: [&str; 15] = [
+const TOP: [&str; 16] = [
     "main.rs",
     "lib.rs",
+    "call_args.rs",
     "canary_cli.rs",
     "check.rs",
     "cli.rs",

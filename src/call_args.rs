@@ -1,0 +1,104 @@
+//! What commands that run a plan are told of its services: where they answer, who
+//! calls them, and what may be paid to whom. `gate_cli.rs` and `canary_cli.rs` take it.
+
+use std::{collections::BTreeMap, fs, path::PathBuf, str::FromStr};
+
+use anyhow::{Context as _, bail};
+use url::Url;
+
+use crate::{
+    runner::{
+        budget::{self, Budget},
+        http::Settings,
+    },
+    suite::{Mode, Payment, Plan},
+};
+
+/// The chain where neither plan nor flags say one: Base Sepolia, where money is none.
+pub(crate) const NETWORK: &str = "eip155:84532";
+
+/// Where services answer, who calls, and what it may cost.
+#[derive(Debug, clap::Args)]
+pub struct CallArgs {
+    /// Sends a service's requests there; the service keeps its name where the address has none.
+    #[arg(long, value_name = "SERVICE=URL")]
+    base: Vec<Pair<Url>>,
+    /// Certificates in PEM to trust instead of the system's.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Most that one request may cost, in USD.
+    #[arg(long, value_name = "USD", default_value = "1.00", value_parser = budget::units)]
+    max_payment: u128,
+    /// Most that the run may cost, in USD.
+    #[arg(long, value_name = "USD", default_value = "5.00", value_parser = budget::units)]
+    budget: u128,
+    /// The chain that is paid on; else the one that the plan names.
+    #[arg(long, value_name = "CAIP-2", env = "PRIM_NETWORK")]
+    network: Option<String>,
+    /// The token that is paid with; else the chain's USDC.
+    #[arg(long, value_name = "ADDRESS")]
+    asset: Option<String>,
+    /// Who is paid; else whomever a service names, unless a test says it.
+    #[arg(long, value_name = "ADDRESS")]
+    pay_to: Option<String>,
+    /// The caller's address where there is no wallet.
+    #[arg(long, value_name = "ADDRESS", env = "AGENT_ADDRESS")]
+    agent_address: Option<String>,
+    /// A variable of the plan.
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    vars: Vec<Pair<String>>,
+}
+
+impl CallArgs {
+    /// How requests go out, with so many bytes of a body read.
+    pub(crate) fn settings(&self, body_limit: usize) -> anyhow::Result<Settings> {
+        let mut bases = BTreeMap::new();
+        for Pair(service, url) in &self.base {
+            if !matches!(url.scheme(), "http" | "https") || url.query().is_some() {
+                bail!("--base {service}={url} is no address of http or https");
+            }
+            bases.insert(service.clone(), url.clone());
+        }
+        let ca = self.ca.as_deref().map(|path| fs::read_to_string(path).with_context(|| path.display().to_string())).transpose()?;
+        Ok(Settings { bases, ca, body_limit })
+    }
+
+    /// What may be spent.
+    pub(crate) fn budget(&self) -> Budget {
+        Budget::new(self.max_payment, self.budget)
+    }
+
+    /// What is declared for tests that declare nothing themselves. prim.sh's rules
+    /// declare no chain by themselves.
+    pub(crate) fn declared(&self, plan: &Plan) -> Payment {
+        let named = || plan.network.split(['(', ')', ' ', ',']).find(|word| word.starts_with("eip155:")).map(str::to_owned);
+        let network = match plan.mode {
+            Mode::Ours => self.network.clone().or_else(named).or_else(|| Some(NETWORK.into())),
+            Mode::Primsh => self.network.clone(),
+        };
+        Payment { max: None, amount: None, pay_to: self.pay_to.clone(), asset: self.asset.clone(), network }
+    }
+
+    /// The caller's address where there is no wallet.
+    pub(crate) fn address(&self) -> Option<String> {
+        self.agent_address.clone()
+    }
+
+    /// The plan's variables that are given by name.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (String, String)> {
+        self.vars.iter().map(|Pair(name, value)| (name.clone(), value.clone()))
+    }
+}
+
+/// `NAME=VALUE` on the command line.
+#[derive(Clone, Debug)]
+pub(crate) struct Pair<T>(pub String, pub T);
+
+impl<T: FromStr<Err: std::fmt::Display>> FromStr for Pair<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("is not of the form NAME=VALUE")?;
+        Ok(Self(name.to_owned(), value.parse().map_err(|e| format!("{value:?}: {e}"))?))
+    }
+}
