@@ -164,14 +164,13 @@ fn runner(contract: &Contract, plan: &Plan, payer: Option<Arc<dyn Payer>>, began
 /// Why a refusal refutes nothing, where it does not: a test that was made from a
 /// document alone may ask for what only a key, a vendor or somebody's data could answer.
 fn unknown(contract: &Contract, plan: &Plan, result: &TestResult) -> Option<&'static str> {
-    // The number behind a test's prefix is its route's.
-    let number = plan.tests.get(result.test).filter(|test| test.generated)?.id.rsplit_once('-')?.1.parse::<usize>().ok()?;
-    let route = contract.plan.routes.get(number.checked_sub(1)?)?;
+    let test = plan.tests.get(result.test).filter(|test| test.generated)?;
+    let route = contract.plan.routes.iter().find(|route| route.tests.contains(&test.id))?;
     let known = route.example.as_ref().is_some_and(|example| example.headers.is_empty());
     match result.actual_status? {
         400..=499 if !known => Some("the document does not say what it takes"),
         502..=504 if route.upstream => Some("its provider does not answer it"),
-        501 => Some("something that it needs is not set up"),
+        501 => Some("nobody has written it yet, or something that it needs is not set up"),
         _ => None,
     }
 }

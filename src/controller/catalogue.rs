@@ -5,11 +5,12 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use clap::ValueEnum;
 use kube::ResourceExt;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
     code::Source,
     connections::Connection,
     context::Context,
-    gate_plan,
+    gate_plan::{self, Written},
 };
 use crate::{
     api::{
@@ -125,39 +126,40 @@ async fn derive(factory: &Factory, source: &Source<'_>, commit: &Sha) -> Result<
     if services.is_empty() && there.is_empty() {
         return Ok(Ok(Whole { files: BTreeMap::new(), there }));
     }
-    match plan(source, entries.iter().find(|entry| entry.path == PLAN), &services).await? {
-        Ok(text) => drop(files.insert(PLAN.into(), text)),
+    match written(source, commit).await? {
+        Ok(there) => drop(files.insert(PLAN.into(), plan(source, commit, there, &services).await?)),
         Err(problem) => return Ok(Err(format!("{PLAN}: {problem}"))),
     }
     Ok(Ok(Whole { files, there }))
 }
 
-/// The gates' plan: what is there, and what it lacks after it.
-async fn plan(source: &Source<'_>, entry: Option<&Entry>, services: &[Service]) -> Result<Result<String, String>, PortError> {
-    let there = match entry {
-        None => None,
-        Some(entry) => match source.text(entry).await? {
-            Ok(text) => Some(text),
-            Err(problem) => return Ok(Err(problem)),
-        },
-    };
+/// What a commit has as the gates' plan.
+pub async fn written(source: &Source<'_>, commit: &Sha) -> Result<Written, PortError> {
     let read = |text: &str| {
         let value = suite::parse(text).map_err(|finding| finding.to_string())?;
-        let findings = suite::from_value(&value, Mode::Ours).err().unwrap_or_default();
-        match findings.first() {
-            None => Ok(value),
-            Some(_) => Err(findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+        match suite::from_value(&value, Mode::Ours) {
+            Ok(_) => Ok(value),
+            Err(findings) => Err(findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
         }
     };
-    let value = match there.as_deref().map(read).transpose() {
-        Ok(value) => value,
-        Err(problem) => return Ok(Err(problem)),
-    };
-    let appended = outputs::append_gate(value.as_ref(), services);
-    Ok(Ok(match there {
-        Some(text) if appended.added.is_empty() => text.to_string(),
+    Ok(text(source, commit).await?.and_then(|text| text.as_deref().map(read).transpose()))
+}
+
+async fn text(source: &Source<'_>, commit: &Sha) -> Result<Result<Option<Arc<str>>, String>, PortError> {
+    match source.entries(commit).await?.iter().find(|entry| entry.path == PLAN) {
+        None => Ok(Ok(None)),
+        Some(entry) => Ok(source.text(entry).await?.map(Some)),
+    }
+}
+
+/// The gates' plan: what is there, and what it lacks after it.
+async fn plan(source: &Source<'_>, commit: &Sha, there: Option<Value>, services: &[Service]) -> Result<String, PortError> {
+    let appended = outputs::append_gate(there.as_ref(), services);
+    Ok(match text(source, commit).await? {
+        // As it is written there, to the letter.
+        Ok(Some(text)) if appended.added.is_empty() => text.to_string(),
         _ => format!("{:#}\n", appended.plan),
-    }))
+    })
 }
 
 /// What the Factory sees of it at its base branch's head.

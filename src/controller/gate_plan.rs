@@ -1,6 +1,8 @@
 //! What a gate has to show of a package: made from its document alone, the way the
 //! scaffolder reads it, never from the code under test. Pure.
 
+mod suite;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -17,10 +19,12 @@ use crate::{
         layout,
         plan::{Contract, Example, Generated, Limits, MAX_ROUTES, Payment, Plan, Preview, Price, Route, Terms},
     },
-    outputs::{self, Service},
+    outputs::Service,
     prim::{self, Body, Document, Problem},
     scaffold::{self, Kind, Manifest, Options, RouteSummary},
 };
+
+pub use suite::Written;
 
 /// Base Sepolia, a test net.
 const DEFAULT_NETWORK: &str = "eip155:84532";
@@ -35,15 +39,22 @@ pub fn plan(files: &[SourceFile], factory: &Factory) -> Result<Plan, String> {
 
 /// The plan with what layer 2 would show of the same files, where the policy has it
 /// tried before a merge; `required` where that decides.
-pub fn with_preview(files: &[SourceFile], factory: &Factory, required: bool) -> Result<Plan, String> {
+pub fn with_preview(files: &[SourceFile], factory: &Factory, required: bool, written: &Written) -> Result<Plan, String> {
     let (plan, service) = planned(files, factory)?;
-    let suite = suite(service, &factory.spec.dns.zone, true);
-    let preview = factory.spec.policy.gates.preview.then_some(Preview { suite, required });
-    Ok(Plan { preview, ..plan })
+    if !factory.spec.policy.gates.preview {
+        return Ok(plan);
+    }
+    let (suite, tests) = suite::suite(service, &factory.spec.dns.zone, true, written);
+    Ok(Plan { preview: Some(Preview { suite, required }), routes: tested_by(plan.routes, tests), ..plan })
+}
+
+/// Routes with the tests of each.
+fn tested_by(routes: Vec<Route>, tests: Vec<Vec<String>>) -> Vec<Route> {
+    routes.into_iter().zip(tests).map(|(route, tests)| Route { tests, ..route }).collect()
 }
 
 /// What layer 2 shows of a package that runs, wherever that is.
-pub fn contract(files: &[SourceFile], factory: &Factory) -> Result<Contract, String> {
+pub fn contract(files: &[SourceFile], factory: &Factory, written: &Written) -> Result<Contract, String> {
     let (plan, service) = planned(files, factory)?;
     let policy = &factory.spec.policy.gates.contract;
     let payment = match &policy.wallet {
@@ -53,36 +64,16 @@ pub fn contract(files: &[SourceFile], factory: &Factory) -> Result<Contract, Str
             run_micros: micros("contract.budget", &policy.budget)?,
         }),
     };
+    let (suite, tests) = suite::suite(service, &factory.spec.dns.zone, payment.is_some(), written);
     Ok(Contract {
         url: String::new(),
         commit: String::new(),
         ca_bundle: factory.spec.deploy.edge.ca_bundle.clone(),
         // What only its own code is run with stays away.
-        plan: Plan { env: BTreeMap::new(), generated: Vec::new(), preview: None, ..plan },
-        suite: Some(suite(service, &factory.spec.dns.zone, payment.is_some())),
+        plan: Plan { env: BTreeMap::new(), generated: Vec::new(), preview: None, routes: tested_by(plan.routes, tests), ..plan },
+        suite: Some(suite),
         payment,
     })
-}
-
-/// A test for each route, of the service by its own name. What can't be tried is left
-/// out with why.
-fn suite(mut service: Service, zone: &str, pays: bool) -> Value {
-    // A document may have been written for another zone.
-    service.document.endpoint = format!("{}.{zone}", service.document.id);
-    let mut suite = outputs::gate_plan(&service);
-    for test in suite["tests"].as_array_mut().into_iter().flatten() {
-        // The number behind a test's prefix is its route's.
-        let number = test["id"].as_str().and_then(|id| id.rsplit_once('-')?.1.parse::<usize>().ok());
-        let lacks = match number.and_then(|number| service.manifest.routes.get(number.checked_sub(1)?)) {
-            Some(route) if route.backend == "missing" => "it answers 501 until somebody writes it",
-            Some(route) if route.micros.is_some() && !pays => {
-                "it costs something, and the Factory's policy.gates.contract.wallet names no wallet"
-            }
-            _ => continue,
-        };
-        (test["skip"], test["notes"]) = (true.into(), lacks.into());
-    }
-    suite
 }
 
 /// What layer 3 shows of it with the Factory's model: what `gate agent` is told, without
@@ -97,11 +88,20 @@ pub fn canary(contract: &Contract, policy: &CanaryPolicy) -> Result<Value, Strin
         "url": contract.url,
         "commit": contract.commit,
         "caBundle": contract.ca_bundle,
-        "plan": contract.suite,
+        "plan": contract.suite.as_ref().map(without_command_lines),
         "terms": contract.plan.terms,
         "model": { "url": policy.model.url.trim_end_matches('/'), "name": policy.model.name },
         "limits": { "rounds": policy.max_rounds, "maxPaymentMicros": paid.0, "budgetMicros": paid.1 },
     }))
+}
+
+/// A plan without the groups that use a command line: they need a clean room.
+fn without_command_lines(suite: &Value) -> Value {
+    let mut suite = suite.clone();
+    if let Some(groups) = suite["groups"].as_array_mut() {
+        groups.retain(|group| group["interface"] != "cli");
+    }
+    suite
 }
 
 /// The same of a service that runs there, in so much time.
@@ -113,8 +113,8 @@ pub fn canary_at(mut plan: Value, url: &str, commit: &str, seconds: u64) -> Valu
 
 /// What each layer would show of a package that runs, as the digest of its plan: two
 /// runs with the same show the same. Layers that can't be run now are left out.
-pub fn digests(files: &[SourceFile], factory: &Factory) -> Result<BTreeMap<Layer, String>, String> {
-    let contract = contract(files, factory)?;
+pub fn digests(files: &[SourceFile], factory: &Factory, written: &Written) -> Result<BTreeMap<Layer, String>, String> {
+    let contract = contract(files, factory, written)?;
     let mut digests = BTreeMap::from([(Layer::Contract, plan_digest(&contract))]);
     if let Some(policy) = &factory.spec.policy.gates.canary {
         digests.insert(Layer::Canary, plan_digest(&canary(&contract, policy)?));
@@ -207,6 +207,7 @@ fn route(declared: &prim::Route, summary: &RouteSummary) -> Route {
         example,
         upstream: summary.backend == "provider",
         response: None,
+        tests: Vec::new(),
     }
 }
 

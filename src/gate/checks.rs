@@ -258,6 +258,7 @@ mod tests {
             example: None,
             upstream: false,
             response: None,
+            tests: Vec::new(),
         }
     }
 

@@ -135,6 +135,9 @@ pub struct Route {
     /// JSON Schema of a success's body, where it is declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<Value>,
+    /// Ids of layer 2's tests that ask for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<String>,
 }
 
 /// A request that succeeds.

@@ -3,6 +3,7 @@
 //! changed: whoever wrote or mended one keeps it. What can't be made stands there as a
 //! variable that nothing fills, so that its test is blocked and never passes for nothing.
 
+mod own;
 mod shape;
 
 use std::{
@@ -11,6 +12,8 @@ use std::{
 };
 
 use serde_json::{Map, Value, json};
+
+pub use own::{asks_for, of_service};
 
 use super::{Service, line};
 use crate::{
@@ -32,17 +35,19 @@ pub struct Appended {
 pub fn append(plan: Option<&Value>, services: &[Service]) -> Appended {
     let mut services: Vec<_> = services.iter().collect();
     services.sort_by_key(|service| service.document.id.as_str());
-    let new = || {
-        json!({
-            "plan": "A test for each route", "version": 1, "network": "", "context": "Appended by `flywheel generate gate`.",
-            "groups": [], "tests": [],
-        })
-    };
-    let mut growing = Growing::of(plan.cloned().unwrap_or_else(new));
+    let mut growing = Growing::of(plan.cloned().unwrap_or_else(empty), false);
     for service in services {
         growing.take(service);
     }
     growing.done()
+}
+
+/// A plan without a test.
+fn empty() -> Value {
+    json!({
+        "plan": "A test for each route", "version": 1, "network": "", "context": "Appended by `flywheel generate gate`.",
+        "groups": [], "tests": [],
+    })
 }
 
 /// A plan that grows.
@@ -53,6 +58,8 @@ struct Growing {
     by_key: BTreeMap<String, String>,
     ids: BTreeSet<String>,
     added: Vec<(String, String)>,
+    /// Whether tests that were derived before are derived anew, under their ids.
+    renews: bool,
 }
 
 /// The tests that stand for a service's routes, by the routes' places.
@@ -64,7 +71,7 @@ struct Ids {
 }
 
 impl Growing {
-    fn of(plan: Value) -> Self {
+    fn of(plan: Value, renews: bool) -> Self {
         let tests = plan["tests"].as_array().cloned().unwrap_or_default();
         let text = |test: &Value, key: &str| test[key].as_str().unwrap_or_default().to_owned();
         let mut by_key = BTreeMap::new();
@@ -72,7 +79,7 @@ impl Growing {
             by_key.entry(key(&text(test, "method"), &text(test, "endpoint"))).or_insert_with(|| text(test, "id"));
         }
         let ids = tests.iter().map(|test| text(test, "id")).collect();
-        Self { plan, tests, by_key, ids, added: Vec::new() }
+        Self { plan, tests, by_key, ids, added: Vec::new(), renews }
     }
 
     fn done(mut self) -> Appended {
@@ -115,7 +122,10 @@ impl Growing {
         for test in made {
             let asked = format!("{} {}", test["method"].as_str().unwrap_or_default(), test["endpoint"].as_str().unwrap_or_default());
             self.added.push((asked, test["id"].as_str().unwrap_or_default().to_owned()));
-            self.tests.push(test);
+            match self.tests.iter_mut().find(|there| there["id"] == test["id"]) {
+                Some(there) => *there = test,
+                None => self.tests.push(test),
+            }
         }
     }
 
@@ -123,18 +133,22 @@ impl Growing {
     fn named(&mut self, service: &Service, url: &str) -> (Ids, bool) {
         let (prefix, mut last) = self.prefix(service);
         let health = self.by_key.get(&key("GET", url)).cloned();
-        let fresh = health.is_none();
+        let fresh = health.as_deref().is_none_or(|id| self.is_renewed(id));
         let health = health.unwrap_or_else(|| self.free(&prefix, &mut 0, "H"));
         let (mut routes, mut new) = (Vec::new(), Vec::new());
         for route in &service.document.routes {
             let key = key(route.method.as_str(), &format!("{url}{}", route.path));
             let there = self.by_key.get(&key).cloned();
-            new.push(there.is_none());
+            new.push(there.as_deref().is_none_or(|id| self.is_renewed(id)));
             let id = there.unwrap_or_else(|| self.free(&prefix, &mut last, ""));
             self.by_key.insert(key, id.clone());
             routes.push(id);
         }
         (Ids { health, routes, new }, fresh)
+    }
+
+    fn is_renewed(&self, id: &str) -> bool {
+        self.renews && self.tests.iter().any(|test| test["id"] == id && test["generated"] == true)
     }
 
     /// The prefix of a service's ids and the last number that it has: its own tests'
@@ -247,7 +261,8 @@ impl Growing {
             id.push_str("-generated");
         }
         if let Some(there) = groups.iter_mut().find(|group| group["id"] == id.as_str()).and_then(|group| group["tests"].as_array_mut()) {
-            there.extend(tests);
+            let new: Vec<_> = tests.into_iter().filter(|test| !there.contains(test)).collect();
+            there.extend(new);
             return;
         }
         groups.push(json!({

@@ -20,7 +20,7 @@ use crate::{
     scaffold::Manifest,
 };
 
-pub use gate::{Appended, append as append_gate};
+pub use gate::{Appended, append as append_gate, asks_for, of_service as gate_plan};
 
 /// Folder of what is derived, in a factory repository.
 pub const FOLDER: &str = "generated";
@@ -111,11 +111,6 @@ impl Output {
             Self::Gate => BTreeMap::new(),
         }
     }
-}
-
-/// A gate's test plan for a service: a test for each route.
-pub fn gate_plan(service: &Service) -> Value {
-    gate::append(None, std::slice::from_ref(service)).plan
 }
 
 /// Which Factory deploys a repository's services.

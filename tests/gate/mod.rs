@@ -39,6 +39,7 @@ fn route(method: Method, path: &str, price: Price) -> Route {
         example: None,
         upstream: false,
         response: None,
+        tests: Vec::new(),
     }
 }
 

@@ -139,6 +139,7 @@ async fn a_refusal_of_what_nobody_knows_is_told_and_of_what_is_known_counts() {
             example,
             upstream,
             response: None,
+            tests: vec!["E-1".into()],
         };
         let steps = steps_of(vec![asked], vec![route], false, 0).await;
         assert_eq!(said(&steps), [("E-1", expected.0, expected.1)], "{what}: {steps:?}");

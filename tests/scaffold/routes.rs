@@ -57,7 +57,7 @@ fn layer_2_asks_what_generated_services_answer() {
         let made = manifest(&document);
         workspace.add(&made);
         let files: Vec<_> = made.files.iter().map(|file| SourceFile::new(&file.path, file.content.as_str())).collect();
-        let contract = gate_plan::contract(&files, &factory).unwrap_or_else(|problem| panic!("{}: {problem}", document.id));
+        let contract = gate_plan::contract(&files, &factory, &Ok(None)).unwrap_or_else(|problem| panic!("{}: {problem}", document.id));
         packages.push(json!({"id": document.id, "env": made.env, "keeps_data": made.keeps_data}));
         suites.insert(document.id.to_string(), (document.name.clone(), contract.suite.unwrap()));
     }

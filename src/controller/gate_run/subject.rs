@@ -23,7 +23,8 @@ use crate::{
         code::{Package, Source},
         connections::{self, Connection},
         context::Context,
-        gate_plan, manifest,
+        gate_plan::{self, Written},
+        manifest,
         objects::{find, get, timely},
     },
     decide::{
@@ -149,7 +150,8 @@ impl Scene<'_> {
         };
         let live = self.is_live(&primitive).await?;
         let planned = Bundle::pack(files.to_vec()).map_err(|e| e.to_string());
-        let planned = planned.and_then(|bundle| Ok((bundle, gate_plan::with_preview(&files, &self.factory, live)?)));
+        let written = catalogue::written(&source, &base.sha).await.map_err(|e| self.of_factory(&e))?;
+        let planned = planned.and_then(|bundle| Ok((bundle, gate_plan::with_preview(&files, &self.factory, live, &written)?)));
         Ok(match planned {
             Ok((bundle, plan)) => self.unit(&revision.tree, bundle, plan),
             Err(problem) => Subject::Told(Outcome::told("files", Verdict::Failed, problem)),
@@ -168,7 +170,8 @@ impl Scene<'_> {
         let package =
             package.ok_or_else(|| PortError::invalid("spec.target.primitive", format!("commit {commit} has no packages/{primitive}")))?;
         let files = source.files(&package).await.map_err(|e| self.of_factory(&e))?;
-        let contract = gate_plan::contract(&files, &self.factory).map_err(|problem| PortError::invalid(path, problem))?;
+        let written = self.written(&source, &found.sha).await?;
+        let contract = gate_plan::contract(&files, &self.factory, &written).map_err(|problem| PortError::invalid(path, problem))?;
         let tree = package.tree.as_str();
         let (plan, tested) = match (layer, &self.factory.spec.policy.gates.canary) {
             (Layer::Canary, None) => {
@@ -231,6 +234,13 @@ impl Scene<'_> {
     async fn commit(&self, source: &Source<'_>, path: &str, id: &str) -> Result<Option<Commit>, PortError> {
         let sha: Sha = id.parse().map_err(|e| PortError::invalid(path, e))?;
         source.commit(&sha).await.map_err(|e| self.of_factory(&e))
+    }
+
+    /// What people wrote of the gates' plan: as the base branch has it now, whichever
+    /// commit is tested.
+    async fn written(&self, source: &Source<'_>, tested: &Sha) -> Result<Written, PortError> {
+        let newest = self.factory.status.as_ref().and_then(|status| status.base_sha.as_ref()?.parse().ok());
+        catalogue::written(source, newest.as_ref().unwrap_or(tested)).await.map_err(|e| self.of_factory(&e))
     }
 
     async fn package(&self, source: &Source<'_>, primitive: &str, commit: &Sha) -> Result<Option<Package>, PortError> {

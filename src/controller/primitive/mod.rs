@@ -93,7 +93,7 @@ impl Kind for Primitive {
         };
         hands.author = idea::reach(self, &mut seen, &factory, cx).await;
         changes(&mut seen, cx).await?;
-        let reach = Reach { dns: connections::dns(&factory, cx).await, edge: connections::edge(&factory, cx).await };
+        let reach = Reach { forge, dns: connections::dns(&factory, cx).await, edge: connections::edge(&factory, cx).await };
         (hands.dns, hands.edge) = (Hands::client(&reach.dns), Hands::client(&reach.edge));
         seen.claimed = outside::claimed(&seen, &factory, &reach, cx).await;
         seen.outside = outside::see(self, &seen, &factory, &reach, now, cx).await;
@@ -170,6 +170,7 @@ fn measure_gates(before: &PrimitiveStatus, after: &PrimitiveStatus, metrics: &Me
 
 /// Ways to what leads to a primitive.
 struct Reach {
+    forge: Result<Connection<dyn crate::ports::forge::Forge>, PortError>,
     dns: Result<Connection<dyn crate::ports::dns::Dns>, PortError>,
     edge: Result<Connection<dyn crate::ports::edge::Edge>, PortError>,
 }

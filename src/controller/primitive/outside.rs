@@ -7,6 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::{
     super::{
+        catalogue,
+        code::Source,
         connections::Connection,
         context::Context,
         environment, gate_plan,
@@ -54,7 +56,7 @@ pub(super) async fn see(object: &Primitive, seen: &Seen, factory: &Factory, reac
         Ok(Base { package: Some(Package { tree, content: Ok(content), .. }), commit }) => {
             let version = version(seen, tree, commit);
             match deployment(object, seen, factory, &version, content, reach, cx).await {
-                Ok(found) => gated(found, seen, factory, content, now, cx).await.map(|found| Outside::Wanted(Box::new(found))),
+                Ok(found) => gated(found, seen, factory, content, (reach, now), cx).await.map(|found| Outside::Wanted(Box::new(found))),
                 Err(error) => Err(error),
             }
         }
@@ -142,15 +144,20 @@ async fn gated(
     seen: &Seen,
     factory: &Factory,
     content: &Content,
-    now: Now,
+    (reach, now): (&Reach, Now),
     cx: &Context,
 ) -> Result<Deployment, PortError> {
     let runs = !found.running.differs && found.running.rollout == Rollout::Ready;
     let answered = found.naming.as_ref().is_some_and(|naming| matches!(naming.probed, Probed::Answered { right: true, .. }));
     if runs && answered {
         let files: Vec<_> = content.files.iter().map(file).collect();
-        // What is wrong with them is the run's to say, which reads them anew.
-        found.plans = gate_plan::digests(&files, factory).unwrap_or_default();
+        // What is wrong with them is the run's to say, which reads them anew. What can't
+        // be read now is no reason to ask again.
+        if let (Ok(forge), Ok(base)) = (&reach.forge, &seen.base)
+            && let Ok(written) = catalogue::written(&Source::new(factory, forge, cx), &base.commit).await
+        {
+            found.plans = gate_plan::digests(&files, factory, &written).unwrap_or_default();
+        }
         if asks(seen, &found, now.at) {
             found.runs = gates::runs(seen, &url(&host(seen, factory)?), cx).await?;
         }

@@ -116,6 +116,7 @@ pub(super) fn plan() -> Plan {
         example,
         upstream: false,
         response,
+        tests: Vec::new(),
     };
     let echo = Example { body: Some(json!({ "text": "hi" })), ..Example::default() };
     let echoed = json!({ "type": "object", "required": ["text"], "properties": { "text": { "type": "string" } } });
