@@ -9,10 +9,6 @@
 set -euo pipefail
 
 files=("$@")
-# A document of somebody's own may have routes that nobody has written yet: it goes to
-# Testing, the examples to Live.
-stage=Testing until=condition=Ready
-[ ${#files[@]} -gt 0 ] || stage=Live until="jsonpath={.status.phase}=Live"
 [ ${#files[@]} -gt 0 ] || files=(manifests/examples/primitive-suggest.yaml manifests/examples/primitive-lookup.yaml)
 namespace=flywheel
 work=$(mktemp -d)
@@ -34,7 +30,8 @@ kubectl -n flywheel-gates create secret generic gate-wallet --from-file=privateK
 kubectl -n "$namespace" patch factory prim --type merge -p "$(printf \
     '{"spec":{"policy":{"gates":{"contract":{"wallet":"gate-wallet"},"canary":{"model":{"url":"%s","name":"%s"}}}}}}' "$MODEL_URL" "$MODEL_NAME")"
 
-# object FILE prints the Primitive of a document, or the one that FILE is.
+# object FILE prints the Primitive of a document, or the one that FILE is. A document
+# may have routes that nobody has written yet: it goes to Testing.
 object() {
     if grep -qE '^kind: *Primitive *$' "$1"; then
         cat "$1"
@@ -43,7 +40,7 @@ object() {
     local id
     id=$(sed -nE 's/^id: *"?([a-z0-9-]+)"? *(#.*)?$/\1/p' "$1" | head -1)
     [ -n "$id" ] || { echo "$1: no line \"id: …\"" >&2; return 1; }
-    printf 'apiVersion: flywheel.prim.sh/v1alpha1\nkind: Primitive\nmetadata: {name: %s, namespace: %s}\nspec:\n  factoryRef: {name: prim}\n  document:\n' "$id" "$namespace"
+    printf 'apiVersion: flywheel.prim.sh/v1alpha1\nkind: Primitive\nmetadata: {name: %s, namespace: %s}\nspec:\n  factoryRef: {name: prim}\n  stage: Testing\n  document:\n' "$id" "$namespace"
     sed -e '/^---/d' -e 's/^/    /' "$1"
 }
 
@@ -64,21 +61,22 @@ placeholders() {
 }
 
 say "kubectl apply"
-ids=()
+ids=() waits=()
 for file in "${files[@]}"; do
     object "$file" >"$work/object.yaml"
     id=$(sed -nE 's/^ +id: *"?([a-z0-9-]+)"?.*$/\1/p' "$work/object.yaml" | head -1)
     placeholders "$id" "$file"
     kubectl apply --server-side -f "$work/object.yaml"
-    kubectl -n "$namespace" patch primitive "$id" --type merge -p "{\"spec\":{\"stage\":\"$stage\"}}" >/dev/null
     ids+=("$id")
 done
 
 say "kubectl get primitives --watch"
 columns='PRIMITIVE:.metadata.name,PHASE:.status.phase,READY:.status.conditions[?(@.type=="Ready")].status,REASON:.status.conditions[?(@.type=="Ready")].reason,MESSAGE:.status.conditions[?(@.type=="Ready")].message'
-get primitives --watch -o custom-columns="$columns" | cut -c1-150 &
+get primitives --watch -o custom-columns="$columns" | sed -u -E 's/^(.{150}).*/\1/' &
 failed=0
 for id in "${ids[@]}"; do
+    until=condition=Ready
+    [ "$(get primitive "$id" -o jsonpath='{.spec.stage}')" != Live ] || until="jsonpath={.status.phase}=Live"
     kubectl -n "$namespace" wait "primitive/$id" --for="$until" --timeout="${DEMO_TIMEOUT:-300}s" >"$work/wait-$id" 2>&1 &
     waits+=($!)
 done

@@ -205,6 +205,7 @@ fn route(declared: &prim::Route, summary: &RouteSummary) -> Route {
         status: summary.status,
         errors: summary.answers.clone(),
         example,
+        sample: Some(summary.sample.clone()),
         upstream: summary.backend == "provider",
         response: None,
         tests: Vec::new(),

@@ -114,12 +114,12 @@ pub fn request(route: &Route) -> Request {
     let path = route.path.split('/').map(part).collect::<Vec<_>>().join("/");
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&example.query).finish();
     let body = route.method.has_body().then(|| example.body.unwrap_or_else(|| json!({})).to_string());
-    Request {
-        method: route.method.as_str(),
-        target: if query.is_empty() { path } else { format!("{path}?{query}") },
-        headers: example.headers,
-        body,
-    }
+    let target = match &route.sample {
+        Some(sample) if route.example.is_none() => sample.clone(),
+        _ if query.is_empty() => path,
+        _ => format!("{path}?{query}"),
+    };
+    Request { method: route.method.as_str(), target, headers: example.headers, body }
 }
 
 /// A request of the route that can't be understood, where the document says that
@@ -258,6 +258,7 @@ mod tests {
             example: None,
             upstream: false,
             response: None,
+            sample: None,
             tests: Vec::new(),
         }
     }
@@ -272,6 +273,16 @@ mod tests {
 
     fn way() -> Value {
         json!({ "scheme": "exact", "network": "eip155:84532", "amount": "1000", "payTo": "0x01" })
+    }
+
+    #[test]
+    fn a_guess_asks_for_what_is_understood() {
+        let mut nearby = route(Method::Get, "/v1/nearby/:n");
+        assert_eq!(request(&nearby).target, "/v1/nearby/test-id-001");
+        nearby.sample = Some("/v1/nearby/1?word=test".into());
+        assert_eq!(request(&nearby).target, "/v1/nearby/1?word=test");
+        nearby.example = Some(Example { params: [("n".into(), "7".into())].into(), ..Example::default() });
+        assert_eq!(request(&nearby).target, "/v1/nearby/7", "an example is known to be good");
     }
 
     #[test]

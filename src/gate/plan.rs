@@ -128,6 +128,10 @@ pub struct Route {
     /// A request that succeeds, where one is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example: Option<Example>,
+    /// Path and query, encoded, with values that are understood: what is asked where no
+    /// example is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<String>,
     /// Whether answers depend on a provider outside, which no gate reaches: its
     /// declared 502, 503 and 504 then count as answers.
     #[serde(default)]

@@ -37,6 +37,7 @@ fn route(method: Method, path: &str, price: Price) -> Route {
         status: 200,
         errors: Vec::new(),
         example: None,
+        sample: None,
         upstream: false,
         response: None,
         tests: Vec::new(),

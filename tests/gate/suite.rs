@@ -137,6 +137,7 @@ async fn a_refusal_of_what_nobody_knows_is_told_and_of_what_is_known_counts() {
             status: 200,
             errors: Vec::new(),
             example,
+            sample: None,
             upstream,
             response: None,
             tests: vec!["E-1".into()],

@@ -114,6 +114,7 @@ pub(super) fn plan() -> Plan {
         status: 200,
         errors: Vec::new(),
         example,
+        sample: None,
         upstream: false,
         response,
         tests: Vec::new(),
