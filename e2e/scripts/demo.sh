@@ -24,11 +24,11 @@ if ! kubectl -n "$namespace" wait factory/prim --for=condition=Ready --timeout=6
     exit 1
 fi
 
-say "what its gates pay and ask with: the chain's test wallet, and a scripted model"
+say "what its gates pay and ask with: the chain's test wallet, and a scripted model; and it keeps what is derived"
 kubectl -n flywheel-gates create secret generic gate-wallet --from-file=privateKey="$TEST_WALLET_KEY_FILE" --dry-run=client -o yaml |
     kubectl apply --server-side -f -
 kubectl -n "$namespace" patch factory prim --type merge -p "$(printf \
-    '{"spec":{"policy":{"gates":{"contract":{"wallet":"gate-wallet"},"canary":{"model":{"url":"%s","name":"%s"}}}}}}' "$MODEL_URL" "$MODEL_NAME")"
+    '{"spec":{"policy":{"aggregates":true,"gates":{"contract":{"wallet":"gate-wallet"},"canary":{"model":{"url":"%s","name":"%s"}}}}}}' "$MODEL_URL" "$MODEL_NAME")"
 
 # object FILE prints the Primitive of a document, or the one that FILE is. A document
 # may have routes that nobody has written yet: it goes to Testing.

@@ -36,7 +36,7 @@ impl Default for PolicySpec {
             required_check: "flywheel/gate".into(),
             max_open_pull_requests: 20,
             max_running_gates: 2,
-            aggregates: false,
+            aggregates: true,
             gates: GatesSpec::default(),
         }
     }

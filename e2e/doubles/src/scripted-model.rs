@@ -2,6 +2,7 @@
 //! is behind it. `scripted-model --listen 127.0.0.1:0 [--script honest]` prints the
 //! address that it serves `POST /v1/chat/completions` at.
 
+mod scripted_author;
 #[allow(dead_code, reason = "tests use the rest")]
 mod scripted_model;
 
@@ -35,7 +36,10 @@ fn main() -> std::io::Result<()> {
             return (401, json!({ "error": { "message": "the key is another" } }));
         }
         match (asked.method.as_str(), asked.target.as_str()) {
-            ("POST", target) if target.ends_with("/chat/completions") => (200, script.answer(&asked.body)),
+            ("POST", target) if target.ends_with("/chat/completions") => {
+                // Whoever names a schema wants a document, and no conversation.
+                (200, if asked.body["response_format"].is_object() { scripted_author::answer(&asked.body) } else { script.answer(&asked.body) })
+            }
             ("GET", _) => (200, json!({ "service": NAME, "status": "ok" })),
             _ => (404, json!({ "error": { "message": "there is nothing here" } })),
         }

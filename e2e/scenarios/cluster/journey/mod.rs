@@ -3,6 +3,7 @@
 
 mod changes;
 mod crashes;
+mod examples;
 mod faults;
 mod hostile;
 mod paid;

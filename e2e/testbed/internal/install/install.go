@@ -99,7 +99,7 @@ func values(images []image.Image) ([]byte, error) {
 		return json.Marshal(map[string]any{
 			"image": map[string]any{"repository": repository, "tag": tag, "pullPolicy": "Never"},
 			"controller": map[string]any{
-				"secrets":       []string{secretForge, secretDNS, secretEdge},
+				"secrets":       []string{secretForge, secretDNS, secretEdge, secretModel},
 				"resyncSeconds": 30,
 			},
 			"webhook": map[string]any{

@@ -20,6 +20,8 @@ const (
 	secretForge = "flywheel-forge"
 	secretDNS   = "flywheel-dns"
 	secretEdge  = "flywheel-edge"
+	// Only scenarios that have a model write documents make it.
+	secretModel = "flywheel-model"
 
 	factoryNamespace = "flywheel"
 	factoryName      = "prim"
