@@ -173,6 +173,20 @@ impl Run {
         self.others().await;
     }
 
+    /// Passes of which each loses its status first, as by a crash after its actions, and
+    /// then is made once more.
+    async fn lose_each_status(&mut self, id: &str, passes: usize) {
+        for _ in 0..passes {
+            let before = self.api.object(&Self::path(id)).unwrap()["status"].clone();
+            let _ = self.pass(id).await;
+            self.api.edit(&Self::path(id), |mut object| {
+                object["status"] = before.clone();
+                Some(object)
+            });
+            self.step(id).await;
+        }
+    }
+
     async fn others(&mut self) {
         for name in self.changes() {
             let path = format!("{OWN}/agentprs/{name}");

@@ -1,12 +1,7 @@
 //! The client of chat completions against a scripted model: a server that says what
 //! the test wrote down, whatever it is asked.
 
-use std::{
-    io::{Read, Write},
-    net::TcpListener,
-    sync::{Arc, Mutex},
-    thread,
-};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use flywheel::{
@@ -24,6 +19,7 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
 use super::refused;
 use crate::contract::model::{Arrange, Does, suite};
+use crate::world::model::endless;
 
 const KEY: &str = "sk-hunter2";
 
@@ -70,26 +66,6 @@ fn answer(does: &Does, request: &Request) -> ResponseTemplate {
         // By a server of its own: where the client goes is the address it has.
         Does::Floods | Does::Hangs => ResponseTemplate::new(307),
     }
-}
-
-/// A server that begins an answer and goes on with it for as long as anybody listens,
-/// or says no more and never ends it.
-fn endless(part: Option<&'static [u8]>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 65536]);
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"choices\": \"");
-            match part {
-                Some(part) => while stream.write_all(part).is_ok() {},
-                // Until the other side closes.
-                None => drop(stream.read(&mut [0; 16])),
-            }
-        }
-    });
-    format!("http://{address}")
 }
 
 /// A client that asks whichever server does what the script says.

@@ -1,17 +1,12 @@
 //! From an idea to a document, with a scripted model: a server that says what the
 //! test wrote down, whatever it is asked.
 
-use std::{
-    io::{Read, Write},
-    net::TcpListener,
-    process::Output,
-    thread,
-};
+use std::process::Output;
 
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
-use crate::folder::Folder;
+use crate::{folder::Folder, world::model::endless};
 
 const KEY: &str = "sk-hunter2";
 
@@ -142,26 +137,6 @@ async fn texts_that_would_like_to_be_code_stay_texts() {
     let output = create(&folder, server.uri(), &[]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(!folder.0.join("made.yaml").exists());
-}
-
-/// A server that begins an answer and goes on with it for as long as anybody listens,
-/// or says no more and never ends it.
-fn endless(part: Option<&'static [u8]>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 65536]);
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"choices\": \"");
-            match part {
-                Some(part) => while stream.write_all(part).is_ok() {},
-                // Until the other side closes.
-                None => drop(stream.read(&mut [0; 16])),
-            }
-        }
-    });
-    format!("http://{address}")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -353,15 +353,7 @@ async fn phases_are_told_by_id_and_name_and_nothing_else_is() {
 async fn a_lost_status_asks_no_layer_twice() {
     let mut run = with(json!({})).await;
     run.apply(&document("notes"), &json!({ "stage": "Live" }));
-    for _ in 0..70 {
-        let before = run.api.object(&Run::path("notes")).unwrap()["status"].clone();
-        let _ = run.pass("notes").await;
-        run.api.edit(&Run::path("notes"), |mut object| {
-            object["status"] = before.clone();
-            Some(object)
-        });
-        run.step("notes").await;
-    }
+    run.lose_each_status("notes", 70).await;
     run.says("notes", "Ready", "True", "Live");
     assert_eq!((run.runs_of("Contract").len(), run.runs_of("Canary").len()), (1, 1));
 }

@@ -357,18 +357,9 @@ async fn every_lost_answer_and_every_failure_of_zone_and_edge_ends_the_same() {
 
 #[tokio::test]
 async fn a_lost_status_makes_nothing_twice() {
-    // A crash after each pass's actions and before its status is written.
     let mut run = Run::new().await;
     run.apply(&document("notes"), &json!({}));
-    for _ in 0..60 {
-        let before = run.api.object(&Run::path("notes")).unwrap()["status"].clone();
-        let _ = run.pass("notes").await;
-        run.api.edit(&Run::path("notes"), |mut object| {
-            object["status"] = before.clone();
-            Some(object)
-        });
-        run.step("notes").await;
-    }
+    run.lose_each_status("notes", 60).await;
     run.says("notes", "Ready", "True", "Answering");
     assert_eq!((run.changes().len(), run.pulls(), run.routes()), (1, 1, 1));
     assert_eq!(run.gates().iter().filter(|gate| gate["spec"]["layer"] == "Contract").count(), 1);

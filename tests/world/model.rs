@@ -1,7 +1,14 @@
 //! A language model in memory, scripted: it says what a test wrote down, whatever it
 //! is asked.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    io::{Read, Write},
+    net::TcpListener,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use flywheel::{
@@ -143,4 +150,24 @@ impl Drop for Busy {
     fn drop(&mut self) {
         self.0.change(|world| world.model.busy -= 1);
     }
+}
+
+/// A server that begins an answer and goes on with it for as long as anybody listens,
+/// or says no more and never ends it.
+pub fn endless(part: Option<&'static [u8]>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 65536]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"choices\": \"");
+            match part {
+                Some(part) => while stream.write_all(part).is_ok() {},
+                // Until the other side closes.
+                None => drop(stream.read(&mut [0; 16])),
+            }
+        }
+    });
+    format!("http://{address}")
 }
