@@ -38,7 +38,14 @@ fn main() -> std::io::Result<()> {
         match (asked.method.as_str(), asked.target.as_str()) {
             ("POST", target) if target.ends_with("/chat/completions") => {
                 // Whoever names a schema wants a document, and no conversation.
-                (200, if asked.body["response_format"].is_object() { scripted_author::answer(&asked.body) } else { script.answer(&asked.body) })
+                (
+                    200,
+                    if asked.body["response_format"].is_object() {
+                        scripted_author::answer(&asked.body)
+                    } else {
+                        script.answer(&asked.body)
+                    },
+                )
             }
             ("GET", _) => (200, json!({ "service": NAME, "status": "ok" })),
             _ => (404, json!({ "error": { "message": "there is nothing here" } })),
