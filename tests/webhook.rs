@@ -7,7 +7,10 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode},
 };
-use flywheel::controller::{context::KINDS, health, server, webhook};
+use flywheel::{
+    controller::{context::KINDS, health, server, webhook},
+    prim, suite,
+};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -228,4 +231,16 @@ async fn health_tells_alive_from_ready() {
     let (code, text) = get("/metrics").await;
     assert_eq!(code, StatusCode::OK);
     assert!(text.ends_with("# EOF\n"), "OpenMetrics ends so: {text}");
+}
+
+#[tokio::test]
+async fn schemas_are_served_where_they_say_that_they_are() {
+    let router = health::router(Run::new().cx);
+    for schema in [prim::schema(), suite::schema()] {
+        let id = schema["$id"].as_str().expect("an id");
+        let path = id.strip_prefix("https://flywheel.prim.sh").expect("of ours");
+        let (code, text) = ask(router.clone(), Request::get(path).body(Body::empty()).unwrap()).await;
+        assert_eq!(code, StatusCode::OK, "{path}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("JSON"), schema);
+    }
 }

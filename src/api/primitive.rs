@@ -33,6 +33,7 @@ use super::{
     printcolumn = r#"{"name":"Since","type":"date","jsonPath":".status.waitsFor.since"}"#,
     printcolumn = r#"{"name":"URL","type":"string","jsonPath":".status.url"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"501","type":"integer","priority":1,"jsonPath":".status.routes.unimplemented"}"#,
     printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type=='Ready')].message"}"#
 )]
 #[serde(rename_all = "camelCase")]
@@ -206,6 +207,9 @@ pub struct PrimitiveStatus {
     /// in the spec would be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<Document>,
+    /// Who answers its document's routes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routes: Option<Routes>,
     /// Name of the AgentPR that proposes it.
     #[serde(rename = "agentPR", default, skip_serializing_if = "Option::is_none")]
     pub agent_pr: Option<String>,
@@ -252,6 +256,22 @@ pub struct IdeaStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 30))]
     pub problems: Vec<String>,
+}
+
+/// Who answers a document's routes, as its package is scaffolded.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Routes {
+    /// How many the document has.
+    pub declared: i64,
+    /// How many of them are a vendor's to answer.
+    pub provider: i64,
+    /// How many of them answer 501 until somebody writes them.
+    pub unimplemented: i64,
+    /// Those, each with the reason: the first 50.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub missing: Vec<String>,
 }
 
 /// A package at a commit of the base branch.

@@ -10,6 +10,7 @@ use super::read::{EXACT, LONGEST, METHODS, MOST_TESTS, MOST_TRIES, SCHEMAS};
 pub fn schema() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "https://flywheel.prim.sh/schemas/plan.v1alpha1.json",
         "title": "A gate's test plan",
         "description": "prim.sh's smoke-test plan, and what Flywheel adds to it: matchers, which are objects whose keys begin with $; headers, timeout_ms, retry, payment and schemas. A key that is null counts as absent, and one that is not listed is passed over.",
         "type": "object",

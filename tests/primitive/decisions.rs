@@ -55,6 +55,8 @@ pub fn seen() -> Seen {
             description: "Keeps notes.".into(),
             files: vec![file("packages/notes/prim.yaml", true), file("packages/notes/src/service.ts", false)],
             assumptions: (0..30).map(|i| format!("routes_map[{i}]: assumed")).collect(),
+            routes: 3,
+            provider: 1,
             unwritten: vec!["GET /v1/x: nobody knows".into()],
         }),
         idea: None,
@@ -148,6 +150,9 @@ fn generated_files_are_overwritten_seeded_ones_kept_and_former_ones_removed() {
     assert_eq!((spec["title"].as_str(), spec["files"].as_array().map(Vec::len)), (Some("Add notes.sh"), Some(2)));
     let body = spec["body"].as_str().unwrap();
     assert!(body.contains("Keeps notes.") && body.contains("and 10 more") && body.contains("GET /v1/x: nobody knows"), "{body}");
+    let routes = decision.status.routes.expect("routes");
+    assert_eq!((routes.declared, routes.provider, routes.unimplemented), (3, 1, 1));
+    assert_eq!(routes.missing, ["GET /v1/x: nobody knows"]);
 }
 
 #[test]

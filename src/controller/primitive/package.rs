@@ -45,6 +45,8 @@ pub(super) fn wanted(path: &str, given: &Given, factory: Option<&Factory>) -> Re
         name: document.name.clone(),
         description: document.description.clone(),
         assumptions: manifest.assumptions.iter().map(ToString::to_string).collect(),
+        routes: manifest.routes.len(),
+        provider: manifest.routes.iter().filter(|route| route.backend == "provider").count(),
         unwritten: manifest.unimplemented.iter().map(|route| format!("{}: {}", route.route, route.reason)).collect(),
         files: manifest
             .files

@@ -161,7 +161,7 @@ fn list(body: &mut String, title: &str, lines: &[String]) {
 }
 
 /// One line of a text, no longer than that.
-fn cut(text: &str, most: usize) -> String {
+pub(super) fn cut(text: &str, most: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(most) {
         None => line,

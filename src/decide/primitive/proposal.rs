@@ -13,6 +13,7 @@ use crate::{
     api::{
         API_VERSION,
         conditions::{ConditionType, Reason, Statement, Truth},
+        primitive::Routes,
         references::{Milestone, reach, reached},
     },
     decide::{
@@ -21,12 +22,19 @@ use crate::{
     },
 };
 
+/// Routes without an answer that the status lists, each by so many characters.
+const MISSING: usize = 50;
+const MAX_ROUTE: usize = 300;
+
 /// What is to be said of the proposal, and done for it.
 pub(super) fn judge(draft: &mut Draft<'_>) {
     let seen = draft.seen;
     draft.states_all("Branch");
     for change in [&seen.current, &seen.planned].into_iter().flatten() {
         note(draft, change);
+    }
+    if let Ok(wanted) = &seen.document {
+        draft.status.routes = Some(routes(wanted));
     }
     let (wanted, base) = match (&seen.document, &seen.base) {
         (Ok(wanted), Ok(base)) => (wanted, base),
@@ -55,6 +63,13 @@ pub(super) fn judge(draft: &mut Draft<'_>) {
         return;
     }
     if seen.previous.proposed_hash.as_deref() == Some(&wanted.hash) { follow(draft, wanted, base) } else { begin(draft, wanted, base) }
+}
+
+/// Who answers its routes, for whoever has no pull request to read.
+fn routes(wanted: &Wanted) -> Routes {
+    let count = |some: usize| i64::try_from(some).unwrap_or(i64::MAX);
+    let missing = wanted.unwritten.iter().take(MISSING).map(|route| change::cut(route, MAX_ROUTE)).collect();
+    Routes { declared: count(wanted.routes), provider: count(wanted.provider), unimplemented: count(wanted.unwritten.len()), missing }
 }
 
 /// An AgentPR for what the spec said before is taken back.

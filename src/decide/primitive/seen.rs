@@ -156,7 +156,11 @@ pub struct Wanted {
     pub files: Vec<WantedFile>,
     /// What was taken for granted, for people.
     pub assumptions: Vec<String>,
-    /// Routes that answer 501 until somebody writes them.
+    /// How many routes it has.
+    pub routes: usize,
+    /// How many of them are a vendor's to answer.
+    pub provider: usize,
+    /// Those that answer 501 until somebody writes them, with the reason.
     pub unwritten: Vec<String>,
 }
 
