@@ -52,7 +52,7 @@ export interface Selection {
   after?: string | number | undefined;
   /** How an item's id begins. */
   prefix?: string | undefined;
-  /** A text that is somewhere in it. */
+  /** A text that is somewhere in its values. */
   search?: string | undefined;
   /** Fields as they must be. */
   match?: Readonly<Record<string, string | number | boolean | undefined>>;
@@ -86,6 +86,13 @@ const SCHEMA = `CREATE TABLE IF NOT EXISTS items (
   value TEXT NOT NULL,
   bytes BLOB,
   UNIQUE (collection, place, id)
+)`;
+/** A field of what is kept; null where SQLite reads no JSON in it, as in what is nested too deep. */
+const FIELD = "CASE WHEN json_valid(value) THEN json_extract(value, ?) END";
+/** Whether a text stands in one of an item's values; the names of its fields don't count. */
+const SAYS = `EXISTS (
+  SELECT 1 FROM json_tree(CASE WHEN json_valid(items.value) THEN items.value ELSE '{}' END)
+  WHERE type IN ('text', 'integer', 'real') AND instr(lower(atom), lower(?)) > 0
 )`;
 const COLUMNS = "seq, id, owner, created_at, ends_at, gone, value";
 const DEFAULT_LIMIT = 20;
@@ -174,11 +181,11 @@ export class Store {
     if (place !== undefined) add("place = ?", place);
     if (scope.owner !== undefined) add("owner = ?", scope.owner);
     if (selection.prefix) add("substr(id, 1, ?) = ?", selection.prefix.length, selection.prefix);
-    if (selection.search) add("instr(lower(value), lower(?)) > 0", selection.search);
+    if (selection.search) add(SAYS, selection.search);
     for (const [field, wanted] of Object.entries(selection.match ?? {})) {
       if (wanted === undefined) continue;
       const plain = typeof wanted === "boolean" ? Number(wanted) : wanted;
-      add("json_extract(value, ?) = ?", `$."${field}"`, plain);
+      add(`${FIELD} = ?`, `$."${field}"`, plain);
     }
     const counted = this.#db
       .query<{ total: number }, SQLQueryBindings[]>(

@@ -153,6 +153,25 @@ describe("a list", () => {
     expect(names({ match: { size: 2, open: undefined } })).toEqual(["a%"]);
     expect(names({ match: { name: "' OR 1=1 --" } })).toEqual([]);
   });
+
+  test("is searched by what its items say, not by how they are written down", () => {
+    const store = fresh();
+    store.create(notes, { text: 'say "hi"\n', tags: [{ label: "Home" }], count: 42 }, alice);
+    const found = (search: string) => store.list(notes, { search }, alice).total;
+    expect(["HI", 'say "hi"\n', "home", "42"].map(found)).toEqual([1, 1, 1, 1]);
+    expect(["text", "label", '{"', "\\n", "true"].map(found)).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  test("bears an item that SQLite can't look into", () => {
+    const store = fresh();
+    const deep = JSON.parse(`${"[".repeat(2000)}${"]".repeat(2000)}`);
+    store.create(notes, { kind: "a", deep }, alice);
+    const { id } = store.create(notes, { kind: "a" }, alice);
+    for (const selection of [{ match: { kind: "a" } }, { search: "a" }]) {
+      expect(store.list(notes, selection, alice)).toMatchObject({ total: 1, items: [{ id }] });
+    }
+    expect(store.list(notes, {}, alice).total).toBe(2);
+  });
 });
 
 describe("what lies within an item", () => {
