@@ -50,6 +50,7 @@ template! {
     "kit/src/refusals.ts",
     "kit/src/repeats.ts",
     "kit/src/schema.ts",
+    "kit/src/selection.ts",
     "kit/src/server.ts",
     "kit/src/service.ts",
     "kit/src/signature.ts",

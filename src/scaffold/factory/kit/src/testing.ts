@@ -6,6 +6,7 @@
 import { decodePaymentRequiredHeader, encodePaymentSignatureHeader } from "@x402/core/http";
 import type { FacilitatorClient } from "@x402/core/server";
 import type { PaymentPayload, PaymentRequired } from "@x402/core/types";
+import { stubs } from "./command.ts";
 import type { Env } from "./config.ts";
 import { supportedKinds } from "./payment.ts";
 
@@ -51,6 +52,17 @@ export function stubFacilitator(options: { refuse?: string } = {}): StubFacilita
       return { success: true, payer, transaction: `0x${"0".repeat(64)}`, network };
     },
   };
+}
+
+/**
+ * Has a service that is built with this very environment run no program: each prints
+ * what `prints` says, an empty object unless given.
+ */
+export function stubPrograms(
+  env: Env,
+  prints: (command: readonly string[]) => string = () => "{}",
+) {
+  stubs.set(env, prints);
 }
 
 function senderOf({ payload }: PaymentPayload): string {
