@@ -110,7 +110,8 @@ pub(super) fn work(
 
 /// The same where the store can keep what the route takes; else why not.
 pub(super) fn stored(document: &Document, route: &Route, native: Native, collections: &[Collection]) -> Result<Native, String> {
-    let takes = matches!(native.op, Op::Create { .. } | Op::Put { bytes: false } | Op::Change | Op::SetPart | Op::Renew);
+    let takes =
+        matches!(native.op, Op::Create { .. } | Op::Put { bytes: false } | Op::Change | Op::Replace | Op::SetPart { .. } | Op::Renew);
     let Some(kind) = types::taken(document, route).filter(|_| takes) else { return Ok(native) };
     let Some(fields) = types::fields(document, kind) else { return Err(format!("{} is no object, and nothing else is kept", kind.name)) };
     let key = collections.get(native.collection).and_then(|collection| collection.key.as_ref());

@@ -9,6 +9,7 @@ import type { Env } from "./config.ts";
 import { type Codes, refusal } from "./refusals.ts";
 import { Repeats } from "./repeats.ts";
 import { type Clause, chosen, invalid, type Selection } from "./selection.ts";
+import { undoable } from "./undo.ts";
 
 export type { Selection } from "./selection.ts";
 
@@ -69,6 +70,13 @@ interface Row {
   ends_at: number | null;
   gone: number;
   value: string;
+}
+
+/** All that there is of an item. */
+interface Whole extends Row {
+  collection: string;
+  place: string;
+  bytes: Uint8Array<ArrayBuffer> | null;
 }
 
 const SCHEMA = `CREATE TABLE IF NOT EXISTS items (
@@ -231,23 +239,21 @@ export class Store {
     const row = this.#row(collection, id, scope);
     const fields = JSON.parse(row.value) as Record<string, unknown>;
     const ends = endOf({ ...fields, ...value }) ?? row.ends_at;
-    this.#db.query("UPDATE items SET ends_at = ? WHERE seq = ?").run(ends, row.seq);
-    return itemOf(collection, { ...row, ends_at: ends });
+    return this.#set(collection, row, { ...row, ends_at: ends });
   }
 
   /** Removes an item and what lies within it. */
   remove(collection: Collection, id: Id, scope: Scope = {}) {
     const row = this.#row(collection, id, scope);
-    this.#clear(row.seq);
-    this.#db.query("DELETE FROM items WHERE seq = ?").run(row.seq);
+    this.#take("seq = ?", row.seq);
     return { id: nameOf(collection, row.id), deleted: true };
   }
 
   /** Ends an item for good: nobody sees it any more, and its name stays taken. */
   retire(collection: Collection, id: Id, status: string, scope: Scope = {}) {
     const row = this.#row(collection, id, scope);
-    this.#clear(row.seq);
-    this.#db.query("UPDATE items SET gone = 1 WHERE seq = ?").run(row.seq);
+    this.#take("place = ?", within(row.seq));
+    this.#set(collection, row, { ...row, gone: 1 });
     return { ...itemOf(collection, row), status };
   }
 
@@ -431,7 +437,9 @@ export class Store {
         JSON.stringify(value),
         more.bytes ?? null,
       );
-    return row === null ? undefined : itemOf(collection, row);
+    if (row === null) return undefined;
+    undoable(() => this.#take("seq = ?", row.seq));
+    return itemOf(collection, row);
   }
 
   #put(
@@ -448,25 +456,45 @@ export class Store {
     const made = this.#insert(collection, place, id, scope.owner, value, { ends, bytes });
     if (made !== undefined) return made;
     const row = this.#row(collection, id, scope);
-    this.#db
-      .query("UPDATE items SET value = ?, bytes = ?, ends_at = ? WHERE seq = ?")
-      .run(JSON.stringify(value), bytes ?? null, ends ?? null, row.seq);
-    return itemOf(collection, { ...row, value: JSON.stringify(value), ends_at: ends ?? null });
+    const after = { ...row, value: JSON.stringify(value), ends_at: ends ?? null };
+    const item = this.#set(collection, row, after);
+    this.#setBytes(after, bytes ?? null);
+    return item;
   }
 
   #update(collection: Collection, row: Row, value: object, ends = row.ends_at): Item {
-    const text = JSON.stringify(value);
-    const query = "UPDATE items SET value = ?, ends_at = ? WHERE seq = ?";
-    this.#db.query(query).run(text, ends, row.seq);
-    return itemOf(collection, { ...row, value: text, ends_at: ends });
+    return this.#set(collection, row, { ...row, value: JSON.stringify(value), ends_at: ends });
   }
 
-  /** Removes all that lies within an item, and within that. */
-  #clear(seq: number): void {
-    const inside = this.#db
-      .query<{ seq: number }, [string]>("DELETE FROM items WHERE place = ? RETURNING seq")
-      .all(within(seq));
-    for (const row of inside) this.#clear(row.seq);
+  #set(collection: Collection, before: Row, after: Row): Item {
+    const query = "UPDATE items SET value = ?, ends_at = ?, gone = ? WHERE seq = ?";
+    this.#db.query(query).run(after.value, after.ends_at, after.gone, after.seq);
+    // What somebody changed since is theirs.
+    const unchanged = `${query} AND value = ? AND ends_at IS ?`;
+    const old = [before.value, before.ends_at, before.gone, before.seq] as const;
+    undoable(() => this.#db.query(unchanged).run(...old, after.value, after.ends_at));
+    return itemOf(collection, after);
+  }
+
+  #setBytes({ seq, value }: Row, bytes: Uint8Array<ArrayBuffer> | null): void {
+    const there = this.#db.query<Whole, [number]>("SELECT * FROM items WHERE seq = ?").get(seq);
+    this.#db.query("UPDATE items SET bytes = ? WHERE seq = ?").run(bytes, seq);
+    const unchanged = "UPDATE items SET bytes = ? WHERE seq = ? AND value = ?";
+    undoable(() => this.#db.query(unchanged).run(there?.bytes ?? null, seq, value));
+  }
+
+  /** Removes rows and all that lies within them, and within that. */
+  #take(where: string, what: string | number): void {
+    const taken = this.#db
+      .query<Whole, [string | number]>(`DELETE FROM items WHERE ${where} RETURNING *`)
+      .all(what);
+    for (const row of taken) {
+      const columns = Object.keys(row);
+      const marks = columns.map(() => "?").join(", ");
+      const query = `INSERT OR IGNORE INTO items (${columns.join(", ")}) VALUES (${marks})`;
+      undoable(() => this.#db.query(query).run(...(Object.values(row) as SQLQueryBindings[])));
+      this.#take("place = ?", within(row.seq));
+    }
   }
 }
 

@@ -29,9 +29,11 @@ export interface StubFacilitator extends FacilitatorClient {
 
 /**
  * A facilitator that accepts every payment as its sender's, or refuses every one
- * for `refuse`.
+ * for `refuse`; `settle` answers in its place where a payment is to be settled.
  */
-export function stubFacilitator(options: { refuse?: string } = {}): StubFacilitator {
+export function stubFacilitator(
+  options: { refuse?: string; settle?: FacilitatorClient["settle"] } = {},
+): StubFacilitator {
   const network = testEnv.X402_NETWORK;
   const verified: PaymentPayload[] = [];
   const settled: PaymentPayload[] = [];
@@ -46,7 +48,8 @@ export function stubFacilitator(options: { refuse?: string } = {}): StubFacilita
         ? { isValid: true, payer }
         : { isValid: false, invalidReason: options.refuse, payer };
     },
-    async settle(payload) {
+    async settle(payload, requirements) {
+      if (options.settle) return options.settle(payload, requirements);
       settled.push(payload);
       const payer = senderOf(payload);
       return { success: true, payer, transaction: `0x${"0".repeat(64)}`, network };
