@@ -9,7 +9,7 @@ use super::{
     plan::{Plan, Planned, Work},
     samples, service, text, types, vendor,
 };
-use crate::prim::{BackendPattern, Body, Method, RoutePrice};
+use crate::prim::{Body, Method, RoutePrice};
 
 /// One collection, and the routes through which a test follows an item.
 #[derive(Serialize)]
@@ -116,8 +116,7 @@ pub(super) fn calls(plan: &Plan<'_>) -> Vec<Call> {
     // Of what was made here first, the routes' own tests would tell. A library's
     // operations are still to be written.
     let json = |p: &&Planned<'_>| {
-        let library = p.route.backend.as_ref().is_some_and(|backend| backend.pattern == BackendPattern::Sdk);
-        let forwards = p.work == Work::Provider(None) && !library;
+        let forwards = p.work == Work::Provider(None) && !p.asked.library;
         forwards && !matches!(p.claim, Some(Claim::Code { .. })) && p.route.response != Body::Bytes
     };
     let with = plan.routes.iter().filter(json).find(|p| matches!(p.route.request, Body::Json(_)));

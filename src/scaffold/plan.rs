@@ -234,6 +234,11 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
             sample: OnceCell::new(),
         });
     }
+    // Of a library, what routes without a word for it call too.
+    if let Some(first) = vendors.first_mut().filter(|vendor| !vendor.operations.is_empty()) {
+        let bare = |planned: &&Planned<'_>| planned.route.backend.is_none() && matches!(planned.work, Work::Provider(_));
+        routes.iter().filter(bare).filter_map(|planned| planned.asked.operation.as_ref()).for_each(|operation| first.calls(operation));
+    }
     let mut collections = found.collections;
     for planned in &routes {
         // What a vendor made has the id that the vendor gave it.

@@ -251,6 +251,7 @@ fn summary(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteSummary {
         repeats: planned.repeats,
         status: route.status,
         backend: planned.work.backend().as_str().into(),
+        implied: planned.work.backend() == Backend::Provider && !plan.declared,
         answers: samples::answers(plan, planned),
         request: samples::body(plan, planned),
         example: samples::example(plan, planned),

@@ -324,7 +324,9 @@ impl Draft<'_> {
                 QueryKind::Integer | QueryKind::Number => numeric || field == "after",
             };
             // A page of a book, an order of a shop: what items have is a field of theirs.
-            let theirs = ["page", "sort", "order"].contains(&field) && self.fields.contains(&name);
+            // One that is counted beside a limit is a page of the list all the same.
+            let counted = field == "page" && choosing.iter().any(|(_, there)| *there == "limit");
+            let theirs = ["page", "sort", "order"].contains(&field) && !counted && self.fields.contains(&name);
             let chooses = |param: &QueryParam| param.name == name && fits(param.kind);
             if !theirs && query.iter().any(chooses) && !choosing.iter().any(|(_, there)| *there == field) {
                 choosing.push((name, field));

@@ -69,6 +69,13 @@ pub(super) fn is_whole(document: &Document, kind: &Type, name: &str) -> bool {
     field.is_some_and(|field| followed(document, field).get("type").and_then(Value::as_str) == Some("integer"))
 }
 
+/// Whether an object of a type may say for how many seconds it lives.
+pub(super) fn lives(document: &Document, kind: &Type) -> bool {
+    const SPANS: [&str; 4] = ["ttl", "ttl_seconds", "expires_in", "ttl_ms"];
+    let number = |field: &Value| matches!(followed(document, field).get("type").and_then(Value::as_str), Some("integer" | "number"));
+    fields(document, kind).is_some_and(|fields| SPANS.iter().any(|name| fields.get(*name).is_some_and(number)))
+}
+
 /// The texts that a field of a type may be, where it names them.
 #[derive(Clone, Debug)]
 pub(super) struct Words {

@@ -182,9 +182,10 @@ impl Search<'_> {
         let turns = members.iter().any(|(_, member)| matches!(member, Member::Become { .. }));
         let decided = members.iter().any(|(_, member)| matches!(member, Member::Become { decides: true, .. }));
         let pending = decided && all().any(|route| route.prose().any(|text| text.to_ascii_lowercase().contains("pending")));
-        let ends = all().any(|route| route.error(410).is_some() || route.prose().any(prose::says_ttl))
-            || prose::example_fields(self.document, first).any(|field| prose::says_ttl(&field));
         let shapes = self.shapes(at, members);
+        let ends = all().any(|route| route.error(410).is_some() || route.prose().any(prose::says_ttl))
+            || prose::example_fields(self.document, first).any(|field| prose::says_ttl(&field))
+            || shapes.iter().any(|kind| types::lives(self.document, kind));
         let statuses = shapes.iter().find_map(|kind| types::words(self.document, kind, "status"));
         let usual = if pending { "pending" } else { "active" };
         let status = match &statuses {

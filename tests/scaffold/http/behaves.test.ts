@@ -59,7 +59,11 @@ test("a change leaves alone what it does not name, and a PUT leaves nothing", as
 
 test("lists come in pages and in order, and are searched by what is said", async () => {
   const call = await calling("tickets");
-  for (const [title, priority, page] of [["x", 2, "7"], ["y", 3, "8"], ["z", 1, "7"]]) {
+  for (const [title, priority, page] of [
+    ["x", 2, "7"],
+    ["y", 3, "8"],
+    ["z", 1, "7"],
+  ]) {
     await call("POST", "/v1/tickets", { title, priority, page });
   }
   const titles = async (query: string, path = "/v1/tickets") => {
@@ -114,6 +118,8 @@ test("settings that are put are all there are", async () => {
 test("a library whose operations are still to be written says so", async () => {
   const call = await calling("tools");
   const missing = { status: 501, json: { error: { code: "not_configured" } } };
-  expect(await call("GET", "/v1/parts")).toMatchObject(missing);
   expect(await call("POST", "/v1/parts", { name: "a" })).toMatchObject(missing);
+  expect(await call("GET", "/v1/stock")).toMatchObject(missing);
+  // What was made here is the store's to list, and calls no operation.
+  expect(await call("GET", "/v1/parts")).toMatchObject({ status: 200, json: { total: 0 } });
 });

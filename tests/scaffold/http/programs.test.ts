@@ -50,7 +50,11 @@ test("a command line makes, reads and says what it is asked to pay", async () =>
 });
 
 // The factory's own tests are without them.
-const smoke = (id: string) => ["test", "--path-ignore-patterns=none", `./generated/tests/${id}.test.ts`];
+const smoke = (id: string) => [
+  "test",
+  "--path-ignore-patterns=none",
+  `./generated/tests/${id}.test.ts`,
+];
 
 test("a service passes its smoke tests, and another one does not", async () => {
   const of = (id: string) => all.find((one) => one.id === id) as Served;
