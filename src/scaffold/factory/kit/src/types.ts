@@ -1,5 +1,6 @@
 /** What Zod does not say by itself of a document's types and parameters. */
 import { z } from "zod";
+import { changes } from "./about.ts";
 
 /** What exactly one of the options takes. */
 export function exactlyOne<const Options extends readonly z.ZodType[]>(options: Options) {
@@ -53,16 +54,23 @@ export function integerText(bounds: Bounds = {}) {
 
 /** The same as it stands in a query, as the number that it is. */
 export function integer(bounds: Bounds = {}) {
-  return integerText(bounds).refine(isSafe, "must be a smaller number").transform(Number);
+  const text = integerText(bounds).refine(isSafe, "must be a smaller number");
+  return text.transform(Number).meta({ type: "integer", ...edges(bounds) });
 }
 
 /** A number as it stands in a query: digits, and not all that JavaScript takes for one. */
 export function number(bounds: Bounds = {}) {
   const fits = (text: string) => /^-?\d+(?:\.\d+)?$/.test(text) && within(Number(text), bounds);
-  return z
-    .string()
-    .refine(fits, `must be a number${said(bounds)}`)
-    .transform(Number);
+  const text = z.string().refine(fits, `must be a number${said(bounds)}`);
+  return text.transform(Number).meta({ type: "number", ...edges(bounds) });
+}
+
+/** Bounds as JSON Schema has them: a text that becomes a number says nothing of it else. */
+function edges({ min, max }: Bounds) {
+  return {
+    ...(min === undefined ? {} : { minimum: min }),
+    ...(max === undefined ? {} : { maximum: max }),
+  };
 }
 
 const isSafe = (text: string) => Number.isSafeInteger(Number(text));
@@ -83,7 +91,7 @@ function said({ min, max }: Bounds): string {
  * what is new, and would undo what somebody chose before.
  */
 export function sent<Fields extends object>(schema: z.ZodType<Fields>) {
-  return z.unknown().transform((value, context): Partial<Fields> => {
+  const change = z.unknown().transform((value, context): Partial<Fields> => {
     const { data, error } = schema.safeParse(value);
     for (const { path, message } of error?.issues ?? []) {
       context.addIssue({ code: "custom", path: [...path], message });
@@ -92,4 +100,6 @@ export function sent<Fields extends object>(schema: z.ZodType<Fields>) {
     const fields = Object.entries(data ?? {}).filter(([field]) => there(field));
     return Object.fromEntries(fields) as Partial<Fields>;
   });
+  changes.set(change, schema);
+  return change;
 }
