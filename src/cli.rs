@@ -25,7 +25,7 @@ enum Command {
     Generate(generate::GenerateConfig),
     /// Checks documents against the strict form of a prim.yaml.
     Validate(author::ValidateConfig),
-    /// Prints that form as JSON Schema.
+    /// Prints the strict form of a prim.yaml as JSON Schema.
     Schema,
     /// Makes a document from flags and answers.
     New(author::NewConfig),

@@ -137,6 +137,11 @@ pub fn registry(config: &RegistryConfig) -> anyhow::Result<ExitCode> {
         let folder = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
         packages.push((folder.unwrap_or_default(), read(&path)?));
     }
+    anyhow::ensure!(
+        config.repo.join("packages").is_dir() || root != Value::Null,
+        "{}: has neither packages nor primitives.yaml: name a checkout of a factory repository",
+        config.repo.display()
+    );
     let registry = prim::merge(&root, &packages);
     let entries: Vec<_> = registry.entries.into_iter().map(|entry| entry.keys).collect();
     write!(std::io::stdout(), "{}", serde_saphyr::to_string(&serde_json::json!({ "primitives": entries }))?)?;

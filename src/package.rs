@@ -125,16 +125,21 @@ fn entries<'a>(value: &'a mut Value, key: &str) -> anyhow::Result<&'a mut Vec<Va
 pub fn run(config: &ScaffoldConfig) -> anyhow::Result<ExitCode> {
     let prices = config.prices.as_deref().map_or_else(|| Ok(Prices::default()), prices)?;
     let options = Options { default_price: config.default_price, prices };
-    if let Some(out) = &config.out {
-        workspace(out)?;
-    }
     let mut code = ExitCode::SUCCESS;
     for file in &config.files {
-        let text = fs::read_to_string(file).with_context(|| format!("{}", file.display()))?;
+        let text = match fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) => {
+                code = ExitCode::FAILURE;
+                eprintln!("{}: can't be read: {error}", file.display());
+                continue;
+            }
+        };
         let made = document(&text).and_then(|document| Ok((scaffold::manifest(&document, &options)?, document)));
         match (made, &config.out) {
             (Ok((manifest, _)), None) => writeln!(std::io::stdout(), "{}", serde_json::to_string(&manifest)?)?,
             (Ok((manifest, document)), Some(out)) => {
+                workspace(out)?;
                 let contradicted = write(out, &document, &manifest, &options)?;
                 report(&document, &manifest);
                 for path in contradicted {
@@ -236,8 +241,12 @@ fn put(path: &Path, content: &str) -> anyhow::Result<()> {
 
 fn report(document: &Document, manifest: &Manifest) {
     let count = |backend: &str| manifest.routes.iter().filter(|route| route.backend == backend).count();
+    let implied = match manifest.routes.iter().filter(|route| route.implied).count() {
+        0 => String::new(),
+        all => format!(" ({all} of them implied)"),
+    };
     eprintln!(
-        "{}: {} files, routes: {} native, {} provider, {} cli, {} not implemented",
+        "{}: {} files, routes: {} native, {} provider{implied}, {} cli, {} not implemented",
         document.id,
         manifest.files.len(),
         count("native"),

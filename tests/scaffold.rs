@@ -5,8 +5,10 @@
 //! read from where `FLYWHEEL_SPECS` says and are no part of the checkout.
 
 mod accepted;
+mod behaves;
 mod checked;
 mod command;
+mod derived;
 mod floor;
 mod manifests;
 mod money;

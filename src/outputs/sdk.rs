@@ -89,8 +89,14 @@ fn method(document: &Document, route: &Route, summary: &RouteSummary) -> String 
         comment(&route.to_string()),
         summary.price,
         comment(&route.description),
-        quoted(&route.name),
+        quoted(name(route)),
     )
+}
+
+/// What a route's method is called. An object with a method `then` is taken for a
+/// promise by whoever awaits it.
+fn name(route: &Route) -> &str {
+    if route.name == "then" { "then_" } else { &route.name }
 }
 
 /// The path, as an expression.
@@ -153,7 +159,8 @@ fn type_of(schema: &Value, types: &str) -> String {
 fn of_kind(kind: &str, schema: &Value, types: &str) -> String {
     match kind {
         "integer" | "number" => "number".into(),
-        "array" => format!("Array<{}>", type_of(&schema["items"], types)),
+        // Not `Array<…>`, which a document may call a type of its own.
+        "array" => format!("({})[]", type_of(&schema["items"], types)),
         "object" => object(schema, types),
         plain => plain.into(),
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     code::Code,
-    notes::{Finding, Notes, Position},
+    notes::{Finding, Notes, Position, quoted},
     quick,
     shape::within,
 };
@@ -48,13 +48,60 @@ pub(super) fn library(text: &str) -> Result<Value, Finding> {
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let place = error.location().map(|at| Position { line: count(at.line()), column: count(at.column()) });
-        let mut said = error.to_string();
+        let mut said = said(&error);
         // A message may quote what it stumbled over.
         if let Some((end, _)) = said.char_indices().nth(300) {
             said.truncate(end);
         }
         Finding { position: place, ..Finding::new(Code::NotYaml, "", format!("is not YAML: {}", said.replace('\n', " "))) }
     })
+}
+
+/// What aliases do that mean many times what they are.
+const MULTIPLIED: &str = "its aliases multiply beyond what is taken: write out what they mean";
+
+/// What is wrong, in words of ours: the library's are for who calls it.
+fn said(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::{Error, budget::BudgetBreach};
+    let fixed = match error.without_snippet() {
+        Error::DuplicateMappingKey { key: Some(key), .. } => return format!("the key {} is there twice: keep one", quoted(key)),
+        Error::DuplicateMappingKey { key: None, .. } => "a key is there twice: keep one",
+        Error::UnknownAnchor { .. } => "an alias names an anchor that is not before it",
+        Error::RecursiveReferencesRequireWeakTypes { .. } => "an alias stands within what it names",
+        Error::AliasReplayLimitExceeded { .. } | Error::AliasExpansionLimitExceeded { .. } => MULTIPLIED,
+        Error::MergeValueNotMapOrSeqOfMaps { .. } => "<< takes a mapping, or a list of them",
+        Error::InvalidBinaryBase64 { .. } => "what !!binary stands before is no Base64",
+        Error::Unexpected { expected: "string scalar", .. } => "a key is no text",
+        Error::Budget { breach, .. } => match breach {
+            BudgetBreach::Documents { .. } => "it holds several documents: keep one",
+            BudgetBreach::Depth { .. } => return format!("it is nested more than {DEEPEST} levels deep"),
+            BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. } => return format!("it holds more than {NODES} values"),
+            BudgetBreach::Aliases { .. } | BudgetBreach::Anchors { .. } | BudgetBreach::AliasAnchorRatio { .. } => {
+                "it has more aliases than are taken"
+            }
+            _ => "it is larger than what is taken",
+        },
+        _ => return parsing(&error.to_string()),
+    };
+    fixed.into()
+}
+
+/// What the parser stumbled over, without the place, which is said beside it.
+fn parsing(said: &str) -> String {
+    let said = said.split(" at line ").next().unwrap_or(said);
+    let begins = |begin: &str| said.starts_with(begin);
+    match () {
+        () if begins("mapping values are not allowed") => {
+            "a colon makes no key here: put the text in quotes, or mend how far lines are indented".into()
+        }
+        () if begins("unexpected character: `") => {
+            let character = said.trim_start_matches("unexpected character: `").trim_end_matches('\'');
+            format!("a value can't begin with {character}: put it in quotes")
+        }
+        () if begins("alias replay limit") => MULTIPLIED.into(),
+        () if said.contains("found a tab") => "a tab stands where only spaces indent".into(),
+        () => said.into(),
+    }
 }
 
 fn count(number: u64) -> usize {
@@ -194,6 +241,42 @@ impl Positions {
                 return None;
             }
             path = &path[..path.rfind(['.', '[']).unwrap_or(0)];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_yaml_is_told_in_words_for_its_author() {
+        let deep = format!("a: {}{}", "[".repeat(40), "]".repeat(40));
+        let laughs = (1..7).fold("a0: &a0 [x, x]\n".to_owned(), |text, i| {
+            let aliases = vec![format!("*a{}", i - 1); 10].join(", ");
+            format!("{text}a{i}: &a{i} [{aliases}]\n")
+        });
+        for (text, place, said) in [
+            ("id: a\nid: b\n", (2, 1), "the key \"id\" is there twice: keep one"),
+            ("a: *nothing\n", (1, 4), "an alias names an anchor that is not before it"),
+            ("a: &a [*a]\n", (1, 8), "an alias stands within what it names"),
+            ("a: {<<: 3}\n", (1, 9), "<< takes a mapping, or a list of them"),
+            ("a: !!binary \"x y\"\n", (1, 13), "what !!binary stands before is no Base64"),
+            ("? [a, b]\n: c\n", (1, 3), "a key is no text"),
+            ("id: a\n---\nid: b\n", (2, 1), "it holds several documents: keep one"),
+            (&deep, (1, 35), "it is nested more than 32 levels deep"),
+            (&laughs, (5, 0), "its aliases multiply beyond what is taken: write out what they mean"),
+            ("id: @x\n", (1, 5), "a value can't begin with @: put it in quotes"),
+            ("a: b: c\n", (1, 5), "a colon makes no key here: put the text in quotes, or mend how far lines are indented"),
+            ("id: a\n\tname: b\n", (1, 5), "a tab stands where only spaces indent"),
+            ("id: [a\n", (1, 5), "unclosed bracket '['"),
+        ] {
+            let finding = parse(text).unwrap_err();
+            assert_eq!(finding.text, format!("is not YAML: {said}"));
+            let position = finding.position.unwrap();
+            // Where in its line aliases are too many, the library counts by itself.
+            let column = if place.1 == 0 { 0 } else { position.column };
+            assert_eq!((position.line, column), place, "{said}");
         }
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Asked {
     pub provider: Option<String>,
     /// An operation of its own.
     pub operation: Option<String>,
+    /// Whether that is one of a library.
+    pub library: bool,
 }
 
 /// Whether somebody outside answers, where the route says.
@@ -45,13 +47,12 @@ pub(super) fn outside(said: Option<&RouteBackend>) -> Option<bool> {
 
 /// Gives vendors the operations of their libraries that routes name.
 pub(super) fn libraries(document: &Document, vendors: &mut [Vendor]) {
-    for backend in document.routes.iter().filter_map(|route| route.backend.as_ref()) {
+    for (route, backend) in document.routes.iter().filter_map(|route| Some((route, route.backend.as_ref()?))) {
         let meant = |vendor: &&mut Vendor| backend.provider.as_ref().is_none_or(|name| *name == vendor.name);
         if backend.pattern == BackendPattern::Sdk
-            && let (Some(vendor), Some(operation)) = (vendors.iter_mut().find(meant), &backend.operation)
-            && !vendor.operations.contains(operation)
+            && let Some(vendor) = vendors.iter_mut().find(meant)
         {
-            vendor.operations.push(operation.clone());
+            vendor.calls(backend.operation.as_ref().unwrap_or(&route.operation));
         }
     }
 }
@@ -59,14 +60,18 @@ pub(super) fn libraries(document: &Document, vendors: &mut [Vendor]) {
 /// Who is asked, and for what; else why nobody can be.
 pub(super) fn asked(route: &Route, vendors: &[Vendor]) -> Result<Asked, String> {
     let said = route.backend.as_ref();
-    let Some(backend) = said.filter(|_| outside(said) == Some(true)) else { return Ok(Asked::default()) };
+    let Some(backend) = said.filter(|_| outside(said) == Some(true)) else {
+        // A library has no routes of ours: it is asked for what the route is called.
+        let library = vendors.first().is_some_and(|vendor| !vendor.operations.is_empty());
+        return Ok(Asked { provider: None, operation: library.then(|| route.operation.clone()), library });
+    };
     let found = match &backend.provider {
         Some(name) => vendors.iter().find(|vendor| vendor.name == *name).ok_or_else(|| format!("{name} is no active provider"))?,
         None => vendors.first().ok_or("no provider is active")?,
     };
-    let operation = backend.operation.clone();
+    let library = backend.pattern == BackendPattern::Sdk;
+    let operation = backend.operation.clone().or_else(|| library.then(|| route.operation.clone()));
     match (backend.pattern, &operation) {
-        (BackendPattern::Sdk, None) => return Err("it names no operation of the provider's library".into()),
         // One file is one client, and a library has no routes of ours.
         (BackendPattern::RestJson, _) if !found.operations.is_empty() => {
             return Err(format!("{} is called by its library in other routes", found.name));
@@ -83,7 +88,7 @@ pub(super) fn asked(route: &Route, vendors: &[Vendor]) -> Result<Asked, String> 
         }
         _ => {}
     }
-    Ok(Asked { provider: backend.provider.clone().filter(|_| vendors.len() > 1), operation })
+    Ok(Asked { provider: backend.provider.clone().filter(|_| vendors.len() > 1), operation, library })
 }
 
 /// What a route's own words decide alone.
@@ -110,7 +115,8 @@ pub(super) fn work(
 
 /// The same where the store can keep what the route takes; else why not.
 pub(super) fn stored(document: &Document, route: &Route, native: Native, collections: &[Collection]) -> Result<Native, String> {
-    let takes = matches!(native.op, Op::Create { .. } | Op::Put { bytes: false } | Op::Change | Op::SetPart | Op::Renew);
+    let takes =
+        matches!(native.op, Op::Create { .. } | Op::Put { bytes: false } | Op::Change | Op::Replace | Op::SetPart { .. } | Op::Renew);
     let Some(kind) = types::taken(document, route).filter(|_| takes) else { return Ok(native) };
     let Some(fields) = types::fields(document, kind) else { return Err(format!("{} is no object, and nothing else is kept", kind.name)) };
     let key = collections.get(native.collection).and_then(|collection| collection.key.as_ref());

@@ -1,12 +1,13 @@
 //! What the seeded tests do, and what the README says of the environment.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     claims::Claim,
-    native::{Native, Op},
+    native::{Collection, Native, Op},
     plan::{Plan, Planned, Work},
-    samples, text, types, vendor,
+    samples, service, text, types, vendor,
 };
 use crate::prim::{Body, Method, RoutePrice};
 
@@ -16,6 +17,8 @@ pub(super) struct Resource {
     title: String,
     path: String,
     body: String,
+    /// The same without what the store has its own of.
+    kept: String,
     answered: bool,
     status: u16,
     list: Option<String>,
@@ -58,18 +61,22 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
         // Only what is found under the path that it was made under: the test builds it from that.
         let of = |p: &&Planned<'_>, wanted: fn(&Op) -> bool| matches!(&p.work, Work::Native(n) if n.collection == *collection && n.within.is_empty() && wanted(&n.op));
         let find = |wanted: fn(&Op) -> bool| plan.routes.iter().find(|p| of(p, wanted));
-        let list = find(|op| matches!(op, Op::List));
+        // One that must be asked for something may not have the item.
+        let pages = |p: &&Planned<'_>| p.route.query.iter().filter(|param| param.required).all(service::orders);
+        let list = find(|op| matches!(op, Op::List)).filter(pages);
         let read = find(|op| matches!(op, Op::Read { bytes: false }));
         // What may be changed in a declared type, nobody can tell.
-        let change = find(|op| matches!(op, Op::Change)).filter(|p| types::taken(plan.document, p.route).is_none());
+        let change = find(|op| matches!(op, Op::Change | Op::Replace)).filter(|p| types::taken(plan.document, p.route).is_none());
         let remove = find(|op| matches!(op, Op::Remove { .. }));
         let of_one = [read, change, remove].into_iter().flatten().next();
         let members = [Some(create), list, read, change, remove];
         let guarded = members.into_iter().flatten().find(|p| p.guarded && p.price == RoutePrice::Free);
+        let body = samples::body(plan, create).unwrap_or_default();
         resources.push(Resource {
             title: format!("{} {} keeps what it is given", create.route.method, create.route.path),
             path: samples::path(create.route),
-            body: samples::body(plan, create).unwrap_or_default(),
+            kept: kept(plan.collections.get(*collection), &body),
+            body,
             answered: create.route.response != Body::None && create.route.status != 204,
             status: create.route.status,
             list: list.map(|p| samples::path(p.route)),
@@ -88,11 +95,29 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
     resources
 }
 
+/// What an item has of the body that it was made from: the rest is the store's to say.
+fn kept(collection: Option<&Collection>, body: &str) -> String {
+    let Ok(Value::Object(mut fields)) = serde_json::from_str(body) else { return body.into() };
+    let key = collection.and_then(|c| c.key.as_deref());
+    let status = collection.is_some_and(|c| c.status.is_some());
+    let ends = collection.is_some_and(|c| c.ends);
+    fields.retain(|name, _| match name.as_str() {
+        "id" => key == Some("id"),
+        "created_at" => false,
+        "status" => !status,
+        "expires_at" => !ends,
+        _ => true,
+    });
+    Value::Object(fields).to_string()
+}
+
 /// Calls of the vendor, one for each way of calling: JSON, with or without a body.
 pub(super) fn calls(plan: &Plan<'_>) -> Vec<Call> {
-    // Of what was made here first, the routes' own tests would tell.
+    // Of what was made here first, the routes' own tests would tell. A library's
+    // operations are still to be written.
     let json = |p: &&Planned<'_>| {
-        p.work == Work::Provider(None) && !matches!(p.claim, Some(Claim::Code { .. })) && p.route.response != Body::Bytes
+        let forwards = p.work == Work::Provider(None) && !p.asked.library;
+        forwards && !matches!(p.claim, Some(Claim::Code { .. })) && p.route.response != Body::Bytes
     };
     let with = plan.routes.iter().filter(json).find(|p| matches!(p.route.request, Body::Json(_)));
     let without = plan.routes.iter().filter(json).find(|p| p.route.method == Method::Get);

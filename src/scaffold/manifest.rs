@@ -93,6 +93,9 @@ pub struct RouteSummary {
     pub status: u16,
     /// `native`, `provider`, `cli` or `missing`.
     pub backend: String,
+    /// Whether the document says of no provider that it answers: that somebody does
+    /// follows from its errors and its environment alone.
+    pub implied: bool,
     /// Statuses that a request may have once it is paid: declared ones, and those
     /// of a provider that fails or of a handler that is not written. 400 is among
     /// them only where the route reads JSON, and so knows a bad body.

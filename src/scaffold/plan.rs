@@ -137,16 +137,28 @@ pub(super) struct Plan<'a> {
     pub assumptions: Vec<Assumption>,
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
+    /// The routes about a collection.
+    fn of(&self, collection: usize) -> impl Iterator<Item = &Planned<'a>> {
+        self.routes.iter().filter(move |planned| planned.work.kept().is_some_and(|kept| kept.collection == collection))
+    }
+
+    /// Whether a collection's items lie apart by what is before them in their paths and
+    /// is no item itself, and whether they do so for everybody alike.
+    fn apart(&self, collection: usize) -> (bool, bool) {
+        let inside = self.collections.get(collection).is_some_and(|c| c.within.is_some());
+        let apart = !inside && self.of(collection).any(|planned| planned.work.kept().is_some_and(|kept| !kept.within.is_empty()));
+        let open = |planned: &Planned<'_>| native::open(planned.route, planned.price);
+        (apart, apart && self.owned(collection) && self.of(collection).any(open))
+    }
+
     /// Whether items of a collection, or what they lie within, are somebody's.
     pub fn owned(&self, collection: usize) -> bool {
         let paid = |planned: &Planned<'_>| {
             planned.price != RoutePrice::Free
                 || matches!(planned.work.kept(), Some(Native { op: native::Op::Create { signed: Some(_) }, .. }))
         };
-        let of = |planned: &&Planned<'_>| planned.work.kept().is_some_and(|kept| kept.collection == collection);
-        self.routes.iter().filter(of).any(paid)
-            || self.collections.get(collection).and_then(|c| c.within).is_some_and(|outer| self.owned(outer))
+        self.of(collection).any(paid) || self.collections.get(collection).and_then(|c| c.within).is_some_and(|outer| self.owned(outer))
     }
 }
 
@@ -179,8 +191,10 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
     for ((route, price), native) in document.routes.iter().zip(prices).zip(found.routes) {
         let implied = declared || (!vendors.is_empty() && vendor::fails(route));
         let said = route.backend.as_ref();
-        let outside = backend::outside(said).unwrap_or(implied);
         let claim = claims::of(document, route);
+        // Who gives codes out takes them back: nobody outside is known to.
+        let codes = matches!(claim, Some(Claim::Code { .. })) && !declared;
+        let outside = backend::outside(said).unwrap_or(implied && !codes);
         let under = native.as_ref().is_ok_and(|native| native.op == native::Op::Under);
         let asked = backend::asked(route, &vendors);
         let native = native.and_then(|native| backend::stored(document, route, native, &found.collections));
@@ -220,6 +234,11 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
             sample: OnceCell::new(),
         });
     }
+    // Of a library, what routes without a word for it call too.
+    if let Some(first) = vendors.first_mut().filter(|vendor| !vendor.operations.is_empty()) {
+        let bare = |planned: &&Planned<'_>| planned.route.backend.is_none() && matches!(planned.work, Work::Provider(_));
+        routes.iter().filter(bare).filter_map(|planned| planned.asked.operation.as_ref()).for_each(|operation| first.calls(operation));
+    }
     let mut collections = found.collections;
     for planned in &routes {
         // What a vendor made has the id that the vendor gave it.
@@ -238,7 +257,12 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
             made
         })
     });
-    Ok(Plan { document, routes, collections, known: types::known(document), vendors, declared, data, assumptions })
+    let mut plan = Plan { document, routes, collections, known: types::known(document), vendors, declared, data, assumptions };
+    let apart: Vec<_> = (0..plan.collections.len()).map(|collection| plan.apart(collection)).collect();
+    for (collection, (apart, shared)) in plan.collections.iter_mut().zip(apart) {
+        (collection.apart, collection.shared) = (apart, shared);
+    }
+    Ok(plan)
 }
 
 /// What answers a route that keeps nothing: a code that is redeemed, waits, a schema.

@@ -14,7 +14,7 @@ use super::{
     service::{self, Handler},
     text, types,
 };
-use crate::prim::{Body, Document, Method, Route, RoutePrice};
+use crate::prim::{Body, Document, Method, QueryKind, Route, RoutePrice};
 
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut templates = Environment::new();
@@ -119,6 +119,7 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         validates => needs("validate"),
         ports => needs("ports"),
         runs => needs("run"),
+        stubs => any(&|p| matches!(p.work, Work::Command(_))),
         argued => needs("argument"),
         stored => needs("store"),
         repeating => any(&|p| p.repeats),
@@ -126,12 +127,8 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         throws => needs("ServiceError"),
         typed => routes.iter().any(|r| !r.body.is_empty() || !r.query.is_empty() || !r.params.is_empty()),
         zod => routes.iter().any(|r| r.body.contains(": z.") || r.body.contains(": filled(") || !r.query.is_empty() || !r.params.is_empty()),
-        counted => [("characters", "characters("), ("integerText", "integerText(")]
-            .into_iter()
-            .filter(|(_, call)| routes.iter().any(|r| r.body.contains(call) || r.params.contains(call)))
-            .map(|(name, _)| name)
-            .collect::<Vec<_>>(),
-        declared => routes.iter().any(|r| r.body.contains(": api.")),
+        helpers => helpers(plan, &routes),
+        declared => routes.iter().any(|r| r.body.contains(": api.") || r.body.contains("(api.")),
         filled => routes.iter().any(|r| r.body.starts_with("    body: filled(")),
         refusing => routes.iter().any(|r| r.bad_body || r.bad_path.is_some()),
         mistyping => routes.iter().any(|r| r.mistyped.is_some()),
@@ -181,6 +178,20 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         keeps_data: plan.data.clone(),
         env: samples::env(plan),
     })
+}
+
+/// What schemas take from the kit.
+fn helpers(plan: &Plan<'_>, routes: &[RouteView]) -> Vec<&'static str> {
+    let asks = |kind: QueryKind| plan.routes.iter().any(|planned| planned.route.query.iter().any(|param| param.kind == kind));
+    let takes = |call: &str| routes.iter().any(|route| route.body.contains(call));
+    let used = [
+        ("characters", takes("characters(")),
+        ("integer", asks(QueryKind::Integer)),
+        ("integerText", routes.iter().any(|route| !route.params.is_empty())),
+        ("number", asks(QueryKind::Number)),
+        ("sent", takes(": sent(")),
+    ];
+    used.into_iter().filter(|(_, used)| *used).map(|(name, _)| name).collect()
 }
 
 fn render(name: &str, context: &Value) -> Result<String, String> {
@@ -240,6 +251,7 @@ fn summary(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteSummary {
         repeats: planned.repeats,
         status: route.status,
         backend: planned.work.backend().as_str().into(),
+        implied: planned.work.backend() == Backend::Provider && !plan.declared,
         answers: samples::answers(plan, planned),
         request: samples::body(plan, planned),
         example: samples::example(plan, planned),
@@ -259,15 +271,18 @@ struct CollectionView {
     name: String,
     key: Option<String>,
     within: Option<String>,
-    status: Option<&'static str>,
+    numbers: bool,
+    apart: bool,
+    shared: bool,
+    status: Option<String>,
     ends: bool,
     most: Option<u64>,
 }
 
 fn collection(plan: &Plan<'_>, collection: &Collection) -> CollectionView {
     let within = collection.within.and_then(|outer| plan.collections.get(outer)).map(|outer| outer.name.clone());
-    let Collection { name, key, status, ends, most, .. } = collection.clone();
-    CollectionView { name, key, within, status, ends, most }
+    let Collection { name, key, numbers, apart, shared, status, ends, most, .. } = collection.clone();
+    CollectionView { name, key, within, numbers, apart, shared, status, ends, most }
 }
 
 /// A variable, and what it is in tests.

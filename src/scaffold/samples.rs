@@ -18,6 +18,9 @@ const WALLET: &str = "0x0000000000000000000000000000000000000003";
 /// What a variable holds where nothing real may be.
 const PLACEHOLDER: &str = "placeholder";
 
+/// A cursor behind which everything lies.
+const LAST: i64 = 999_999_999_999_999;
+
 /// A path with a value for every parameter that must be there.
 pub(super) fn path(route: &Route) -> String {
     let path = bare(route);
@@ -42,10 +45,20 @@ fn whole<'a>(route: &'a Route, name: &str) -> Option<&'a PathParam> {
 }
 
 fn value(param: &QueryParam) -> String {
-    match param.kind {
-        QueryKind::Text => "test".into(),
-        QueryKind::Integer | QueryKind::Number => param.min.unwrap_or(1).to_string(),
-        QueryKind::Flag => "true".into(),
+    let most = param.max.unwrap_or(i64::MAX);
+    let wanted = match param.name.as_str() {
+        // Before what there is of a list, and below what comes last in it.
+        "offset" => 0,
+        "after" | "cursor" => LAST,
+        _ => 1,
+    };
+    match (param.kind, param.name.as_str()) {
+        (QueryKind::Text, "after" | "cursor") => LAST.to_string(),
+        (QueryKind::Text, "sort" | "sort_by" | "order_by") => "created_at".into(),
+        (QueryKind::Text, "order" | "sort_order" | "direction" | "dir") => "asc".into(),
+        (QueryKind::Text, _) => "test".into(),
+        (QueryKind::Integer | QueryKind::Number, _) => wanted.max(param.min.unwrap_or(wanted)).min(most).to_string(),
+        (QueryKind::Flag, _) => "true".into(),
     }
 }
 
@@ -72,6 +85,7 @@ fn make(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<String> {
                     (Kind::OneOf(values), Some(value)) if value.as_str().is_none_or(|v| !values.iter().any(|one| one == v)) => {
                         json!(values.first())
                     }
+                    (Kind::Whole, value) => value.filter(|value| value.is_i64()).cloned().unwrap_or_else(|| json!(1)),
                     (Kind::Hex, _) => json!("0x00"),
                     (Kind::Time, _) => json!("2026-01-01T00:00:00Z"),
                     (Kind::Text { .. }, Some(Value::String(text))) if text.is_empty() => json!("test"),
@@ -167,7 +181,9 @@ fn surely(plan: &Plan<'_>, planned: &Planned<'_>) -> bool {
             let inside = kept.is_some_and(|collection| collection.within.is_some());
             // Whoever asks for nothing may have taken the name before.
             let taken = matches!(op, Op::Create { .. }) && planned.price == RoutePrice::Free && kept.is_some_and(|c| c.key.is_some());
-            !inside && !taken && matches!(op, Op::Create { signed: None } | Op::Put { .. } | Op::List | Op::Count | Op::Part | Op::SetPart)
+            !inside
+                && !taken
+                && matches!(op, Op::Create { signed: None } | Op::Put { .. } | Op::List | Op::Count | Op::Part | Op::SetPart { .. })
         }
         Work::Waits(..) | Work::Schema => true,
         _ => false,

@@ -49,6 +49,7 @@ pub(super) enum Kind {
     },
     OneOf(Vec<String>),
     Number,
+    Whole,
     Flag,
     /// A wallet's address.
     Address,
@@ -89,7 +90,8 @@ fn find(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<Field> {
         add("signature", Kind::Hex, true);
     }
     if let Some(key) = key(plan, planned) {
-        add(key, Kind::Text { longest: None }, true);
+        let numbers = planned.work.kept().and_then(|native| plan.collections.get(native.collection)).is_some_and(|c| c.numbers);
+        add(key, if numbers { Kind::Whole } else { Kind::Text { longest: None } }, true);
     }
     match &planned.claim {
         Some(Claim::Code { field, .. }) => add(field, Kind::Text { longest: None }, true),
@@ -126,7 +128,9 @@ pub(super) fn body(plan: &Plan<'_>, planned: &Planned<'_>) -> String {
         return String::new();
     }
     if let Some(kind) = types::taken(plan.document, planned.route) {
-        return format!("    body: api.{},", kind.name);
+        // A default is for what is new, and no change of what is there.
+        let changes = planned.route.method == Method::Patch && types::fills(plan.document, kind);
+        return if changes { format!("    body: sent(api.{}),", kind.name) } else { format!("    body: api.{},", kind.name) };
     }
     let fields = fields(plan, planned);
     // What is done to something needs no body: its path says all.
@@ -166,6 +170,7 @@ fn field_schema(field: &Field) -> Value {
         Kind::Text { longest: Some(most) } => json!({ "type": "string", "maxLength": most }),
         Kind::OneOf(values) => json!({ "enum": values }),
         Kind::Number => json!({ "type": "number" }),
+        Kind::Whole => json!({ "type": "integer" }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Address => json!({ "type": "string", "pattern": "^0x[0-9a-fA-F]{40}$" }),
         Kind::Hex => json!({ "type": "string", "pattern": "^0x[0-9a-fA-F]+$" }),
@@ -191,6 +196,7 @@ fn calls(field: &Field) -> Vec<String> {
             vec![format!("enum([{}])", values.join(", "))]
         }
         Kind::Number => vec!["number()".into()],
+        Kind::Whole => vec!["int()".into()],
         Kind::Flag => vec!["boolean()".into()],
         Kind::Address => vec!["string()".into(), "regex(/^0x[0-9a-fA-F]{40}$/, \"must be a wallet's address\")".into()],
         Kind::Hex => vec!["string()".into(), "regex(/^0x[0-9a-fA-F]+$/, \"must be hexadecimal\")".into()],
@@ -239,9 +245,7 @@ pub(super) fn params(route: &Route) -> String {
     let whole = route.params.iter().filter(|param| param.kind == QueryKind::Integer);
     let lines: Vec<_> = whole
         .map(|param| {
-            let bounds = [("min", param.min), ("max", param.max)].into_iter().filter_map(|(key, n)| n.map(|n| format!("{key}: {n}")));
-            let bounds = bounds.collect::<Vec<_>>().join(", ");
-            let bounds = if bounds.is_empty() { bounds } else { format!("{{ {bounds} }}") };
+            let bounds = bounds(param.min, param.max);
             format!("      {}: integerText({bounds}),", text::key(&param.name))
         })
         .collect();
@@ -258,23 +262,40 @@ pub(super) fn query(route: &Route) -> String {
 }
 
 fn param(param: &QueryParam) -> String {
-    let mut calls: Vec<String> = match param.kind {
-        QueryKind::Text => vec!["string()".into()],
-        QueryKind::Integer => vec!["coerce".into(), "number()".into(), "int()".into()],
-        QueryKind::Number => vec!["coerce".into(), "number()".into()],
-        QueryKind::Flag => vec!["stringbool()".into()],
+    let left = format!("{}: ", text::key(&param.name));
+    let required = param.required && param.default.is_none();
+    let end = match param.default {
+        Some(n) => format!(".default({n})"),
+        None if required => String::new(),
+        None => ".optional()".into(),
     };
-    calls.extend(param.min.map(|n| format!("min({n})")));
-    calls.extend(param.max.map(|n| format!("max({n})")));
-    match param.default {
-        Some(n) => calls.push(format!("default({n})")),
-        None if param.required && param.kind == QueryKind::Text => calls.push("min(1)".into()),
-        None if param.required => {}
-        None => calls.push("optional()".into()),
-    }
-    let line = text::chain(6, &format!("{}: ", text::key(&param.name)), &calls, ",");
+    let line = match param.kind {
+        QueryKind::Text => {
+            let least = if required { ".min(1)" } else { "" };
+            format!("      {left}z.string(){least}{end},")
+        }
+        QueryKind::Flag => format!("      {left}z.stringbool(){end},"),
+        QueryKind::Integer | QueryKind::Number => {
+            let of = if param.kind == QueryKind::Integer { "integer" } else { "number" };
+            let line = format!("      {left}{of}({}){end},", bounds(param.min, param.max));
+            if text::fits(&line) {
+                line
+            } else {
+                // The longest name with the widest bounds: as the formatter breaks it.
+                let bounds = bounds(param.min, param.max).replace("{ ", "").replace(" }", "").replace(", ", ",\n        ");
+                format!("      {left}{of}({{\n        {bounds},\n      }}){end},")
+            }
+        }
+    };
     match text::comment(&param.description).as_str() {
         "" => line,
         about => format!("      /** {about} */\n{line}"),
     }
+}
+
+/// `{ min: 1, max: 9 }`; nothing where there are none.
+fn bounds(min: Option<i64>, max: Option<i64>) -> String {
+    let bounds = [("min", min), ("max", max)].into_iter().filter_map(|(key, n)| n.map(|n| format!("{key}: {n}")));
+    let bounds = bounds.collect::<Vec<_>>().join(", ");
+    if bounds.is_empty() { bounds } else { format!("{{ {bounds} }}") }
 }

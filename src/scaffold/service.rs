@@ -8,23 +8,41 @@ use super::{
     native::{self, Collection, Native, Op, Signed},
     plan::{Plan, Planned, Work},
     refusals::{self, Why},
-    schema,
+    schema, schemas,
     text::{array, call, fits, prop, string},
-    vendor,
+    types, vendor,
 };
 use crate::prim::{Body, QueryKind, QueryParam, Route, RoutePrice};
 
-/// Query parameters that choose what a list has.
-const CHOOSING: [(&str, &str); 8] = [
+/// Query parameters that choose what a list has, and what the store calls that. Of
+/// several that say the same, the first does; each other is a field like any.
+const CHOOSING: [(&str, &str); 18] = [
     ("limit", "limit"),
+    ("per_page", "limit"),
+    ("page_size", "limit"),
     ("offset", "offset"),
+    ("page", "page"),
     ("after", "after"),
     ("cursor", "after"),
     ("prefix", "prefix"),
     ("q", "search"),
     ("search", "search"),
     ("query", "search"),
+    ("sort", "sort"),
+    ("sort_by", "sort"),
+    ("order_by", "sort"),
+    ("order", "order"),
+    ("sort_order", "order"),
+    ("direction", "order"),
+    ("dir", "order"),
 ];
+
+/// Whether a parameter says which page of a list there is, or in which order, and so
+/// leaves nothing out.
+pub(super) fn orders(param: &QueryParam) -> bool {
+    let chooses = |(name, field): &(&str, &str)| *name == param.name && !["prefix", "search"].contains(field);
+    CHOOSING.iter().any(chooses)
+}
 
 /// Refusals of a vendor that a caller may see, where the route declares them.
 const PASSED: [u16; 7] = [400, 404, 409, 410, 413, 422, 429];
@@ -42,6 +60,7 @@ pub(super) fn handler(plan: &Plan<'_>, planned: &Planned<'_>) -> Handler {
     let mut draft = Draft {
         route: planned.route,
         collections: &plan.collections,
+        fields: listed(plan, planned),
         declared: plan.declared,
         asked: &planned.asked,
         payer: planned.price != RoutePrice::Free,
@@ -93,10 +112,25 @@ pub(super) fn handler(plan: &Plan<'_>, planned: &Planned<'_>) -> Handler {
     Handler { takes, does: draft.lines.join("\n"), waits: draft.waits, needs: draft.needs }
 }
 
+/// The fields of what a route lists.
+fn listed<'a>(plan: &'a Plan<'_>, planned: &Planned<'_>) -> Vec<&'a str> {
+    let lists = |native: &&Native| matches!(native.op, Op::List | Op::Count);
+    let Some(Native { collection, .. }) = planned.work.kept().filter(lists) else { return Vec::new() };
+    let makes = |native: &Native| native.collection == *collection && matches!(native.op, Op::Create { .. } | Op::Put { .. });
+    let made = plan.routes.iter().filter(|other| other.work.kept().is_some_and(makes));
+    made.flat_map(|made| match types::taken(plan.document, made.route).and_then(|kind| types::fields(plan.document, kind)) {
+        Some(fields) => fields.keys().map(String::as_str).collect::<Vec<_>>(),
+        None => schemas::fields(plan, made).iter().map(|field| field.name.as_str()).collect(),
+    })
+    .collect()
+}
+
 /// A handler while it is written.
 struct Draft<'a> {
     route: &'a Route,
     collections: &'a [Collection],
+    /// Fields of what it lists.
+    fields: Vec<&'a str>,
     declared: bool,
     asked: &'a Asked,
     /// Whether who pays is known.
@@ -200,10 +234,14 @@ impl Draft<'_> {
                 self.line(format!("    const fields = {fields};"));
                 self.end_stored("create", &[vec![self.items(native.collection), "fields".into()], scope].concat());
             }
-            Op::Create { signed: None } | Op::SetPart => {
+            Op::Create { signed: None } | Op::SetPart { .. } => {
                 self.take(&["body"]);
                 let scope = self.scope(&native.within, &whys, None);
-                let method = if native.op == Op::SetPart { "setPart" } else { "create" };
+                let method = match native.op {
+                    Op::SetPart { whole: true } => "replacePart",
+                    Op::SetPart { whole: false } => "setPart",
+                    _ => "create",
+                };
                 self.end_stored(method, &[vec![self.items(native.collection), "body".into()], scope].concat());
             }
             Op::Put { bytes: true } => {
@@ -216,20 +254,21 @@ impl Draft<'_> {
                 let arguments = [self.one(native), vec!["stored".into()], scope].concat();
                 self.end_stored("putBytes", &arguments);
             }
-            Op::Put { bytes: false } | Op::Change | Op::Renew => {
+            Op::Put { bytes: false } | Op::Change | Op::Replace | Op::Renew => {
                 self.take(&["body"]);
                 let scope = self.scope(&native.within, &whys, None);
                 let arguments = [self.one(native), vec!["body".into()], scope].concat();
                 let method = match native.op {
                     Op::Put { .. } => "put",
                     Op::Change => "change",
+                    Op::Replace => "replace",
                     _ => "renew",
                 };
                 self.end_stored(method, &arguments);
             }
             Op::Become { to, from, once } => {
                 let scope = self.scope(&native.within, &whys, None);
-                let from = from.map(|from| format!(", from: {}", string(from))).unwrap_or_default();
+                let from = from.as_ref().map(|from| format!(", from: {}", string(from))).unwrap_or_default();
                 let once = if *once { ", once: true" } else { "" };
                 self.line(format!("    const status = {{ to: {}{from}{once} }};", string(to)));
                 let arguments = [self.one(native), vec!["status".into()], scope].concat();
@@ -278,15 +317,18 @@ impl Draft<'_> {
         let query = &self.route.query;
         let mut choosing: Vec<(&str, &str)> = Vec::new();
         for (name, field) in CHOOSING {
-            let numeric = ["limit", "offset"].contains(&name);
+            let numeric = ["limit", "offset", "page"].contains(&field);
             let fits = |kind: QueryKind| match kind {
                 QueryKind::Flag => false,
                 QueryKind::Text => !numeric,
-                QueryKind::Integer | QueryKind::Number => numeric || name == "after" || name == "cursor",
+                QueryKind::Integer | QueryKind::Number => numeric || field == "after",
             };
+            // A page of a book, an order of a shop: what items have is a field of theirs.
+            // One that is counted beside a limit is a page of the list all the same.
+            let counted = field == "page" && choosing.iter().any(|(_, there)| *there == "limit");
+            let theirs = ["page", "sort", "order"].contains(&field) && !counted && self.fields.contains(&name);
             let chooses = |param: &QueryParam| param.name == name && fits(param.kind);
-            // `after` and `cursor` are one thing; beside the other, each is a field like any.
-            if query.iter().any(chooses) && !choosing.iter().any(|(_, there)| *there == field) {
+            if !theirs && query.iter().any(chooses) && !choosing.iter().any(|(_, there)| *there == field) {
                 choosing.push((name, field));
             }
         }
@@ -375,14 +417,15 @@ impl Draft<'_> {
                 let arguments = [self.one(native), vec!["fields".into()], scope].concat();
                 self.end_stored("put", &arguments);
             }
-            Op::Change => {
+            Op::Change | Op::Replace => {
+                let method = if native.op == Op::Change { "change" } else { "replace" };
                 let scope = self.scope(&native.within, &whys, None);
                 let one = self.one(native);
                 self.stored("", "read", &[one.clone(), scope.clone()].concat());
                 self.made();
                 self.needs.insert("fieldsOf");
                 self.line("    const fields = fieldsOf(made);");
-                self.end_stored("change", &[one, vec!["fields".into()], scope].concat());
+                self.end_stored(method, &[one, vec!["fields".into()], scope].concat());
             }
             Op::Remove { emptied, retired } => {
                 let scope = self.scope(&native.within, &whys, None);
@@ -399,7 +442,7 @@ impl Draft<'_> {
             Op::Read { bytes: false } if !vendor::fails(self.route) => self.native(native),
             Op::Count => self.native(native),
             Op::List if outer.is_none() || !vendor::fails(self.route) => self.native(native),
-            Op::List | Op::Part | Op::SetPart => {
+            Op::List | Op::Part | Op::SetPart { .. } => {
                 if let (Some(outer), Some((param, within))) = (outer, native.within.split_last()) {
                     let inside = Native { collection: outer, op: Op::Under, param: Some(param.clone()), within: within.to_vec() };
                     self.checked(&inside);

@@ -23,6 +23,14 @@ pub(super) fn taken<'a>(document: &'a Document, route: &Route) -> Option<&'a Typ
     }
 }
 
+/// The type that a route answers with, where the document defines it.
+pub(super) fn answered<'a>(document: &'a Document, route: &Route) -> Option<&'a Type> {
+    match &route.response {
+        Body::Json(Some(name)) => document.kind(name),
+        _ => None,
+    }
+}
+
 /// What a type is once its references are followed.
 fn followed<'a>(document: &'a Document, mut schema: &'a Value) -> &'a Value {
     // They never go in a circle.
@@ -53,6 +61,46 @@ pub(super) fn has_text(document: &Document, kind: &Type, name: &str) -> bool {
         required.is_some_and(|names| names.iter().any(|one| one == name))
     };
     required(name) && fields(document, kind).and_then(|fields| fields.get(name)).is_some_and(text)
+}
+
+/// Whether a field of a type is a whole number.
+pub(super) fn is_whole(document: &Document, kind: &Type, name: &str) -> bool {
+    let field = fields(document, kind).and_then(|fields| fields.get(name));
+    field.is_some_and(|field| followed(document, field).get("type").and_then(Value::as_str) == Some("integer"))
+}
+
+/// Whether an object of a type may say for how many seconds it lives.
+pub(super) fn lives(document: &Document, kind: &Type) -> bool {
+    const SPANS: [&str; 4] = ["ttl", "ttl_seconds", "expires_in", "ttl_ms"];
+    let number = |field: &Value| matches!(followed(document, field).get("type").and_then(Value::as_str), Some("integer" | "number"));
+    fields(document, kind).is_some_and(|fields| SPANS.iter().any(|name| fields.get(*name).is_some_and(number)))
+}
+
+/// The texts that a field of a type may be, where it names them.
+#[derive(Clone, Debug)]
+pub(super) struct Words {
+    pub all: Vec<String>,
+    /// The one that it is unless another is said.
+    pub usual: Option<String>,
+}
+
+/// The texts that a field of a type may be.
+pub(super) fn words(document: &Document, kind: &Type, name: &str) -> Option<Words> {
+    let said = fields(document, kind)?.get(name)?;
+    let field = followed(document, said);
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let all: Vec<String> = match field.get("const") {
+        Some(only) => text(only).into_iter().collect(),
+        None => field.get("enum")?.as_array()?.iter().filter_map(text).collect(),
+    };
+    let usual = said.get("default").or_else(|| field.get("default")).and_then(text).filter(|word| all.contains(word));
+    (!all.is_empty()).then_some(Words { all, usual })
+}
+
+/// Whether an object of a type gets fields that nobody sent.
+pub(super) fn fills(document: &Document, kind: &Type) -> bool {
+    let default = |field: &Value| field.get("default").is_some();
+    fields(document, kind).is_some_and(|fields| fields.values().any(default))
 }
 
 /// What tests send for a type.
@@ -348,7 +396,8 @@ fn of_kind(document: &Document, schema: &Value, kind: &str, indent: usize) -> St
                 _ => "z.string()",
             };
             let pattern = schema.get("pattern").and_then(Value::as_str).and_then(|pattern| Expression::parse(pattern).ok());
-            let pattern = pattern.map(|e| format!(".regex(new RegExp({}, \"u\"))", text::string(&e.javascript()))).unwrap_or_default();
+            let pattern =
+                pattern.map(|e| format!(".regex(new globalThis.RegExp({}, \"u\"))", text::string(&e.javascript()))).unwrap_or_default();
             format!("{of}{}{pattern}", length(schema))
         }
         "integer" | "number" => {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::claims::{self, Claim};
 use crate::prim::{Assumption, Document, Provider, ProviderStatus, Route, camel, constant, words};
 
 /// A vendor, and what its client needs from the environment.
@@ -20,6 +21,15 @@ pub(super) struct Vendor {
     pub needed: Vec<String>,
     /// What of its own library routes call.
     pub operations: Vec<String>,
+}
+
+impl Vendor {
+    /// Notes an operation of its library that is called.
+    pub fn calls(&mut self, operation: &str) {
+        if !self.operations.iter().any(|there| there == operation) {
+            self.operations.push(operation.into());
+        }
+    }
 }
 
 /// The active providers, the one that is called first: the default, else the first.
@@ -49,7 +59,9 @@ pub(super) fn choice(document: &Document) -> String {
 /// declare that somebody may fail them, and its environment has what one needs to
 /// speak to somebody.
 pub(super) fn implied(document: &Document, assumptions: &mut Vec<Assumption>) -> Option<Vendor> {
-    let failing = document.routes.iter().filter(|route| fails(route)).count();
+    // Codes that were given out here are taken back here.
+    let theirs = |route: &&Route| fails(route) && !matches!(claims::of(document, route), Some(Claim::Code { .. }));
+    let failing = document.routes.iter().filter(theirs).count();
     let needed: Vec<_> = document.env.iter().filter(|name| outside(name)).cloned().collect();
     if failing == 0 || needed.is_empty() {
         return None;

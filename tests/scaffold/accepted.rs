@@ -141,7 +141,7 @@ fn backend() -> impl Strategy<Value = Value> {
 }
 
 fn body() -> impl Strategy<Value = Value> {
-    prop_oneof![words(&["json", "Item", "Items", "bytes", "Record", "Promise"]).prop_map(Value::from), Just(Value::Null)]
+    prop_oneof![words(&["json", "Item", "Items", "bytes", "RegExp", "Array"]).prop_map(Value::from), Just(Value::Null)]
 }
 
 fn query() -> impl Strategy<Value = Value> {
@@ -214,7 +214,7 @@ fn document() -> impl Strategy<Value = Value> {
                     "quick_start": examples, "factory": {"free_service": free},
                     "routes_map": routes, "env": if data { vec!["RANDOM_DB_PATH"] } else { vec![] },
                 });
-                for (name, schema) in ["Item", "Items", "Record", "Promise"].iter().zip(&types) {
+                for (name, schema) in ["Item", "Items", "RegExp", "Array"].iter().zip(&types) {
                     document["types"][name] = schema.clone();
                 }
                 if provider {

@@ -165,3 +165,17 @@ fn the_registry_has_packages_before_what_is_only_listed() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("primitives[0].id"), "{}", said(&output));
 }
+
+#[test]
+fn a_file_that_is_none_stops_no_other_and_leaves_no_workspace() {
+    let folder = Folder::new("none");
+    let jots = folder.file("jots.yaml", DOCUMENT);
+    let output = folder.flywheel(&["scaffold", "nowhere.yaml", "--out", "repo"]);
+    assert!(!output.status.success() && said(&output).contains("nowhere.yaml: can't be read: "), "{}", said(&output));
+    assert!(!folder.0.join("repo").exists());
+    let output = folder.flywheel(&["scaffold", "nowhere.yaml", &jots, "--out", "repo"]);
+    assert!(!output.status.success());
+    assert!(folder.read(SERVICE).contains("createJot"));
+    let output = folder.flywheel(&["registry", "--repo", "nowhere"]);
+    assert!(!output.status.success() && said(&output).contains("nowhere: has neither packages nor primitives.yaml"), "{}", said(&output));
+}

@@ -20,9 +20,12 @@ types:
   Both: {anyOf: [{type: object, properties: {a: {type: integer}}}, {type: array, items: {$ref: "#/types/Odd"}}]}
   Record: {type: boolean}
   Promise: {$ref: "#/types/Record"}
+  Array: {type: array, items: {type: array, items: {$ref: "#/types/Odd"}}}
+  Object: {type: object, properties: {list: {$ref: "#/types/Array"}}}
 routes_map:
 - {route: POST /v1/constructor, operation_id: constructor, request: Odd, response: Promise, price: free, description: "*/ } throw 1; /*"}
 - {route: "GET /v1/delete/:in", operation_id: delete, response: Both, price: free, description: Words of the language, query_params: [{name: default, type: boolean, required: true, description: d}]}
+- {route: GET /v1/then, operation_id: then, response: Array, price: free, description: What a promise has}
 - {route: GET /v1/call, operation_id: call, response: Odd, price: free, description: "Also a name of ours"}
 "##;
 

@@ -5,7 +5,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
 };
 
 use flywheel::scaffold::{Manifest, TEMPLATE};
@@ -70,6 +70,21 @@ impl Workspace {
         fs::write(path, content).unwrap();
     }
 
+    /// Whether there is such a file.
+    pub fn has(&self, path: &str) -> bool {
+        self.folder.join(path).exists()
+    }
+
+    /// Removes a folder.
+    pub fn remove(&self, path: &str) {
+        fs::remove_dir_all(self.folder.join(path)).unwrap();
+    }
+
+    /// Runs the program in the repository; whether it was content, and what it printed.
+    pub fn flywheel(&self, arguments: &[&str]) -> (bool, String) {
+        told(&Command::new(env!("CARGO_BIN_EXE_flywheel")).args(arguments).current_dir(&self.folder).output().unwrap())
+    }
+
     /// Lays a folder beside the packages whose dependencies are its own, and installs them.
     pub fn install(&self, folder: &str) {
         let copied = Command::new("cp").arg("-r").arg(root().join("tests/scaffold").join(folder)).arg(&self.folder).status().unwrap();
@@ -101,8 +116,11 @@ impl Workspace {
             // Programs that tests start take their time on a busy machine.
             command.arg("--timeout=60000");
         }
-        let output = command.output().unwrap();
-        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-        (output.status.success(), text)
+        told(&command.output().unwrap())
     }
+}
+
+fn told(output: &Output) -> (bool, String) {
+    let text = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
+    (output.status.success(), text)
 }

@@ -3,13 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use super::super::prose;
+use super::super::{
+    prose,
+    types::{self, Words},
+};
 use super::{
     Collection, Found, Native, Op, Signed, is_id,
     members::{self, Base, Member},
     verbs::{self, MAKES},
 };
-use crate::prim::{Body, Document, Method, Route, RoutePrice, Segment, camel, singular, words};
+use crate::prim::{Body, Document, Method, QueryKind, Route, RoutePrice, Segment, Type, camel, singular, words};
 
 pub(in crate::scaffold) const ALONE: &str = "nothing in the document stores what it would answer, or answers what it would store";
 const SIGNED: &str = "it must check a signature, and the document does not say of what message";
@@ -20,7 +23,8 @@ const OWNERLESS: &str = "without a payment nobody can be told apart from an item
 /// store has whose it is.
 pub(in crate::scaffold) fn infer(document: &Document, prices: &[RoutePrice], outside: bool) -> Found {
     let routes = &document.routes;
-    let mut search = Search { document, prices, bases: Vec::new(), collections: Vec::new(), found: vec![None; routes.len()] };
+    let mut search =
+        Search { document, prices, bases: Vec::new(), statuses: Vec::new(), collections: Vec::new(), found: vec![None; routes.len()] };
     let mut order: Vec<usize> = (0..routes.len()).collect();
     order.sort_by_key(|i| routes[*i].path.segments.len());
     for at in &order {
@@ -46,6 +50,8 @@ struct Search<'a> {
     prices: &'a [RoutePrice],
     /// Where items of each collection lie.
     bases: Vec<Vec<Base>>,
+    /// The statuses that items of each may have, where their type names them.
+    statuses: Vec<Option<Words>>,
     collections: Vec<Collection>,
     found: Vec<Option<Result<Native, String>>>,
 }
@@ -65,7 +71,7 @@ impl Search<'_> {
         let says = create.prose().any(prose::says_signature);
         let same = |i: usize| (self.prices[i] == RoutePrice::Free) == (self.prices[at] == RoutePrice::Free);
         let reads = |member: &Member| matches!(member, Member::List | Member::Read);
-        let plain = |member: &Member| matches!(member, Member::List | Member::Read | Member::Change | Member::Remove);
+        let plain = |member: &Member| matches!(member, Member::List) || member.of_one();
         let refusal = match &signed {
             None if says => Some(SIGNED),
             // What anybody may see needs no owner who is told.
@@ -142,7 +148,7 @@ impl Search<'_> {
         }
         let collection = self.keep(set, &last_noun(set), None, &[], at);
         for i in reads.into_iter().chain([at]) {
-            let op = if i == at { Op::SetPart } else { Op::Part };
+            let op = if i == at { Op::SetPart { whole: set.method == Method::Put } } else { Op::Part };
             self.found[i] = Some(Ok(Native { collection, op, param: None, within: all_params(&routes[i]) }));
         }
     }
@@ -176,27 +182,53 @@ impl Search<'_> {
         let turns = members.iter().any(|(_, member)| matches!(member, Member::Become { .. }));
         let decided = members.iter().any(|(_, member)| matches!(member, Member::Become { decides: true, .. }));
         let pending = decided && all().any(|route| route.prose().any(|text| text.to_ascii_lowercase().contains("pending")));
+        let shapes = self.shapes(at, members);
         let ends = all().any(|route| route.error(410).is_some() || route.prose().any(prose::says_ttl))
-            || prose::example_fields(self.document, first).any(|field| prose::says_ttl(&field));
+            || prose::example_fields(self.document, first).any(|field| prose::says_ttl(&field))
+            || shapes.iter().any(|kind| types::lives(self.document, kind));
+        let statuses = shapes.iter().find_map(|kind| types::words(self.document, kind, "status"));
+        let usual = if pending { "pending" } else { "active" };
+        let status = match &statuses {
+            Some(statuses) => begins(statuses, usual, members),
+            None => usual.to_owned(),
+        };
+        let named = key.as_deref().unwrap_or("id");
+        let counted = |route: &Route, param: &str| route.params.iter().any(|p| p.name == param && p.kind == QueryKind::Integer);
+        let own = key.as_ref().is_some_and(|key| counted(first, key));
+        let counts = |(i, member): &(usize, Member)| members::param(&routes[*i], member).is_some_and(|param| counted(&routes[*i], param));
+        let numbers = own || members.iter().any(counts) || shapes.iter().any(|kind| types::is_whole(self.document, kind, named));
         let taken: BTreeSet<_> = self.collections.iter().map(|c| c.name.clone()).collect();
         let base = camel(noun);
         let name = (1..).map(|n| if n == 1 { base.clone() } else { format!("{base}{n}") }).find(|name| !taken.contains(name));
         self.bases.push(bases);
+        self.statuses.push(statuses);
         self.collections.push(Collection {
             name: name.unwrap_or_default(),
             within: outer,
             key,
-            status: turns.then_some(if pending { "pending" } else { "active" }),
+            numbers,
+            // What is open, and what lies apart, is known once all routes are.
+            apart: false,
+            shared: false,
+            status: turns.then_some(status),
             ends,
             most: prose::most(self.document, noun),
         });
         self.collections.len() - 1
     }
 
+    /// The types of what routes about one item of a collection answer and take.
+    fn shapes(&self, at: usize, members: &[(usize, Member)]) -> Vec<&Type> {
+        let one = members.iter().filter(|(_, member)| !matches!(member, Member::List | Member::Count)).map(|(i, _)| *i);
+        let routes = [at].into_iter().chain(one).map(|i| &self.document.routes[i]);
+        routes.flat_map(|route| [types::answered(self.document, route), types::taken(self.document, route)]).flatten().collect()
+    }
+
     /// Gives the members of a collection what they do. `owned`: its items are somebody's.
     fn join(&mut self, collection: usize, members: Vec<(usize, Member)>, owned: bool) {
         let routes = &self.document.routes;
-        let status = self.collections[collection].status;
+        let status = self.collections[collection].status.clone();
+        let statuses = self.statuses[collection].clone();
         let ends = self.collections[collection].ends;
         for (i, member) in members {
             let route = &routes[i];
@@ -214,16 +246,23 @@ impl Search<'_> {
                 Member::Count => Op::Count,
                 Member::Read => Op::Read { bytes: route.response == Body::Bytes },
                 Member::Change => Op::Change,
+                Member::Replace => Op::Replace,
                 Member::Renew if ends => Op::Renew,
                 Member::Renew => continue,
                 Member::Become { to, decides } => {
+                    let Some(to) = becomes(statuses.as_ref(), to) else {
+                        self.found[i] = Some(Err(format!("it makes an item {to}, which the status of its type can't be")));
+                        continue;
+                    };
                     let conflict = route.error(409).is_some();
-                    let from = status.filter(|initial| conflict && decides && *initial != to);
-                    Op::Become { to, from, once: conflict && from.is_none() }
+                    let from = status.clone().filter(|initial| conflict && decides && *initial != to);
+                    Op::Become { to, once: conflict && from.is_none(), from }
                 }
                 Member::Remove => Op::Remove {
                     emptied: route.prose().any(|text| text.to_ascii_lowercase().contains("must be empty")),
-                    retired: verb(route).and_then(|verb| verbs::retired(&verb)),
+                    retired: verb(route)
+                        .and_then(|verb| verbs::retired(&verb))
+                        .map(|to| becomes(statuses.as_ref(), to).unwrap_or_else(|| to.into())),
                 },
             };
             let within = all_params(route).into_iter().take_while(|name| Some(name) != param.as_ref()).collect();
@@ -253,6 +292,31 @@ impl Search<'_> {
         let address = fields.iter().find(named)?.clone();
         Some(Signed { message, address, seconds })
     }
+}
+
+/// The status that items begin with, of those that their type names: its default, the
+/// usual one, or the first that no route gives.
+fn begins(statuses: &Words, usual: &str, members: &[(usize, Member)]) -> String {
+    let given = |status: &&String| {
+        let gives = |(_, member): &(usize, Member)| matches!(member, Member::Become { to, .. } if alike(status, to));
+        members.iter().any(gives)
+    };
+    let all = || statuses.all.iter();
+    let found = statuses.usual.as_ref().or_else(|| all().find(|status| *status == usual)).or_else(|| all().find(|status| !given(status)));
+    found.or_else(|| all().next()).map_or_else(|| usual.into(), Clone::clone)
+}
+
+/// A status as the type has it that names some: `cancelled` may be `canceled` there.
+fn becomes(statuses: Option<&Words>, to: &str) -> Option<String> {
+    let Some(Words { all, .. }) = statuses else { return Some(to.into()) };
+    let exact = all.iter().find(|status| *status == to);
+    exact.or_else(|| all.iter().find(|status| alike(status, to))).cloned()
+}
+
+/// Whether two words differ in their ends alone.
+fn alike(a: &str, b: &str) -> bool {
+    let common = a.bytes().zip(b.bytes()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
+    common >= 4 && common + 2 >= a.len().min(b.len())
 }
 
 pub(super) fn verb(route: &Route) -> Option<String> {

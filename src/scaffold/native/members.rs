@@ -12,6 +12,7 @@ pub(super) enum Member {
     Count,
     Read,
     Change,
+    Replace,
     Remove,
     Become { to: &'static str, decides: bool },
     Renew,
@@ -20,7 +21,7 @@ pub(super) enum Member {
 impl Member {
     /// Whether its path ends in the item's name.
     pub(super) fn of_one(&self) -> bool {
-        matches!(self, Self::Read | Self::Change | Self::Remove)
+        matches!(self, Self::Read | Self::Change | Self::Replace | Self::Remove)
     }
 }
 
@@ -72,7 +73,7 @@ pub(super) fn param<'a>(route: &'a Route, member: &Member) -> Option<&'a str> {
     let segments = &route.path.segments;
     let segment = match member {
         Member::List | Member::Count => return None,
-        Member::Read | Member::Change | Member::Remove => segments.last(),
+        Member::Read | Member::Change | Member::Replace | Member::Remove => segments.last(),
         Member::Become { .. } | Member::Renew => segments.iter().nth_back(1),
     };
     match segment {
@@ -139,7 +140,8 @@ fn whole(route: &Route) -> Option<Member> {
     let takes = matches!(route.request, Body::Json(_)) && json(route);
     match route.method {
         Method::Get if route.response != Body::None => Some(Member::Read),
-        Method::Put | Method::Patch if takes => Some(Member::Change),
+        Method::Put if takes => Some(Member::Replace),
+        Method::Patch if takes => Some(Member::Change),
         Method::Delete if route.request == Body::None && route.response != Body::Bytes => Some(Member::Remove),
         _ => None,
     }

@@ -21,8 +21,14 @@ pub(super) struct Collection {
     pub within: Option<usize>,
     /// The field by which callers name an item.
     pub key: Option<String>,
+    /// Whether names and ids are whole numbers.
+    pub numbers: bool,
+    /// Whether items lie apart by parameters of their paths that name no item.
+    pub apart: bool,
+    /// Whether anybody reads them, so that what lies apart is no wallet's own.
+    pub shared: bool,
     /// The status that an item begins with.
-    pub status: Option<&'static str>,
+    pub status: Option<String>,
     /// Whether an item may end by itself.
     pub ends: bool,
     /// How many one wallet may have.
@@ -64,14 +70,16 @@ pub(super) enum Op {
         /// Whether it is bytes.
         bytes: bool,
     },
-    /// Changes one.
+    /// Changes fields of one.
     Change,
+    /// Gives one other fields.
+    Replace,
     /// Gives one a status.
     Become {
         /// The status.
-        to: &'static str,
+        to: String,
         /// The only one that may become it.
-        from: Option<&'static str>,
+        from: Option<String>,
         /// Whether one that has it is a conflict.
         once: bool,
     },
@@ -82,12 +90,15 @@ pub(super) enum Op {
         /// Whether what lies within it must be gone before.
         emptied: bool,
         /// The status of one that is ended for good and keeps its name.
-        retired: Option<&'static str>,
+        retired: Option<String>,
     },
     /// Answers what there is one of.
     Part,
     /// Changes it.
-    SetPart,
+    SetPart {
+        /// Whether it has no other fields afterwards.
+        whole: bool,
+    },
     /// Something else that is done within an item, which so must be the caller's.
     Under,
 }

@@ -59,6 +59,12 @@ test("who doesn't pay gets the terms, and no path leads elsewhere", async () => 
   });
 });
 
+test("a client is no promise, whatever its operations are called", async () => {
+  const client = await hostile({ fetch: async () => Response.json([[]]) });
+  expect(client).not.toHaveProperty("then");
+  expect(await client.then_()).toEqual([[]]);
+});
+
 test("what no service said is told with its status", async () => {
   const client = hostile({ fetch: async () => new Response("<html>", { status: 502 }) });
   const failed = client.constructor({ body: { class: "*/" } });

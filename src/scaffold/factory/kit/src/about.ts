@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import type { Route } from "./service.ts";
 
 /** What a service says of itself. */
@@ -15,6 +16,9 @@ export interface About {
 
 type Listed = Pick<Route, "method" | "path" | "price" | "description">;
 type Shaped = Listed & Pick<Route, "body" | "query">;
+
+/** What changes are changes of: of themselves they only say that they are made of anything. */
+export const changes = new WeakMap<z.ZodType, z.ZodType>();
 
 /** Longest shape that is shown whole, in characters. */
 const MAX_SHAPE = 2000;
@@ -62,8 +66,15 @@ export async function llms(about: About, routes: readonly Shaped[]): Promise<str
 /** What a schema takes. Zod is loaded for whoever asks: most requests do without. */
 async function shape(schema: NonNullable<Route["body"]>): Promise<string> {
   const { z } = await import("zod");
-  const options = { io: "input", unrepresentable: "any" } as const;
-  const { $schema: _, ...taken } = z.toJSONSchema(schema, options);
+  const { $schema: _, ...taken } = z.toJSONSchema(changes.get(schema) ?? schema, {
+    io: "input",
+    unrepresentable: "any",
+    // One of a value that is made from a text is left out otherwise.
+    override({ zodSchema, jsonSchema }) {
+      const { def } = zodSchema._zod;
+      if (def.type === "default") jsonSchema.default ??= def.defaultValue as number;
+    },
+  });
   const text = JSON.stringify(taken);
   if (text.length <= MAX_SHAPE) return text;
   return JSON.stringify({

@@ -32,6 +32,9 @@ export function argument(value: unknown, before = "", after = ""): string {
   return before + text + after;
 }
 
+/** What programs print where they are not run, by environments: tests fill it, by `stubPrograms`. */
+export const stubs = new WeakMap<Env, (command: readonly string[]) => string>();
+
 /** Ends a program and all that it started. */
 function end(group: number): void {
   try {
@@ -43,6 +46,23 @@ function end(group: number): void {
 
 /** Runs a program and answers what it prints: 502 where it fails, 501 where it is not there. */
 export async function run(command: readonly string[], what: Run): Promise<unknown> {
+  const stub = stubs.get(what.env);
+  const output = stub ? Buffer.from(stub(command)) : await printed(command, what);
+  if (what.answer === "nothing") return null;
+  if (what.answer === "bytes") {
+    return new Response(output, { headers: { "content-type": "application/octet-stream" } });
+  }
+  try {
+    return JSON.parse(output.toString());
+  } catch {
+    throw failure();
+  }
+}
+
+const failure = () => new ServiceError(502, "command_failed", "The program failed.");
+
+/** What a program prints. */
+async function printed(command: readonly string[], what: Run): Promise<Buffer<ArrayBuffer>> {
   const [program = ""] = command;
   const path = what.env["PATH"] ?? process.env["PATH"] ?? "";
   const found = Bun.which(program, { PATH: path });
@@ -51,7 +71,6 @@ export async function run(command: readonly string[], what: Run): Promise<unknow
   }
   const passed = (what.pass ?? []).map((name) => [name, what.env[name]]);
   const input = what.body === undefined ? "" : JSON.stringify(what.body);
-  const failed = new ServiceError(502, "command_failed", "The program failed.");
   const child = Bun.spawn([found, ...command.slice(1)], {
     env: { ...Object.fromEntries(passed.filter(([, value]) => value !== undefined)), PATH: path },
     stdin: new TextEncoder().encode(input),
@@ -62,7 +81,7 @@ export async function run(command: readonly string[], what: Run): Promise<unknow
     // Its own group, so that what it started ends with it.
     detached: true,
   });
-  const printed: Uint8Array[] = [];
+  const parts: Uint8Array[] = [];
   let code: number;
   try {
     const output = child.stdout.getReader();
@@ -72,22 +91,13 @@ export async function run(command: readonly string[], what: Run): Promise<unknow
       const part = await Promise.race([output.read(), silent]);
       if (part?.value === undefined) break;
       bytes += part.value.byteLength;
-      if (bytes > MOST_BYTES) throw failed;
-      printed.push(part.value);
+      if (bytes > MOST_BYTES) throw failure();
+      parts.push(part.value);
     }
     code = await child.exited;
   } finally {
     end(child.pid);
   }
-  if (code !== 0) throw failed;
-  const output = Buffer.concat(printed);
-  if (what.answer === "nothing") return null;
-  if (what.answer === "bytes") {
-    return new Response(output, { headers: { "content-type": "application/octet-stream" } });
-  }
-  try {
-    return JSON.parse(output.toString());
-  } catch {
-    throw failed;
-  }
+  if (code !== 0) throw failure();
+  return Buffer.concat(parts);
 }

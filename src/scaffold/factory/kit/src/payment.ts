@@ -5,12 +5,18 @@ import {
   x402HTTPResourceServer,
   x402ResourceServer,
 } from "@x402/core/server";
-import type { Network, SupportedResponse } from "@x402/core/types";
+import {
+  type Network,
+  SettleError,
+  type SettleResponse,
+  type SupportedResponse,
+} from "@x402/core/types";
 import { ExactEvmScheme } from "@x402/evm/exact/server";
 import { paymentMiddlewareFromHTTPServer } from "@x402/hono";
 import type { Context, MiddlewareHandler } from "hono";
 import type { Config } from "./config.ts";
 import { enveloped } from "./envelope.ts";
+import { attempt } from "./undo.ts";
 
 /** What one priced route asks for. */
 export interface Terms {
@@ -75,14 +81,35 @@ export function onSettled(c: Context, told: () => void): void {
   receipts.set(c, told);
 }
 
-/** Notes who paid. The x402 server keeps the verifier's answer to itself. */
+/** What a witness saw of one request. */
+interface Note {
+  payer?: string;
+  /** Whether its payment was refused for good when it was to be settled. */
+  refused?: boolean;
+}
+
+/** Notes who paid, and who didn't in the end. The x402 server keeps both to itself. */
 class Witness {
-  readonly #current = new AsyncLocalStorage<{ payer?: string }>();
+  readonly #current = new AsyncLocalStorage<Note>();
 
   watch(client: FacilitatorClient): FacilitatorClient {
     return {
       getSupported: () => client.getSupported(),
-      settle: (payload, requirements) => client.settle(payload, requirements),
+      settle: async (payload, requirements) => {
+        const note = this.#current.getStore();
+        const see = (result: unknown) => {
+          // It may be asked twice, and the first time have sent something.
+          if (note) note.refused = note.refused !== false && isRefusal(result);
+        };
+        try {
+          const result = await client.settle(payload, requirements);
+          see(result);
+          return result;
+        } catch (error) {
+          see(error);
+          throw error;
+        }
+      },
       verify: async (payload, requirements) => {
         const verdict = await client.verify(payload, requirements);
         const note = this.#current.getStore();
@@ -92,9 +119,19 @@ class Witness {
     };
   }
 
-  attend<T>(note: { payer?: string }, work: () => T): T {
+  attend<T>(note: Note, work: () => T): T {
     return this.#current.run(note, work);
   }
+}
+
+/**
+ * Whether a payment will never be settled: the facilitator says so, and sent nothing
+ * to the chain. One that can't be reached may have done either.
+ */
+function isRefusal(result: unknown): boolean {
+  if (result instanceof SettleError) return !result.transaction;
+  const { success, transaction } = result as Partial<SettleResponse>;
+  return success === false && !transaction;
 }
 
 /** Makes the middleware that a priced route runs before its handler. */
@@ -114,11 +151,12 @@ export function cashier(network: Network, payTo: string, client: FacilitatorClie
     const routes = { "/*": { accepts, description, mimeType: "application/json" } };
     const charge = paymentMiddlewareFromHTTPServer(new x402HTTPResourceServer(server, routes));
     return async (c, next) => {
-      const note: { payer?: string } = {};
+      const note: Note = {};
       let again: Response | undefined;
+      let undo = () => {};
       const paid = async () => {
         if (note.payer !== undefined) payers.set(c, note.payer);
-        await next();
+        undo = await attempt(next);
         if (!waived.has(c)) return;
         // What looks like a failure is not settled.
         again = c.res;
@@ -126,6 +164,7 @@ export function cashier(network: Network, payTo: string, client: FacilitatorClie
         c.res = new Response(null, { status: 409 });
       };
       const refusal = await witness.attend(note, () => charge(c, paid));
+      if (note.refused) undo();
       const answer = again ?? (await enveloped(refusal ?? c.res));
       if (again === undefined && answer.status < 400) receipts.get(c)?.();
       if (answer !== c.res) {

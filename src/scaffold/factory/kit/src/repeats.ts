@@ -6,6 +6,7 @@
 import type { Database } from "bun:sqlite";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { ServiceError } from "./envelope.ts";
+import { undoable } from "./undo.ts";
 
 /** How long an answer is kept. */
 const KEPT_MS = 24 * 60 * 60 * 1000;
@@ -79,6 +80,7 @@ export class Repeats {
     if (!this.#begin(name, asked)) return { ...this.#again(name, asked), settled };
     try {
       const answer = await work();
+      undoable(() => this.#forget(name));
       const body = new Uint8Array(await answer.clone().arrayBuffer());
       if (answer.status >= 400 || body.byteLength > MOST_BYTES) this.#forget(name);
       else {

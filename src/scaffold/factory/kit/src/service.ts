@@ -11,6 +11,8 @@ import { type Cashier, cashier, facilitatorFor, onSettled, payerOf, waive } from
 import type { Repeats } from "./repeats.ts";
 
 const MAX_BODY_BYTES = 1024 * 1024;
+/** How deep a JSON body may be nested: what stores and reads it later may bear less than the parser. */
+const MAX_BODY_DEPTH = 100;
 
 /** What a call costs: an amount in US dollars, or nothing. There is no default. */
 export type Price = "free" | `$${number}`;
@@ -211,8 +213,25 @@ async function readBody<S extends z.ZodType>(request: Request, schema: S): Promi
   } catch {
     throw new ServiceError(400, "invalid_request", "The body must be JSON.");
   }
+  if (isDeep(json)) {
+    const text = `body: must not be nested more than ${MAX_BODY_DEPTH} deep`;
+    throw new ServiceError(400, "invalid_request", text);
+  }
   return checked(schema, json, "body");
 }
+
+/** Whether a value is nested too deep. Goes level by level: recursion would end at what it looks for. */
+function isDeep(value: unknown): boolean {
+  const inside = (one: object) => Object.values(one).filter(isObject);
+  let level = [value].filter(isObject);
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth === MAX_BODY_DEPTH) return true;
+    level = level.flatMap(inside);
+  }
+  return false;
+}
+
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 
 /** What the schema makes of `value`; a 400 that names every field it refuses otherwise. */
 function checked<S extends z.ZodType>(schema: S, value: unknown, whole: string): z.output<S> {

@@ -6,17 +6,26 @@
  */
 import { Database, type SQLQueryBindings } from "bun:sqlite";
 import type { Env } from "./config.ts";
-import { ServiceError } from "./envelope.ts";
 import { type Codes, refusal } from "./refusals.ts";
 import { Repeats } from "./repeats.ts";
+import { type Clause, chosen, invalid, type Selection } from "./selection.ts";
+import { undoable } from "./undo.ts";
+
+export type { Selection } from "./selection.ts";
 
 /** A collection, and its rules. */
 export interface Collection {
   name: string;
   /** The field by which callers name an item; without it an id is made. */
   key?: string;
+  /** Whether names and ids are whole numbers; those that are made count up. */
+  numbers?: boolean;
   /** The collection of the items that these lie within. */
   within?: Collection;
+  /** Whether items lie apart by parts of their path that name no item: each wallet has its own. */
+  apart?: boolean;
+  /** Whether anybody reads them: then what lies apart does so for all wallets alike. */
+  shared?: boolean;
   /** The status that an item begins with. */
   status?: string;
   /** Whether an item may say how long it lives: `ttl` or `expires_in` in seconds, or `ttl_ms`. */
@@ -37,25 +46,14 @@ export interface Scope {
   codes?: Codes;
 }
 
+/** What an item is called, as it came. */
+export type Id = string | number | undefined;
+
 /** Something that was stored, as callers see it. */
 export interface Item {
-  id: string;
+  id: string | number;
   created_at: string;
   [field: string]: unknown;
-}
-
-/** Which items a list has: its page, and what they must have. */
-export interface Selection {
-  limit?: number | undefined;
-  offset?: number | undefined;
-  /** `next_cursor` of the page before. */
-  after?: string | number | undefined;
-  /** How an item's id begins. */
-  prefix?: string | undefined;
-  /** A text that is somewhere in it. */
-  search?: string | undefined;
-  /** Fields as they must be. */
-  match?: Readonly<Record<string, string | number | boolean | undefined>>;
 }
 
 /** Bytes as they were stored. */
@@ -74,6 +72,13 @@ interface Row {
   value: string;
 }
 
+/** All that there is of an item. */
+interface Whole extends Row {
+  collection: string;
+  place: string;
+  bytes: Uint8Array<ArrayBuffer> | null;
+}
+
 const SCHEMA = `CREATE TABLE IF NOT EXISTS items (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   collection TEXT NOT NULL,
@@ -88,10 +93,12 @@ const SCHEMA = `CREATE TABLE IF NOT EXISTS items (
   UNIQUE (collection, place, id)
 )`;
 const COLUMNS = "seq, id, owner, created_at, ends_at, gone, value";
-const DEFAULT_LIMIT = 20;
-const MAX_LIMIT = 1000;
 /** The id of what there is one of: a policy, settings. */
 const ONLY = "";
+/** In place of a wallet where what lies apart is not one wallet's. */
+const EVERYBODY = "*";
+/** Fields by which an item says how long it lives. */
+const SPANS = ["ttl", "ttl_seconds", "expires_in", "ttl_ms"];
 
 /** Everything a service keeps. */
 export class Store {
@@ -112,10 +119,10 @@ export class Store {
     const place = this.#place(collection, scope) ?? "";
     this.ready(collection, scope);
     const fields: Record<string, unknown> = { ...value };
-    const id = collection.key ? named(fields[collection.key]) : crypto.randomUUID();
-    if (collection.key) fields[collection.key] = id;
+    const id = collection.key ? named(fields[collection.key]) : this.#made(collection);
+    if (collection.key) fields[collection.key] = nameOf(collection, id);
     if (collection.status) fields["status"] = collection.status;
-    const item = this.#insert(collection.name, place, id, scope.owner, fields, {
+    const item = this.#insert(collection, place, id, scope.owner, fields, {
       ends: collection.ends ? endOf(fields) : undefined,
     });
     if (item === undefined) throw refusal("taken", scope.codes, `${id} is there already.`);
@@ -123,28 +130,23 @@ export class Store {
   }
 
   /** Stores an item under a name, in place of the one that may be there. */
-  put(collection: Collection, id: string | undefined, value: object, scope: Scope = {}): Item {
-    return this.#replace(collection, named(id), { ...value }, scope);
+  put(collection: Collection, id: Id, value: object, scope: Scope = {}): Item {
+    return this.#put(collection, named(id), { ...value }, scope);
   }
 
   /** The same with bytes. */
-  putBytes(
-    collection: Collection,
-    id: string | undefined,
-    stored: Stored,
-    scope: Scope = {},
-  ): Item {
+  putBytes(collection: Collection, id: Id, stored: Stored, scope: Scope = {}): Item {
     const about = { content_type: stored.type, size: stored.bytes.byteLength };
-    return this.#replace(collection, named(id), about, scope, stored.bytes);
+    return this.#put(collection, named(id), about, scope, stored.bytes);
   }
 
   /** One item; its owner's alone, where it has one. */
-  read(collection: Collection, id: string | undefined, scope: Scope = {}): Item {
-    return itemOf(this.#row(collection, id, scope));
+  read(collection: Collection, id: Id, scope: Scope = {}): Item {
+    return itemOf(collection, this.#row(collection, id, scope));
   }
 
   /** One item's bytes. */
-  readBytes(collection: Collection, id: string | undefined, scope: Scope = {}): Response {
+  readBytes(collection: Collection, id: Id, scope: Scope = {}): Response {
     const { seq, value } = this.#row(collection, id, scope);
     const found = this.#db
       .query<{ bytes: Uint8Array<ArrayBuffer> | null }, [number]>(
@@ -162,51 +164,55 @@ export class Store {
     });
   }
 
-  /** The newest first; `next_cursor` is null on the last page. */
+  /** The newest first unless another order is asked for; `next_cursor` is null on the last page. */
   list(collection: Collection, selection: Selection = {}, scope: Scope = {}) {
     const place = this.#place(collection, scope);
-    const where = ["collection = ?", "gone = 0", "(ends_at IS NULL OR ends_at > ?)"];
-    const values: SQLQueryBindings[] = [collection.name, Date.now()];
-    const add = (condition: string, ...bound: SQLQueryBindings[]) => {
-      where.push(condition);
-      values.push(...bound);
-    };
-    if (place !== undefined) add("place = ?", place);
-    if (scope.owner !== undefined) add("owner = ?", scope.owner);
-    if (selection.prefix) add("substr(id, 1, ?) = ?", selection.prefix.length, selection.prefix);
-    if (selection.search) add("instr(lower(value), lower(?)) > 0", selection.search);
-    for (const [field, wanted] of Object.entries(selection.match ?? {})) {
-      if (wanted === undefined) continue;
-      const plain = typeof wanted === "boolean" ? Number(wanted) : wanted;
-      add("json_extract(value, ?) = ?", `$."${field}"`, plain);
-    }
-    const counted = this.#db
-      .query<{ total: number }, SQLQueryBindings[]>(
-        `SELECT count(*) AS total FROM items WHERE ${where.join(" AND ")}`,
-      )
-      .get(...values);
-    const after = selection.after ? Number(selection.after) : Number.NaN;
-    if (Number.isSafeInteger(after)) add("seq < ?", after);
-    const limit = Math.min(selection.limit ?? DEFAULT_LIMIT, MAX_LIMIT);
-    const rows = this.#db
-      .query<Row, SQLQueryBindings[]>(
-        `SELECT ${COLUMNS} FROM items WHERE ${where.join(" AND ")} ORDER BY seq DESC LIMIT ? OFFSET ?`,
-      )
-      .all(...values, limit + 1, selection.offset ?? 0);
-    const page = rows.slice(0, limit);
+    const { conditions, order, limit, offset, next } = chosen(collection, selection);
+    const all: Clause[] = [
+      { sql: "collection = ?", bound: [collection.name] },
+      { sql: "gone = 0 AND (ends_at IS NULL OR ends_at > ?)", bound: [Date.now()] },
+      ...conditions,
+    ];
+    if (place !== undefined) all.push({ sql: "place = ?", bound: [place] });
+    if (scope.owner !== undefined) all.push({ sql: "owner = ?", bound: [scope.owner] });
+    const counted = this.#select<{ total: number }>("count(*) AS total", all);
+    const rest = `ORDER BY ${order.sql} LIMIT ? OFFSET ?`;
+    const page = order.from === undefined ? all : [...all, order.from];
+    const rows = this.#select<Row>(COLUMNS, page, rest, [...order.bound, limit + 1, offset]);
+    const found = rows.slice(0, limit);
     return {
-      items: page.map(itemOf),
-      total: counted?.total ?? 0,
-      next_cursor: rows.length > limit ? String(page.at(-1)?.seq ?? 0) : null,
+      items: found.map((row) => itemOf(collection, row)),
+      total: counted[0]?.total ?? 0,
+      next_cursor: limit > 0 && rows.length > limit ? String(next(found.at(-1)?.seq ?? 0)) : null,
     };
   }
 
-  /** Gives an item new fields and keeps its others; null takes one away. */
-  change(collection: Collection, id: string | undefined, value: object, scope: Scope = {}): Item {
+  #select<T>(columns: string, where: Clause[], rest = "", more: SQLQueryBindings[] = []): T[] {
+    const sql = where.map((clause) => clause.sql).join(" AND ");
+    return this.#db
+      .query<T, SQLQueryBindings[]>(`SELECT ${columns} FROM items WHERE ${sql} ${rest}`)
+      .all(...where.flatMap((clause) => clause.bound), ...more);
+  }
+
+  /**
+   * Gives an item new fields and keeps its others; null takes one away. One that says
+   * how long it lives does so from now on.
+   */
+  change(collection: Collection, id: Id, value: object, scope: Scope = {}): Item {
     const row = this.#row(collection, id, scope);
-    const fixed = [collection.key, collection.status && "status"];
-    const given = Object.entries(value).filter(([field]) => !fixed.includes(field));
-    return this.#update(row, merged(JSON.parse(row.value), Object.fromEntries(given)));
+    const next = merged(JSON.parse(row.value), free(collection, value));
+    const says = collection.ends && SPANS.some((field) => field in value);
+    return this.#update(collection, row, next, says ? (endOf(next) ?? null) : row.ends_at);
+  }
+
+  /** Gives an item these fields in place of its own; its name and its status it keeps. */
+  replace(collection: Collection, id: Id, value: object, scope: Scope = {}): Item {
+    const row = this.#row(collection, id, scope);
+    const kept = Object.entries(JSON.parse(row.value)).filter(([field]) =>
+      fixed(collection).includes(field),
+    );
+    const next = { ...free(collection, value), ...Object.fromEntries(kept) };
+    return this.#update(collection, row, next, collection.ends ? (endOf(next) ?? null) : null);
   }
 
   /**
@@ -215,7 +221,7 @@ export class Store {
    */
   become(
     collection: Collection,
-    id: string | undefined,
+    id: Id,
     status: { to: string; from?: string; once?: boolean },
     scope: Scope = {},
   ): Item {
@@ -225,36 +231,34 @@ export class Store {
     if ((status.from !== undefined && now !== status.from) || (status.once && now === status.to)) {
       throw refusal("state", scope.codes, `${row.id} is ${now}.`);
     }
-    return this.#update(row, { ...value, status: status.to });
+    return this.#update(collection, row, { ...value, status: status.to });
   }
 
   /** Lets an item live on from now, for `ttl` seconds if it says so, else as long as before. */
-  renew(collection: Collection, id: string | undefined, value: object, scope: Scope = {}): Item {
+  renew(collection: Collection, id: Id, value: object, scope: Scope = {}): Item {
     const row = this.#row(collection, id, scope);
     const fields = JSON.parse(row.value) as Record<string, unknown>;
     const ends = endOf({ ...fields, ...value }) ?? row.ends_at;
-    this.#db.query("UPDATE items SET ends_at = ? WHERE seq = ?").run(ends, row.seq);
-    return itemOf({ ...row, ends_at: ends });
+    return this.#set(collection, row, { ...row, ends_at: ends });
   }
 
   /** Removes an item and what lies within it. */
-  remove(collection: Collection, id: string | undefined, scope: Scope = {}) {
+  remove(collection: Collection, id: Id, scope: Scope = {}) {
     const row = this.#row(collection, id, scope);
-    this.#clear(row.seq);
-    this.#db.query("DELETE FROM items WHERE seq = ?").run(row.seq);
-    return { id: row.id, deleted: true };
+    this.#take("seq = ?", row.seq);
+    return { id: nameOf(collection, row.id), deleted: true };
   }
 
   /** Ends an item for good: nobody sees it any more, and its name stays taken. */
-  retire(collection: Collection, id: string | undefined, status: string, scope: Scope = {}) {
+  retire(collection: Collection, id: Id, status: string, scope: Scope = {}) {
     const row = this.#row(collection, id, scope);
-    this.#clear(row.seq);
-    this.#db.query("UPDATE items SET gone = 1 WHERE seq = ?").run(row.seq);
-    return { ...itemOf(row), status };
+    this.#take("place = ?", within(row.seq));
+    this.#set(collection, row, { ...row, gone: 1 });
+    return { ...itemOf(collection, row), status };
   }
 
   /** Throws where something lies within an item. */
-  emptied(collection: Collection, id: string | undefined, scope: Scope = {}): void {
+  emptied(collection: Collection, id: Id, scope: Scope = {}): void {
     const row = this.#row(collection, id, scope);
     const inside = this.#db
       .query("SELECT 1 FROM items WHERE place = ? AND id != ? AND gone = 0 LIMIT 1")
@@ -281,16 +285,25 @@ export class Store {
 
   /** Gives it new fields and keeps its others; null takes one away. */
   setPart(collection: Collection, value: object, scope: Scope = {}): Record<string, unknown> {
+    return this.#setPart(collection, (before) => merged(before, value), scope);
+  }
+
+  /** Gives it these fields in place of its own. */
+  replacePart(collection: Collection, value: object, scope: Scope = {}): Record<string, unknown> {
+    return this.#setPart(collection, () => ({ ...value }), scope);
+  }
+
+  #setPart(
+    collection: Collection,
+    change: (before: Record<string, unknown>) => Record<string, unknown>,
+    scope: Scope,
+  ): Record<string, unknown> {
     const place = this.#only(collection, scope);
     const row = this.#find(collection, place, ONLY);
-    if (row !== undefined) {
-      const next = merged(JSON.parse(row.value), value);
-      this.#update(row, next);
-      return next;
-    }
-    const first = merged({}, value);
-    this.#insert(collection.name, place, ONLY, scope.owner, first);
-    return first;
+    const next = change(row === undefined ? {} : JSON.parse(row.value));
+    if (row !== undefined) this.#update(collection, row, next);
+    else this.#insert(collection, place, ONLY, scope.owner, next);
+    return next;
   }
 
   /** Takes a turn under a name; throws while another one lasts. `back` gives it back. */
@@ -298,7 +311,7 @@ export class Store {
     // A code is as it was given out; an address has several spellings.
     const key = seconds === undefined ? whose : whose.toLowerCase();
     const ends = seconds === undefined ? undefined : Date.now() + seconds * 1000;
-    const item = this.#insert(name, "", key, scope.owner, {}, { ends });
+    const item = this.#insert({ name }, "", key, scope.owner, {}, { ends });
     if (item === undefined) {
       const wait = this.wait(name, key);
       if (seconds === undefined) throw refusal("taken", scope.codes, `${key} was used already.`);
@@ -349,11 +362,12 @@ export class Store {
     return Math.max(0, Math.ceil((ends - Date.now()) / 1000));
   }
 
-  /** Where items lie: within a checked item, or in a part of the wallet's own. */
+  /** Where items lie: within a checked item, or in a part of the wallet's own; undefined is anywhere. */
   #place(collection: Collection, scope: Scope): string | undefined {
     const ids = scope.within ?? [];
     if (collection.within === undefined) {
-      return ids.length === 0 ? "" : JSON.stringify([scope.owner ?? null, ...ids]);
+      if (ids.length === 0) return collection.apart ? undefined : "";
+      return JSON.stringify([collection.shared ? EVERYBODY : (scope.owner ?? null), ...ids]);
     }
     if (ids.length === 0) return undefined;
     const outer = { ...scope, within: ids.slice(0, -1) };
@@ -365,7 +379,7 @@ export class Store {
     return this.#place(collection, scope) || JSON.stringify([scope.owner ?? null]);
   }
 
-  #row(collection: Collection, id: string | undefined, scope: Scope): Row {
+  #row(collection: Collection, id: Id, scope: Scope): Row {
     const row = this.#find(collection, this.#place(collection, scope), named(id));
     if (row === undefined) throw refusal("missing", scope.codes, `There is no ${id}.`);
     if (row.owner !== null && row.owner !== scope.owner && !scope.anyone) {
@@ -387,8 +401,17 @@ export class Store {
     return row ?? undefined;
   }
 
+  /** A new item's id. */
+  #made(collection: Collection): string {
+    if (!collection.numbers) return crypto.randomUUID();
+    const last = this.#db
+      .query<{ seq: number }, []>("SELECT seq FROM sqlite_sequence WHERE name = 'items'")
+      .get();
+    return String((last?.seq ?? 0) + 1);
+  }
+
   #insert(
-    collection: string,
+    collection: Collection,
     place: string,
     id: string,
     owner: string | undefined,
@@ -398,14 +421,14 @@ export class Store {
     // A name is free again once what had it has ended by itself.
     this.#db
       .query("DELETE FROM items WHERE collection = ? AND place = ? AND id = ? AND ends_at <= ?")
-      .run(collection, place, id, Date.now());
+      .run(collection.name, place, id, Date.now());
     const row = this.#db
       .query<Row, SQLQueryBindings[]>(
         `INSERT INTO items (collection, place, id, owner, created_at, ends_at, value, bytes)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING ${COLUMNS}`,
       )
       .get(
-        collection,
+        collection.name,
         place,
         id,
         owner ?? null,
@@ -414,10 +437,12 @@ export class Store {
         JSON.stringify(value),
         more.bytes ?? null,
       );
-    return row === null ? undefined : itemOf(row);
+    if (row === null) return undefined;
+    undoable(() => this.#take("seq = ?", row.seq));
+    return itemOf(collection, row);
   }
 
-  #replace(
+  #put(
     collection: Collection,
     id: string,
     value: Record<string, unknown>,
@@ -425,30 +450,51 @@ export class Store {
     bytes?: Uint8Array<ArrayBuffer>,
   ): Item {
     const place = this.#place(collection, scope) ?? "";
-    if (collection.key) value[collection.key] = id;
+    if (collection.key) value[collection.key] = nameOf(collection, id);
     const ends = collection.ends ? endOf(value) : undefined;
     if (this.#find(collection, place, id) === undefined) this.ready(collection, scope);
-    const made = this.#insert(collection.name, place, id, scope.owner, value, { ends, bytes });
+    const made = this.#insert(collection, place, id, scope.owner, value, { ends, bytes });
     if (made !== undefined) return made;
     const row = this.#row(collection, id, scope);
-    this.#db
-      .query("UPDATE items SET value = ?, bytes = ?, ends_at = ? WHERE seq = ?")
-      .run(JSON.stringify(value), bytes ?? null, ends ?? null, row.seq);
-    return itemOf({ ...row, value: JSON.stringify(value), ends_at: ends ?? null });
+    const after = { ...row, value: JSON.stringify(value), ends_at: ends ?? null };
+    const item = this.#set(collection, row, after);
+    this.#setBytes(after, bytes ?? null);
+    return item;
   }
 
-  #update(row: Row, value: object): Item {
-    const text = JSON.stringify(value);
-    this.#db.query("UPDATE items SET value = ? WHERE seq = ?").run(text, row.seq);
-    return itemOf({ ...row, value: text });
+  #update(collection: Collection, row: Row, value: object, ends = row.ends_at): Item {
+    return this.#set(collection, row, { ...row, value: JSON.stringify(value), ends_at: ends });
   }
 
-  /** Removes all that lies within an item, and within that. */
-  #clear(seq: number): void {
-    const inside = this.#db
-      .query<{ seq: number }, [string]>("DELETE FROM items WHERE place = ? RETURNING seq")
-      .all(within(seq));
-    for (const row of inside) this.#clear(row.seq);
+  #set(collection: Collection, before: Row, after: Row): Item {
+    const query = "UPDATE items SET value = ?, ends_at = ?, gone = ? WHERE seq = ?";
+    this.#db.query(query).run(after.value, after.ends_at, after.gone, after.seq);
+    // What somebody changed since is theirs.
+    const unchanged = `${query} AND value = ? AND ends_at IS ?`;
+    const old = [before.value, before.ends_at, before.gone, before.seq] as const;
+    undoable(() => this.#db.query(unchanged).run(...old, after.value, after.ends_at));
+    return itemOf(collection, after);
+  }
+
+  #setBytes({ seq, value }: Row, bytes: Uint8Array<ArrayBuffer> | null): void {
+    const there = this.#db.query<Whole, [number]>("SELECT * FROM items WHERE seq = ?").get(seq);
+    this.#db.query("UPDATE items SET bytes = ? WHERE seq = ?").run(bytes, seq);
+    const unchanged = "UPDATE items SET bytes = ? WHERE seq = ? AND value = ?";
+    undoable(() => this.#db.query(unchanged).run(there?.bytes ?? null, seq, value));
+  }
+
+  /** Removes rows and all that lies within them, and within that. */
+  #take(where: string, what: string | number): void {
+    const taken = this.#db
+      .query<Whole, [string | number]>(`DELETE FROM items WHERE ${where} RETURNING *`)
+      .all(what);
+    for (const row of taken) {
+      const columns = Object.keys(row);
+      const marks = columns.map(() => "?").join(", ");
+      const query = `INSERT OR IGNORE INTO items (${columns.join(", ")}) VALUES (${marks})`;
+      undoable(() => this.#db.query(query).run(...(Object.values(row) as SQLQueryBindings[])));
+      this.#take("place = ?", within(row.seq));
+    }
   }
 }
 
@@ -460,9 +506,26 @@ function named(id: unknown): string {
   return /^0x[0-9a-fA-F]{40}$/.test(text) ? text.toLowerCase() : text;
 }
 
-function itemOf(row: Row): Item {
+/** The same as callers see it. */
+function nameOf(collection: Collection, id: string): string | number {
+  return collection.numbers ? Number(id) : id;
+}
+
+function itemOf(collection: Collection, row: Row): Item {
   const ends = row.ends_at === null ? {} : { expires_at: new Date(row.ends_at).toISOString() };
-  return { ...JSON.parse(row.value), id: row.id, created_at: row.created_at, ...ends };
+  const id = nameOf(collection, row.id);
+  return { ...JSON.parse(row.value), id, created_at: row.created_at, ...ends };
+}
+
+/** Fields that an item keeps whatever it is given. */
+function fixed(collection: Collection): string[] {
+  return [collection.key ?? "", collection.status ? "status" : ""].filter(Boolean);
+}
+
+/** The others. */
+function free(collection: Collection, value: object): Record<string, unknown> {
+  const kept = fixed(collection);
+  return Object.fromEntries(Object.entries(value).filter(([field]) => !kept.includes(field)));
 }
 
 /** Fields over fields, where null takes one away. */
@@ -479,7 +542,7 @@ function endOf(value: Record<string, unknown>): number | undefined {
   if (span === null) return undefined;
   const end = Date.now() + Number(span);
   if (typeof span !== "number" || !(span > 0) || !Number.isFinite(new Date(end).getTime())) {
-    throw new ServiceError(400, "validation_error", "ttl: must be a number above 0");
+    throw invalid("ttl: must be a number above 0");
   }
   return end;
 }

@@ -6,6 +6,7 @@
 import { decodePaymentRequiredHeader, encodePaymentSignatureHeader } from "@x402/core/http";
 import type { FacilitatorClient } from "@x402/core/server";
 import type { PaymentPayload, PaymentRequired } from "@x402/core/types";
+import { stubs } from "./command.ts";
 import type { Env } from "./config.ts";
 import { supportedKinds } from "./payment.ts";
 
@@ -28,9 +29,11 @@ export interface StubFacilitator extends FacilitatorClient {
 
 /**
  * A facilitator that accepts every payment as its sender's, or refuses every one
- * for `refuse`.
+ * for `refuse`; `settle` answers in its place where a payment is to be settled.
  */
-export function stubFacilitator(options: { refuse?: string } = {}): StubFacilitator {
+export function stubFacilitator(
+  options: { refuse?: string; settle?: FacilitatorClient["settle"] } = {},
+): StubFacilitator {
   const network = testEnv.X402_NETWORK;
   const verified: PaymentPayload[] = [];
   const settled: PaymentPayload[] = [];
@@ -45,12 +48,24 @@ export function stubFacilitator(options: { refuse?: string } = {}): StubFacilita
         ? { isValid: true, payer }
         : { isValid: false, invalidReason: options.refuse, payer };
     },
-    async settle(payload) {
+    async settle(payload, requirements) {
+      if (options.settle) return options.settle(payload, requirements);
       settled.push(payload);
       const payer = senderOf(payload);
       return { success: true, payer, transaction: `0x${"0".repeat(64)}`, network };
     },
   };
+}
+
+/**
+ * Has a service that is built with this very environment run no program: each prints
+ * what `prints` says, an empty object unless given.
+ */
+export function stubPrograms(
+  env: Env,
+  prints: (command: readonly string[]) => string = () => "{}",
+) {
+  stubs.set(env, prints);
 }
 
 function senderOf({ payload }: PaymentPayload): string {

@@ -1,5 +1,6 @@
 /** What Zod does not say by itself of a document's types and parameters. */
 import { z } from "zod";
+import { changes } from "./about.ts";
 
 /** What exactly one of the options takes. */
 export function exactlyOne<const Options extends readonly z.ZodType[]>(options: Options) {
@@ -46,10 +47,59 @@ export function characters({
 }
 
 /** A whole number as it stands in a path. It stays the text that it is. */
-export function integerText({ min = -Infinity, max = Infinity }: Bounds = {}) {
-  const fits = (text: string) =>
-    /^-?\d{1,16}$/.test(text) && Number(text) >= min && Number(text) <= max;
-  const below = max === Infinity ? "" : ` and at most ${max}`;
-  const bounds = min === -Infinity && below === "" ? "" : ` of at least ${min}${below}`;
-  return z.string().refine(fits, `must be a whole number${bounds}`);
+export function integerText(bounds: Bounds = {}) {
+  const fits = (text: string) => /^-?\d{1,16}$/.test(text) && within(Number(text), bounds);
+  return z.string().refine(fits, `must be a whole number${said(bounds)}`);
+}
+
+/** The same as it stands in a query, as the number that it is. */
+export function integer(bounds: Bounds = {}) {
+  const text = integerText(bounds).refine(isSafe, "must be a smaller number");
+  return text.transform(Number).meta({ type: "integer", ...edges(bounds) });
+}
+
+/** A number as it stands in a query: digits, and not all that JavaScript takes for one. */
+export function number(bounds: Bounds = {}) {
+  const fits = (text: string) => /^-?\d+(?:\.\d+)?$/.test(text) && within(Number(text), bounds);
+  const text = z.string().refine(fits, `must be a number${said(bounds)}`);
+  return text.transform(Number).meta({ type: "number", ...edges(bounds) });
+}
+
+/** Bounds as JSON Schema has them: a text that becomes a number says nothing of it else. */
+function edges({ min, max }: Bounds) {
+  return {
+    ...(min === undefined ? {} : { minimum: min }),
+    ...(max === undefined ? {} : { maximum: max }),
+  };
+}
+
+const isSafe = (text: string) => Number.isSafeInteger(Number(text));
+
+function within(value: number, { min = -Infinity, max = Infinity }: Bounds): boolean {
+  return Number.isFinite(value) && value >= min && value <= max;
+}
+
+function said({ min, max }: Bounds): string {
+  const least = min === undefined ? "" : `at least ${min}`;
+  const most = max === undefined ? "" : `at most ${max}`;
+  const bounds = [least, most].filter(Boolean).join(" and ");
+  return bounds === "" ? "" : ` of ${bounds}`;
+}
+
+/**
+ * What a change has: the fields that were sent, and no other. A default is for
+ * what is new, and would undo what somebody chose before.
+ */
+export function sent<Fields extends object>(schema: z.ZodType<Fields>) {
+  const change = z.unknown().transform((value, context): Partial<Fields> => {
+    const { data, error } = schema.safeParse(value);
+    for (const { path, message } of error?.issues ?? []) {
+      context.addIssue({ code: "custom", path: [...path], message });
+    }
+    const there = (field: string) => Object.hasOwn(value as object, field);
+    const fields = Object.entries(data ?? {}).filter(([field]) => there(field));
+    return Object.fromEntries(fields) as Partial<Fields>;
+  });
+  changes.set(change, schema);
+  return change;
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { argument, run } from "../src/command.ts";
+import { stubPrograms } from "../src/testing.ts";
 
 const env = { PATH: process.env["PATH"] ?? "", SHOWN: "yes", HIDDEN: "no" };
 
@@ -23,6 +24,17 @@ test("what fails, prints no JSON or is not there has its own status", async () =
   expect(await bun("", { answer: "nothing" })).toBeNull();
   const bytes = (await bun("process.stdout.write('raw')", { answer: "bytes" })) as Response;
   expect(await bytes.text()).toBe("raw");
+});
+
+test("no program runs where a test says what it prints", async () => {
+  const stubbed = { ...env };
+  const command = [process.execPath, "-e", "process.exit(3)"];
+  stubPrograms(stubbed);
+  expect(await run(command, { env: stubbed })).toEqual({});
+  stubPrograms(stubbed, (words) => JSON.stringify(words));
+  expect(await run(command, { env: stubbed })).toEqual(command);
+  expect(await run(["no-such-program"], { env: stubbed, answer: "nothing" })).toBeNull();
+  expect(run(command, { env: { ...stubbed } })).rejects.toMatchObject({ status: 502 });
 });
 
 test("what a program started and left behind is not waited for, and ends", async () => {

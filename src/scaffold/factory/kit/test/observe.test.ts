@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { z } from "zod";
 import { type Access, createService, ServiceError } from "../src/index.ts";
 import { payment, paymentTerms, stubFacilitator, testEnv } from "../src/testing.ts";
+import { integer, number, sent } from "../src/types.ts";
 
 const about = {
   name: "notes",
@@ -71,7 +72,7 @@ test("llms.txt says what each route takes", async () => {
       path: "/v1/notes",
       price: "free",
       body: z.strictObject({ text: z.string().max(9), at: z.number().optional() }),
-      query: z.object({ limit: z.coerce.number().default(3) }),
+      query: z.object({ limit: integer({ min: 1 }).default(3), rate: number().optional() }),
       handler: () => null,
     })
     .route({
@@ -80,18 +81,26 @@ test("llms.txt says what each route takes", async () => {
       price: "free",
       body: z.object(big),
       handler: () => null,
+    })
+    .route({
+      method: "PATCH",
+      path: "/v1/notes",
+      price: "free",
+      body: sent(z.looseObject({ text: z.string().optional() })),
+      handler: () => null,
     });
   const lines = (await (await service.build({ env: testEnv }).request("/llms.txt")).text()).split(
     "\n",
   );
   const at = lines.indexOf("- POST /v1/notes (free)");
   expect(lines[at + 1]).toBe(
-    '  Query: {"type":"object","properties":{"limit":{"default":3,"type":"number"}}}',
+    '  Query: {"type":"object","properties":{"limit":{"type":"integer","minimum":1,"default":3},"rate":{"type":"number"}}}',
   );
   const body = JSON.parse(lines[at + 2]?.replace("  Body: ", "") ?? "");
   expect(body).toMatchObject({ required: ["text"], properties: { text: { maxLength: 9 } } });
   const shortened = JSON.parse(lines[at + 4]?.replace("  Body: ", "") ?? "");
   expect(shortened.properties).toContain("f199");
+  expect(lines[at + 6]).toContain('"properties":{"text":{"type":"string"}}');
 });
 
 test("a service's own route of that path comes first", async () => {

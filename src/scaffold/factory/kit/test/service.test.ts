@@ -88,6 +88,19 @@ describe("input", () => {
     });
   });
 
+  test("a body may be nested a hundred deep, and no deeper", async () => {
+    const body = (depth: number) =>
+      `{"text":"x","more":${"[".repeat(depth - 1)}${"]".repeat(depth - 1)}}`;
+    expect((await post("/v1/notes/a", body(100))).status).toBe(201);
+    for (const depth of [101, 2000, 100_000]) {
+      expect(await problem(post("/v1/notes/a", body(depth)))).toEqual({
+        status: 400,
+        code: "invalid_request",
+        message: "body: must not be nested more than 100 deep",
+      });
+    }
+  });
+
   test("a wrong type is 400 and names the path of the field", async () => {
     expect(await problem(post("/v1/notes/a", '{"text":"x","tags":["y",2]}'))).toMatchObject({
       status: 400,

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ServiceError } from "../src/index.ts";
-import { type Collection, openStore, Store } from "../src/store.ts";
+import { type Collection, type Item, openStore, Store } from "../src/store.ts";
 
 const alice = { owner: "0xa" };
 const bob = { owner: "0xb" };
@@ -70,6 +70,35 @@ describe("an item", () => {
     expect(store.change(asked, made.id, { status: "approved" }, alice)["status"]).toBe("pending");
   });
 
+  test("is replaced whole, but for what is fixed", () => {
+    const store = fresh();
+    const kept: Collection = { name: "kept", key: "name", status: "open" };
+    store.create(kept, { name: "a", text: "long", tags: [1] }, alice);
+    const replaced = store.replace(kept, "a", { name: "b", status: "shut", text: "new" }, alice);
+    expect(replaced).toMatchObject({ name: "a", status: "open", text: "new" });
+    expect(replaced).not.toHaveProperty("tags");
+    expect(store.read(kept, "a", alice)).toEqual(replaced);
+    expect(refusal(() => store.replace(kept, "a", {}, bob))).toEqual([403, "forbidden"]);
+  });
+
+  test("is called by a whole number where its name is one", () => {
+    const store = fresh();
+    const counted: Collection = { name: "counted", numbers: true };
+    const [first, second] = [1, 2].map(() => store.create(counted, {}, alice));
+    expect(first?.id).toBeNumber();
+    expect(Number(second?.id)).toBeGreaterThan(Number(first?.id));
+    expect(store.read(counted, String(first?.id), alice)).toEqual(first as Item);
+    expect(store.list(counted, { match: { id: Number(first?.id) } }, alice).items).toEqual([
+      first as Item,
+    ]);
+    store.remove(counted, second?.id, alice);
+    expect(store.create(counted, {}, alice).id).not.toBe(second?.id as number);
+    const steps: Collection = { name: "steps", key: "step", numbers: true };
+    expect(store.create(steps, { step: 7 }, alice)).toMatchObject({ step: 7, id: 7 });
+    expect(store.put(steps, "8", { text: "x" }, alice)).toMatchObject({ step: 8, id: 8 });
+    expect(refusal(() => store.create(steps, { step: 7 }, alice))).toEqual([409, "conflict"]);
+  });
+
   test("goes through its statuses in order, once", () => {
     const store = fresh();
     const asked: Collection = { name: "asked", status: "pending" };
@@ -103,6 +132,27 @@ describe("an item", () => {
       expect(refusal(() => store.read(ending, "a", alice))).toEqual([404, "not_found"]);
       expect(store.list(ending, {}, alice).total).toBe(0);
       expect(store.create(ending, { name: "a" }, bob)).not.toHaveProperty("expires_at");
+    } finally {
+      setSystemTime();
+    }
+  });
+
+  test("lives as long as before when other fields change, and else as it says", () => {
+    const store = fresh();
+    const ending: Collection = { name: "ending", ends: true };
+    try {
+      setSystemTime(new Date("2026-01-01T00:00:00Z"));
+      const { id } = store.create(ending, { text: "a", ttl: 60 }, alice);
+      setSystemTime(new Date("2026-01-01T00:00:30Z"));
+      const changed = store.change(ending, id, { text: "b" }, alice);
+      expect(changed).toMatchObject({ ttl: 60, expires_at: "2026-01-01T00:01:00.000Z" });
+      expect(store.change(ending, id, { ttl: 90 }, alice)["expires_at"]).toBe(
+        "2026-01-01T00:02:00.000Z",
+      );
+      expect(store.change(ending, id, { ttl: null }, alice)).not.toHaveProperty("expires_at");
+      expect(store.replace(ending, id, { ttl: 10 }, alice)["expires_at"]).toBe(
+        "2026-01-01T00:00:40.000Z",
+      );
     } finally {
       setSystemTime();
     }
@@ -153,6 +203,83 @@ describe("a list", () => {
     expect(names({ match: { size: 2, open: undefined } })).toEqual(["a%"]);
     expect(names({ match: { name: "' OR 1=1 --" } })).toEqual([]);
   });
+
+  test("is searched by what its items say, not by how they are written down", () => {
+    const store = fresh();
+    store.create(notes, { text: 'say "hi"\n', tags: [{ label: "Home" }], count: 42 }, alice);
+    const found = (search: string) => store.list(notes, { search }, alice).total;
+    expect(["HI", 'say "hi"\n', "home", "42"].map(found)).toEqual([1, 1, 1, 1]);
+    expect(["text", "label", '{"', "\\n", "true"].map(found)).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  test("bears an item that SQLite can't look into", () => {
+    const store = fresh();
+    const deep = JSON.parse(`${"[".repeat(2000)}${"]".repeat(2000)}`);
+    store.create(notes, { kind: "a", deep }, alice);
+    const { id } = store.create(notes, { kind: "a" }, alice);
+    for (const selection of [{ match: { kind: "a" } }, { search: "a" }]) {
+      expect(store.list(notes, selection, alice)).toMatchObject({ total: 1, items: [{ id }] });
+    }
+    expect(store.list(notes, {}, alice).total).toBe(2);
+  });
+
+  test("comes in numbered pages, and in the order that is asked for", () => {
+    const store = fresh();
+    const made = [3, 1, 2].map((rank) => store.create(notes, { rank, name: `n${rank}` }, alice));
+    store.create(notes, { name: "n0" }, alice);
+    const names = (selection: object) =>
+      store.list(notes, selection, alice).items.map((item) => item["name"]);
+    expect(names({ limit: 3 })).toEqual(["n0", "n2", "n1"]);
+    expect(names({ limit: 3, page: 2 })).toEqual(["n3"]);
+    expect(names({ order: "asc" })).toEqual(["n3", "n1", "n2", "n0"]);
+    for (const sort of ["oldest", "created_at", "created_at:asc"]) {
+      expect(names({ sort })).toEqual(["n3", "n1", "n2", "n0"]);
+    }
+    expect(names({ sort: "newest" })).toEqual(["n0", "n2", "n1", "n3"]);
+    expect(names({ sort: "rank" })).toEqual(["n1", "n2", "n3", "n0"]);
+    for (const way of [{ sort: "-rank" }, { sort: "rank:desc" }, { sort: "rank", order: "DESC" }]) {
+      expect(names(way)).toEqual(["n3", "n2", "n1", "n0"]);
+    }
+    expect(names({ match: { id: String(made[1]?.id) } })).toEqual(["n1"]);
+  });
+
+  test.each([{}, { order: "asc" }, { sort: "name" }, { sort: "-rank" }])(
+    "is whole when its pages of %p are taken one after the other",
+    (way) => {
+      const store = fresh();
+      for (const rank of [3, 1, 2, 5, 4]) store.create(notes, { rank, name: `n${rank}` }, alice);
+      const all = store.list(notes, way, alice).items;
+      const seen: unknown[] = [];
+      let after: string | null = "";
+      while (after !== null) {
+        const page: ReturnType<Store["list"]> = store.list(
+          notes,
+          { ...way, limit: 2, after },
+          alice,
+        );
+        seen.push(...page.items);
+        after = page.next_cursor;
+      }
+      expect(seen).toEqual(all);
+      expect(seen).toHaveLength(5);
+    },
+  );
+
+  test.each([
+    [{ after: "1e3" }, "cursor"],
+    [{ after: " 5" }, "cursor"],
+    [{ after: "0x10" }, "cursor"],
+    [{ after: -1 }, "cursor"],
+    [{ limit: -5 }, "limit"],
+    [{ limit: 1.5 }, "limit"],
+    [{ offset: -1 }, "offset"],
+    [{ page: 0 }, "page"],
+    [{ sort: "rank desc" }, "sort"],
+    [{ sort: 'a".b' }, "sort"],
+    [{ order: "up" }, "order"],
+  ])("is refused for %p", (selection, name) => {
+    expect(() => fresh().list(notes, selection, alice)).toThrow(`${name}: must be `);
+  });
 });
 
 describe("what lies within an item", () => {
@@ -191,6 +318,50 @@ describe("what lies within an item", () => {
     expect(store.setPart(policy, { max: null, mid: 2 }, inA)).toEqual({ min: 0, mid: 2 });
     expect(store.part(policy, inA)).toEqual({ min: 0, mid: 2 });
     store.emptied(buckets, "a", alice);
+    expect(store.replacePart(policy, { last: 3 }, inA)).toEqual({ last: 3 });
+    expect(store.part(policy, inA)).toEqual({ last: 3 });
+  });
+});
+
+describe("what lies below a path's parameter that names no item", () => {
+  const apart: Collection = { name: "apart", apart: true };
+  const inX = { ...alice, within: ["x"] };
+
+  test("is found there, or by its id alone, and not below another", () => {
+    const store = fresh();
+    const { id } = store.create(apart, {}, inX);
+    expect(store.read(apart, id, inX).id).toBe(id);
+    expect(store.read(apart, id, alice).id).toBe(id);
+    expect(refusal(() => store.read(apart, id, bob))).toEqual([403, "forbidden"]);
+    expect(refusal(() => store.read(apart, id, { ...alice, within: ["y"] }))).toEqual([
+      404,
+      "not_found",
+    ]);
+    expect(store.list(apart, {}, alice).total).toBe(1);
+    expect(store.list(apart, {}, { ...alice, within: ["y"] }).total).toBe(0);
+  });
+
+  test("counts for what a wallet may have, wherever it lies", () => {
+    const store = fresh();
+    const few: Collection = { ...apart, most: 1 };
+    store.create(few, {}, inX);
+    const inY = { ...alice, within: ["y"] };
+    expect(refusal(() => store.create(few, {}, inY))).toEqual([403, "limit_exceeded"]);
+  });
+
+  test("is each wallet's own, or everybody's where anybody reads it", () => {
+    const store = fresh();
+    const own: Collection = { name: "own", key: "name", apart: true };
+    const shared: Collection = { name: "shared", key: "name", apart: true, shared: true };
+    const bobs = { ...bob, within: ["x"] };
+    for (const scope of [inX, bobs]) store.create(own, { name: "a" }, scope);
+    store.create(shared, { name: "a" }, inX);
+    expect(refusal(() => store.create(shared, { name: "a" }, bobs))).toEqual([409, "conflict"]);
+    const anyone = { anyone: true, within: ["x"] };
+    expect(store.list(shared, {}, anyone).items.map(({ id }) => id)).toEqual(["a"]);
+    expect(store.read(shared, "a", anyone).id).toBe("a");
+    expect(store.list(shared, {}, bobs).total).toBe(0);
+    expect(refusal(() => store.change(shared, "a", {}, bobs))).toEqual([403, "forbidden"]);
   });
 });
 

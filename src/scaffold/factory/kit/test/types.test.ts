@@ -2,7 +2,16 @@ import { expect, test } from "bun:test";
 import { z } from "zod";
 import { createService } from "../src/index.ts";
 import { testEnv } from "../src/testing.ts";
-import { characters, exactlyOne, integerText, oneOf, unique } from "../src/types.ts";
+import {
+  characters,
+  exactlyOne,
+  integer,
+  integerText,
+  number,
+  oneOf,
+  sent,
+  unique,
+} from "../src/types.ts";
 
 test("exactly one option takes a value", () => {
   const schema = exactlyOne([z.number().min(1), z.number().max(3), z.string()]);
@@ -56,5 +65,53 @@ test("a whole number in a path stays a text, and another text is a 400 with its 
     expect(answer.status).toBe(400);
     const { error } = (await answer.json()) as { error: { message: string } };
     expect(error.message).toBe("number: must be a whole number of at least 1 and at most 9");
+  }
+});
+
+test("a number in a query is written in digits", () => {
+  const of = (schema: z.ZodType) => (text: string) => {
+    const { data, error } = schema.safeParse(text);
+    return error?.issues[0]?.message ?? data;
+  };
+  const whole = integer({ min: 0, max: 100 });
+  expect(["20", "0", "100"].map(of(whole))).toEqual([20, 0, 100]);
+  for (const text of [
+    "1e1",
+    "0x10",
+    " 5",
+    "5 ",
+    "",
+    "+5",
+    "1.0",
+    "101",
+    "-1",
+    "five",
+    "Infinity",
+  ]) {
+    expect(of(whole)(text)).toBe("must be a whole number of at least 0 and at most 100");
+  }
+  expect(of(integer())("9007199254740993")).toBe("must be a smaller number");
+  expect(["2.5", "-3", "0.25"].map(of(number()))).toEqual([2.5, -3, 0.25]);
+  for (const text of ["1e3", ".5", "5.", "0x1", " 1", "", "NaN", "9".repeat(400)]) {
+    expect(of(number())(text)).toBe("must be a number");
+  }
+  expect(of(number({ max: 2 }))("2.1")).toBe("must be a number of at most 2");
+  expect(z.object({ limit: integer().default(20) }).parse({})).toEqual({ limit: 20 });
+});
+
+test("a change has the fields that were sent, as the schema parses them", () => {
+  const note = z.looseObject({
+    text: z.string().optional(),
+    color: z.string().default("red"),
+    size: z.object({ width: z.number().default(1) }).optional(),
+  });
+  const change = sent(note);
+  expect(change.parse({ text: "a", more: 1 })).toEqual({ text: "a", more: 1 });
+  expect(change.parse({ color: "blue", size: {} })).toEqual({ color: "blue", size: { width: 1 } });
+  for (const bad of [{ color: 1 }, { size: { width: "wide" } }, [], "text", null, undefined]) {
+    const issues = (schema: z.ZodType) =>
+      schema.safeParse(bad).error?.issues.map(({ path, message }) => [path, message]);
+    expect(issues(change)).toEqual(issues(note) ?? []);
+    expect(issues(change)).not.toBeEmpty();
   }
 });

@@ -1,0 +1,120 @@
+/** Which items a list has, and in which order: what a caller asks for as SQLite is asked. */
+import type { SQLQueryBindings } from "bun:sqlite";
+import { ServiceError } from "./envelope.ts";
+
+/** Which items a list has: its page, and what they must have. */
+export interface Selection {
+  limit?: number | undefined;
+  offset?: number | undefined;
+  /** The number of a page of `limit` items, from 1. */
+  page?: number | undefined;
+  /** `next_cursor` of the page before. */
+  after?: string | number | undefined;
+  /** How an item's id begins. */
+  prefix?: string | undefined;
+  /** A text that is somewhere in its values. */
+  search?: string | undefined;
+  /** The field by which they are ordered: `rank`, `-rank` or `rank:desc`; `newest` or `oldest`. */
+  sort?: string | undefined;
+  /** `asc` or `desc`. */
+  order?: string | undefined;
+  /** Fields as they must be. */
+  match?: Readonly<Record<string, string | number | boolean | undefined>>;
+}
+
+/** A part of a query, and what stands for its question marks. */
+export interface Clause {
+  sql: string;
+  bound: SQLQueryBindings[];
+}
+
+const DEFAULT_LIMIT = 20;
+const MAX_LIMIT = 1000;
+/** A field of what is kept; null where SQLite reads no JSON in it, as in what is nested too deep. */
+const FIELD = "CASE WHEN json_valid(value) THEN json_extract(value, ?) END";
+/** Whether a text stands in one of an item's values; the names of its fields don't count. */
+const SAYS = `EXISTS (
+  SELECT 1 FROM json_tree(CASE WHEN json_valid(items.value) THEN items.value ELSE '{}' END)
+  WHERE type IN ('text', 'integer', 'real') AND instr(lower(atom), lower(?)) > 0
+)`;
+
+/** A selection as parts of a query; `next` is the cursor after a page's last item. */
+export function chosen(collection: { numbers?: boolean }, selection: Selection) {
+  const limit = Math.min(whole("limit", selection.limit) ?? DEFAULT_LIMIT, MAX_LIMIT);
+  const page = whole("page", selection.page, 1) ?? 1;
+  const offset = whole("offset", selection.offset) ?? (page - 1) * limit;
+  const conditions: Clause[] = [];
+  const { prefix, search } = selection;
+  if (prefix) conditions.push({ sql: "substr(id, 1, ?) = ?", bound: [prefix.length, prefix] });
+  if (search) conditions.push({ sql: SAYS, bound: [search] });
+  for (const [field, wanted] of Object.entries(selection.match ?? {})) {
+    if (wanted === undefined) continue;
+    const { sql, bound } = columnOf(collection, field);
+    const plain = typeof wanted === "boolean" ? Number(wanted) : wanted;
+    conditions.push({ sql: `${sql} = ?`, bound: [...bound, plain] });
+  }
+  const { field, falls } = orderOf(selection);
+  const way = falls ? "DESC" : "ASC";
+  const after = cursorOf(selection.after);
+  if (field === undefined) {
+    const from = { sql: `seq ${falls ? "<" : ">"} ?`, bound: [after ?? 0] };
+    const order = { sql: `seq ${way}`, bound: [], from: after === undefined ? undefined : from };
+    return { conditions, order, limit, offset, next: (seq: number) => seq };
+  }
+  const { sql, bound } = columnOf(collection, field);
+  // Those that lack the field come last.
+  const order = {
+    sql: `(${sql}) IS NULL, ${sql} ${way}, seq ${way}`,
+    bound: [...bound, ...bound],
+    from: undefined,
+  };
+  // By a field, nothing but how many came before tells where a page ended.
+  const before = after ?? offset;
+  return { conditions, order, limit, offset: before, next: () => before + limit };
+}
+
+/** Where a field of an item is in SQLite. */
+function columnOf(collection: { numbers?: boolean }, field: string): Clause {
+  if (field === "created_at") return { sql: field, bound: [] };
+  if (field === "id") return { sql: collection.numbers ? "CAST(id AS INTEGER)" : "id", bound: [] };
+  return { sql: FIELD, bound: [`$."${field}"`] };
+}
+
+/** By which field a list is ordered, if by any, and whether the greatest comes first. */
+function orderOf({ sort, order }: Selection): { field: string | undefined; falls: boolean } {
+  const ways: Record<string, boolean> = {
+    asc: false,
+    ascending: false,
+    desc: true,
+    descending: true,
+  };
+  const said = order ? ways[order.toLowerCase()] : undefined;
+  if (order && said === undefined) throw invalid("order: must be asc or desc");
+  if (!sort) return { field: undefined, falls: said ?? true };
+  const [, minus, name = "", way] = /^(-?)([A-Za-z_]\w{0,63})(?::(asc|desc))?$/.exec(sort) ?? [];
+  if (name === "") throw invalid("sort: must be a field's name, or one with - before it");
+  const ages: Record<string, boolean> = { newest: true, latest: true, oldest: false };
+  const falls = said ?? (way ? way === "desc" : minus === "-");
+  if (Object.hasOwn(ages, name)) return { field: undefined, falls: ages[name] ?? true };
+  return { field: name === "created_at" ? undefined : name, falls };
+}
+
+/** Where a page before ended. */
+function cursorOf(after: string | number | undefined): number | undefined {
+  if (after === undefined || after === "") return undefined;
+  if (!/^\d{1,15}$/.test(String(after))) {
+    throw invalid("cursor: must be next_cursor of the page before");
+  }
+  return Number(after);
+}
+
+/** A number that counts something. */
+function whole(name: string, value: number | undefined, least = 0): number | undefined {
+  if (value !== undefined && !(Number.isSafeInteger(value) && value >= least)) {
+    throw invalid(`${name}: must be a whole number of at least ${least}`);
+  }
+  return value;
+}
+
+/** The refusal of a value that can't be meant. */
+export const invalid = (text: string) => new ServiceError(400, "validation_error", text);
