@@ -18,6 +18,8 @@ pub const BUNDLE: &str = "bundle.json.gz";
 pub const WALLET: &str = "/keys/wallet/privateKey";
 /// File with the key that a gate's model takes, where it has one.
 pub const MODEL: &str = "/keys/model/key";
+/// Name of a clean room's command line among what containers are given.
+pub const CLI: &str = "cli.ts";
 /// Port of a service.
 pub const PORT: u16 = 3000;
 /// The user of containers that run this crate's program.
