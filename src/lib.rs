@@ -40,4 +40,6 @@ pub mod generate;
 pub mod mcp;
 pub mod package;
 pub mod probe;
+pub mod room;
+pub mod room_cli;
 pub mod telemetry;

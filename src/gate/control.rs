@@ -16,7 +16,7 @@ use tokio::{
 };
 
 /// Loopback port of the connection.
-pub(super) const PORT: u16 = 4022;
+pub const PORT: u16 = 4022;
 /// Longest line either side reads.
 const MAX_LINE: u64 = 256 * 1024;
 

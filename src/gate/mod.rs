@@ -46,6 +46,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::gate_run::Verdict;
 
+pub use control::PORT as CONTROL_PORT;
 pub use seal::SealError;
 pub use unpack::{UnpackError, unpack};
 

@@ -20,6 +20,7 @@ use crate::{
     scaffold::Manifest,
 };
 
+pub use programs::{CommandLine, command_line};
 pub use gate::{Appended, append as append_gate, asks_for, of_service as gate_plan};
 
 /// Folder of what is derived, in a factory repository.

@@ -66,6 +66,8 @@ const LAYERS: &[Layer] = &[
     },
     // It says what passed in the words of gates' reports, and asks by the runner.
     Layer { folder: "canary", own: &["api", "ports", "suite", "runner", "gate"], not: &["kube", "k8s_openapi"], but: &[] },
+    // It has the sandbox's orders from the gate, and the conversation from the canary.
+    Layer { folder: "room", own: &["api", "ports", "suite", "runner", "gate", "canary"], not: &["kube", "k8s_openapi"], but: &[] },
     // The program inside a gate's Job has no controller around it whose adapters it
     // could use: it asks a deployed service itself, over TLS, in one file.
     Layer { folder: "gate", own: &["api"], not: &["kube"], but: &[("src/gate/https.rs", "reqwest")] },
@@ -81,7 +83,7 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// Files at the top that wire things together, and so may name every folder.
-const TOP: [&str; 16] = [
+const TOP: [&str; 17] = [
     "main.rs",
     "lib.rs",
     "call_args.rs",
@@ -97,6 +99,7 @@ const TOP: [&str; 16] = [
     "mcp.rs",
     "package.rs",
     "probe.rs",
+    "room_cli.rs",
     "build.rs",
 ];
 
