@@ -20,8 +20,6 @@ pub const CLI: &str = "/inputs/cli.ts";
 pub const WALLET: &str = "/keys/wallet/privateKey";
 /// File with the key that a gate's model takes, where it has one.
 pub const MODEL: &str = "/keys/model/key";
-/// Name of a clean room's command line among what containers are given.
-pub const CLI: &str = "cli.ts";
 /// Port of a service.
 pub const PORT: u16 = 3000;
 /// The user of containers that run this crate's program.

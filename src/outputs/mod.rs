@@ -129,11 +129,6 @@ impl Default for Owner {
     }
 }
 
-/// The command line of one service, whether or not its document offers one to others.
-pub fn command_line(service: &Service) -> String {
-    programs::cli(service)
-}
-
 /// The object that a cluster deploys a service by.
 fn primitive(service: &Service, owner: &Owner) -> Value {
     serde_json::json!({

@@ -15,8 +15,8 @@ use crate::{
 pub struct Room {
     /// What `gate room` is told, without where and when.
     pub plan: Value,
-    /// The command line: one file for Bun.
-    pub cli: String,
+    /// The command line, one file for Bun, where the document wants one.
+    pub cli: Option<String>,
 }
 
 /// A room for a package with the Factory's wallet and its model; what of the Factory's
@@ -28,7 +28,10 @@ pub fn room(deployed: &Deployed, factory: &Factory, policy: &CleanRoomPolicy) ->
     let (money, paid) = match &contract.payment {
         None => (Value::Null, (0, 0)),
         Some(payment) => {
-            let money = json!({ "facilitator": facilitator(factory, policy)?, "rpc": policy.rpc, "micros": fund });
+            let mut money = json!({ "facilitator": facilitator(factory, policy)?, "micros": fund });
+            if let Some(rpc) = &policy.rpc {
+                money["rpc"] = rpc.as_str().into();
+            }
             (money, (payment.request_micros.min(fund), fund))
         }
     };
@@ -39,22 +42,27 @@ pub fn room(deployed: &Deployed, factory: &Factory, policy: &CleanRoomPolicy) ->
         "caBundle": contract.ca_bundle,
         "primitive": contract.plan.primitive,
         "plan": contract.suite,
-        "cli": { "name": contract.plan.primitive, "digest": digest(cli.as_bytes()) },
+        "routes": contract.plan.routes,
+        "cli": cli.as_ref().map(|cli| json!({ "digest": digest(cli.program.as_bytes()), "commands": cli.commands })),
         "terms": contract.plan.terms,
         "model": model,
         "money": money,
-        "limits": { "rounds": gates.canary.as_ref().map_or(1, |canary| canary.max_rounds), "maxPaymentMicros": paid.0, "budgetMicros": paid.1 },
+        "limits": { "agent": { "maxPaymentMicros": paid.0, "budgetMicros": paid.1 } },
     });
     if let Some(plan) = plan.as_object_mut() {
         plan.retain(|_, value| !value.is_null());
     }
-    Ok(Room { plan, cli })
+    if let Some(canary) = &gates.canary {
+        plan["limits"]["agent"]["rounds"] = canary.max_rounds.into();
+    }
+    Ok(Room { plan, cli: cli.map(|cli| cli.program) })
 }
 
 /// The same of a service that runs there, in so much time.
 pub fn room_at(mut room: Room, url: &str, commit: &str, seconds: u64) -> Room {
     (room.plan["url"], room.plan["commit"]) = (url.into(), commit.into());
     room.plan["limits"]["totalSeconds"] = seconds.into();
+    room.plan["limits"]["agent"]["groupSeconds"] = seconds.into();
     room
 }
 

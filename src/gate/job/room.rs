@@ -45,8 +45,8 @@ pub struct RoomJob {
     pub primitive: String,
     /// What `gate room` is told.
     pub plan: Value,
-    /// The command line: one file for Bun.
-    pub cli: String,
+    /// The command line, one file for Bun, where the service has one.
+    pub cli: Option<String>,
     /// Secret with the wallet that the room's own is filled from.
     pub wallet: Option<String>,
     /// Secret with the key that the model takes.
@@ -63,7 +63,9 @@ pub fn build_room(job: &RoomJob) -> (ConfigMap, Job) {
     let Given { arguments, mut mounts, mut volumes, reader } = Given::new(&job.name, job.wallet.as_deref(), job.key.as_deref());
     mounts.push(json!({ "name": "gate-tmp", "mountPath": "/tmp" }));
     // The plan is the judge's alone.
-    volumes.push(json!({ "name": "cli", "configMap": { "name": job.name, "items": [{ "key": CLI, "path": CLI }] } }));
+    let file = CLI.rsplit('/').next().unwrap_or(CLI);
+    let item = json!({ "name": job.name, "items": [{ "key": file, "path": file }], "optional": job.cli.is_none() });
+    volumes.push(json!({ "name": "cli", "configMap": item }));
     volumes.extend([memory("gate-tmp", "64Mi"), memory("agent-tmp", "64Mi")]);
     let seal = command(&["seal", &job.sealed_from], &[&last_words]);
     let plan_file = format!("{INPUTS}/plan.json");
@@ -92,6 +94,6 @@ pub fn build_room(job: &RoomJob) -> (ConfigMap, Job) {
         pod["runtimeClassName"] = class.as_str().into();
     }
     let labels = labels(&job.labels, &job.primitive, Layer::CleanRoom);
-    let cli = [(CLI.to_owned(), ByteString(job.cli.clone().into_bytes()))].into();
-    objects((&job.namespace, &job.name), labels, (plan, Some(cli)), job.timeout_seconds, &pod)
+    let cli = job.cli.as_ref().map(|cli| [(file.to_owned(), ByteString(cli.clone().into_bytes()))].into());
+    objects((&job.namespace, &job.name), labels, (plan, cli), job.timeout_seconds, &pod)
 }
