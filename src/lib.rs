@@ -25,6 +25,7 @@ pub mod controller;
 pub mod runner;
 
 pub mod author;
+pub mod bank;
 pub mod call_args;
 pub mod canary;
 pub mod canary_cli;

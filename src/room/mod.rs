@@ -3,12 +3,14 @@
 //! believed of; what counts are exchanges that go through the judge's own recorder, in
 //! answer to commands that the judge ordered. Read `plan.rs` for what a room is told.
 
+mod money;
 mod plan;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use money::{Bank, RoomPurse, Unmoved};
 pub use plan::{Cli, Command, Limits, Money, Parameters, Request, RoomPlan};
 
 use crate::{gate::report::Step, ports::payments::Payer};

@@ -83,9 +83,10 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// Files at the top that wire things together, and so may name every folder.
-const TOP: [&str; 17] = [
+const TOP: [&str; 18] = [
     "main.rs",
     "lib.rs",
+    "bank.rs",
     "call_args.rs",
     "canary_cli.rs",
     "check.rs",
