@@ -17,6 +17,7 @@
 //! - `change`: changes from files to merge.
 //! - `primitive`: primitives from document to answer and back.
 //! - `workload`: what runs a package, and what is read back of it.
+//! - `money`: what a clean room is given to pay with, and what comes back.
 //! - `payments`: a wallet against a chain and services, where there is a chain.
 //! - `suite`: a gate's plan, its rules and its reports.
 //! - `folder`: where commands are run.
@@ -37,6 +38,7 @@ mod fixtures;
 mod folder;
 mod gate;
 mod lease;
+mod money;
 mod outputs;
 mod payments;
 mod primitive;

@@ -4,6 +4,7 @@
 //! not lie is the contract suites' work (`tests/contract`), which run on them and
 //! on the real servers alike. Read `forge.rs` next.
 
+pub mod bank;
 pub mod dns;
 pub mod edge;
 pub mod faults;
