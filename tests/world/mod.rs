@@ -11,6 +11,7 @@ pub mod faults;
 pub mod forge;
 pub mod model;
 pub mod probe;
+pub mod rooms;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
