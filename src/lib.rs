@@ -43,4 +43,6 @@ pub mod package;
 pub mod probe;
 pub mod room;
 pub mod room_cli;
+pub mod spawn;
+pub mod spawn_cli;
 pub mod telemetry;

@@ -25,7 +25,7 @@ use crate::{
     scaffold::{self, Kind, Manifest, Options, RouteSummary},
 };
 
-pub use room::{Room, room, room_at};
+pub use room::{Room, money, room, room_at};
 pub use suite::Written;
 
 /// Base Sepolia, a test net.
@@ -205,7 +205,7 @@ fn all(problems: &[Problem]) -> String {
 
 /// To whom and on what chain the primitives of a Factory with this environment
 /// table are paid.
-pub(super) fn terms(env: &BTreeMap<String, String>) -> Terms {
+pub(crate) fn terms(env: &BTreeMap<String, String>) -> Terms {
     // Empty is how Kubernetes and shells spell "not set".
     let value = |name: &str, otherwise: &str| env.get(name).filter(|v| !v.is_empty()).map_or(otherwise, String::as_str).to_owned();
     Terms { network: value(layout::NETWORK, DEFAULT_NETWORK), pay_to: value(layout::PAY_TO, NOBODY), asset: None }

@@ -25,15 +25,10 @@ pub fn room(deployed: &Deployed, factory: &Factory, policy: &CleanRoomPolicy) ->
     let (contract, gates) = (&deployed.contract, &factory.spec.policy.gates);
     let cli = outputs::command_line(&deployed.service);
     let fund = micros("cleanRoom.fund", &policy.fund)?;
+    // Without a wallet nothing is paid, whatever is allowed.
     let (money, paid) = match &contract.payment {
         None => (Value::Null, (0, 0)),
-        Some(payment) => {
-            let mut money = json!({ "facilitator": facilitator(factory, policy)?, "micros": fund });
-            if let Some(rpc) = &policy.rpc {
-                money["rpc"] = rpc.as_str().into();
-            }
-            (money, (payment.request_micros.min(fund), fund))
-        }
+        Some(payment) => (money(factory, policy)?, (payment.request_micros.min(fund), fund)),
     };
     let model = gates.canary.as_ref().map(|canary| json!({ "url": canary.model.url.trim_end_matches('/'), "name": canary.model.name }));
     let mut plan = json!({
@@ -64,6 +59,15 @@ pub fn room_at(mut room: Room, url: &str, commit: &str, seconds: u64) -> Room {
     room.plan["limits"]["totalSeconds"] = seconds.into();
     room.plan["limits"]["agent"]["groupSeconds"] = seconds.into();
     room
+}
+
+/// How much money comes to a room, and by whom.
+pub fn money(factory: &Factory, policy: &CleanRoomPolicy) -> Result<Value, String> {
+    let mut money = json!({ "facilitator": facilitator(factory, policy)?, "micros": micros("cleanRoom.fund", &policy.fund)? });
+    if let Some(rpc) = &policy.rpc {
+        money["rpc"] = rpc.as_str().into();
+    }
+    Ok(money)
 }
 
 /// Who moves money to a room and back.
