@@ -34,7 +34,7 @@ use crate::{
         self, Exit, Finding, Known, Mode, Payment, Phases, Plan, Run, Secrets, Severity, TestResult,
         report::{self, Report},
     },
-    telemetry,
+    room_cli, telemetry,
 };
 
 /// Longest file that is read, in bytes: no plan is longer.
@@ -58,6 +58,9 @@ pub enum GateCommand {
     Agent(canary_cli::AgentArgs),
     /// Tests a deployed service by its name inside a gate's pod, and writes the verdict.
     Contract(contract_cli::ContractArgs),
+    /// Tries a deployed service by its command line in a sandbox, inside a gate's pod, and
+    /// writes the verdict.
+    Room(Box<room_cli::RoomArgs>),
     /// Says what is wrong with a plan, and runs nothing.
     Lint(LintArgs),
     /// Prints a plan's form as JSON Schema.
@@ -165,6 +168,9 @@ pub fn run(command: &GateCommand) -> anyhow::Result<ExitCode> {
         }
         GateCommand::Contract(args) => {
             return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(contract_cli::main(args));
+        }
+        GateCommand::Room(args) => {
+            return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(room_cli::main(args));
         }
         GateCommand::Schema => schema(),
         GateCommand::Lint(args) => lint(args),
