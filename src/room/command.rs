@@ -47,7 +47,7 @@ fn words_of(command: &Command, call: &Call) -> Option<Vec<String>> {
         };
         match name.as_str() {
             "content-type" if call.body.is_some() && value == kind => {}
-            PAYMENT => options.push(("payment".into(), value.clone())),
+            PAYMENT if !command.parameters.properties.contains_key("payment") => options.push(("payment".into(), value.clone())),
             _ => return None,
         }
     }

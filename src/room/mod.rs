@@ -178,13 +178,17 @@ impl Room<'_> {
                 "the document wants no command line"
             });
         };
+        let origins = goals_origins(self.plan);
+        let [origin] = origins.as_slice() else {
+            return blocked("the plan is about several services, and a command line is one's");
+        };
         let left = self.until.saturating_duration_since(Instant::now());
         if left < LEAST {
             return vec![Step::not(format!("group {}", group.id), Verdict::Error, "there was no time left to begin it")];
         }
         let given = &self.told.limits.agent;
         let limits = canary::Limits { group_seconds: given.group_seconds.min(left.as_secs()), ..given.clone() };
-        let reach = Reach::new(&goals_origins(self.plan));
+        let reach = Reach::new([origin]);
         let service = Overheard::new(Services::new(self.plan, &self.runner, self.seeds.clone()));
         let terminal = Terminal { sandbox, reach: &reach, service: &service };
         let canary = Canary {
