@@ -21,6 +21,7 @@ use crate::{
     call_args::{CallArgs, Pair},
     canary_cli, contract_cli, gate,
     ports::{clock::Clock, payments::Payer},
+    room_cli,
     runner::{
         Runner,
         budget::{Spending, usd},
@@ -34,7 +35,7 @@ use crate::{
         self, Exit, Finding, Known, Mode, Payment, Phases, Plan, Run, Secrets, Severity, TestResult,
         report::{self, Report},
     },
-    room_cli, telemetry,
+    telemetry,
 };
 
 /// Longest file that is read, in bytes: no plan is longer.

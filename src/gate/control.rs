@@ -194,3 +194,52 @@ impl Host {
         Err(HostError::Gone)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(word: &str) -> Start {
+        Start { command: vec![word.into()], env: BTreeMap::new(), directory: "/".into() }
+    }
+
+    /// A host whose programs end by themselves when they are told to stop, but for
+    /// `quick`, which ends at once.
+    async fn host() -> Host {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut line = Line::new(TcpStream::connect(address).await.unwrap());
+            let mut running = false;
+            while let Some(order) = line.receive::<Order>().await.unwrap() {
+                match order {
+                    Order::Start(start) if start.command == ["quick"] => {
+                        line.send(&Ended { code: Some(7), ..Ended::default() }).await.unwrap();
+                    }
+                    Order::Start(_) => running = true,
+                    Order::Stop => {
+                        if std::mem::take(&mut running) {
+                            line.send(&Ended { code: Some(1), ..Ended::default() }).await.unwrap();
+                        }
+                        line.send(&Ended { stopped: true, ..Ended::default() }).await.unwrap();
+                    }
+                }
+            }
+        });
+        Host::accept(listener, Duration::from_secs(10)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_end_of_one_program_is_not_that_of_the_next() {
+        let patience = Duration::from_secs(10);
+        let mut host = host().await;
+        let late = host.run(start("slow"), Duration::from_millis(10)).await;
+        assert!(matches!(late, Err(HostError::Late(_))), "{late:?}");
+        assert_eq!(host.run(start("quick"), patience).await.unwrap().code, Some(7));
+        // Nobody waits for its end any more.
+        assert!(timeout(Duration::from_millis(10), host.run(start("slow"), patience)).await.is_err());
+        assert_eq!(host.run(start("quick"), patience).await.unwrap().code, Some(7));
+        host.start(start("slow")).await.unwrap();
+        assert_eq!(host.stop(patience).await.unwrap().code, Some(1), "what it ended with is told");
+    }
+}

@@ -23,7 +23,8 @@ use crate::canary::{
 fn ask(address: &str, method: &str, target: &str, headers: &str, body: &str) -> String {
     let host = address.trim_start_matches("http://").split('/').next().unwrap();
     let Ok(mut stream) = TcpStream::connect(host) else { return String::new() };
-    let text = format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}", body.len());
+    let text =
+        format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}", body.len());
     let _ = stream.write_all(text.as_bytes());
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer);

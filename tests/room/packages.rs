@@ -15,7 +15,10 @@ use flywheel::{
 use serde_json::{Value, json};
 
 use super::{run, service, told};
-use crate::scaffold::{load, root, workspace::{self, Workspace}};
+use crate::scaffold::{
+    load, root,
+    workspace::{self, Workspace},
+};
 
 /// Documents, and what at least of their tests commands make.
 const DOCUMENTS: [&str; 3] =

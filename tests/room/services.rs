@@ -67,7 +67,9 @@ async fn each_test_is_made_by_the_command_of_its_route() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_answers_wrong_fails_whatever_it_says() {
     let Some(bun) = workspace::needed() else { return };
-    for (character, step) in [(Character::Broken, "READ"), (Character::Flatterer, "MAKE"), (Character::Hostile("http://127.0.0.1:1".into()), "MAKE")] {
+    for (character, step) in
+        [(Character::Broken, "READ"), (Character::Flatterer, "MAKE"), (Character::Hostile("http://127.0.0.1:1".into()), "MAKE")]
+    {
         let service = Service::start(character.clone()).await;
         let told = told(&service.url, "notes", &plan(&notes()), &cli());
         let bun = bun.clone();
