@@ -21,6 +21,7 @@ use crate::{
     call_args::{CallArgs, Pair},
     canary_cli, contract_cli, gate,
     ports::{clock::Clock, payments::Payer},
+    room_cli,
     runner::{
         Runner,
         budget::{Spending, usd},
@@ -59,6 +60,9 @@ pub enum GateCommand {
     Agent(canary_cli::AgentArgs),
     /// Tests a deployed service by its name inside a gate's pod, and writes the verdict.
     Contract(contract_cli::ContractArgs),
+    /// Tries a deployed service by its command line in a sandbox, inside a gate's pod, and
+    /// writes the verdict.
+    Room(Box<room_cli::RoomArgs>),
     /// Makes a clean room, has a service used there by its command line, and takes the
     /// room away again.
     ///
@@ -172,6 +176,9 @@ pub fn run(command: &GateCommand) -> anyhow::Result<ExitCode> {
         }
         GateCommand::Contract(args) => {
             return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(contract_cli::main(args));
+        }
+        GateCommand::Room(args) => {
+            return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(room_cli::main(args));
         }
         GateCommand::Spawn(args) => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(spawn_cli::run(args)),
         GateCommand::Schema => schema(),

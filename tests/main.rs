@@ -14,6 +14,7 @@
 //! - `gate`: the Job of a gate, and what is read back of its pod.
 //! - `runner`: the runner of test plans, against good servers and hostile ones.
 //! - `canary`: models that are scripted against services that are real, hostile or not there.
+//! - `room`: command lines in a sandbox, against services that are real or hostile.
 //! - `change`: changes from files to merge.
 //! - `primitive`: primitives from document to answer and back.
 //! - `workload`: what runs a package, and what is read back of it.
@@ -42,6 +43,7 @@ mod money;
 mod outputs;
 mod payments;
 mod primitive;
+mod room;
 mod runner;
 mod scaffold;
 mod suite;

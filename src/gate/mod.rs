@@ -24,9 +24,9 @@ pub mod contract;
 pub mod exec;
 pub mod steps;
 
-mod control;
+pub(crate) mod control;
 mod facilitator;
-mod host;
+pub(crate) mod host;
 mod http;
 mod https;
 mod seal;
