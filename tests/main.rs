@@ -20,6 +20,7 @@
 //! - `workload`: what runs a package, and what is read back of it.
 //! - `money`: what a clean room is given to pay with, and what comes back.
 //! - `payments`: a wallet against a chain and services, where there is a chain.
+//! - `spawn`: clean rooms from a terminal, on provisioners in memory.
 //! - `suite`: a gate's plan, its rules and its reports.
 //! - `folder`: where commands are run.
 //! - `driver`, `webhook`, `lease`, with `apiserver`: the controller around all that.
@@ -46,6 +47,7 @@ mod primitive;
 mod room;
 mod runner;
 mod scaffold;
+mod spawn;
 mod suite;
 mod tidy;
 mod tls;

@@ -35,6 +35,8 @@ pub struct Rooms {
     calls: Mutex<Vec<String>>,
     /// Calls that fail, once each.
     failing: Mutex<Vec<&'static str>>,
+    /// How rooms end by themselves once they were looked at.
+    planned: Mutex<BTreeMap<String, (State, String)>>,
 }
 
 impl Rooms {
@@ -71,6 +73,11 @@ impl Rooms {
         });
     }
 
+    /// The room of this name will end so, once it was seen to run.
+    pub fn will_end(&self, id: &str, state: State, report: &str) {
+        self.planned.lock().unwrap().insert(id.into(), (state, report.into()));
+    }
+
     pub fn ids(&self) -> Vec<String> {
         self.with(|rooms| rooms.keys().cloned().collect())
     }
@@ -102,7 +109,13 @@ impl Provisioner for Rooms {
         self.with(|rooms| {
             let Some(there) = rooms.get_mut(id) else { return Ok(State::Gone) };
             match there.leaving {
-                None => Ok(there.state.clone()),
+                None => {
+                    let now = there.state.clone();
+                    if let (State::Going(_), Some((state, report))) = (&now, self.planned.lock().unwrap().remove(id)) {
+                        (there.state, there.report) = (state, report);
+                    }
+                    Ok(now)
+                }
                 Some(0) => {
                     rooms.remove(id);
                     Ok(State::Gone)
