@@ -346,7 +346,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
 }
 
 /// When somebody ends the run: it still says what was done.
-async fn interrupted() -> String {
+pub(crate) async fn interrupted() -> String {
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
     let terminated = async {
         match &mut terminated {
