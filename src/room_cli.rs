@@ -10,7 +10,6 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     adapters::{clock::SystemClock, x402::Wallet},
@@ -23,7 +22,7 @@ use crate::{
         bundle::digest,
         report::{Report, Step, overall},
     },
-    gate_cli::refused,
+    gate_cli::{interrupted, refused},
     ports::{clock::Clock, payments::Payer},
     room::{Model, Purse, Room, RoomPlan, RoomPurse, Sandbox, Settings},
     runner::{
@@ -92,8 +91,6 @@ async fn in_pod(args: &RoomArgs) -> anyhow::Result<Vec<Step>> {
     }
     let limits = &told.limits;
     let until = began + Duration::from_secs(limits.total_seconds).saturating_sub(KEPT).max(Duration::from_secs(1));
-    // Whoever ends the pod waits for its money, so that is listened for from the start.
-    let mut terminated = signal(SignalKind::terminate())?;
     let purse = purse(args, &told)?;
     let payer = match &purse {
         Some(purse) => Some(purse.payer()),
@@ -118,19 +115,13 @@ async fn in_pod(args: &RoomArgs) -> anyhow::Result<Vec<Step>> {
         until,
         as_step: contract_cli::step,
     };
-    let mut steps = vec![room.install().await];
-    if overall(&steps) == Verdict::Passed {
-        match &purse {
-            Some(purse) => steps.extend(purse.fund().await),
-            None => steps.push(Step { message: Some(pays(payer.as_deref())), ..Step::passed("wallet") }),
-        }
-    }
-    if overall(&steps) == Verdict::Passed {
-        tokio::select! {
-            tried = async { [room.tests().await, room.groups().await].concat() } => steps.extend(tried),
-            _ = terminated.recv() => steps.push(Step::not("room", Verdict::Error, "the room was ended before it was done")),
-        }
-    }
+    let mut steps = Vec::new();
+    let used = used(&room, purse.as_ref().map(|purse| purse as &dyn Purse), payer.as_deref(), &mut steps);
+    let ended = tokio::select! {
+        () = used => None,
+        why = interrupted() => Some(why),
+    };
+    steps.extend(ended.map(|why| Step::not("end", Verdict::Error, why)));
     // Whatever came before: an earlier try may have left something, too.
     if let Some(purse) = &purse {
         steps.push(purse.bring_back().await);
@@ -138,6 +129,21 @@ async fn in_pod(args: &RoomArgs) -> anyhow::Result<Vec<Step>> {
     let milliseconds = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
     steps.push(Step { milliseconds, ..Step::passed("total") });
     Ok(steps)
+}
+
+/// Everything between the first step and the money's way back.
+async fn used(room: &Room<'_>, purse: Option<&dyn Purse>, payer: Option<&dyn Payer>, steps: &mut Vec<Step>) {
+    steps.push(room.install().await);
+    if overall(steps) == Verdict::Passed {
+        match purse {
+            Some(purse) => steps.extend(purse.fund().await),
+            None => steps.push(Step { message: Some(pays(payer)), ..Step::passed("wallet") }),
+        }
+    }
+    if overall(steps) == Verdict::Passed {
+        steps.extend(room.tests().await);
+        steps.extend(room.groups().await);
+    }
 }
 
 fn pays(payer: Option<&dyn Payer>) -> String {

@@ -46,7 +46,7 @@ pub(crate) enum Order {
 
 /// What a program came to.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Ended {
+pub struct Ended {
     /// Exit code; absent if a signal ended it.
     pub code: Option<i32>,
     /// Why it could not be started.
@@ -112,7 +112,7 @@ pub(crate) struct Host {
 
 /// Why the other container did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum HostError {
+pub enum HostError {
     /// It never came.
     #[error("the container for the package's code did not come up")]
     Absent(#[source] io::Error),

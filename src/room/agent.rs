@@ -16,9 +16,10 @@ use super::{
     sandbox::Sandbox,
 };
 use crate::{
+    api::conditions::Reason,
     canary::{Fetched, Reach, Request, Runner, Service, Services},
     ports::{
-        error::{Class, PortError, Reason},
+        error::{Class, PortError},
         shell::{Printed, Shell},
     },
     suite::Answer,

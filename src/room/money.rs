@@ -9,13 +9,17 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
+use tokio::{
+    sync::Mutex,
+    task::{JoinError, JoinHandle},
+};
 
 use super::Purse;
 use crate::{
-    api::gate_run::Verdict,
+    api::{conditions::Reason, gate_run::Verdict},
     gate::report::Step,
     ports::{
-        error::PortError,
+        error::{Class, PortError},
         payments::{Declared, Ledger, Payer, Payment, Settler, Terms, Token},
     },
     runner::budget::usd,
@@ -136,16 +140,32 @@ pub struct RoomPurse {
     funder: Arc<dyn Payer>,
     room: Arc<Counting>,
     amount: u128,
+    /// The transfer that fills it: it goes on where a room is ended meanwhile, and what
+    /// comes in is not missed by who brings it back.
+    filling: Mutex<Option<JoinHandle<Result<u128, Unmoved>>>>,
 }
 
 impl RoomPurse {
     /// The purse of a room of this name. `room` is the wallet that is derived of the name.
     pub fn new(name: &str, bank: Bank, funder: Arc<dyn Payer>, room: Arc<dyn Payer>, micros: u64) -> Self {
         let room = Arc::new(Counting { wallet: room, signed: AtomicU64::new(0) });
-        Self { name: name.into(), bank, funder, room, amount: micros.into() }
+        Self { name: name.into(), bank, funder, room, amount: micros.into(), filling: Mutex::default() }
+    }
+
+    async fn filled(&self) -> Result<u128, Unmoved> {
+        let (bank, funder, room, amount) = (self.bank.clone(), self.funder.clone(), self.room.clone(), self.amount);
+        let mut filling = self.filling.lock().await;
+        let task = filling.insert(tokio::spawn(async move { bank.fill(funder.as_ref(), room.address(), amount).await }));
+        let filled = task.await;
+        *filling = None;
+        filled.unwrap_or_else(|error| Err(broken(error)))
     }
 
     async fn returned(&self) -> Result<u128, Unmoved> {
+        if let Some(filling) = self.filling.lock().await.take() {
+            // Whatever came of it, the balance says.
+            let _ = filling.await;
+        }
         let (room, funder) = (self.room.wallet.as_ref(), self.funder.address());
         if self.bank.ledger.is_some() {
             return self.bank.empty(room, funder).await;
@@ -165,7 +185,7 @@ impl Purse for RoomPurse {
     async fn fund(&self) -> Vec<Step> {
         let address = self.room.address();
         let wallet = Step { message: Some(address.to_owned()), ..Step::passed("wallet") };
-        let funded = match self.bank.fill(self.funder.as_ref(), address, self.amount).await {
+        let funded = match self.filled().await {
             Ok(0) => Step { message: Some(format!("it has {} USDC already", usd(self.amount))), ..Step::passed("fund") },
             Ok(moved) => Step { message: Some(format!("{} USDC from {}", usd(moved), self.funder.address())), ..Step::passed("fund") },
             Err(Unmoved::Refused(why)) => {
@@ -188,4 +208,8 @@ impl Purse for RoomPurse {
             }
         }
     }
+}
+
+fn broken(error: JoinError) -> Unmoved {
+    PortError::new(Class::Bug, Reason::InternalError, "the transfer broke off").because(error).into()
 }

@@ -80,7 +80,7 @@ impl Wallet {
     /// A wallet of its own for each name. Whoever has this one's key can make it again at
     /// any time, and nobody else can.
     pub fn derived(&self, name: &str) -> Result<Self, PortError> {
-        let mut own = self.key.to_bytes();
+        let mut own: [u8; 32] = self.key.to_bytes().into();
         // One hash in 2^128 is no key of the curve; then the next one is.
         let key = (0..=u8::MAX).find_map(|attempt| {
             let mut mac = Hmac::<Sha256>::new_from_slice(&own).ok()?;
@@ -89,7 +89,7 @@ impl Wallet {
             mac.update(&[attempt]);
             SigningKey::from_slice(&mac.finalize().into_bytes()).ok()
         });
-        own.as_mut_slice().zeroize();
+        own.zeroize();
         let key = key.ok_or_else(|| PortError::new(Class::Bug, Reason::UnexpectedAnswer, "no wallet can be derived"))?;
         let address = Address::from_private_key(&key);
         Ok(Self { key, address, checksummed: address.to_checksum(None), clock: self.clock.clone() })

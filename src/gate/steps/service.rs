@@ -205,7 +205,7 @@ fn gone(ended: Result<Ended, HostError>) -> Step {
         Ok(ended) => ended,
         Err(error) => return Step::not(BOOTS, Verdict::Failed, error.to_string()),
     };
-    let how = ended.problem.or_else(|| ended.code.map(|c| format!("exit code {c}"))).unwrap_or_else(|| "killed".into());
+    let how = ended.problem.clone().or_else(|| ended.code.map(|c| format!("exit code {c}"))).unwrap_or_else(|| "killed".into());
     let why = ended.stderr.lines().chain(ended.stdout.lines()).find(|line| line.to_lowercase().contains("error")).unwrap_or_default();
     let mut message = format!("the service ended before it answered ({how}): {}", why.trim());
     cut(&mut message, 500);
