@@ -73,6 +73,9 @@ pub struct SpawnArgs {
     /// Seconds that the room may take; as the Factory's policy says otherwise.
     #[arg(long, value_parser = clap::value_parser!(u32).range(180..=3600))]
     timeout_seconds: Option<u32>,
+    /// RuntimeClass of its pod; the Factory's unless that is said.
+    #[arg(long)]
+    runtime_class: Option<String>,
     /// Base URL of a server that makes machines, instead of the cluster (docs/rooms.md).
     #[arg(long, value_name = "URL", requires = "provisioner_key_file")]
     provisioner: Option<String>,
@@ -195,7 +198,8 @@ async fn ways(client: &Client, factory: &Factory, args: &SpawnArgs) -> anyhow::R
     if policies.is_empty() {
         bail!("--gates-namespace: {} has no NetworkPolicy, and a room reaches what the gates' let it reach", args.gates_namespace);
     }
-    Ok(Ways { runtime_class: factory.spec.deploy.runtime_class.clone(), sealed_from: job::API_SERVER.into(), policies })
+    let runtime_class = args.runtime_class.clone().or_else(|| factory.spec.deploy.runtime_class.clone());
+    Ok(Ways { runtime_class, sealed_from: job::API_SERVER.into(), policies })
 }
 
 /// Whether nothing of rooms whose makers are gone is left.

@@ -17,7 +17,6 @@ use flywheel::ports::{
     provisioner::{self, Order, Provisioner},
 };
 use jiff::Timestamp;
-use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -34,8 +33,8 @@ struct Ordered {
     primitive: String,
     plan: String,
     cli: Option<String>,
-    wallet: Option<SecretString>,
-    model_key: Option<SecretString>,
+    wallet: Option<String>,
+    model_key: Option<String>,
     seconds: u32,
     expires: Timestamp,
     notes: BTreeMap<String, String>,
@@ -86,8 +85,8 @@ async fn make(State(rooms): State<Arc<Rooms>>, headers: HeaderMap, body: Bytes) 
         primitive: asked.primitive,
         plan: asked.plan,
         cli: asked.cli,
-        wallet: asked.wallet,
-        model_key: asked.model_key,
+        wallet: asked.wallet.map(Into::into),
+        model_key: asked.model_key.map(Into::into),
         seconds: asked.seconds,
         expires: asked.expires,
         notes: asked.notes,
