@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     fn commands() -> Vec<Command> {
-        let command = |name: &str, method: &str, path: &str, more: serde_json::Value| {
+        let command = |name: &str, method: &str, path: &str, more: serde_json::Value| -> Command {
             let mut value = json!({
                 "name": name, "request": { "method": method, "url": format!("https://notes.prim.sh{path}"), "query": [], "body": null },
                 "parameters": { "properties": {}, "required": [] },
