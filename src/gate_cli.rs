@@ -31,6 +31,7 @@ use crate::{
         rate::Rate,
         seeds::{Agent, seeds},
     },
+    spawn_cli,
     suite::{
         self, Exit, Finding, Known, Mode, Payment, Phases, Plan, Run, Secrets, Severity, TestResult,
         report::{self, Report},
@@ -62,6 +63,12 @@ pub enum GateCommand {
     /// Tries a deployed service by its command line in a sandbox, inside a gate's pod, and
     /// writes the verdict.
     Room(Box<room_cli::RoomArgs>),
+    /// Makes a clean room, has a service used there by its command line, and takes the
+    /// room away again.
+    ///
+    /// Exits with 0 when all passed and nothing is left, 1 when something failed, 2 when
+    /// something was not shown or is left behind, 3 when nothing could begin.
+    Spawn(Box<spawn_cli::SpawnArgs>),
     /// Says what is wrong with a plan, and runs nothing.
     Lint(LintArgs),
     /// Prints a plan's form as JSON Schema.
@@ -173,6 +180,7 @@ pub fn run(command: &GateCommand) -> anyhow::Result<ExitCode> {
         GateCommand::Room(args) => {
             return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(room_cli::main(args));
         }
+        GateCommand::Spawn(args) => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(spawn_cli::run(args)),
         GateCommand::Schema => schema(),
         GateCommand::Lint(args) => lint(args),
         GateCommand::Canary(args) => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(canary_cli::run(args)),

@@ -12,8 +12,9 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use crate::{
-    adapters::clock::SystemClock,
+    adapters::{clock::SystemClock, x402::Wallet},
     api::gate_run::Verdict,
+    bank,
     canary_cli::{self, BODY, declared, model, wallet_from},
     contract_cli, create,
     gate::{
@@ -23,7 +24,7 @@ use crate::{
     },
     gate_cli::{interrupted, refused},
     ports::{clock::Clock, payments::Payer},
-    room::{Model, Purse, Room, RoomPlan, Sandbox, Settings},
+    room::{Model, Purse, Room, RoomPlan, RoomPurse, Sandbox, Settings},
     runner::{
         Runner,
         budget::Budget,
@@ -90,7 +91,7 @@ async fn in_pod(args: &RoomArgs) -> anyhow::Result<Vec<Step>> {
     }
     let limits = &told.limits;
     let until = began + Duration::from_secs(limits.total_seconds).saturating_sub(KEPT).max(Duration::from_secs(1));
-    let purse = purse(&told)?;
+    let purse = purse(args, &told)?;
     let payer = match &purse {
         Some(purse) => Some(purse.payer()),
         None => args.wallet_file.as_deref().map(wallet_from).transpose()?,
@@ -115,7 +116,7 @@ async fn in_pod(args: &RoomArgs) -> anyhow::Result<Vec<Step>> {
         as_step: contract_cli::step,
     };
     let mut steps = Vec::new();
-    let used = used(&room, purse.as_deref(), payer.as_deref(), &mut steps);
+    let used = used(&room, purse.as_ref().map(|purse| purse as &dyn Purse), payer.as_deref(), &mut steps);
     let ended = tokio::select! {
         () = used => None,
         why = interrupted() => Some(why),
@@ -162,12 +163,17 @@ async fn sandbox(args: &RoomArgs, told: &RoomPlan) -> anyhow::Result<Sandbox> {
     Ok(Sandbox::open(args.control_port, settings).await?)
 }
 
-/// The room's own wallet, where it is to have one.
-fn purse(told: &RoomPlan) -> anyhow::Result<Option<Box<dyn Purse>>> {
-    if told.money.is_some() {
-        bail!("money: this program makes no wallets; leave it out, and the wallet of --wallet-file pays");
+/// The room's own wallet, where it is to have one: it follows from the room's name.
+fn purse(args: &RoomArgs, told: &RoomPlan) -> anyhow::Result<Option<RoomPurse>> {
+    let Some(money) = &told.money else { return Ok(None) };
+    let (Some(file), job) = (&args.wallet_file, args.last_words.job.as_str()) else {
+        bail!("money: there is no --wallet-file that it could come from");
+    };
+    if job.is_empty() {
+        bail!("money: a wallet is made for a room's name, and --job says none");
     }
-    Ok(None)
+    let funder = Wallet::from_file(file, Arc::new(SystemClock))?;
+    Ok(Some(bank::purse(job, money, told.terms.as_ref(), funder)?))
 }
 
 fn runner(told: &RoomPlan, plan: &Plan, payer: Option<Arc<dyn Payer>>) -> anyhow::Result<Runner> {

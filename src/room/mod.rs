@@ -6,6 +6,7 @@
 
 mod agent;
 mod command;
+mod money;
 mod ordered;
 mod plan;
 mod recorder;
@@ -22,6 +23,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::sleep_until;
 
+pub use money::{Bank, RoomPurse, Unmoved};
 pub use ordered::Way;
 pub use plan::{Cli, Command, Limits, Money, Parameters, Request, RoomPlan};
 pub use sandbox::{Sandbox, SandboxError, Settings};

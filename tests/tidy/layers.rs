@@ -74,6 +74,8 @@ const LAYERS: &[Layer] = &[
     // It asks whatever servers a plan names, within limits that no adapter has, in
     // one file: as the gate does.
     Layer { folder: "runner", own: &["api", "ports", "suite"], not: &["kube", "k8s_openapi"], but: &[("src/runner/http.rs", "reqwest")] },
+    // A room that is a namespace is made and judged as a gate's Job is.
+    Layer { folder: "spawn", own: &["api", "ports", "decide", "gate", "room", "controller"], not: &[], but: &[] },
     Layer {
         folder: "doctor",
         own: &["api", "ports", "decide", "controller", "probe", "telemetry"],
@@ -83,9 +85,10 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// Files at the top that wire things together, and so may name every folder.
-const TOP: [&str; 17] = [
+const TOP: [&str; 19] = [
     "main.rs",
     "lib.rs",
+    "bank.rs",
     "call_args.rs",
     "canary_cli.rs",
     "check.rs",
@@ -100,6 +103,7 @@ const TOP: [&str; 17] = [
     "package.rs",
     "probe.rs",
     "room_cli.rs",
+    "spawn_cli.rs",
     "build.rs",
 ];
 
