@@ -141,8 +141,13 @@ async fn used(room: &Room<'_>, purse: Option<&dyn Purse>, payer: Option<&dyn Pay
         }
     }
     if overall(steps) == Verdict::Passed {
-        steps.extend(room.tests().await);
-        steps.extend(room.groups().await);
+        let mut shown = room.tests().await;
+        shown.extend(room.groups().await);
+        // What was not tried counts neither for nor against, but all of it shows nothing.
+        if !shown.iter().any(|step| step.verdict == Verdict::Passed) {
+            shown.push(Step::not("tests", Verdict::Blocked, "nothing of the plan was shown"));
+        }
+        steps.extend(shown);
     }
 }
 

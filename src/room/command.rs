@@ -8,15 +8,34 @@ use crate::{runner::http::Call, suite::Answer};
 
 /// The header that the command line's `--payment` sets.
 pub const PAYMENT: &str = "payment-signature";
+const KIND: &str = "content-type";
 /// Longest word: the system's own limit is 128 KiB.
 const LONGEST: usize = 96 * 1024;
 
-/// The words that make a request, the command's name first. None where no command makes
-/// it: such as HEAD, a path that is no route, or a header of its own.
-pub fn words(commands: &[Command], call: &Call) -> Option<Vec<String>> {
-    let fitting = commands.iter().filter_map(|command| Some((literals(&command.request), words_of(command, call)?)));
+/// A request as a command makes it.
+pub struct Made {
+    /// The command's name, and the words after it.
+    pub words: Vec<String>,
+    /// The request, with the media type that the command says it has.
+    pub call: Call,
+}
+
+/// How a command makes a request. None where no command makes it: such as HEAD, a path
+/// that is no route, or a header of its own.
+pub fn made(commands: &[Command], call: &Call) -> Option<Made> {
+    let fitting = commands.iter().filter_map(|command| Some((&command.request, words_of(command, call)?)));
     // As a service would choose among its routes.
-    fitting.max_by_key(|(literals, _)| *literals).map(|(_, words)| words)
+    let (request, words) = fitting.max_by_key(|(request, _)| literals(request))?;
+    let mut call = call.clone();
+    for (_, kind) in call.headers.iter_mut().filter(|(name, _)| name == KIND) {
+        *kind = media(request).into();
+    }
+    Some(Made { words, call })
+}
+
+/// The media type that a command says its body has.
+fn media(request: &Request) -> &'static str {
+    if request.body.as_deref() == Some("json") { "application/json" } else { "application/octet-stream" }
 }
 
 fn words_of(command: &Command, call: &Call) -> Option<Vec<String>> {
@@ -40,13 +59,10 @@ fn words_of(command: &Command, call: &Call) -> Option<Vec<String>> {
         options.push(("body".into(), text.into()));
     }
     for (name, value) in &call.headers {
-        let kind = match command.request.body.as_deref() {
-            Some("json") => "application/json",
-            Some("bytes") => "application/octet-stream",
-            _ => "",
-        };
+        // To whoever takes any bytes a text is some.
+        let bytes = command.request.body.as_deref() == Some("bytes") && value == "text/plain";
         match name.as_str() {
-            "content-type" if call.body.is_some() && value == kind => {}
+            KIND if call.body.is_some() && (bytes || value == media(&command.request)) => {}
             PAYMENT if !command.parameters.properties.contains_key("payment") => options.push(("payment".into(), value.clone())),
             _ => return None,
         }
@@ -126,7 +142,7 @@ impl Asked {
             path: url.path_segments().into_iter().flatten().map(decoded).collect(),
             query: url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect(),
             body: body.to_vec(),
-            kind: header("content-type"),
+            kind: header(KIND),
             payment: header(PAYMENT),
         }
     }
@@ -183,7 +199,7 @@ mod tests {
     use super::*;
 
     fn commands() -> Vec<Command> {
-        let command = |name: &str, method: &str, path: &str, more: serde_json::Value| {
+        let command = |name: &str, method: &str, path: &str, more: serde_json::Value| -> Command {
             let mut value = json!({
                 "name": name, "request": { "method": method, "url": format!("https://notes.prim.sh{path}"), "query": [], "body": null },
                 "parameters": { "properties": {}, "required": [] },
@@ -206,6 +222,7 @@ mod tests {
                 "/v1/notes",
                 json!({"/request/body": "json", "/parameters/properties": any(&["body"]), "/parameters/required": ["body"]}),
             ),
+            command("put", "PUT", "/v1/blob", json!({"/request/body": "bytes", "/parameters/properties": any(&["body"])})),
             files,
         ]
     }
@@ -235,8 +252,16 @@ mod tests {
             (call("POST", "/v1/notes", &json, Some("{}")), vec!["make", "--body", "{}"]),
             (call("POST", "/v1/notes", &paid, Some("{}")), vec!["make", "--body", "{}", "--payment", "e30="]),
         ] {
-            assert_eq!(words(&commands(), &call).unwrap_or_default(), expected, "{} {}", call.method, call.url);
+            let words = made(&commands(), &call).map(|made| made.words);
+            assert_eq!(words.unwrap_or_default(), expected, "{} {}", call.method, call.url);
         }
+    }
+
+    #[test]
+    fn a_text_is_bytes_to_whoever_takes_any() {
+        let made = made(&commands(), &call("PUT", "/v1/blob", &[("content-type", "text/plain")], Some("x"))).unwrap();
+        assert_eq!(made.words, ["put", "--body", "x"]);
+        assert_eq!(made.call.headers, [("content-type".to_owned(), "application/octet-stream".to_owned())]);
     }
 
     #[test]
@@ -262,7 +287,7 @@ mod tests {
             call("POST", "/v1/notes", &json, Some(&"x".repeat(LONGEST + 1))),
             call("POST", "/v1/notes", &[("content-type", "application/json"), ("x-payment", "e30=")], Some("{}")),
         ] {
-            assert_eq!(words(&commands(), &call), None, "{} {}", call.method, call.url);
+            assert!(made(&commands(), &call).is_none(), "{} {}", call.method, call.url);
         }
     }
 

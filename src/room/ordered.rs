@@ -13,7 +13,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use url::Url;
 
 use super::{
-    command::{Asked, Printed, promised, words},
+    command::{Asked, Made, Printed, made, promised},
     plan::Command,
     recorder::{Received, Relay},
     sandbox::{Sandbox, SandboxError},
@@ -61,7 +61,7 @@ pub struct Commands<'a> {
 #[async_trait(?Send)]
 impl Ask for Commands<'_> {
     async fn ask(&self, call: &Call, patience: Duration) -> Result<Answer, NoReply> {
-        let Some(words) = words(self.commands, call) else {
+        let Some(Made { words, call }) = made(self.commands, call) else {
             self.ways.borrow_mut().push(Way::Runner);
             return self.http.send(call, patience).await;
         };

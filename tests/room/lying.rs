@@ -94,18 +94,27 @@ async fn room(name: &str, service: &Service, tests: &[Value], lies: impl FnMut(&
     ran
 }
 
-/// A note that is there is read wrong, and one is listed.
-fn wrong() -> Vec<Value> {
+/// A note is read, and all are listed.
+fn read() -> Vec<Value> {
     vec![test("READ", "GET", "/v1/notes/n1", 200), test("LIST", "GET", "/v1/notes", 200)]
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_success_that_was_only_said_is_none() {
     let service = Service::start(Character::Sound).await;
-    let ran = room("said", &service, &notes()[3..4], |_, _| end(0, r#"{"items":[]}"#, "")).await;
+    let ran = room("said", &service, &read()[1..], |_, _| end(0, r#"{"items":[]}"#, "")).await;
     assert_eq!(ran.verdict(), Verdict::Failed, "{:#?}", ran.report);
     assert!(ran.said("LIST").1.contains("before it asks the service"), "{:#?}", ran.report);
     assert_eq!(service.asked().iter().filter(|asked| asked.line.starts_with("GET /v1")).count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_of_which_nothing_was_tried_shows_nothing() {
+    let service = Service::start(Character::Sound).await;
+    // What it depends on is not there.
+    let ran = room("untried", &service, &notes()[3..4], |_, _| Lie::Goes).await;
+    assert_eq!((ran.verdict(), ran.step("tests").verdict), (Verdict::Blocked, Verdict::Blocked), "{:#?}", ran.report);
+    assert_eq!(service.asked(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,7 +157,7 @@ async fn nothing_but_what_was_ordered_is_passed_on_and_at_no_other_place() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_service_answered_stands_whatever_the_sandbox_says() {
     let service = Service::start(Character::Broken).await;
-    let ran = room("broken", &service, &wrong(), |words, order| {
+    let ran = room("broken", &service, &read(), |words, order| {
         let (host, token) = place(order);
         let path = if words[0] == "get-note" { "/v1/notes/n1" } else { "/v1/notes" };
         let answer = ask(&host, "GET", &format!("{token}{path}"), "", "");
@@ -192,7 +201,7 @@ async fn an_orders_place_is_gone_with_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sandboxes_that_end_flood_or_never_answer_pass_nothing() {
     let service = Service::start(Character::Sound).await;
-    let list = &notes()[3..4];
+    let list = &read()[1..];
     let cases: [(&str, fn(&[&str], &Value) -> Lie, Verdict); 4] = [
         ("gone", |_, _| Lie::Goes, Verdict::Error),
         ("flood", |_, _| Lie::Says("x".repeat(3 << 20)), Verdict::Error),
