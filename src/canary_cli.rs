@@ -12,16 +12,18 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use secrecy::SecretString;
 use url::Url;
 
 use crate::{
     adapters::{clock::SystemClock, model::ChatCompletions, x402::Wallet},
     api::gate_run::Verdict,
     call_args::{CallArgs, NETWORK},
-    canary::{AgentPlan, Canary, GroupReport, Limits, MOST_CLI_ROUNDS, Report, Services, TokenPrice, goals_origins},
+    canary::{AgentPlan, Canary, GroupReport, Limits, MOST_CLI_ROUNDS, ModelAt, Report, Services, TokenPrice, goals_origins},
     create,
     gate::{
         self, LastWords,
+        plan::Terms,
         report::{self, Step},
     },
     gate_cli::{print, read, refused, wallet},
@@ -39,7 +41,7 @@ use crate::{
 
 /// Bytes of an answer's body that are read: a model reads 4,000 characters of it, and
 /// goals are judged by it.
-const BODY: usize = 256 * 1024;
+pub(crate) const BODY: usize = 256 * 1024;
 /// Most requests at once when the runner tries what the agent did not reach.
 const JOBS: usize = 4;
 /// How long after "Settlement failed" another payment is signed.
@@ -195,24 +197,12 @@ async fn in_pod(args: &AgentArgs) -> anyhow::Result<Vec<Step>> {
     }
     let limits = told.limits.clone();
     let payer = args.wallet_file.as_deref().map(wallet_from).transpose()?;
-    let declared = match &told.terms {
-        Some(terms) => Payment {
-            max: None,
-            amount: None,
-            pay_to: Some(terms.pay_to.clone()).filter(|to| !to.is_empty()),
-            asset: terms.asset.clone(),
-            network: Some(terms.network.clone()).filter(|network| !network.is_empty()),
-        },
-        None => Payment::default(),
-    };
-    let declared = Payment { network: declared.network.or_else(|| Some(NETWORK.into())), ..declared };
+    let declared = declared(told.terms.as_ref());
     let budget = Budget::new(limits.max_payment_micros.into(), limits.budget_micros.into());
     let settings = Settings { bases: BTreeMap::new(), ca: told.ca_bundle.clone(), body_limit: BODY };
     let runner = runner(settings, payer.clone(), budget, declared, Duration::from_secs(limits.request_seconds));
     let key = args.model_key_file.as_deref().map(create::key).transpose()?;
-    let model_url = told.model.url.parse().with_context(|| format!("model.url: {:?}", told.model.url))?;
-    let model = ChatCompletions::new(&model_url, &told.model.name, key, Duration::from_secs(limits.model_seconds))?;
-    let price = TokenPrice { input: told.model.input_price, output: told.model.output_price };
+    let (model, price) = model(&told.model, key, &limits)?;
     let groups = plan.groups.iter().collect();
     let job = Job { plan: &plan, groups, model, runner, payer, limits, given: Vec::new(), price, address: None };
     let mut steps: Vec<_> = job.groups(|_| {}).await?.iter().flat_map(GroupReport::steps).collect();
@@ -222,7 +212,26 @@ async fn in_pod(args: &AgentArgs) -> anyhow::Result<Vec<Step>> {
     Ok(steps)
 }
 
-fn runner(settings: Settings, payer: Option<Arc<dyn Payer>>, budget: Budget, declared: Payment, patience: Duration) -> Runner {
+/// The model of a plan, and what it costs.
+pub(crate) fn model(at: &ModelAt, key: Option<SecretString>, limits: &Limits) -> anyhow::Result<(ChatCompletions, TokenPrice)> {
+    let url = at.url.parse().with_context(|| format!("model.url: {:?}", at.url))?;
+    let model = ChatCompletions::new(&url, &at.name, key, Duration::from_secs(limits.model_seconds))?;
+    Ok((model, TokenPrice { input: at.input_price, output: at.output_price }))
+}
+
+/// What a Factory's terms declare of every payment.
+pub(crate) fn declared(terms: Option<&Terms>) -> Payment {
+    let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    Payment {
+        max: None,
+        amount: None,
+        pay_to: terms.and_then(|terms| given(&terms.pay_to)),
+        asset: terms.and_then(|terms| terms.asset.clone()),
+        network: terms.and_then(|terms| given(&terms.network)).or_else(|| Some(NETWORK.into())),
+    }
+}
+
+pub(crate) fn runner(settings: Settings, payer: Option<Arc<dyn Payer>>, budget: Budget, declared: Payment, patience: Duration) -> Runner {
     Runner {
         http: Http::new(settings),
         cashier: Cashier { payer, budget, declared, mode: Mode::Ours, again_after: AGAIN_AFTER, clock: Arc::new(SystemClock) },
@@ -234,6 +243,6 @@ fn runner(settings: Settings, payer: Option<Arc<dyn Payer>>, budget: Budget, dec
     }
 }
 
-fn wallet_from(file: &Path) -> anyhow::Result<Arc<dyn Payer>> {
+pub(crate) fn wallet_from(file: &Path) -> anyhow::Result<Arc<dyn Payer>> {
     Ok(Arc::new(Wallet::from_file(file, Arc::new(SystemClock))?))
 }

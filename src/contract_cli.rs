@@ -19,7 +19,7 @@ use crate::{
         self, LastWords,
         contract::steps,
         layout::PORT,
-        plan::{Contract, Limits, Preview},
+        plan::{Contract, Limits, Preview, Route},
         report::{Report, Step, overall},
     },
     gate_cli::refused,
@@ -134,7 +134,7 @@ pub async fn tests(contract: &Contract, plan: &Plan, payer: Option<Arc<dyn Payer
     let mut run = Run::new(plan, None, seeds, Secrets::default()).map_err(|findings| refused("the plan".as_ref(), &findings))?;
     let runner = runner(contract, plan, payer, began)?;
     runner.run(plan, &mut run, std::future::pending(), &mut Silent).await;
-    Ok(run.into_results().iter().map(|result| step(contract, plan, result)).collect())
+    Ok(run.into_results().iter().map(|result| step(&contract.plan.routes, plan, result)).collect())
 }
 
 fn runner(contract: &Contract, plan: &Plan, payer: Option<Arc<dyn Payer>>, began: Instant) -> anyhow::Result<Runner> {
@@ -163,9 +163,9 @@ fn runner(contract: &Contract, plan: &Plan, payer: Option<Arc<dyn Payer>>, began
 
 /// Why a refusal refutes nothing, where it does not: a test that was made from a
 /// document alone may ask for what only a key, a vendor or somebody's data could answer.
-fn unknown(contract: &Contract, plan: &Plan, result: &TestResult) -> Option<&'static str> {
+fn unknown(routes: &[Route], plan: &Plan, result: &TestResult) -> Option<&'static str> {
     let test = plan.tests.get(result.test).filter(|test| test.generated)?;
-    let route = contract.plan.routes.iter().find(|route| route.tests.contains(&test.id))?;
+    let route = routes.iter().find(|route| route.tests.contains(&test.id))?;
     let known = route.example.as_ref().is_some_and(|example| example.headers.is_empty());
     match result.actual_status? {
         400..=499 if !known => Some("the document does not say what it takes"),
@@ -177,14 +177,14 @@ fn unknown(contract: &Contract, plan: &Plan, result: &TestResult) -> Option<&'st
 
 /// What a test came to, as a step. What was never sent was not tried: what it would
 /// have needed and what failed is a step of its own.
-fn step(contract: &Contract, plan: &Plan, result: &TestResult) -> Step {
+pub(crate) fn step(routes: &[Route], plan: &Plan, result: &TestResult) -> Step {
     let test = plan.tests.get(result.test);
     let name = format!("{} {}", result.id, test.map(|test| test.title.as_str()).unwrap_or_default());
     let note = result.note.clone().unwrap_or_default();
     let left_out = || test.and_then(|test| test.notes.clone()).unwrap_or_else(|| note.clone());
     let step = match result.outcome {
         Outcome::Pass => Step::passed(name.trim_end()),
-        Outcome::Fail => match unknown(contract, plan, result) {
+        Outcome::Fail => match unknown(routes, plan, result) {
             Some(why) => Step::untried(name.trim_end(), format!("{why}: {note}")),
             None => Step::not(name.trim_end(), Verdict::Failed, note),
         },

@@ -21,6 +21,7 @@ use crate::{
     call_args::{CallArgs, Pair},
     canary_cli, contract_cli, gate,
     ports::{clock::Clock, payments::Payer},
+    room_cli,
     runner::{
         Runner,
         budget::{Spending, usd},
@@ -30,6 +31,7 @@ use crate::{
         rate::Rate,
         seeds::{Agent, seeds},
     },
+    spawn_cli,
     suite::{
         self, Exit, Finding, Known, Mode, Payment, Phases, Plan, Run, Secrets, Severity, TestResult,
         report::{self, Report},
@@ -58,6 +60,15 @@ pub enum GateCommand {
     Agent(canary_cli::AgentArgs),
     /// Tests a deployed service by its name inside a gate's pod, and writes the verdict.
     Contract(contract_cli::ContractArgs),
+    /// Tries a deployed service by its command line in a sandbox, inside a gate's pod, and
+    /// writes the verdict.
+    Room(Box<room_cli::RoomArgs>),
+    /// Makes a clean room, has a service used there by its command line, and takes the
+    /// room away again.
+    ///
+    /// Exits with 0 when all passed and nothing is left, 1 when something failed, 2 when
+    /// something was not shown or is left behind, 3 when nothing could begin.
+    Spawn(Box<spawn_cli::SpawnArgs>),
     /// Says what is wrong with a plan, and runs nothing.
     Lint(LintArgs),
     /// Prints a plan's form as JSON Schema.
@@ -166,6 +177,10 @@ pub fn run(command: &GateCommand) -> anyhow::Result<ExitCode> {
         GateCommand::Contract(args) => {
             return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(contract_cli::main(args));
         }
+        GateCommand::Room(args) => {
+            return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(room_cli::main(args));
+        }
+        GateCommand::Spawn(args) => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(spawn_cli::run(args)),
         GateCommand::Schema => schema(),
         GateCommand::Lint(args) => lint(args),
         GateCommand::Canary(args) => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(canary_cli::run(args)),
@@ -339,7 +354,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
 }
 
 /// When somebody ends the run: it still says what was done.
-async fn interrupted() -> String {
+pub(crate) async fn interrupted() -> String {
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
     let terminated = async {
         match &mut terminated {

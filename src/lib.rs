@@ -25,6 +25,7 @@ pub mod controller;
 pub mod runner;
 
 pub mod author;
+pub mod bank;
 pub mod call_args;
 pub mod canary;
 pub mod canary_cli;
@@ -40,4 +41,8 @@ pub mod generate;
 pub mod mcp;
 pub mod package;
 pub mod probe;
+pub mod room;
+pub mod room_cli;
+pub mod spawn;
+pub mod spawn_cli;
 pub mod telemetry;

@@ -5,12 +5,12 @@
 mod goals;
 mod packages;
 mod program;
-mod service;
+pub mod service;
 mod session;
 
 #[allow(dead_code, reason = "the program of the test bed uses the rest")]
 #[path = "../e2e/doubles/src/scripted_model.rs"]
-mod scripted_model;
+pub mod scripted_model;
 
 #[allow(dead_code, reason = "the program of the test bed uses the rest")]
 #[path = "../e2e/doubles/src/scripted_vendor.rs"]

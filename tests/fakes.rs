@@ -16,6 +16,7 @@ use flywheel::{
         edge::{ClientIdentity, Edge},
         forge::{Change, Committed, Forge, ForgeAdmin, NewCommit, NewPull, Opened, Rule, Webhook},
         model::{Message, Model},
+        provisioner::{Order, Provisioner, State},
     },
 };
 
@@ -295,4 +296,49 @@ impl contract::edge::Arrange for Fake {
         self.world.change(|state| state.edge.routes = None);
         true
     }
+}
+
+/// Rooms in memory, which their test ends.
+#[derive(Default)]
+struct FakeRooms {
+    rooms: Arc<world::rooms::Rooms>,
+    count: std::sync::atomic::AtomicUsize,
+}
+
+#[async_trait]
+impl contract::provisioner::Arrange for FakeRooms {
+    async fn provisioner(&self) -> Arc<dyn Provisioner> {
+        self.rooms.clone()
+    }
+
+    async fn stranger(&self) -> Option<Arc<dyn Provisioner>> {
+        None
+    }
+
+    async fn closed_port(&self) -> Arc<dyn Provisioner> {
+        let nobody = world::rooms::Rooms::default();
+        nobody.fails("list");
+        Arc::new(nobody)
+    }
+
+    fn order(&self, id: &str) -> Order {
+        contract::provisioner::order(id, "registry.example/runtime:1", "{}")
+    }
+
+    async fn end(&self, id: &str) {
+        self.rooms.end(id, State::Ended("words".into()), "report");
+    }
+
+    fn fresh(&self) -> String {
+        format!("room-{}", self.count.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+    }
+
+    fn patience(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(10)
+    }
+}
+
+#[tokio::test]
+async fn the_fake_provisioner_keeps_the_contract() {
+    contract::provisioner::suite(&FakeRooms::default()).await;
 }

@@ -14,10 +14,13 @@
 //! - `gate`: the Job of a gate, and what is read back of its pod.
 //! - `runner`: the runner of test plans, against good servers and hostile ones.
 //! - `canary`: models that are scripted against services that are real, hostile or not there.
+//! - `room`: command lines in a sandbox, against services that are real or hostile.
 //! - `change`: changes from files to merge.
 //! - `primitive`: primitives from document to answer and back.
 //! - `workload`: what runs a package, and what is read back of it.
+//! - `money`: what a clean room is given to pay with, and what comes back.
 //! - `payments`: a wallet against a chain and services, where there is a chain.
+//! - `spawn`: clean rooms from a terminal, on provisioners in memory.
 //! - `suite`: a gate's plan, its rules and its reports.
 //! - `folder`: where commands are run.
 //! - `driver`, `webhook`, `lease`, with `apiserver`: the controller around all that.
@@ -37,11 +40,14 @@ mod fixtures;
 mod folder;
 mod gate;
 mod lease;
+mod money;
 mod outputs;
 mod payments;
 mod primitive;
+mod room;
 mod runner;
 mod scaffold;
+mod spawn;
 mod suite;
 mod tidy;
 mod tls;

@@ -4,6 +4,7 @@
 //! by variables where it is; where they are not set, nothing is tried, loudly.
 
 mod chain;
+mod rooms;
 mod shop;
 
 use std::sync::{Arc, atomic::Ordering};

@@ -11,5 +11,6 @@ pub mod gitea;
 pub mod http;
 pub mod model;
 pub mod probe;
+pub mod provisioner;
 pub mod rfc2136;
 pub mod x402;

@@ -53,6 +53,8 @@ pub enum ConditionType {
     ContractPassed,
     /// What runs passed gate layer 3.
     CanaryPassed,
+    /// What runs passed gate layer 4.
+    CleanRoomPassed,
     /// Something gives every environment variable that the document names.
     /// Advisory: `Ready` does not wait for it.
     EnvironmentComplete,
@@ -86,6 +88,7 @@ impl ConditionType {
             Self::Serving => "Serving",
             Self::ContractPassed => "ContractPassed",
             Self::CanaryPassed => "CanaryPassed",
+            Self::CleanRoomPassed => "CleanRoomPassed",
             Self::EnvironmentComplete => "EnvironmentComplete",
             Self::SpecOutdated => "SpecOutdated",
         }

@@ -32,7 +32,8 @@ use super::{
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self == oldSelf").message("a run can't be edited: make another GateRun"),
-    validation = Rule::new("(self.layer == 'Unit') != has(self.target.url)").message("layer Unit tests an agentPR or a manifestRef, and all others a url")
+    validation = Rule::new("(self.layer == 'Unit') != has(self.target.url)").message("layer Unit tests an agentPR or a manifestRef, and all others a url"),
+    validation = Rule::new("self.layer != 'CleanRoom' || self.timeoutSeconds >= 180").message("layer CleanRoom needs a timeoutSeconds of at least 180: a room is made, furnished and left in that time")
 )]
 pub struct GateRunSpec {
     /// The Factory whose policy and image are used.

@@ -54,10 +54,14 @@ pub struct GatesSpec {
     /// Who uses services in gate layer 3; nobody where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<CanaryPolicy>,
+    /// Fresh rooms in which gate layer 4 uses a service by its command line; none where
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clean_room: Option<CleanRoomPolicy>,
     /// Layers that a running service passes before it is Live.
     #[serde(default = "live_layers")]
-    #[schemars(length(min = 1, max = 2))]
-    #[x_kube(validation = Rule::new("self.all(layer, layer in ['Contract', 'Canary']) && 'Contract' in self").message("live is Contract, or Contract and Canary: no other layer can be run of a service yet"))]
+    #[schemars(length(min = 1, max = 3))]
+    #[x_kube(validation = Rule::new("self.all(layer, layer in ['Contract', 'Canary', 'CleanRoom']) && 'Contract' in self").message("live is Contract, and with it Canary, CleanRoom or both: layer Unit is of changes, and not of a service"))]
     pub live: Vec<Layer>,
     /// Seconds after which a layer that was passed is run again; never where 0. Each
     /// primitive has its own moment in that time, so that they don't begin together.
@@ -85,6 +89,7 @@ impl Default for GatesSpec {
         Self {
             contract: ContractPolicy::default(),
             canary: None,
+            clean_room: None,
             live: live_layers(),
             regate_every_seconds: 0,
             flaky_budget: flaky_budget(),
@@ -134,6 +139,37 @@ pub struct CanaryPolicy {
     #[serde(default = "canary_budget")]
     #[schemars(length(max = 17), regex(pattern = "^\\$[0-9]{1,9}(\\.[0-9]{1,6})?$"))]
     pub budget: String,
+}
+
+/// Fresh rooms for gate layer 4. What a room pays with comes from the wallet of
+/// `contract`, and its groups for a command line are given to the model of `canary`.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CleanRoomPolicy {
+    /// Seconds that a room may take.
+    #[schemars(range(min = 180, max = 3600))]
+    pub timeout_seconds: i32,
+    /// What the wallet of a room begins with, and so the most that a run may cost; what
+    /// is left goes back.
+    #[schemars(length(max = 17), regex(pattern = "^\\$[0-9]{1,9}(\\.[0-9]{1,6})?$"))]
+    pub fund: String,
+    /// Base URL of the x402 facilitator that moves it, as gates reach it; where absent
+    /// that of `X402_FACILITATOR_URL` in `spec.deploy.env`. Without either nothing is
+    /// paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048), regex(pattern = "^https?://[^/@?#]+(/[^?#]*)?$"))]
+    pub facilitator: Option<String>,
+    /// URL of the chain's JSON-RPC, which says what a wallet has. Without it nobody knows
+    /// what a room that was killed has left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048), regex(pattern = "^https?://[^/@?#]+(/[^?#]*)?$"))]
+    pub rpc: Option<String>,
+}
+
+impl Default for CleanRoomPolicy {
+    fn default() -> Self {
+        Self { timeout_seconds: 600, fund: "$1.00".into(), facilitator: None, rpc: None }
+    }
 }
 
 /// An OpenAI-compatible model.

@@ -225,8 +225,8 @@ pub struct PrimitiveStatus {
     pub next_action: Option<NextAction>,
     /// `Ready`, `Reconciling` or `Stalled` while true, and one per step that was
     /// reached: `DocumentWritten` of an idea, `Merged`, `Deployed`, `Routed`, `NameReady`,
-    /// `Serving`, `ContractPassed`, `CanaryPassed`; `EnvironmentComplete` and
-    /// `SpecOutdated` advise.
+    /// `Serving`, `ContractPassed`, `CanaryPassed`, `CleanRoomPassed`;
+    /// `EnvironmentComplete` and `SpecOutdated` advise.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

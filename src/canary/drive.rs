@@ -23,7 +23,7 @@ use crate::{
         model::{Agent, Spoken},
         shell::Shell,
     },
-    suite::{Group, Interface, Plan},
+    suite::{Answer, Group, Interface, Plan},
 };
 
 /// What of a group's time is kept for the runner: a fourth.
@@ -39,6 +39,11 @@ pub trait Service {
     async fn exchange(&self, reach: &Reach, request: &Request, free: bool) -> Fetched;
     /// Runs a group of the plan as the deterministic runner does.
     async fn verify(&self, group: &str) -> Runner;
+    /// What commands in the sandbox asked for since this was asked last, and what was
+    /// answered.
+    fn overheard(&self) -> Vec<(Request, Answer)> {
+        Vec::new()
+    }
     /// What was spent so far, and what may still be taken, in millionths of a USDC.
     fn spending(&self) -> (u128, u128);
 }
@@ -90,7 +95,8 @@ impl Canary<'_> {
             return Err(blocked("the group has no tests, so that it has no goals that anything could show"));
         }
         let cli = group.interface == Interface::Cli;
-        if cli && self.shell.is_none() {
+        let program = self.shell.filter(|_| cli).map(Shell::program);
+        if cli && program.is_none() {
             return Err(blocked("a command line is used in a sandbox alone, and there is none here: run `flywheel gate spawn`"));
         }
         let origins: Vec<_> = tests.iter().filter_map(|at| goals::origin(&self.plan.tests[*at].endpoint)).collect();
@@ -110,7 +116,7 @@ impl Canary<'_> {
             let Some(Llms::None(why)) = llms.into_iter().next() else { return Err(blocked("no service")) };
             return Err((Verdict::Error, format!("the service is not reached: {why}")));
         }
-        let task = Task { name: &group.name, prompt: &group.prompt, variables: &self.variables, cli, reach: &reach, llms: &llms };
+        let task = Task { name: &group.name, prompt: &group.prompt, variables: &self.variables, program, reach: &reach, llms: &llms };
         let session = Session::new(task.opening(), reach.clone(), cli, self.limits.rounds(cli));
         Ok((reach, session))
     }
@@ -154,6 +160,9 @@ impl Canary<'_> {
                     Todo::Shell(command) => match self.shell {
                         Some(shell) => {
                             let printed = shell.run(&command, Duration::from_secs(self.limits.request_seconds)).await;
+                            for (request, answer) in self.service.overheard() {
+                                goals.saw(session.steps(), &request, &answer);
+                            }
                             session.printed(printed.as_ref().map_err(|error| error.message.clone()));
                         }
                         None => session.printed(Err("there is no sandbox".into())),

@@ -93,8 +93,8 @@ struct Goal {
     place: Option<(usize, Vec<Segment>)>,
     /// Places of goals that come before.
     after: Vec<usize>,
-    /// Steps whose exchange shows it.
-    steps: Vec<usize>,
+    /// Exchanges that show it.
+    shown_by: Vec<usize>,
 }
 
 /// The goals of one group.
@@ -103,6 +103,8 @@ pub struct Goals<'p> {
     plan: &'p Plan,
     variables: BTreeMap<String, String>,
     goals: Vec<Goal>,
+    /// The step of each exchange: a command's may have several.
+    steps: Vec<usize>,
     /// Values that answers gave to variables.
     filled: BTreeMap<String, BTreeSet<String>>,
     /// Bodies that were sent, by service and target.
@@ -123,11 +125,11 @@ impl<'p> Goals<'p> {
                     test: *at,
                     place: place(&test.endpoint, reach, &fills),
                     after: test.depends_on.iter().filter_map(|id| places.get(id.as_str()).copied()).collect(),
-                    steps: Vec::new(),
+                    shown_by: Vec::new(),
                 }
             })
             .collect();
-        Self { plan, variables, goals, filled: BTreeMap::new(), sent: BTreeMap::new() }
+        Self { plan, variables, goals, steps: Vec::new(), filled: BTreeMap::new(), sent: BTreeMap::new() }
     }
 
     /// Takes an exchange that was made for the agent.
@@ -137,7 +139,7 @@ impl<'p> Goals<'p> {
         for (at, goal) in self.goals.iter().enumerate() {
             let test = &self.plan.tests[goal.test];
             let fits = goal.place.as_ref().is_some_and(|(service, path)| *service == request.service && self.fits(path, &segments));
-            let ready = goal.after.iter().all(|before| !self.goals[*before].steps.is_empty());
+            let ready = goal.after.iter().all(|before| !self.goals[*before].shown_by.is_empty());
             if !fits || !ready || !test.method.eq_ignore_ascii_case(&request.method) {
                 continue;
             }
@@ -147,11 +149,12 @@ impl<'p> Goals<'p> {
             }
         }
         for (at, captures) in reached {
-            self.goals[at].steps.push(step);
+            self.goals[at].shown_by.push(self.steps.len());
             for (name, value) in captures {
                 self.filled.entry(name).or_default().insert(value);
             }
         }
+        self.steps.push(step);
         if let Some(body) = &request.body {
             self.sent.entry((request.service, target.to_owned())).or_default().insert(body.clone());
         }
@@ -194,13 +197,13 @@ impl<'p> Goals<'p> {
             Runner::Ran(results) => results.iter().map(|result| (result.id.as_str(), result)).collect(),
             Runner::Not(_) => BTreeMap::new(),
         };
-        let proof = |goal: &Goal, step: Option<usize>| {
+        let proof = |goal: &Goal, exchange: Option<usize>| {
             let test = &self.plan.tests[goal.test];
             let note = |result: &TestResult, otherwise: &str| result.note.clone().unwrap_or_else(|| otherwise.into());
-            let proof = match (step, found.get(test.id.as_str()).copied()) {
+            let proof = match (exchange, found.get(test.id.as_str()).copied()) {
                 // What the service answers wrong stands, whatever else it answered right.
                 (_, Some(result)) if result.outcome == Outcome::Fail => Proof::Refuted(note(result, "it answers otherwise")),
-                (Some(step), _) => Proof::Agent { step },
+                (Some(exchange), _) => Proof::Agent { step: self.steps[exchange] },
                 (None, Some(result)) if result.outcome == Outcome::Pass => Proof::Runner,
                 (None, Some(result)) => Proof::Unproven(note(result, result.outcome.as_str())),
                 (None, None) => Proof::Unproven(match runner {
@@ -210,7 +213,7 @@ impl<'p> Goals<'p> {
             };
             (test, proof)
         };
-        self.goals.iter().zip(matching(&self.goals)).map(|(goal, step)| proof(goal, step)).collect()
+        self.goals.iter().zip(matching(&self.goals)).map(|(goal, exchange)| proof(goal, exchange)).collect()
     }
 }
 
@@ -326,30 +329,30 @@ fn decoded(text: &str) -> String {
     String::from_utf8(made).unwrap_or_else(|_| text.to_owned())
 }
 
-/// A step for as many goals as can have one of their own.
+/// An exchange for as many goals as can have one of their own.
 fn matching(goals: &[Goal]) -> Vec<Option<usize>> {
     let mut taken: BTreeMap<usize, usize> = BTreeMap::new();
     for at in 0..goals.len() {
         augment(goals, at, &mut taken, &mut BTreeSet::new());
     }
-    let mut steps = vec![None; goals.len()];
-    taken.into_iter().for_each(|(step, at)| steps[at] = Some(step));
-    steps
+    let mut exchanges = vec![None; goals.len()];
+    taken.into_iter().for_each(|(exchange, at)| exchanges[at] = Some(exchange));
+    exchanges
 }
 
-/// Gives a goal a step, if need be one whose goal finds another. There are few
-/// steps, so that this neither goes deep nor takes long.
+/// Gives a goal an exchange, if need be one whose goal finds another. There are few
+/// exchanges, so that this neither goes deep nor takes long.
 fn augment(goals: &[Goal], at: usize, taken: &mut BTreeMap<usize, usize>, tried: &mut BTreeSet<usize>) -> bool {
-    for step in &goals[at].steps {
-        if !tried.insert(*step) {
+    for exchange in &goals[at].shown_by {
+        if !tried.insert(*exchange) {
             continue;
         }
-        let free = match taken.get(step).copied() {
+        let free = match taken.get(exchange).copied() {
             None => true,
             Some(other) => augment(goals, other, taken, tried),
         };
         if free {
-            taken.insert(*step, at);
+            taken.insert(*exchange, at);
             return true;
         }
     }

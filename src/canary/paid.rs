@@ -53,7 +53,7 @@ impl<'a> Services<'a> {
                 (answer.map_err(|e| Trouble::Broken(e.to_string())), 0)
             }
             Terms::Paid(declared) => {
-                let purchase = Purchase { http: &self.runner.http, call, patience: self.runner.patience, declared: declared.as_ref() };
+                let purchase = Purchase { ask: &self.runner.http, call, patience: self.runner.patience, declared: declared.as_ref() };
                 let (answer, receipts) = self.runner.cashier.buy(&purchase).await;
                 (answer, receipts.iter().map(|receipt| receipt.amount).sum())
             }

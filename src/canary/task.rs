@@ -23,8 +23,10 @@ Rules:
 6. Note with ux_note what was unclear, wrong or good.
 7. When everything was tried, call finish.";
 
+/// What those are told besides who use a command line; the name of the program goes in.
 const CLI: &str = "
-8. The service is used by its command line, with shell_exec, in a sandbox that is thrown away.";
+8. The service is used by its command line alone: `PROGRAM --help` lists its commands. Run them with shell_exec, in a sandbox that is thrown away. It has Bun, whose shell reads what you write, and nothing else.
+9. No command needs --payment or --url.";
 
 /// What a service says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +46,8 @@ pub struct Task<'a> {
     pub prompt: &'a str,
     /// Values of variables in it.
     pub variables: &'a BTreeMap<String, String>,
-    /// Whether it is done by a command line.
-    pub cli: bool,
+    /// The program that it is done by, where that is a command line.
+    pub program: Option<&'a str>,
     /// The services under test.
     pub reach: &'a Reach,
     /// What each says of itself, in their order.
@@ -56,7 +58,7 @@ impl Task<'_> {
     /// How the conversation begins.
     pub fn opening(&self) -> Vec<Turn> {
         let said = |role, text: String| Turn::Said(Message { role, text });
-        let system = if self.cli { format!("{SYSTEM}{CLI}") } else { SYSTEM.to_owned() };
+        let system = self.program.map_or_else(|| SYSTEM.to_owned(), |program| format!("{SYSTEM}{}", CLI.replace("PROGRAM", program)));
         let mut text = format!("Task ({}):\n{}\n", cut(self.name, 200), cut(&filled(self.prompt, self.variables), MOST_TASK));
         for (origin, llms) in self.reach.origins().iter().zip(self.llms) {
             let origin = origin.as_str().trim_end_matches('/');
@@ -116,7 +118,7 @@ mod tests {
             name: "x",
             prompt: "Do {{what}}.",
             variables: &[("what".into(), "it".into())].into(),
-            cli: false,
+            program: None,
             reach: &reach,
             llms: &llms,
         };

@@ -72,31 +72,33 @@ pub enum Call {
     Finish(String),
 }
 
-/// The tools of a group; a shell only where there is a sandbox.
+/// The tools of a group: requests, or commands where it is used in a sandbox.
 pub fn tools(shell: bool) -> Vec<Tool> {
     let text = |description: &str| json!({ "type": "string", "description": description });
-    let mut tools = vec![Tool {
-        name: HTTP,
-        description:
-            "Makes a request to the service under test, and pays for it where it asks for that. Answers with status, headers and body."
-                .into(),
-        parameters: json!({
-            "type": "object", "required": ["method", "url"],
-            "properties": {
-                "method": { "type": "string", "enum": ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] },
-                "url": text("The whole URL."),
-                "body": { "type": ["object", "array", "string", "null"], "description": "An object is sent as JSON, a text as it is." },
-                "headers": { "type": "object", "additionalProperties": { "type": "string" } },
-            },
-        }),
-    }];
-    if shell {
-        tools.push(Tool {
+    let first = if shell {
+        Tool {
             name: SHELL,
-            description: "Runs a command with /bin/sh. Answers with exit code, standard output and standard error.".into(),
-            parameters: json!({ "type": "object", "required": ["command"], "properties": { "command": text("The command.") } }),
-        });
-    }
+            description: "Runs a line of a shell. Answers with exit code, standard output and standard error.".into(),
+            parameters: json!({ "type": "object", "required": ["command"], "properties": { "command": text("The line.") } }),
+        }
+    } else {
+        Tool {
+            name: HTTP,
+            description:
+                "Makes a request to the service under test, and pays for it where it asks for that. Answers with status, headers and body."
+                    .into(),
+            parameters: json!({
+                "type": "object", "required": ["method", "url"],
+                "properties": {
+                    "method": { "type": "string", "enum": ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] },
+                    "url": text("The whole URL."),
+                    "body": { "type": ["object", "array", "string", "null"], "description": "An object is sent as JSON, a text as it is." },
+                    "headers": { "type": "object", "additionalProperties": { "type": "string" } },
+                },
+            }),
+        }
+    };
+    let mut tools = vec![first];
     tools.push(Tool {
         name: NOTE,
         description: format!("Notes what was good or bad about using the service. {MOST_NOTES} at most, of {MOST_NOTE} characters."),
@@ -127,7 +129,7 @@ pub fn read(call: &ToolCall, reach: &Reach, shell: bool) -> Result<Call, String>
         if value.is_object() { Ok(value) } else { Err("the arguments must be an object; nothing was done".into()) }
     };
     match call.name.as_str() {
-        HTTP => Ok(Call::Http(reach.request(&arguments()?)?)),
+        HTTP if !shell => Ok(Call::Http(reach.request(&arguments()?)?)),
         SHELL if shell => {
             let arguments = arguments()?;
             let command = arguments["command"].as_str().filter(|command| !command.trim().is_empty()).ok_or("command: must be a text")?;
@@ -187,6 +189,7 @@ mod tests {
             (SHELL, r#"{"command":"id"}"#, false, "no such tool"),
             ("rm", "{}", true, "no such tool"),
             ("", "", false, "no such tool"),
+            (HTTP, r#"{"method":"GET","url":"https://x.prim.sh/"}"#, true, "no such tool"),
             (HTTP, "{", false, "no JSON"),
             (HTTP, "[]", false, "an object"),
             (SHELL, huge.as_str(), true, "more than"),
@@ -200,9 +203,9 @@ mod tests {
     }
 
     #[test]
-    fn a_shell_is_offered_only_where_there_is_one() {
+    fn a_sandbox_is_used_by_its_shell_alone() {
         let names = |shell| tools(shell).iter().map(|tool| tool.name).collect::<Vec<_>>();
         assert_eq!(names(false), [HTTP, NOTE, FINISH]);
-        assert_eq!(names(true), [HTTP, SHELL, NOTE, FINISH]);
+        assert_eq!(names(true), [SHELL, NOTE, FINISH]);
     }
 }

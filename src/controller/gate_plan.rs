@@ -1,6 +1,7 @@
 //! What a gate has to show of a package: made from its document alone, the way the
 //! scaffolder reads it, never from the code under test. Pure.
 
+mod room;
 mod suite;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use crate::{
     scaffold::{self, Kind, Manifest, Options, RouteSummary},
 };
 
+pub use room::{Room, money, room, room_at};
 pub use suite::Written;
 
 /// Base Sepolia, a test net.
@@ -40,11 +42,11 @@ pub fn plan(files: &[SourceFile], factory: &Factory) -> Result<Plan, String> {
 /// The plan with what layer 2 would show of the same files, where the policy has it
 /// tried before a merge; `required` where that decides.
 pub fn with_preview(files: &[SourceFile], factory: &Factory, required: bool, written: &Written) -> Result<Plan, String> {
-    let (plan, service) = planned(files, factory)?;
+    let (plan, mut service) = planned(files, factory)?;
     if !factory.spec.policy.gates.preview {
         return Ok(plan);
     }
-    let (suite, tests) = suite::suite(service, &factory.spec.dns.zone, true, written);
+    let (suite, tests) = suite::suite(&mut service, &factory.spec.dns.zone, true, written);
     Ok(Plan { preview: Some(Preview { suite, required }), routes: tested_by(plan.routes, tests), ..plan })
 }
 
@@ -55,7 +57,21 @@ fn tested_by(routes: Vec<Route>, tests: Vec<Vec<String>>) -> Vec<Route> {
 
 /// What layer 2 shows of a package that runs, wherever that is.
 pub fn contract(files: &[SourceFile], factory: &Factory, written: &Written) -> Result<Contract, String> {
-    let (plan, service) = planned(files, factory)?;
+    deployed(files, factory, written).map(|deployed| deployed.contract)
+}
+
+/// A package that runs: what layer 2 shows of it, which the layers after it start from.
+#[derive(Clone, Debug)]
+pub struct Deployed {
+    /// What layer 2 shows.
+    pub contract: Contract,
+    /// Its document, by the name that it has in the Factory's zone.
+    service: Service,
+}
+
+/// The same with what else the layers after it need.
+pub fn deployed(files: &[SourceFile], factory: &Factory, written: &Written) -> Result<Deployed, String> {
+    let (plan, mut service) = planned(files, factory)?;
     let policy = &factory.spec.policy.gates.contract;
     let payment = match &policy.wallet {
         None => None,
@@ -64,8 +80,8 @@ pub fn contract(files: &[SourceFile], factory: &Factory, written: &Written) -> R
             run_micros: micros("contract.budget", &policy.budget)?,
         }),
     };
-    let (suite, tests) = suite::suite(service, &factory.spec.dns.zone, payment.is_some(), written);
-    Ok(Contract {
+    let (suite, tests) = suite::suite(&mut service, &factory.spec.dns.zone, payment.is_some(), written);
+    let contract = Contract {
         url: String::new(),
         commit: String::new(),
         ca_bundle: factory.spec.deploy.edge.ca_bundle.clone(),
@@ -73,7 +89,8 @@ pub fn contract(files: &[SourceFile], factory: &Factory, written: &Written) -> R
         plan: Plan { env: BTreeMap::new(), generated: Vec::new(), preview: None, routes: tested_by(plan.routes, tests), ..plan },
         suite: Some(suite),
         payment,
-    })
+    };
+    Ok(Deployed { contract, service })
 }
 
 /// What layer 3 shows of it with the Factory's model: what `gate agent` is told, without
@@ -114,10 +131,14 @@ pub fn canary_at(mut plan: Value, url: &str, commit: &str, seconds: u64) -> Valu
 /// What each layer would show of a package that runs, as the digest of its plan: two
 /// runs with the same show the same. Layers that can't be run now are left out.
 pub fn digests(files: &[SourceFile], factory: &Factory, written: &Written) -> Result<BTreeMap<Layer, String>, String> {
-    let contract = contract(files, factory, written)?;
-    let mut digests = BTreeMap::from([(Layer::Contract, plan_digest(&contract))]);
+    let deployed = deployed(files, factory, written)?;
+    let contract = &deployed.contract;
+    let mut digests = BTreeMap::from([(Layer::Contract, plan_digest(contract))]);
     if let Some(policy) = &factory.spec.policy.gates.canary {
-        digests.insert(Layer::Canary, plan_digest(&canary(&contract, policy)?));
+        digests.insert(Layer::Canary, plan_digest(&canary(contract, policy)?));
+    }
+    if let Some(Ok(room)) = factory.spec.policy.gates.clean_room.as_ref().map(|policy| room(&deployed, factory, policy)) {
+        digests.insert(Layer::CleanRoom, plan_digest(&room.plan));
     }
     Ok(digests)
 }
@@ -184,7 +205,7 @@ fn all(problems: &[Problem]) -> String {
 
 /// To whom and on what chain the primitives of a Factory with this environment
 /// table are paid.
-pub(super) fn terms(env: &BTreeMap<String, String>) -> Terms {
+pub(crate) fn terms(env: &BTreeMap<String, String>) -> Terms {
     // Empty is how Kubernetes and shells spell "not set".
     let value = |name: &str, otherwise: &str| env.get(name).filter(|v| !v.is_empty()).map_or(otherwise, String::as_str).to_owned();
     Terms { network: value(layout::NETWORK, DEFAULT_NETWORK), pay_to: value(layout::PAY_TO, NOBODY), asset: None }

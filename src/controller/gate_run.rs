@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
-pub(super) use self::job::create;
+pub(crate) use self::job::{adopt, create, judge};
 use super::{
     apply::Hands,
     context::Context,

@@ -74,6 +74,7 @@ fn from_statement(statement: &Statement) -> Option<Finding> {
         | ConditionType::Serving
         | ConditionType::ContractPassed
         | ConditionType::CanaryPassed
+        | ConditionType::CleanRoomPassed
         | ConditionType::EnvironmentComplete
         | ConditionType::SpecOutdated => return None,
     };

@@ -29,8 +29,8 @@ use super::control::{Ended, Line, Order, PORT, Start};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Pause between two attempts to reach it.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Most bytes of output that are kept; the rest is read and dropped.
-const MAX_OUTPUT: usize = 64 * 1024;
+/// Most bytes of each stream that are kept; the rest is read and dropped.
+pub(crate) const MAX_OUTPUT: usize = 64 * 1024;
 /// Most bytes of a report file.
 const MAX_REPORT: u64 = 64 * 1024;
 /// How long pipes are read after the program has ended: a process it left
@@ -49,6 +49,9 @@ pub struct HostArgs {
     /// Most open files of one process.
     #[arg(long, default_value = "512")]
     open_files: u64,
+    /// Loopback port of the trusted container.
+    #[arg(long, default_value_t = PORT)]
+    port: u16,
 }
 
 /// Runs what the trusted container orders, until it is gone.
@@ -60,7 +63,7 @@ pub(super) async fn main(args: &HostArgs) -> anyhow::Result<ExitCode> {
     }
     // Keeps this process's memory and its log out of the reach of its own user.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    let Ok(stream) = timeout(PATIENCE, connect()).await else {
+    let Ok(stream) = timeout(PATIENCE, connect(args.port)).await else {
         return Ok(ExitCode::FAILURE);
     };
     let mut line = Line::new(stream);
@@ -81,7 +84,7 @@ pub(super) async fn main(args: &HostArgs) -> anyhow::Result<ExitCode> {
                 sweep();
                 match order? {
                     None => return Ok(ExitCode::SUCCESS),
-                    Some(Order::Stop) => line.send(&stopped).await?,
+                    Some(Order::Stop) => line.send(&Ended { stopped: true, ..stopped }).await?,
                     Some(Order::Start(start)) => match Program::start(&start) {
                         Ok(started) => program = Some(started),
                         Err(error) => line.send(&Ended { problem: Some(error.to_string()), ..Ended::default() }).await?,
@@ -97,9 +100,9 @@ pub(super) async fn main(args: &HostArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Connects to the trusted container, which may start later.
-async fn connect() -> TcpStream {
+async fn connect(port: u16) -> TcpStream {
     loop {
-        if let Ok(stream) = TcpStream::connect(("127.0.0.1", PORT)).await {
+        if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)).await {
             return stream;
         }
         sleep(PAUSE).await;
@@ -142,15 +145,15 @@ impl Program {
 
     async fn ended(&mut self) -> Ended {
         let code = self.child.wait().await.ok().and_then(|status| status.code());
-        let mut output = Vec::new();
-        for pipe in &mut self.output {
+        let [mut stdout, mut stderr] = [String::new(), String::new()];
+        for (pipe, text) in self.output.iter_mut().zip([&mut stdout, &mut stderr]) {
             match timeout(DRAIN, &mut *pipe).await {
-                Ok(bytes) => output.extend(bytes.unwrap_or_default()),
+                Ok(bytes) => *text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned(),
                 Err(_) => pipe.abort(),
             }
         }
         let report = self.report.as_deref().and_then(read);
-        Ended { code, problem: None, output: String::from_utf8_lossy(&output).into_owned(), report }
+        Ended { code, stdout, stderr, report, ..Ended::default() }
     }
 
     async fn kill(mut self) -> Ended {

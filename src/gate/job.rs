@@ -10,8 +10,9 @@
 //!
 //! `agent` is a sidecar so that the pod ends when `gate` does, whatever the
 //! package's code would rather do. The Jobs of layers 2 and 3, without any of that,
-//! are `job/service.rs`.
+//! are `job/service.rs`; layer 4's, with some of both, is `job/room.rs`.
 
+mod room;
 mod service;
 
 use std::collections::BTreeMap;
@@ -27,11 +28,12 @@ use k8s_openapi::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub use room::{RoomJob, build_room};
 pub use service::{ServiceJob, ServicePlan, build_service};
 
 use super::{
     bundle::{Bundle, digest},
-    layout::{BUNDLE, FLYWHEEL, INPUTS, TRUSTED_USER, WORK, untrusted_user},
+    layout::{BUNDLE, FLYWHEEL, INPUTS, MODEL, TRUSTED_USER, WALLET, WORK, untrusted_user},
     plan::Plan,
     pod::{memory, resources, security},
     report::{ReportError, Summary},
@@ -40,8 +42,8 @@ use crate::api::gate_run::Layer;
 
 /// Label that all objects of gates have, with the value `gate`.
 pub const LABEL: &str = "app.kubernetes.io/component";
-/// Label of the pods: which layer runs in them. Policies let `contract` out to the
-/// cluster's DNS and the edge, and nobody else anywhere.
+/// Label of the pods: which layer runs in them. Policies let all layers but the first
+/// out, each to what it needs.
 pub const LAYER_LABEL: &str = "flywheel.prim.sh/layer";
 /// The container whose termination message is the verdict, and whose log is the
 /// report.
@@ -120,6 +122,37 @@ fn objects(
     (config, Job { metadata, spec: Some(spec), status: None })
 }
 
+/// What the container of the verdict is given beside its program: its inputs, and the
+/// keys that an operator has for it.
+struct Given<'a> {
+    arguments: Vec<&'a str>,
+    mounts: Vec<Value>,
+    volumes: Vec<Value>,
+    /// The group that reads the keys: who runs there, and nobody else.
+    reader: Option<i64>,
+}
+
+impl<'a> Given<'a> {
+    /// The ConfigMap of this name, and the Secrets with a wallet and a model's key.
+    fn new(config: &str, wallet: Option<&'a str>, model: Option<&'a str>) -> Self {
+        let mut given = Self {
+            arguments: Vec::new(),
+            mounts: vec![json!({ "name": "inputs", "mountPath": INPUTS, "readOnly": true })],
+            volumes: vec![json!({ "name": "inputs", "configMap": { "name": config } })],
+            reader: wallet.or(model).map(|_| TRUSTED_USER),
+        };
+        for (name, secret, argument, file) in [("wallet", wallet, "--wallet-file", WALLET), ("model-key", model, "--model-key-file", MODEL)] {
+            let (Some(secret), Some((folder, item))) = (secret, file.rsplit_once('/')) else { continue };
+            given.arguments.extend([argument, file]);
+            given.mounts.push(json!({ "name": name, "mountPath": folder, "readOnly": true }));
+            given.volumes.push(
+                json!({ "name": name, "secret": { "secretName": secret, "items": [{ "key": item, "path": item }], "defaultMode": 0o440 } }),
+            );
+        }
+        given
+    }
+}
+
 /// The verdict in a pod of such a Job, if it is about this Job and these files.
 pub fn verdict(pod: &Pod, job: &str, change: &str) -> Result<Summary, ReportError> {
     summary(pod)?.about(job, change)
@@ -184,7 +217,7 @@ fn pod(job: &GateJob, plan_digest: &str) -> Value {
         "initContainers": [
             container(&job.image, "seal", &seal, TRUSTED_USER, &json!([]), &resources("20m", "500m", "16Mi", "128Mi")),
             container(&job.image, "unpack", &unpack, TRUSTED_USER, &json!([inputs, { "name": "work", "mountPath": WORK }]), &resources("20m", "1", "32Mi", "128Mi")),
-            agent(job, &work)
+            agent(&job.image, &job.name, &work)
         ],
         "containers": [
             container(&job.image, GATE, &run, TRUSTED_USER, &json!([inputs, work, { "name": "gate-tmp", "mountPath": "/tmp" }]), &resources("200m", "2", "256Mi", "1Gi"))
@@ -202,10 +235,11 @@ fn pod(job: &GateJob, plan_digest: &str) -> Value {
     pod
 }
 
-fn agent(job: &GateJob, work: &Value) -> Value {
-    let mounts = json!([work, { "name": "agent-tmp", "mountPath": "/tmp" }]);
+/// The container for what is not trusted: it has one thing to read, and a user of its own.
+fn agent(image: &str, name: &str, reads: &Value) -> Value {
+    let mounts = json!([reads, { "name": "agent-tmp", "mountPath": "/tmp" }]);
     let resources = resources("200m", "1", "128Mi", "512Mi");
-    let mut agent = container(&job.image, AGENT, &command(&["host"], &[]), untrusted_user(&job.name), &mounts, &resources);
+    let mut agent = container(image, AGENT, &command(&["host"], &[]), untrusted_user(name), &mounts, &resources);
     agent["restartPolicy"] = "Always".into();
     agent
 }

@@ -14,6 +14,8 @@ pub const WORK: &str = "/opt/factory/work";
 pub const INPUTS: &str = "/inputs";
 /// Name of a bundle among them, and its key in a ConfigMap.
 pub const BUNDLE: &str = "bundle.json.gz";
+/// File with a service's command line, the same in a clean room's judge and its sandbox.
+pub const CLI: &str = "/inputs/cli.ts";
 /// File with the key of the wallet that a gate pays from, where it has one.
 pub const WALLET: &str = "/keys/wallet/privateKey";
 /// File with the key that a gate's model takes, where it has one.

@@ -24,9 +24,9 @@ pub mod contract;
 pub mod exec;
 pub mod steps;
 
-mod control;
+pub(crate) mod control;
 mod facilitator;
-mod host;
+pub(crate) mod host;
 mod http;
 mod https;
 mod seal;
@@ -46,6 +46,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::gate_run::Verdict;
 
+pub use control::PORT as CONTROL_PORT;
 pub use seal::SealError;
 pub use unpack::{UnpackError, unpack};
 

@@ -69,14 +69,17 @@ async function requestOf(command: Command, options: Map<string, string>): Promis
     const value = options.get(name) ?? "";
     return name === rest ? value.split("/").map((one) => part(name, one)).join("/") : part(name, value);
   });
-  const base = options.get("url") ?? process.env["SERVICE_URL"] ?? new URL(url).origin;
+  // What a route calls so is the route's.
+  const ours = (name: string) =>
+    name in command.parameters.properties ? undefined : options.get(name);
+  const base = ours("url") ?? process.env["SERVICE_URL"] ?? new URL(url).origin;
   const target = new URL(base.replace(/\/+$/, "") + path);
   for (const name of query) {
     const value = options.get(name);
     if (value !== undefined) target.searchParams.set(name, value);
   }
   const headers = new Headers();
-  const payment = options.get("payment");
+  const payment = ours("payment");
   if (payment !== undefined) headers.set("PAYMENT-SIGNATURE", payment);
   const given = body === null ? undefined : options.get("body");
   if (given === undefined) return new Request(target.href, { method, headers });

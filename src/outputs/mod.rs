@@ -21,6 +21,7 @@ use crate::{
 };
 
 pub use gate::{Appended, append as append_gate, asks_for, of_service as gate_plan};
+pub use programs::{CommandLine, command_line};
 
 /// Folder of what is derived, in a factory repository.
 pub const FOLDER: &str = "generated";

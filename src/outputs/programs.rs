@@ -10,6 +10,20 @@ const CLI: &str = include_str!("cli.ts");
 /// What all smoke tests have.
 const SMOKE: &str = include_str!("smoke.ts");
 
+/// A service's command line as those take it who install and run it.
+#[derive(Clone, Debug)]
+pub struct CommandLine {
+    /// The program: one file for Bun.
+    pub program: String,
+    /// Its commands: each a name, a JSON Schema of its options, and the request it makes.
+    pub commands: Vec<Value>,
+}
+
+/// The command line of a service, where its document wants one.
+pub fn command_line(service: &Service) -> Option<CommandLine> {
+    service.offers("cli").then(|| CommandLine { program: cli(service), commands: tools::commands(service) })
+}
+
 /// A command for each route.
 pub(super) fn cli(service: &Service) -> String {
     let id = &service.document.id;

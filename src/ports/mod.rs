@@ -11,6 +11,7 @@ pub mod forge;
 pub mod model;
 pub mod payments;
 pub mod probe;
+pub mod provisioner;
 pub mod scan;
 pub mod shell;
 

@@ -8,9 +8,11 @@ use super::error::PortError;
 
 /// Runs commands where they can do no harm: in a pod that is gone afterwards, and
 /// never on the machine that asks.
-#[async_trait]
-pub trait Shell: Send + Sync {
-    /// Runs a command with `/bin/sh -c` to its end, or ends it after `patience`.
+#[async_trait(?Send)]
+pub trait Shell {
+    /// Name of the command line that is installed there.
+    fn program(&self) -> &str;
+    /// Runs a line of a shell to its end, or ends it after `patience`.
     async fn run(&self, command: &str, patience: Duration) -> Result<Printed, PortError>;
 }
 

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use reqwest::{
     Certificate, Client, Method,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -56,6 +57,20 @@ pub enum NoReply {
     /// A request that can't be sent.
     #[error("{0}")]
     Unsendable(String),
+}
+
+/// Whoever carries requests to their servers.
+#[async_trait(?Send)]
+pub trait Ask {
+    /// Asks once, within this time.
+    async fn ask(&self, call: &Call, patience: Duration) -> Result<Answer, NoReply>;
+}
+
+#[async_trait(?Send)]
+impl Ask for Http {
+    async fn ask(&self, call: &Call, patience: Duration) -> Result<Answer, NoReply> {
+        self.send(call, patience).await
+    }
 }
 
 /// Where and how servers are asked.

@@ -21,7 +21,7 @@ use tokio::time::sleep;
 use url::Url;
 
 use self::{
-    http::{Call, Http},
+    http::{Ask, Call, Http},
     pay::{Cashier, Purchase},
     progress::Progress,
     rate::Rate,
@@ -53,6 +53,18 @@ enum Event {
 impl Runner {
     /// Runs to the end, or until `interrupted` says why not.
     pub async fn run(&self, plan: &Plan, run: &mut Run<'_>, interrupted: impl Future<Output = String>, progress: &mut dyn Progress) {
+        self.run_by(&self.http, plan, run, interrupted, progress).await;
+    }
+
+    /// The same with requests carried by somebody else than the runner's own client.
+    pub async fn run_by(
+        &self,
+        ask: &dyn Ask,
+        plan: &Plan,
+        run: &mut Run<'_>,
+        interrupted: impl Future<Output = String>,
+        progress: &mut dyn Progress,
+    ) {
         let deadline = async {
             match self.deadline {
                 Some(deadline) => {
@@ -68,7 +80,7 @@ impl Runner {
         loop {
             while sent.len() < self.jobs {
                 let Some(task) = due.pop_front().and_then(|ticket| run.again(ticket)).or_else(|| run.next_task()) else { break };
-                sent.push(self.send(plan, task));
+                sent.push(self.send(ask, plan, task));
             }
             for result in run.results().get(shown..).unwrap_or_default() {
                 progress.result(plan, result);
@@ -110,7 +122,7 @@ impl Runner {
         }
     }
 
-    async fn send(&self, plan: &Plan, task: Task) -> Event {
+    async fn send(&self, ask: &dyn Ask, plan: &Plan, task: Task) -> Event {
         let test = &plan.tests[task.test];
         let call = match call(plan, test, &task) {
             Ok(call) => call,
@@ -121,9 +133,9 @@ impl Runner {
         let patience = task.timeout_ms.map_or(self.patience, Duration::from_millis);
         let unpaid = task.free || (plan.mode == Mode::Ours && test.expected.status.contains(&402));
         let (answer, receipts) = if unpaid {
-            (self.http.send(&call, patience).await.map_err(|e| Trouble::Broken(e.to_string())), Vec::new())
+            (ask.ask(&call, patience).await.map_err(|e| Trouble::Broken(e.to_string())), Vec::new())
         } else {
-            self.cashier.buy(&Purchase { http: &self.http, call, patience, declared: task.payment.as_ref() }).await
+            self.cashier.buy(&Purchase { ask, call, patience, declared: task.payment.as_ref() }).await
         };
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Event::Done(task.ticket, answer, Spent { duration_ms, receipts })

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::{
     budget::{Budget, OverBudget, Reservation},
-    http::{Call, Http},
+    http::{Ask, Call},
 };
 use crate::{
     ports::clock::Clock,
@@ -40,8 +40,8 @@ pub type Paid = (Result<Answer, Trouble>, Vec<Receipt>);
 
 /// One request that may cost something.
 pub struct Purchase<'a> {
-    /// Client.
-    pub http: &'a Http,
+    /// Whoever carries its requests.
+    pub ask: &'a dyn Ask,
     /// The request, unpaid.
     pub call: Call,
     /// How long each of its requests may take.
@@ -208,7 +208,7 @@ impl Purchase<'_> {
         // A payment is for one server: it follows nobody elsewhere.
         call.follow &= payment.is_none();
         call.headers.extend(payment);
-        self.http.send(&call, self.patience).await.map_err(|e| Trouble::Broken(e.to_string()))
+        self.ask.ask(&call, self.patience).await.map_err(|e| Trouble::Broken(e.to_string()))
     }
 }
 

@@ -13,6 +13,8 @@ mod gitea_reports;
 mod gitea_script;
 mod model;
 mod probe;
+mod provisioner;
+mod provisioner_server;
 mod rfc2136;
 mod rfc2136_server;
 mod x402;

@@ -69,11 +69,12 @@ const PATH: &str = "path must not have . or .. in it";
 const DRAFT: &str = "title must not begin as a draft's does";
 const SIZE: &str = "the files have more than 204800 characters in all";
 const REPOSITORY_NAME: &str = "a repository can't be named . or ..";
-const LIVE: &str = "live is Contract, or Contract and Canary";
+const LIVE: &str = "live is Contract, and with it Canary, CleanRoom or both";
 const REGATE: &str = "regateEverySeconds is 0, which is never, or at least 60";
 const RUN: &str = "a run can't be edited";
 const TARGET: &str = "exactly one of agentPR, manifestRef and url is required";
 const DEPLOYED: &str = "primitive and commit are required with url, and go with nothing else";
+const ROOM: &str = "layer CleanRoom needs a timeoutSeconds of at least 180";
 const LAYER: &str = "layer Unit tests an agentPR or a manifestRef, and all others a url";
 
 fn factory_creates() -> Vec<Row> {
@@ -85,7 +86,10 @@ fn factory_creates() -> Vec<Row> {
         ("/spec/repository/name", json!("..."), None),
         ("/spec/policy", json!({ "gates": { "live": ["Contract"] } }), None),
         ("/spec/policy", json!({ "gates": { "live": ["Canary"] } }), Some(LIVE)),
-        ("/spec/policy", json!({ "gates": { "live": ["Contract", "CleanRoom"] } }), Some(LIVE)),
+        ("/spec/policy", json!({ "gates": { "live": ["Contract", "CleanRoom"] } }), None),
+        ("/spec/policy", json!({ "gates": { "live": ["Contract", "Canary", "CleanRoom"] } }), None),
+        ("/spec/policy", json!({ "gates": { "live": ["CleanRoom"] } }), Some(LIVE)),
+        ("/spec/policy", json!({ "gates": { "live": ["Contract", "Unit"] } }), Some(LIVE)),
         ("/spec/policy", json!({ "gates": { "regateEverySeconds": 0 } }), None),
         ("/spec/policy", json!({ "gates": { "regateEverySeconds": 59 } }), Some(REGATE)),
         ("/spec/policy", json!({ "gates": { "regateEverySeconds": 60 } }), None),
@@ -153,6 +157,11 @@ fn gate_run_creates() -> Vec<Row> {
     let reference = json!({ "name": "m", "digest": format!("sha256:{}", "0".repeat(64)) });
     let change = json!({ "name": "search-1", "revision": { "base": "0".repeat(40), "head": "1".repeat(40), "tree": "2".repeat(40) } });
     let spec = |layer: &str, target: Value| json!({ "factoryRef": { "name": "prim" }, "layer": layer, "target": target });
+    let room = |seconds: i64| {
+        let mut spec = spec("CleanRoom", deployed());
+        spec["timeoutSeconds"] = seconds.into();
+        spec
+    };
     vec![
         ("/spec/target", json!({}), Some(TARGET)),
         ("/spec/target/manifestRef", reference.clone(), Some(TARGET)),
@@ -162,6 +171,9 @@ fn gate_run_creates() -> Vec<Row> {
         ("/spec", spec("Unit", deployed()), Some(LAYER)),
         ("/spec", spec("Contract", json!({ "agentPR": change })), Some(LAYER)),
         ("/spec", spec("Canary", deployed()), None),
+        ("/spec", spec("CleanRoom", deployed()), None),
+        ("/spec", room(180), None),
+        ("/spec", room(179), Some(ROOM)),
         ("/spec", spec("Unit", json!({ "manifestRef": reference })), None),
         ("/spec", spec("Unit", json!({ "agentPR": change })), None),
     ]

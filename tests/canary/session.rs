@@ -14,7 +14,14 @@ use super::answer;
 fn session(shell: bool, rounds: u32) -> Session {
     let reach = Reach::new([&"https://notes.prim.sh".parse().unwrap()]);
     let llms = [Llms::Text("# notes".into())];
-    let task = Task { name: "n", prompt: "Use it.", variables: &Default::default(), cli: shell, reach: &reach, llms: &llms };
+    let task = Task {
+        name: "n",
+        prompt: "Use it.",
+        variables: &Default::default(),
+        program: shell.then_some("notes"),
+        reach: &reach,
+        llms: &llms,
+    };
     Session::new(task.opening(), reach.clone(), shell, rounds)
 }
 

@@ -11,6 +11,7 @@ pub mod forge;
 // No server of the test bed is a model: run on a scripted one by `tests/adapters`.
 #[cfg_attr(feature = "e2e", allow(dead_code))]
 pub mod model;
+pub mod provisioner;
 
 use std::fmt::Debug;
 

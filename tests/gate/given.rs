@@ -1,14 +1,15 @@
 //! What the Factory's policy gives to gates: wallet, model and limits of layers 2 and 3,
 //! and the look ahead before a merge.
 
-use flywheel::canary::AgentPlan;
+use flywheel::{canary::AgentPlan, gate::bundle, room::RoomPlan};
+use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
 
 use super::object::{CONFIGS, Cluster, GROUP, base, file, head};
 
 #[tokio::test]
 async fn a_layer_that_can_not_be_run_is_refused_by_what_it_lacks() {
-    for (layer, named) in [("Canary", "policy.gates.canary.model"), ("CleanRoom", "CleanRoom can't be run as a GateRun yet")] {
+    for (layer, named) in [("Canary", "policy.gates.canary.model"), ("CleanRoom", "policy.gates.cleanRoom")] {
         let cluster = Cluster::new();
         let (commit, _) = cluster.commit(&head());
         cluster.apply("gate-1", 0, layer, &json!({ "url": "https://notes.prim.sh", "primitive": "notes", "commit": commit }));
@@ -111,5 +112,69 @@ async fn a_running_service_is_tested_with_what_the_policy_gives() {
         let other = cluster.status("gate-3").tested.expect("what is tested");
         assert_eq!((&other.tree, &other.tool), (&tested.tree, &tested.tool));
         assert_ne!(other.plan, tested.plan);
+    }
+}
+
+/// Layer 4 has the command line of the document at its commit, the wallet and the model
+/// of the policy, and nothing of it in what the sandbox reads.
+#[tokio::test]
+async fn a_clean_room_is_furnished_by_the_policy() {
+    let target = |commit: &flywheel::api::names::Sha| json!({ "url": "https://notes.prim.sh", "primitive": "notes", "commit": commit });
+    let cluster = Cluster::new();
+    let policy = |gates: Value, env: Value| {
+        cluster.api.edit(&format!("{GROUP}/factories/prim"), |mut factory| {
+            factory["spec"]["policy"]["gates"] = gates.clone();
+            factory["spec"]["deploy"]["env"] = env.clone();
+            factory["spec"]["deploy"]["runtimeClass"] = json!("gvisor");
+            factory["spec"]["policy"]["maxRunningGates"] = json!(9);
+            Some(factory)
+        });
+    };
+    let (commit, _) = cluster.commit(&head());
+    policy(json!({ "cleanRoom": {}, "contract": { "wallet": "purse" } }), json!({}));
+    cluster.apply("gate-1", 0, "CleanRoom", &target(&commit));
+    let _ = cluster.pass("gate-1").await;
+    let (reason, message) = cluster.says("gate-1");
+    assert!(reason == "Invalid" && message.contains("policy.gates.cleanRoom.facilitator"), "{reason}: {message}");
+    assert!(cluster.jobs().is_empty());
+
+    let money = json!({ "fund": "$0.25", "rpc": "http://chain.example" });
+    let model = json!({ "model": { "url": "https://model.example/v1/", "name": "small", "secret": "model-key" }, "maxRounds": 7 });
+    for (name, gates, env, funded) in [
+        ("gate-2", json!({ "cleanRoom": money }), json!({}), None),
+        (
+            "gate-3",
+            json!({ "cleanRoom": money, "contract": { "wallet": "purse", "maxPayment": "$0.05" }, "canary": model }),
+            json!({ "X402_FACILITATOR_URL": "http://facilitator.example/" }),
+            Some(json!({ "facilitator": "http://facilitator.example", "rpc": "http://chain.example", "micros": 250_000 })),
+        ),
+    ] {
+        policy(gates, env);
+        cluster.apply(name, 1, "CleanRoom", &target(&commit));
+        cluster.pass(name).await.unwrap();
+        let job = cluster.status(name).job.expect("a Job");
+        let config: ConfigMap = serde_json::from_value(cluster.api.object(&format!("{CONFIGS}/{job}")).unwrap()).unwrap();
+        let job = cluster.jobs().into_iter().find(|found| found["metadata"]["name"] == *job).unwrap();
+        let pod = &job["spec"]["template"]["spec"];
+        assert_eq!((&pod["containers"][0]["command"][2], &pod["runtimeClassName"]), (&json!("room"), &json!("gvisor")));
+        let text = config.data.unwrap().remove("plan.json").unwrap();
+        let plan: RoomPlan = serde_json::from_str(&text).expect("what the pod reads");
+        assert_eq!(plan.money.map(|money| serde_json::to_value(money).unwrap()), funded, "{name}");
+        let cli = &config.binary_data.unwrap()["cli.ts"].0;
+        let told = plan.cli.expect("a command line");
+        assert_eq!(told.digest, bundle::digest(cli));
+        assert!(String::from_utf8_lossy(cli).contains(&told.commands[0].name) && plan.primitive == "notes");
+        assert_eq!((plan.commit, plan.url, plan.limits.total_seconds), (commit.to_string(), "https://notes.prim.sh".into(), 270));
+        let agent = plan.limits.agent;
+        let mounted: Vec<_> = pod["volumes"].as_array().unwrap().iter().filter_map(|v| v["secret"]["secretName"].as_str()).collect();
+        if funded.is_some() {
+            assert_eq!(mounted, ["purse", "model-key"]);
+            assert_eq!((agent.rounds, agent.max_payment_micros, agent.budget_micros), (7, 50_000, 250_000));
+            assert_eq!(plan.model.map(|model| model.url).as_deref(), Some("https://model.example/v1"));
+        } else {
+            assert!(mounted.is_empty() && plan.model.is_none(), "{mounted:?}");
+            assert_eq!((agent.max_payment_micros, agent.budget_micros), (0, 0), "nothing is paid without a wallet");
+        }
+        assert!(!text.contains("purse") && !text.contains("model-key"), "no name of a Secret is in what the pod reads");
     }
 }

@@ -14,7 +14,7 @@ use flywheel::{
     api::{gate_run::Verdict, http::Method},
     gate::{
         bundle::{Bundle, SourceFile},
-        job::{API_SERVER, GateJob, LAYER_LABEL, ServiceJob, ServicePlan, build, build_service, verdict},
+        job::{API_SERVER, GateJob, LAYER_LABEL, RoomJob, ServiceJob, ServicePlan, build, build_room, build_service, verdict},
         plan::{Contract, Limits, Plan, Price, Route, Terms},
         report::{Report, ReportError, Step, Summary},
     },
@@ -104,6 +104,23 @@ fn canary_job(name: &str) -> ServiceJob {
     ServiceJob { plan, wallet: Some("wallet".into()), ..contract_job(name) }
 }
 
+fn room(name: &str) -> RoomJob {
+    RoomJob {
+        name: name.into(),
+        namespace: "flywheel-gates".into(),
+        image: "localhost/flywheel/runtime:1".into(),
+        runtime_class: Some("gvisor".into()),
+        timeout_seconds: 300,
+        sealed_from: API_SERVER.into(),
+        primitive: "echo".into(),
+        plan: json!({ "url": "https://echo.prim.sh" }),
+        cli: Some("#!/usr/bin/env bun\n".into()),
+        wallet: Some("wallet".into()),
+        key: Some("model".into()),
+        labels: BTreeMap::from([("flywheel.prim.sh/gate-run".to_owned(), "echo-1".to_owned())]),
+    }
+}
+
 fn pod_spec(name: &str) -> PodSpec {
     build(&job(name)).1.spec.unwrap().template.spec.unwrap()
 }
@@ -131,6 +148,34 @@ fn the_job_of_layer_3_is_as_it_was() {
     let (config, job) = build_service(&canary_job("gate-echo-3"));
     insta::assert_yaml_snapshot!("canary_config_map", config.data);
     insta::assert_yaml_snapshot!("canary_job", job);
+}
+
+#[test]
+fn the_job_of_layer_4_is_as_it_was() {
+    let (config, job) = build_room(&room("gate-echo-4"));
+    insta::assert_yaml_snapshot!("room_config_map", (config.data, config.binary_data));
+    insta::assert_yaml_snapshot!("room_job", job);
+}
+
+/// The room's sandbox sees the command line, and neither plan nor keys; without a command
+/// line its pod starts all the same.
+#[test]
+fn a_rooms_sandbox_is_given_the_command_line_alone() {
+    for (cli, optional) in [(Some("cli".to_owned()), false), (None, true)] {
+        let (config, job) = build_room(&RoomJob { cli: cli.clone(), ..room("gate-echo-4") });
+        let spec = job.spec.unwrap().template.spec.unwrap();
+        restricted(&spec);
+        let agent = containers(&spec).find(|c| c.name == "agent").unwrap();
+        let gate = containers(&spec).find(|c| c.name == "gate").unwrap();
+        let mounts = |c: &Container| c.volume_mounts.iter().flatten().map(|m| m.name.clone()).collect::<Vec<_>>();
+        assert_eq!((mounts(agent), mounts(gate)), (vec!["cli".into(), "agent-tmp".into()], ["inputs", "wallet", "model-key", "gate-tmp"].map(String::from).to_vec()));
+        assert_ne!(agent.security_context.as_ref().unwrap().run_as_user, gate.security_context.as_ref().unwrap().run_as_user);
+        let volume = spec.volumes.iter().flatten().find(|v| v.name == "cli").unwrap().config_map.clone().unwrap();
+        assert_eq!(volume.optional, Some(optional));
+        let items: Vec<_> = volume.items.into_iter().flatten().map(|item| item.key).collect();
+        assert_eq!(items, ["cli.ts"]);
+        assert_eq!(config.binary_data.is_some(), cli.is_some());
+    }
 }
 
 /// Keys are files of the trusted container alone: in no variable, in no argument.

@@ -32,7 +32,8 @@ fn variable(name: &str) -> Option<String> {
 /// A chain.
 #[derive(Clone)]
 pub struct Chain {
-    rpc: String,
+    /// URL of its JSON-RPC.
+    pub rpc: String,
     usdc: String,
     /// Its facilitator's URL.
     pub facilitator: String,

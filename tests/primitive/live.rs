@@ -104,7 +104,23 @@ async fn what_live_lacks_is_said_with_the_way_to_it() {
     run.says("notes", "ContractPassed", "True", "Passed");
     assert_eq!(phase(&run), Phase::Testing);
     assert_eq!(run.quiet_pass("notes").await, Requeue::requeue(RESYNC));
+    // No clean room.
+    set(&run, json!({ "live": ["Contract", "Canary", "CleanRoom"] }));
+    run.until("notes", "False", "StageUnavailable").await;
+    let message = run.says("notes", "CleanRoomPassed", "Unknown", "StageUnavailable");
+    assert!(message.contains("policy.gates.cleanRoom is not set") && message.contains("policy.gates.live"), "{message}");
+    run.says("notes", "CanaryPassed", "True", "Passed");
+    assert_eq!(phase(&run), Phase::Testing);
+    set(&run, json!({ "live": ["Contract", "Canary", "CleanRoom"], "cleanRoom": { "timeoutSeconds": 200 } }));
+    run.until("notes", "True", "Live").await;
+    run.says("notes", "CleanRoomPassed", "True", "Passed");
+    let [name] = &run.runs_of("CleanRoom")[..] else { panic!("one run: {:?}", run.runs_of("CleanRoom")) };
+    assert_eq!(run.api.object(&format!("{OWN}/gateruns/{name}")).unwrap()["spec"]["timeoutSeconds"], 200);
+
     // Layers that nobody asks for.
+    let mut run = Run::new().await;
+    run.apply(&document("notes"), &json!({ "stage": "Live" }));
+    run.until("notes", "False", "StageUnavailable").await;
     run.api.edit(FACTORY, |mut factory| {
         factory["spec"]["policy"]["gates"] = json!({ "live": ["Contract"] });
         Some(factory)

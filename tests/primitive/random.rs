@@ -5,7 +5,7 @@ use flywheel::{
         conditions::{ConditionType, Reason, Truth},
         gate_run::{Layer, Tested, Verdict},
         names::Fqdn,
-        policy::GatesSpec,
+        policy::{CleanRoomPolicy, GatesSpec},
         primitive::{DeletionPolicy, Document, IdeaStatus, LayerVerdict, Pause, Phase, PrimitiveStatus, Stage, Version},
     },
     decide::{
@@ -61,7 +61,7 @@ pub fn deployed(rollout: Rollout, differs: bool) -> Seen {
             running: Running { tree: Some(sha(7).to_string()), rollout, differs },
             old: Vec::new(),
             naming: None,
-            plans: [(Layer::Contract, "plan".into()), (Layer::Canary, "plan".into())].into(),
+            plans: [Layer::Contract, Layer::Canary, Layer::CleanRoom].map(|layer| (layer, "plan".into())).into(),
             tool: "image:1".into(),
             runs: Vec::new(),
         })),
@@ -129,7 +129,7 @@ fn verdict() -> impl Strategy<Value = Option<Verdict>> {
 
 /// A run of either layer, of this version and others, by this plan and others.
 fn gate() -> impl Strategy<Value = Gate> {
-    let name = (1..4u64, select(vec![7u64, 8]), select(vec![Layer::Contract, Layer::Canary]));
+    let name = (1..4u64, select(vec![7u64, 8]), select(vec![Layer::Contract, Layer::Canary, Layer::CleanRoom]));
     let about = (option::of(select(vec!["plan", "older"])), option::of(0..4000i64), option::of(1..4i64));
     (name, option::weighted(0.9, Just(())), verdict(), about).prop_map(|((number, tree, layer), ours, verdict, (plan, ago, untried))| {
         Gate {
@@ -173,9 +173,11 @@ fn told(layer: Layer) -> impl Strategy<Value = LayerVerdict> {
 
 fn policy() -> impl Strategy<Value = GatesSpec> {
     let canary = json!({ "model": { "url": "https://model.example/v1", "name": "m" } });
-    (any::<bool>(), any::<bool>(), select(vec![0, 3600]), 0..3i32).prop_map(move |(model, both, regate, budget)| GatesSpec {
+    let live = vec![vec![Layer::Contract], vec![Layer::Contract, Layer::Canary], vec![Layer::Contract, Layer::Canary, Layer::CleanRoom]];
+    (any::<[bool; 2]>(), select(live), select(vec![0, 3600]), 0..3i32).prop_map(move |([model, rooms], live, regate, budget)| GatesSpec {
         canary: model.then(|| serde_json::from_value(canary.clone()).unwrap()),
-        live: if both { vec![Layer::Contract, Layer::Canary] } else { vec![Layer::Contract] },
+        clean_room: rooms.then(CleanRoomPolicy::default),
+        live,
         regate_every_seconds: regate,
         flaky_budget: budget,
         ..GatesSpec::default()
@@ -229,16 +231,16 @@ fn said(kind: &str) -> Condition {
 }
 
 fn previous() -> impl Strategy<Value = PrimitiveStatus> {
-    let gates = (option::of(told(Layer::Contract)), option::of(told(Layer::Canary)));
+    let gates = (option::of(told(Layer::Contract)), option::of(told(Layer::Canary)), option::of(told(Layer::CleanRoom)));
     let phase = select(vec![None, Some(Phase::Building), Some(Phase::Testing), Some(Phase::Live), Some(Phase::Degraded)]);
     (option::of(select(vec![HASH, "older"])), any::<[bool; 3]>(), gates, phase).prop_map(
-        |(hash, [ran, merged, ready], (contract, canary), phase)| {
+        |(hash, [ran, merged, ready], (contract, canary, room), phase)| {
             let tree = sha(7).to_string();
             let mut status = PrimitiveStatus {
                 proposed_hash: hash.map(Into::into),
                 agent_pr: hash.map(|_| open().name),
                 tree: ran.then_some(tree),
-                gates: contract.into_iter().chain(canary).collect(),
+                gates: contract.into_iter().chain(canary).chain(room).collect(),
                 phase,
                 url: ran.then(|| "https://notes.prim.sh".into()),
                 ..PrimitiveStatus::default()

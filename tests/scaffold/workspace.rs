@@ -12,7 +12,15 @@ use flywheel::scaffold::{Manifest, TEMPLATE};
 
 use super::root;
 
-/// The newest Bun in the cache that the test bed fills.
+/// The newest Bun in the cache that the test bed fills, where it is needed.
+pub fn needed() -> Option<PathBuf> {
+    let found = bun();
+    if found.is_none() {
+        skip("no Bun in the cache: `make programs` fetches it");
+    }
+    found
+}
+
 fn bun() -> Option<PathBuf> {
     let home = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let cache = home("FLYWHEEL_CACHE")
@@ -46,7 +54,7 @@ impl Workspace {
     /// One with its dependencies, and beside it what asks its packages over
     /// HTTP; none where something for it is not there.
     pub fn new(name: &str) -> Option<Self> {
-        let Some(bun) = bun() else { return skip("no Bun in the cache: `make programs` fetches it") };
+        let bun = needed()?;
         let folder = std::env::temp_dir().join(format!("flywheel-{name}-{}", std::process::id()));
         let made = Self { folder, bun };
         TEMPLATE.iter().for_each(|file| made.write(file.path, file.content));

@@ -66,12 +66,16 @@ const LAYERS: &[Layer] = &[
     },
     // It says what passed in the words of gates' reports, and asks by the runner.
     Layer { folder: "canary", own: &["api", "ports", "suite", "runner", "gate"], not: &["kube", "k8s_openapi"], but: &[] },
+    // It has the sandbox's orders from the gate, and the conversation from the canary.
+    Layer { folder: "room", own: &["api", "ports", "suite", "runner", "gate", "canary"], not: &["kube", "k8s_openapi"], but: &[] },
     // The program inside a gate's Job has no controller around it whose adapters it
     // could use: it asks a deployed service itself, over TLS, in one file.
     Layer { folder: "gate", own: &["api"], not: &["kube"], but: &[("src/gate/https.rs", "reqwest")] },
     // It asks whatever servers a plan names, within limits that no adapter has, in
     // one file: as the gate does.
     Layer { folder: "runner", own: &["api", "ports", "suite"], not: &["kube", "k8s_openapi"], but: &[("src/runner/http.rs", "reqwest")] },
+    // A room that is a namespace is made and judged as a gate's Job is.
+    Layer { folder: "spawn", own: &["api", "ports", "decide", "gate", "room", "controller"], not: &[], but: &[] },
     Layer {
         folder: "doctor",
         own: &["api", "ports", "decide", "controller", "probe", "telemetry"],
@@ -81,9 +85,10 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// Files at the top that wire things together, and so may name every folder.
-const TOP: [&str; 16] = [
+const TOP: [&str; 19] = [
     "main.rs",
     "lib.rs",
+    "bank.rs",
     "call_args.rs",
     "canary_cli.rs",
     "check.rs",
@@ -97,6 +102,8 @@ const TOP: [&str; 16] = [
     "mcp.rs",
     "package.rs",
     "probe.rs",
+    "room_cli.rs",
+    "spawn_cli.rs",
     "build.rs",
 ];
 

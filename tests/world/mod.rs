@@ -4,12 +4,14 @@
 //! not lie is the contract suites' work (`tests/contract`), which run on them and
 //! on the real servers alike. Read `forge.rs` next.
 
+pub mod bank;
 pub mod dns;
 pub mod edge;
 pub mod faults;
 pub mod forge;
 pub mod model;
 pub mod probe;
+pub mod rooms;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

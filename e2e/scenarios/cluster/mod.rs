@@ -10,3 +10,4 @@ mod factory;
 mod gates;
 pub(crate) mod journey;
 mod network;
+mod rooms;

@@ -1,17 +1,21 @@
 //! A wallet whose key lies here: it signs x402 payments (EIP-3009) and texts (EIP-191).
 //! It sends nothing and speaks to no chain; it signs nothing that was not declared.
-//! Read `eip3009.rs` for what a payment's signature covers.
+//! Read `eip3009.rs` for what a payment's signature covers, `facilitator.rs` for who has
+//! one settled.
 
 mod eip3009;
+mod facilitator;
 
 use std::{fmt, io::Read, path::Path, sync::Arc};
 
 use alloy_primitives::{Address, B256, Signature, eip191_hash_message, hex};
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
 use k256::ecdsa::SigningKey;
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroize};
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 use crate::{
     api::conditions::Reason,
@@ -23,6 +27,7 @@ use crate::{
 };
 use eip3009::Authorization;
 pub use eip3009::recover;
+pub use facilitator::{Chain, Facilitator};
 
 /// How long before now a payment becomes valid, in seconds: clocks and blocks lag.
 const BACKDATED: u64 = 600;
@@ -70,6 +75,24 @@ impl Wallet {
         let key = SecretString::from(text);
         read.map_err(|e| PortError::secret_invalid(format!("{whence} can't be read")).because(e))?;
         Self::new(&key, &whence, clock)
+    }
+
+    /// A wallet of its own for each name. Whoever has this one's key can make it again at
+    /// any time, and nobody else can.
+    pub fn derived(&self, name: &str) -> Result<Self, PortError> {
+        let mut own: [u8; 32] = self.key.to_bytes().into();
+        // One hash in 2^128 is no key of the curve; then the next one is.
+        let key = (0..=u8::MAX).find_map(|attempt| {
+            let mut mac = Hmac::<Sha256>::new_from_slice(&own).ok()?;
+            mac.update(b"flywheel room\n");
+            mac.update(name.as_bytes());
+            mac.update(&[attempt]);
+            SigningKey::from_slice(&mac.finalize().into_bytes()).ok()
+        });
+        own.zeroize();
+        let key = key.ok_or_else(|| PortError::new(Class::Bug, Reason::UnexpectedAnswer, "no wallet can be derived"))?;
+        let address = Address::from_private_key(&key);
+        Ok(Self { key, address, checksummed: address.to_checksum(None), clock: self.clock.clone() })
     }
 
     /// The signature of a hash, as `r`, `s` and `v` (27 or 28) in 0x and hexadecimal digits.

@@ -8,17 +8,17 @@ use crate::outputs::{self, Service};
 /// What the base branch has as the gates' plan: nothing, a plan, or why it is none.
 pub type Written = Result<Option<Value>, String>;
 
-/// The tests of a service by its own name, and those of each of its routes, by id.
+/// The tests of a service by its own name, which it has from then on, and those of each of its routes, by id.
 /// What can't be tried is left out with why.
-pub(super) fn suite(mut service: Service, zone: &str, pays: bool, written: &Written) -> (Value, Vec<Vec<String>>) {
+pub(super) fn suite(service: &mut Service, zone: &str, pays: bool, written: &Written) -> (Value, Vec<Vec<String>>) {
     // A document may have been written for another zone.
     let declared = std::mem::replace(&mut service.document.endpoint, format!("{}.{zone}", service.document.id));
     let there = written.as_ref().ok().and_then(Option::as_ref);
-    let mut suite = outputs::gate_plan(&service, there, &declared);
+    let mut suite = outputs::gate_plan(service, there, &declared);
     let mut tests_of = vec![Vec::new(); service.document.routes.len()];
     let Some(tests) = suite["tests"].as_array_mut() else { return (suite, tests_of) };
     for test in &mut *tests {
-        let Some(at) = outputs::asks_for(&service, test) else { continue };
+        let Some(at) = outputs::asks_for(service, test) else { continue };
         tests_of[at].extend(test["id"].as_str().map(str::to_owned));
         if service.manifest.routes[at].micros.is_some() && !pays && !is_refused(test) {
             let lacks = "it costs something, and the Factory's policy.gates.contract.wallet names no wallet";
@@ -88,7 +88,7 @@ mod tests {
             test("OTHER", "https://other.prim.sh/", &json!({})),
             test("EVIL", "https://notes.prim.sh@evil.test/", &json!({})),
         ];
-        let (suite, tests_of) = suite(service(), "example.test", true, &written(&json!(tests)));
+        let (suite, tests_of) = suite(&mut service(), "example.test", true, &written(&json!(tests)));
         assert_eq!(ids(&suite), ["LIST", "STALE", "NOTES-H1", "NOTES-1"], "of the written ones its own alone");
         assert_eq!(tests_of, [vec!["NOTES-1".to_owned()], vec!["LIST".to_owned()], vec!["STALE".to_owned()]]);
         assert_eq!(suite["tests"][0]["endpoint"], "https://notes.example.test/v1/notes?limit=1", "by the name that it has here");
@@ -102,7 +102,7 @@ mod tests {
     fn without_a_wallet_what_costs_is_left_out_unless_a_refusal_is_wanted() {
         let list = test("LIST", "https://notes.prim.sh/v1/notes", &json!({}));
         let refused = test("ASKED", "https://notes.prim.sh/v1/notes", &json!({ "expected": { "status": 402 } }));
-        let (suite, _) = suite(service(), "prim.sh", false, &written(&json!([list, refused])));
+        let (suite, _) = suite(&mut service(), "prim.sh", false, &written(&json!([list, refused])));
         let skipped: Vec<_> =
             suite["tests"].as_array().unwrap().iter().filter(|test| test["skip"] == true).filter_map(|test| test["id"].as_str()).collect();
         assert_eq!(skipped, ["LIST", "NOTES-1", "NOTES-2"]);
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_plan_that_is_none_counts_as_not_tried() {
-        let (suite, _) = suite(service(), "prim.sh", true, &Err("is no JSON".into()));
+        let (suite, _) = suite(&mut service(), "prim.sh", true, &Err("is no JSON".into()));
         let last = suite["tests"].as_array().unwrap().last().unwrap();
         assert_eq!((last["id"].as_str(), last["skip"].as_bool()), (Some("gates/plan.json"), Some(true)));
         assert!(last["notes"].as_str().unwrap().contains("is no JSON"));

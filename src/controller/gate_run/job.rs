@@ -68,7 +68,7 @@ fn ended(job: &Job) -> Option<&JobCondition> {
 }
 
 /// A Job and its pod, as a run.
-fn judge(job: &Job, pod: Option<&Pod>) -> Run {
+pub(crate) fn judge(job: &Job, pod: Option<&Pod>) -> Run {
     let name = job.name_any();
     let Some(ended) = ended(job) else {
         return Run::Going(pod.map_or_else(|| no_pod(job), doing));
@@ -131,7 +131,7 @@ fn doing(pod: &Pod) -> String {
 
 /// Makes the ConfigMap, then the Job; what is there already is ours, by its name.
 /// At last the ConfigMap is given to the Job, so that both go together.
-pub(in crate::controller) async fn create(objects: &GateObjects, client: &kube::Client) -> Result<(), PortError> {
+pub(crate) async fn create(objects: &GateObjects, client: &kube::Client) -> Result<(), PortError> {
     let namespace = objects.job.namespace().unwrap_or_default();
     let configs: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
     let jobs: Api<Job> = Api::namespaced(client.clone(), &namespace);
@@ -171,7 +171,7 @@ fn refused(namespace: &str, error: kube::Error) -> PortError {
 }
 
 /// An object that is there already was made by an earlier pass.
-fn adopt<K>(created: Result<K, kube::Error>) -> Result<(), kube::Error> {
+pub(crate) fn adopt<K>(created: Result<K, kube::Error>) -> Result<(), kube::Error> {
     match created {
         Err(kube::Error::Api(answer)) if answer.is_already_exists() => Ok(()),
         other => other.map(drop),

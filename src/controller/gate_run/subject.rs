@@ -23,7 +23,7 @@ use crate::{
         code::{Package, Source},
         connections::{self, Connection},
         context::Context,
-        gate_plan::{self, Written},
+        gate_plan::{self, Deployed, Written},
         manifest,
         objects::{find, get, timely},
     },
@@ -33,7 +33,7 @@ use crate::{
     },
     gate::{
         bundle::{Bundle, SourceFile},
-        job::{self, GateJob, ServiceJob, ServicePlan},
+        job::{self, GateJob, RoomJob, ServiceJob, ServicePlan},
         plan::{Contract, Plan},
     },
     ports::{
@@ -49,6 +49,14 @@ struct Scene<'a> {
     namespace: String,
     factory: Factory,
     cx: &'a Context,
+}
+
+/// Where a service runs, and of which version.
+struct Place<'a> {
+    url: &'a str,
+    primitive: &'a str,
+    commit: &'a str,
+    tree: &'a str,
 }
 
 /// What the run is about, and its place among others.
@@ -87,17 +95,13 @@ impl Scene<'_> {
             (Layer::Unit, Target { agent_pr: Some(target), .. }) => self.change(target).await,
             (Layer::Unit, Target { manifest_ref: Some(reference), .. }) => self.manifest(reference).await,
             (
-                layer @ (Layer::Contract | Layer::Canary),
+                layer @ (Layer::Contract | Layer::Canary | Layer::CleanRoom),
                 Target { url: Some(url), primitive: Some(primitive), commit: Some(commit), .. },
             ) => self.service(layer, url, primitive, commit).await,
             (Layer::Unit, _) => Err(PortError::invalid("spec.target", "layer Unit tests an agentPR or a manifestRef")),
-            (Layer::Contract | Layer::Canary, _) => Err(PortError::invalid(
+            (layer, _) => Err(PortError::invalid(
                 "spec.target",
-                format!("layer {} tests a url with its primitive and commit", self.run.spec.layer.name()),
-            )),
-            (Layer::CleanRoom, _) => Err(PortError::invalid(
-                "spec.layer",
-                "CleanRoom can't be run as a GateRun yet: `flywheel gate spawn` runs it from a terminal; Unit, Contract and Canary can",
+                format!("layer {} tests a url with its primitive and commit", layer.name()),
             )),
         }
     }
@@ -171,23 +175,28 @@ impl Scene<'_> {
             package.ok_or_else(|| PortError::invalid("spec.target.primitive", format!("commit {commit} has no packages/{primitive}")))?;
         let files = source.files(&package).await.map_err(|e| self.of_factory(&e))?;
         let written = self.written(&source, &found.sha).await?;
-        let contract = gate_plan::contract(&files, &self.factory, &written).map_err(|problem| PortError::invalid(path, problem))?;
-        let tree = package.tree.as_str();
-        let (plan, tested) = match (layer, &self.factory.spec.policy.gates.canary) {
-            (Layer::Canary, None) => {
-                let problem = "layer Canary needs a model: set the Factory's policy.gates.canary.model (url, name, secret)";
-                return Err(PortError::invalid("spec.layer", problem));
-            }
+        let deployed = gate_plan::deployed(&files, &self.factory, &written).map_err(|problem| PortError::invalid(path, problem))?;
+        let place = Place { url, primitive, commit, tree: package.tree.as_str() };
+        match layer {
+            Layer::CleanRoom => self.room(&deployed, &place),
+            _ => self.asked(layer, deployed.contract, &place),
+        }
+    }
+
+    /// Layers 2 and 3 over it.
+    fn asked(&self, layer: Layer, contract: Contract, place: &Place<'_>) -> Result<Subject, PortError> {
+        let gates = &self.factory.spec.policy.gates;
+        let (plan, tested) = match (layer, &gates.canary) {
+            (Layer::Canary, None) => return Err(lacking("layer Canary needs a model: set the Factory's policy.gates.canary.model (url, name, secret)")),
             (Layer::Canary, Some(policy)) => {
-                let plan = gate_plan::canary(&contract, policy).map_err(|problem| PortError::invalid("spec.layer", problem))?;
-                let tested = gate_plan::tested(tree, &plan, &self.factory);
-                let seconds = u64::from(self.timeout()).saturating_sub(job::OVERHEAD_SECONDS).max(1);
-                let plan = gate_plan::canary_at(plan, url, commit, seconds);
-                (ServicePlan::Canary { primitive: primitive.into(), plan, key: policy.model.secret.clone() }, tested)
+                let plan = gate_plan::canary(&contract, policy).map_err(lacking)?;
+                let tested = gate_plan::tested(place.tree, &plan, &self.factory);
+                let plan = gate_plan::canary_at(plan, place.url, place.commit, self.seconds());
+                (ServicePlan::Canary { primitive: place.primitive.into(), plan, key: policy.model.secret.clone() }, tested)
             }
             _ => {
-                let tested = gate_plan::tested(tree, &contract, &self.factory);
-                let contract = Contract { url: url.into(), commit: commit.into(), ..contract };
+                let tested = gate_plan::tested(place.tree, &contract, &self.factory);
+                let contract = Contract { url: place.url.into(), commit: place.commit.into(), ..contract };
                 (ServicePlan::Contract(Box::new(contract)), tested)
             }
         };
@@ -197,7 +206,33 @@ impl Scene<'_> {
             image: self.factory.spec.deploy.image.clone(),
             timeout_seconds: self.timeout(),
             plan,
-            wallet: self.factory.spec.policy.gates.contract.wallet.clone(),
+            wallet: gates.contract.wallet.clone(),
+            labels: self.labels(),
+        });
+        Ok(Subject::Job(Box::new(GateObjects { config, job }), tested))
+    }
+
+    /// Layer 4: its command line in a room of its own.
+    fn room(&self, deployed: &Deployed, place: &Place<'_>) -> Result<Subject, PortError> {
+        let gates = &self.factory.spec.policy.gates;
+        let Some(policy) = &gates.clean_room else {
+            return Err(lacking("layer CleanRoom is not set up: set the Factory's policy.gates.cleanRoom, {} where its defaults do"));
+        };
+        let room = gate_plan::room(deployed, &self.factory, policy).map_err(lacking)?;
+        let tested = gate_plan::tested(place.tree, &room.plan, &self.factory);
+        let room = gate_plan::room_at(room, place.url, place.commit, self.seconds());
+        let (config, job) = job::build_room(&RoomJob {
+            name: self.job.into(),
+            namespace: self.cx.gates_namespace.clone(),
+            image: self.factory.spec.deploy.image.clone(),
+            runtime_class: self.factory.spec.deploy.runtime_class.clone(),
+            timeout_seconds: self.timeout(),
+            sealed_from: job::API_SERVER.into(),
+            primitive: place.primitive.into(),
+            plan: room.plan,
+            cli: room.cli,
+            wallet: gates.contract.wallet.clone(),
+            key: gates.canary.as_ref().and_then(|canary| canary.model.secret.clone()),
             labels: self.labels(),
         });
         Ok(Subject::Job(Box::new(GateObjects { config, job }), tested))
@@ -277,12 +312,22 @@ impl Scene<'_> {
         u32::try_from(self.run.spec.timeout_seconds).unwrap_or(1)
     }
 
+    /// Those that are the program's own.
+    fn seconds(&self) -> u64 {
+        u64::from(self.timeout()).saturating_sub(job::OVERHEAD_SECONDS).max(1)
+    }
+
     fn labels(&self) -> BTreeMap<String, String> {
         // A label's value is shorter than a name may be; a run of a longer name is
         // found by polling alone.
         let name = Some(self.run.name_any()).filter(|name| name.len() <= 63).unwrap_or_default();
         [(NAMESPACE_LABEL.to_owned(), self.namespace.clone()), (NAME_LABEL.to_owned(), name)].into()
     }
+}
+
+/// What the layer can't be run without.
+fn lacking(problem: impl std::fmt::Display) -> PortError {
+    PortError::invalid("spec.layer", problem)
 }
 
 /// What was to be tested is not there any more, or never was.

@@ -62,7 +62,8 @@ pub fn layers(stage: Stage, policy: &GatesSpec) -> Vec<Layer> {
 pub(super) fn condition(layer: Layer) -> ConditionType {
     match layer {
         Layer::Unit | Layer::Contract => ConditionType::ContractPassed,
-        Layer::Canary | Layer::CleanRoom => ConditionType::CanaryPassed,
+        Layer::Canary => ConditionType::CanaryPassed,
+        Layer::CleanRoom => ConditionType::CleanRoomPassed,
     }
 }
 
@@ -221,11 +222,26 @@ impl<'a> Part<'a> {
     }
 
     fn can_be_run(&self) -> bool {
-        self.layer != Layer::Canary || self.factory.gates.canary.is_some()
+        self.lacks().is_none()
+    }
+
+    /// What of the Factory's policy the layer can't be run without, and where that is
+    /// described.
+    fn lacks(&self) -> Option<(&'static str, &'static str)> {
+        let gates = &self.factory.gates;
+        match self.layer {
+            Layer::Canary if gates.canary.is_none() => Some(("policy.gates.canary names no model", "Gates with a model")),
+            Layer::CleanRoom if gates.clean_room.is_none() => Some(("policy.gates.cleanRoom is not set", "Gates in a clean room")),
+            _ => None,
+        }
     }
 
     fn unavailable(&self, draft: &mut Draft<'_>) -> bool {
-        let message = "it answers and passed gate layer 2; Live needs gate layer Canary, and the Factory's policy.gates.canary names no model: set it (docs/operations.md, \"Gates with a model\"), or take Canary out of policy.gates.live; spec.stage Testing needs none";
+        let (lacks, described) = self.lacks().unwrap_or_default();
+        let layer = self.layer.name();
+        let message = format!(
+            "it answers and passed gate layer 2; Live needs gate layer {layer}, and the Factory's {lacks}: set it (docs/operations.md, \"{described}\"), or take {layer} out of policy.gates.live; spec.stage Testing needs none"
+        );
         draft.unknown(condition(self.layer), Hold::stalled(Reason::StageUnavailable, message, draft.now.resync));
         false
     }
@@ -332,6 +348,9 @@ impl<'a> Part<'a> {
         });
         if regate {
             object["spec"]["regate"] = true.into();
+        }
+        if let (Layer::CleanRoom, Some(policy)) = (self.layer, &self.factory.gates.clean_room) {
+            object["spec"]["timeoutSeconds"] = policy.timeout_seconds.into();
         }
         Manifest(object)
     }

@@ -17,13 +17,14 @@ use crate::{
 };
 
 /// What is said as it was said before: nothing of it can be looked at.
-const KEPT: [ConditionType; 8] = [
+const KEPT: [ConditionType; 9] = [
     ConditionType::DocumentWritten,
     ConditionType::Deployed,
     ConditionType::Routed,
     ConditionType::NameReady,
     ConditionType::ContractPassed,
     ConditionType::CanaryPassed,
+    ConditionType::CleanRoomPassed,
     ConditionType::EnvironmentComplete,
     ConditionType::SpecOutdated,
 ];

@@ -8,14 +8,10 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
 use serde_json::{Value, json};
 
-use super::{GATE, TRUSTED_USER, command, container, labels, limited, objects, resources, text};
+use super::{GATE, Given, TRUSTED_USER, command, container, labels, limited, objects, resources, text};
 use crate::{
     api::gate_run::Layer,
-    gate::{
-        bundle::digest,
-        layout::{MODEL, WALLET},
-        plan::Contract,
-    },
+    gate::{bundle::digest, plan::Contract},
 };
 
 /// Everything that a run over a deployed service depends on.
@@ -55,28 +51,18 @@ pub enum ServicePlan {
 
 /// Makes the ConfigMap and the Job, as [`super::build`] does.
 pub fn build_service(job: &ServiceJob) -> (ConfigMap, Job) {
-    let wallet = job.wallet.as_deref().map(|secret| ("wallet", secret, WALLET));
     let (layer, part, plan, primitive, key) = match &job.plan {
         ServicePlan::Contract(contract) => {
             let inside = Contract { plan: limited(&contract.plan, job.timeout_seconds), ..Contract::clone(contract) };
             (Layer::Contract, "contract", text(&inside), &contract.plan.primitive, None)
         }
         ServicePlan::Canary { primitive, plan, key } => {
-            (Layer::Canary, "agent", plan.to_string(), primitive, key.as_deref().map(|secret| ("model-key", secret, MODEL)))
+            (Layer::Canary, "agent", plan.to_string(), primitive, key.as_deref())
         }
     };
     let digest = digest(plan.as_bytes());
-    let mut run = command(&[part, "--plan", "/inputs/plan.json"], &[&["--digest", &digest, "--job", &job.name]]);
-    let mut mounts = vec![json!({ "name": "inputs", "mountPath": "/inputs", "readOnly": true })];
-    let mut volumes = vec![json!({ "name": "inputs", "configMap": { "name": job.name } })];
-    for (name, secret, file) in wallet.into_iter().chain(key) {
-        let (folder, item) = file.rsplit_once('/').unwrap_or_default();
-        run.extend([if file == WALLET { "--wallet-file" } else { "--model-key-file" }, file]);
-        mounts.push(json!({ "name": name, "mountPath": folder, "readOnly": true }));
-        volumes.push(
-            json!({ "name": name, "secret": { "secretName": secret, "items": [{ "key": item, "path": item }], "defaultMode": 0o440 } }),
-        );
-    }
+    let Given { arguments, mounts, volumes, reader } = Given::new(&job.name, job.wallet.as_deref(), key);
+    let run = command(&[part, "--plan", "/inputs/plan.json"], &[&["--digest", &digest, "--job", &job.name], &arguments]);
     let mut pod = json!({
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 1,
@@ -86,12 +72,11 @@ pub fn build_service(job: &ServiceJob) -> (ConfigMap, Job) {
         // The service is asked by its name, as everybody asks it.
         "dnsPolicy": "ClusterFirst",
         "securityContext": { "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } },
-        "containers": [container(&job.image, GATE, &run, TRUSTED_USER, &Value::Array(mounts), &resources("20m", "500m", "32Mi", "128Mi"))],
+        "containers": [container(&job.image, GATE, &run, TRUSTED_USER, &mounts.into(), &resources("20m", "500m", "32Mi", "128Mi"))],
         "volumes": volumes
     });
-    if job.wallet.is_some() || matches!(&job.plan, ServicePlan::Canary { key: Some(_), .. }) {
-        // Who runs here, and nobody else, reads the keys.
-        pod["securityContext"]["fsGroup"] = TRUSTED_USER.into();
+    if let Some(group) = reader {
+        pod["securityContext"]["fsGroup"] = group.into();
     }
     let labels = labels(&job.labels, primitive, layer);
     objects((&job.namespace, &job.name), labels, (plan, None), job.timeout_seconds, &pod)

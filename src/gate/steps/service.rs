@@ -73,7 +73,7 @@ pub(in crate::gate) async fn steps(plan: &Plan, host: &mut Host, facilitator: &F
         }
     }
     let printed = match host.stop(STOP).await {
-        Ok(ended) => ended.output,
+        Ok(ended) => ended.output(),
         Err(error) => error.to_string(),
     };
     let mut steps = checks.steps;
@@ -205,11 +205,11 @@ fn gone(ended: Result<Ended, HostError>) -> Step {
         Ok(ended) => ended,
         Err(error) => return Step::not(BOOTS, Verdict::Failed, error.to_string()),
     };
-    let how = ended.problem.or_else(|| ended.code.map(|c| format!("exit code {c}"))).unwrap_or_else(|| "killed".into());
-    let why = ended.output.lines().find(|line| line.to_lowercase().contains("error")).unwrap_or_default();
+    let how = ended.problem.clone().or_else(|| ended.code.map(|c| format!("exit code {c}"))).unwrap_or_else(|| "killed".into());
+    let why = ended.stderr.lines().chain(ended.stdout.lines()).find(|line| line.to_lowercase().contains("error")).unwrap_or_default();
     let mut message = format!("the service ended before it answered ({how}): {}", why.trim());
     cut(&mut message, 500);
-    let mut output = ended.output.clone();
+    let mut output = ended.output();
     cut(&mut output, MAX_OUTPUT);
     Step { output, ..Step::not(BOOTS, Verdict::Failed, message) }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::{
     api::gate_run::Verdict,
     gate::{
-        control::{Ended, Host, HostError},
+        control::{Ended, Host},
         plan::Plan,
         report::{MAX_OUTPUT, Step, cut},
     },
@@ -54,20 +54,11 @@ async fn run(
     let began = Instant::now();
     let mut order = start(plan, arguments, false);
     order.env.insert("REPORT".into(), REPORT.into());
-    let ended = match host.start(order).await {
-        Ok(()) => host.ended(patience).await,
-        Err(error) => Err(error),
-    };
-    let step = match ended {
+    let step = match host.run(order, patience).await {
         Ok(ended) => {
-            let mut output = ended.output.clone();
+            let mut output = ended.output();
             cut(&mut output, MAX_OUTPUT);
             Step { output, ..Step::of(name, judge(ended)) }
-        }
-        Err(error @ HostError::Late(_)) => {
-            // What it left is not the next program's answer.
-            let _ = host.stop(Duration::from_secs(10)).await;
-            Step::not(name, Verdict::Failed, error.to_string())
         }
         Err(error) => Step::not(name, Verdict::Failed, error.to_string()),
     };

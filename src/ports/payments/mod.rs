@@ -1,16 +1,19 @@
 //! Paying for an answer (x402): what a service asks for, whether that is what was
 //! declared, and a wallet that signs it. Reading and judging are pure; only the
 //! wallet behind [`Payer`] holds a key, and it judges again before it signs.
-//! Read `challenge.rs` for what services say, `terms.rs` for what is refused.
+//! Read `challenge.rs` for what services say, `terms.rs` for what is refused,
+//! `transfer.rs` for money that moves without a service.
 
 mod challenge;
 pub mod networks;
 mod receipt;
 mod terms;
+mod transfer;
 
 pub use challenge::{Challenge, REQUIRED_HEADERS, Unreadable, settlement_failed};
 pub use receipt::{RECEIPT_HEADERS, Receipt};
 pub use terms::{Declared, Domain, MAX_WINDOW_SECONDS, Mismatch, Price, Terms, Version};
+pub use transfer::{Ledger, Settler, Token};
 
 use async_trait::async_trait;
 use secrecy::SecretString;

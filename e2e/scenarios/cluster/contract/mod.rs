@@ -4,6 +4,7 @@
 mod dns;
 pub(crate) mod edge;
 mod forge;
+mod rooms;
 
 #[path = "../../../../tests/contract/mod.rs"]
 mod suites;

@@ -111,7 +111,13 @@ func values(images []image.Image) ([]byte, error) {
 				"cidrs":        []string{bed.NodeIP + "/32", bed.EdgeIP + "/32"},
 				"serviceCIDRs": []string{bed.EdgeIP + "/32"},
 			},
-			"gates":         map[string]any{"model": map[string]any{"cidrs": []string{bed.DoublesIP + "/32"}, "ports": []int{doubles.ModelPort}}},
+			"gates": map[string]any{
+				"model": map[string]any{"cidrs": []string{bed.DoublesIP + "/32"}, "ports": []int{doubles.ModelPort}},
+				"money": map[string]any{
+					"cidrs": []string{bed.FacilitatorIP + "/32", bed.ChainIP + "/32"},
+					"ports": []int{payments.FacilitatorPort, payments.ChainPort},
+				},
+			},
 			"networkPolicy": map[string]any{"workloadCIDRs": []string{bed.DoublesIP + "/32"}},
 			"payments":      map[string]any{"facilitatorCIDRs": []string{bed.FacilitatorIP + "/32"}, "facilitatorPort": payments.FacilitatorPort},
 			"runtimeClass":  map[string]any{"create": false},

@@ -32,6 +32,8 @@ const (
 	chainID = 84532
 	// FacilitatorPort is where the bed's facilitator listens.
 	FacilitatorPort = 4021
+	// ChainPort is where the bed's chain takes JSON-RPC.
+	ChainPort = 8545
 
 	// Files of the part below the bed's state directory.
 	FileWalletKey      = "payments/wallet.key"
@@ -81,7 +83,7 @@ func Build(ctx context.Context, b *bed.Bed) (p Programs, err error) {
 type Place struct{ Chain, Facilitator string }
 
 // Bed is their place in a test bed.
-var Bed = Place{Chain: net.JoinHostPort(bed.ChainIP, "8545"), Facilitator: net.JoinHostPort(bed.FacilitatorIP, strconv.Itoa(FacilitatorPort))}
+var Bed = Place{Chain: net.JoinHostPort(bed.ChainIP, strconv.Itoa(ChainPort)), Facilitator: net.JoinHostPort(bed.FacilitatorIP, strconv.Itoa(FacilitatorPort))}
 
 // Loopback is a place on loopback that was free a moment ago.
 func Loopback() (at Place, err error) {

@@ -1,0 +1,31 @@
+//! Puts a room's money together: the wallet, the facilitator and the chain that a plan
+//! and a Factory name. What is done with it is `src/room/money.rs`.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+
+use crate::{
+    adapters::x402::{Chain, Facilitator, Wallet},
+    call_args::NETWORK,
+    gate::plan::Terms,
+    ports::payments::{Ledger, Token},
+    room::{Bank, Money, RoomPurse},
+};
+
+/// Who moves a room's money on the chain of these terms.
+pub fn bank(money: &Money, terms: Option<&Terms>) -> anyhow::Result<Bank> {
+    let network = terms.map(|terms| terms.network.as_str()).filter(|network| !network.is_empty()).unwrap_or(NETWORK);
+    let token = Token::dollar(network, terms.and_then(|terms| terms.asset.as_deref())).map_err(|problem| anyhow!("money: {problem}"))?;
+    let ledger = match &money.rpc {
+        Some(rpc) => Some(Arc::new(Chain::new(rpc)?) as Arc<dyn Ledger>),
+        None => None,
+    };
+    Ok(Bank { token, settler: Arc::new(Facilitator::new(&money.facilitator)?), ledger })
+}
+
+/// The purse of the room of this name, which `funder` fills.
+pub fn purse(name: &str, money: &Money, terms: Option<&Terms>, funder: Wallet) -> anyhow::Result<RoomPurse> {
+    let room = Arc::new(funder.derived(name)?);
+    Ok(RoomPurse::new(name, bank(money, terms)?, Arc::new(funder), room, money.micros))
+}

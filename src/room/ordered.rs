@@ -1,0 +1,167 @@
+//! Tests of a plan by commands: the runner's requests, each made by a command of the
+//! command line where one makes it, and then held against what was ordered. What the
+//! service is sent is the judge's own request, whatever the sandbox would have sent.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use url::Url;
+
+use super::{
+    command::{Asked, Made, Printed, made, promised},
+    plan::Command,
+    recorder::{Received, Relay},
+    sandbox::{Sandbox, SandboxError},
+};
+use crate::{
+    api::gate_run::Verdict,
+    gate::{
+        control::{Ended, HostError},
+        host::MAX_OUTPUT,
+    },
+    ports::payments::REQUIRED_HEADERS,
+    runner::{
+        http::{Ask, Call, Http, NoReply},
+        progress::Progress,
+    },
+    suite::{Answer, Plan, TestResult},
+};
+
+/// Characters of what a command complains of that a message repeats.
+const EXCERPT: usize = 200;
+
+/// How a request was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By the runner: no command makes it.
+    Runner,
+    /// By this command, and what was wrong with it.
+    Command(String, Option<(Verdict, String)>),
+}
+
+/// Carries requests by commands.
+pub struct Commands<'a> {
+    /// Where they run.
+    pub sandbox: &'a Sandbox,
+    /// The commands there are.
+    pub commands: &'a [Command],
+    /// Whoever reaches the service.
+    pub http: &'a Http,
+    /// How long one may take.
+    pub patience: Duration,
+    /// What was done since somebody asked.
+    pub ways: RefCell<Vec<Way>>,
+}
+
+#[async_trait(?Send)]
+impl Ask for Commands<'_> {
+    async fn ask(&self, call: &Call, patience: Duration) -> Result<Answer, NoReply> {
+        let Some(Made { words, call }) = made(self.commands, call) else {
+            self.ways.borrow_mut().push(Way::Runner);
+            return self.http.send(call, patience).await;
+        };
+        let once =
+            Once { http: self.http, call, patience, begun: Cell::new(false), answer: RefCell::default(), strange: RefCell::default() };
+        let ended = self.sandbox.command(&words, &once, self.patience).await;
+        let answer = once.answer.take();
+        let problem = problem(ended.as_ref(), answer.as_ref(), once.strange.take());
+        self.ways.borrow_mut().push(Way::Command(words.into_iter().next().unwrap_or_default(), problem));
+        answer.unwrap_or_else(|| Err(NoReply::Broken("the command did not ask the service".into())))
+    }
+}
+
+/// What is wrong with a command that ended so, and for which the service answered that.
+fn problem(
+    ended: Result<&Ended, &SandboxError>,
+    answer: Option<&Result<Answer, NoReply>>,
+    strange: Option<String>,
+) -> Option<(Verdict, String)> {
+    let ended = match ended {
+        Ok(ended) => ended,
+        // It is the command's own doing; all else may be the machine's.
+        Err(SandboxError::Host(late @ HostError::Late(_))) => return Some((Verdict::Failed, late.to_string())),
+        Err(error) => return Some((Verdict::Error, error.to_string())),
+    };
+    if let Some(problem) = &ended.problem {
+        return Some((Verdict::Error, format!("the command can't be started: {problem}")));
+    }
+    if let Some(strange) = strange {
+        return Some((Verdict::Failed, strange));
+    }
+    match answer {
+        None => {
+            let said: String = ended.stderr.chars().take(EXCERPT).collect();
+            let code = ended.code.map_or_else(|| "no code".into(), |code| code.to_string());
+            Some((Verdict::Failed, format!("the command ends with {code} before it asks the service: {}", said.trim())))
+        }
+        // Of the exchange all is said there is.
+        Some(Err(_)) => None,
+        Some(Ok(answer)) => {
+            let terms = REQUIRED_HEADERS.iter().find_map(|name| answer.header(name)).and_then(|terms| STANDARD.decode(terms).ok());
+            let printed = Printed { code: ended.code, stdout: &ended.stdout, stderr: &ended.stderr };
+            promised(answer, terms.as_deref(), &printed, MAX_OUTPUT).err().map(|what| (Verdict::Failed, what))
+        }
+    }
+}
+
+/// Lets the one request through that was ordered.
+struct Once<'a> {
+    http: &'a Http,
+    call: &'a Call,
+    patience: Duration,
+    begun: Cell<bool>,
+    answer: RefCell<Option<Result<Answer, NoReply>>>,
+    strange: RefCell<Option<String>>,
+}
+
+#[async_trait(?Send)]
+impl Relay for Once<'_> {
+    async fn relay(&self, request: Received) -> Result<Answer, String> {
+        if let Err(what) = self.is_ordered(&request) {
+            self.strange.borrow_mut().get_or_insert(what.clone());
+            return Err(what);
+        }
+        let answer = self.http.send(self.call, self.patience).await;
+        self.answer.replace(Some(answer.clone()));
+        answer.map_err(|e| e.to_string())
+    }
+}
+
+impl Once<'_> {
+    fn is_ordered(&self, request: &Received) -> Result<(), String> {
+        if self.begun.get() {
+            return Err("the command asks the service more than once".into());
+        }
+        let url: Url = format!("http://recorder{}", request.target).parse().map_err(|_| "the command asks for what is no path")?;
+        let asked = Asked::new(&request.method, &url, &request.headers, &request.body);
+        let call = self.call;
+        let ordered = Asked::new(&call.method, &call.url, &call.headers, call.body.as_deref().unwrap_or_default());
+        if let Some(what) = asked.differs(&ordered) {
+            return Err(format!("the command's request has another {what} than was ordered"));
+        }
+        self.begun.set(true);
+        Ok(())
+    }
+}
+
+/// Notes for each test how its requests were made.
+pub struct Notes<'a> {
+    /// Who makes them, one after the other.
+    pub commands: Option<&'a Commands<'a>>,
+    /// By the test's place in the plan.
+    pub ways: BTreeMap<usize, Vec<Way>>,
+}
+
+impl Progress for Notes<'_> {
+    fn result(&mut self, _: &Plan, result: &TestResult) {
+        let ways = self.commands.map(|commands| commands.ways.take()).unwrap_or_default();
+        self.ways.entry(result.test).or_default().extend(ways);
+    }
+
+    fn under_way(&mut self, _: usize) {}
+}

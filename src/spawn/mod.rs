@@ -1,0 +1,210 @@
+//! Clean rooms from a terminal: one is ordered, watched to its verdict, emptied of its
+//! money and taken away, whatever happened in it. It may not decide what a room shows or
+//! what its program says: that is `room`'s. What a maker who died left behind is
+//! `sweep.rs`; `cluster.rs` makes rooms that are namespaces.
+
+mod cluster;
+mod objects;
+mod sweep;
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::sleep;
+
+pub use cluster::Cluster;
+pub use objects::Ways;
+pub use sweep::{Swept, sweep};
+
+use crate::{
+    gate::{
+        bundle::digest,
+        report::{Report, Summary},
+    },
+    ports::{
+        clock::Clock,
+        error::{Class, PortError},
+        payments::Payer,
+        provisioner::{Order, Provisioner, State},
+    },
+    room::Bank,
+};
+
+/// Note on a room: the wallet that it is filled from, and that gets back what is left.
+pub const FUNDER: &str = "funder";
+/// How often something is asked that fails by itself.
+const TRIES: u32 = 5;
+/// Seconds that a room may take beyond its own to start and to end.
+const GRACE: i64 = 120;
+
+/// An operator's wallet, and the rooms' that follow from it.
+pub struct Treasury {
+    /// Who moves money.
+    pub bank: Bank,
+    /// The address that it comes from.
+    pub funder: String,
+    /// The wallet of a room of that name.
+    pub wallet: Box<dyn Fn(&str) -> Result<Arc<dyn Payer>, PortError> + Send + Sync>,
+}
+
+/// How often a room is looked at, and how long things may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Between two looks.
+    pub look: Duration,
+    /// For how long a room's maker counts as there after it said so.
+    pub lease: Duration,
+    /// How long a room may take to be gone.
+    pub patience: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { look: Duration::from_secs(2), lease: Duration::from_secs(60), patience: Duration::from_secs(180) }
+    }
+}
+
+/// Everything that making and ending rooms takes.
+pub struct Spawner<'a> {
+    /// Who makes them.
+    pub rooms: &'a dyn Provisioner,
+    /// Where their money comes from.
+    pub treasury: Option<&'a Treasury>,
+    /// What time it is.
+    pub clock: &'a dyn Clock,
+    /// How often, how long.
+    pub pace: Pace,
+    /// Is told what goes on, a line each.
+    pub tell: &'a (dyn Fn(&str) + Sync),
+}
+
+/// What became of a room.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its verdict, or why there is none.
+    pub verdict: Result<Summary, String>,
+    /// Its report, where it printed one.
+    pub report: Option<String>,
+    /// What of it is left, and why; nothing where it is gone and its money back.
+    pub left: Option<String>,
+}
+
+impl Spawner<'_> {
+    /// Makes a room, and takes it away again once it has ended or somebody interrupts.
+    pub async fn run(&self, order: &Order, interrupted: impl Future<Output = ()>) -> Outcome {
+        let ended = tokio::select! {
+            ended = self.watch(order) => ended,
+            () = interrupted => Err("interrupted".to_owned()),
+        };
+        let verdict = ended.and_then(|words| {
+            let said = Summary::parse_termination(&words).and_then(|said| said.about(&order.id, &digest(order.plan.as_bytes())));
+            said.map_err(|error| error.to_string())
+        });
+        let report = match &verdict {
+            Ok(summary) => self.report(&order.id, summary).await,
+            Err(_) => None,
+        };
+        // What a room sent back itself needs nobody to look where nobody can.
+        let returned = verdict.as_ref().is_ok_and(|said| said.steps.iter().any(|s| s.name == "return" && !s.advisory));
+        let funded = order.notes.get(FUNDER).filter(|_| !(returned && self.is_blind()));
+        let left = self.clear(&order.id, funded.map(String::as_str)).await.err();
+        Outcome { verdict, report, left }
+    }
+
+    /// Whether nobody says what wallets have.
+    fn is_blind(&self) -> bool {
+        self.treasury.is_none_or(|treasury| treasury.bank.ledger.is_none())
+    }
+
+    /// The last words of a room that is made and runs to its end.
+    async fn watch(&self, order: &Order) -> Result<String, String> {
+        (self.tell)(&format!("room {} is ordered", order.id));
+        self.persist(|| self.rooms.make(order)).await.map_err(|error| error.to_string())?;
+        let end = later(self.clock.now(), i64::from(order.seconds) + GRACE);
+        let mut said = String::new();
+        loop {
+            match self.persist(|| self.rooms.look(&order.id)).await.map_err(|error| error.to_string())? {
+                State::Ended(words) => return Ok(words),
+                State::Broken(why) => return Err(why),
+                State::Gone => return Err("somebody took it away".into()),
+                State::Going(now) if now != said => {
+                    (self.tell)(&now);
+                    said = now;
+                }
+                State::Going(_) => {}
+            }
+            let now = self.clock.now();
+            if now > end {
+                return Err(format!("it came to no end within {} s", i64::from(order.seconds) + GRACE));
+            }
+            let until = self.lease(now);
+            self.persist(|| self.rooms.keep(&order.id, until)).await.map_err(|error| error.to_string())?;
+            sleep(self.pace.look).await;
+        }
+    }
+
+    /// Until when a maker that is there now counts as there.
+    pub fn lease(&self, now: Timestamp) -> Timestamp {
+        later(now, i64::try_from(self.pace.lease.as_secs()).unwrap_or(i64::MAX))
+    }
+
+    /// The report that a verdict names.
+    async fn report(&self, id: &str, summary: &Summary) -> Option<String> {
+        let text = self.persist(|| self.rooms.report(id)).await.ok()?;
+        let text = text.trim_end_matches('\n');
+        let named = summary.report.as_deref() == Some(digest(text.as_bytes()).as_str());
+        (named && Report::parse_log(text).is_ok()).then(|| text.to_owned())
+    }
+
+    /// Ends what runs in a room, brings its money back, and takes it away; whatever of it
+    /// fails is tried again by whoever sweeps. Money goes first, since without the room
+    /// nobody knows its wallet. How much came back.
+    async fn clear(&self, id: &str, funder: Option<&str>) -> Result<u128, String> {
+        let failed = |doing: &str, error: &dyn std::fmt::Display| format!("room {id} could not be {doing}: {error}");
+        self.persist(|| self.rooms.stop(id)).await.map_err(|error| failed("stopped", &error))?;
+        let brought = match funder {
+            Some(funder) => self.empty(id, funder).await.map_err(|problem| failed("emptied", &problem))?,
+            None => 0,
+        };
+        self.persist(|| self.rooms.remove(id)).await.map_err(|error| failed("removed", &error))?;
+        let gone = async {
+            while self.persist(|| self.rooms.look(id)).await? != State::Gone {
+                sleep(self.pace.look).await;
+            }
+            Ok::<_, PortError>(())
+        };
+        match tokio::time::timeout(self.pace.patience, gone).await {
+            Ok(gone) => gone.map_err(|error| failed("seen to be gone", &error))?,
+            Err(_) => return Err(failed("removed", &format!("it is still there after {} s", self.pace.patience.as_secs()))),
+        }
+        Ok(brought)
+    }
+
+    async fn empty(&self, id: &str, funder: &str) -> Result<u128, String> {
+        let treasury = self.treasury.ok_or_else(|| format!("its money is {funder}'s, whose key is not given (--wallet-file)"))?;
+        if !treasury.funder.eq_ignore_ascii_case(funder) {
+            return Err(format!("its money is {funder}'s, and the key that is given is of {}", treasury.funder));
+        }
+        let wallet = (treasury.wallet)(id).map_err(|error| error.to_string())?;
+        treasury.bank.empty(wallet.as_ref(), funder).await.map_err(|error| error.to_string())
+    }
+
+    /// Asks again where a failure passes by itself.
+    async fn persist<T, F: Future<Output = Result<T, PortError>>>(&self, call: impl Fn() -> F) -> Result<T, PortError> {
+        let mut tries = 1;
+        loop {
+            match call().await {
+                Err(error) if tries < TRIES && matches!(error.class, Class::Transient | Class::RateLimited(_)) => {
+                    let wait = if let Class::RateLimited(wait) = error.class { wait } else { self.pace.look };
+                    sleep(wait).await;
+                    tries += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+}
+
+fn later(now: Timestamp, seconds: i64) -> Timestamp {
+    now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,154 @@
+//! A room's money, against a facilitator and a chain in memory that take what was really
+//! signed: it comes once, and goes back whole, wherever somebody dies or says nothing.
+//! `payments/rooms.rs` is the same on a real chain.
+
+use std::{path::Path, sync::Arc};
+
+use flywheel::{
+    adapters::{clock::SystemClock, x402::Wallet},
+    api::gate_run::Verdict,
+    bank,
+    gate::plan::Terms,
+    ports::payments::Payer,
+    room::{Money, Purse, RoomPurse},
+};
+
+use crate::world::bank::{Bank, Fault};
+
+const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+const DOLLAR: u128 = 1_000_000;
+
+fn funder() -> Wallet {
+    Wallet::new(&KEY.into(), "the test", Arc::new(SystemClock)).unwrap()
+}
+
+fn room(name: &str) -> Wallet {
+    funder().derived(name).unwrap()
+}
+
+fn terms() -> Terms {
+    Terms { network: "eip155:84532".into(), pay_to: "0x01".into(), asset: None }
+}
+
+fn purse(name: &str, bank: &Bank, sees: bool) -> RoomPurse {
+    let money = Money { facilitator: bank.facilitator.clone(), rpc: sees.then(|| bank.rpc.clone()), micros: 250_000 };
+    bank::purse(name, &money, Some(&terms()), funder()).unwrap()
+}
+
+async fn opened() -> Bank {
+    let bank = Bank::open().await;
+    bank.put(funder().address(), DOLLAR);
+    bank
+}
+
+/// Spends from a room's wallet, as one of its commands would.
+async fn spend(purse: &RoomPurse, bank: &Bank, amount: u128) {
+    let shop = room("the shop").address().to_owned();
+    let (terms, declared) = Bank::token().transfer(&shop, amount);
+    let payment = purse.payer().authorize(&terms, &declared).await.unwrap();
+    let money = Money { facilitator: bank.facilitator.clone(), rpc: None, micros: 0 };
+    let settled = bank::bank(&money, None).unwrap().settler.settle(&terms, &payment).await.unwrap();
+    assert!(settled.success, "{settled:?}");
+}
+
+#[test]
+fn a_rooms_wallet_follows_from_the_key_and_the_name() {
+    let address = |name: &str| room(name).address().to_owned();
+    assert_eq!(address("room-1"), address("room-1"));
+    let other = Wallet::new(&format!("0x{}", "11".repeat(32)).into(), "the test", Arc::new(SystemClock)).unwrap();
+    let all = [address("room-1"), address("room-2"), other.derived("room-1").unwrap().address().to_owned(), funder().address().to_owned()];
+    let different: std::collections::BTreeSet<_> = all.iter().collect();
+    assert_eq!(different.len(), all.len(), "{all:?}");
+    assert!(!format!("{:?}", room("room-1")).contains("ac0974"), "no key is shown");
+}
+
+#[tokio::test]
+async fn it_comes_once_and_what_is_left_goes_back() {
+    for sees in [true, false] {
+        let bank = opened().await;
+        let purse = purse("room-1", &bank, sees);
+        let steps = purse.fund().await;
+        assert!(steps.iter().map(|s| s.name.as_str()).eq(["wallet", "fund"]) && steps.iter().all(|s| s.verdict == Verdict::Passed), "{steps:?}");
+        assert!(steps[0].message.as_deref() == Some(purse.payer().address()) && steps[1].message.as_ref().unwrap().contains("0.25"), "{steps:?}");
+        let text = format!("{steps:?}");
+        assert!(!text.contains(KEY.trim_start_matches("0x")), "no key is in a report");
+        spend(&purse, &bank, 10_000).await;
+        let back = purse.bring_back().await;
+        assert_eq!((back.verdict, back.name.as_str()), (Verdict::Passed, "return"), "{back:?}");
+        assert_eq!((bank.has(funder().address()), bank.has(purse.payer().address())), (DOLLAR - 10_000, 0), "sees {sees}");
+    }
+}
+
+/// Whoever died between the two is followed by another of the same name, or by somebody
+/// who sweeps.
+#[tokio::test]
+async fn a_death_in_between_costs_nothing() {
+    let bank = opened().await;
+    purse("room-1", &bank, true).fund().await;
+    let next = purse("room-1", &bank, true);
+    let steps = next.fund().await;
+    assert!(steps[1].message.as_ref().unwrap().contains("already"), "{steps:?}");
+    assert_eq!(bank.has(funder().address()), DOLLAR - 250_000, "what was there counts");
+    let money = Money { facilitator: bank.facilitator.clone(), rpc: Some(bank.rpc.clone()), micros: 1 };
+    let swept = bank::bank(&money, None).unwrap().empty(&room("room-1"), funder().address()).await.unwrap();
+    assert_eq!((swept, bank.has(funder().address())), (250_000, DOLLAR));
+    let again = bank::bank(&money, None).unwrap().empty(&room("room-1"), funder().address()).await.unwrap();
+    assert_eq!((again, bank.moved().len()), (0, 2), "nothing is left, and nothing is moved");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_moves_nothing_twice() {
+    for (what, faults) in [("lost", vec![Fault::Lost]), ("down, then lost", vec![Fault::Down, Fault::Lost]), ("down twice", vec![Fault::Down, Fault::Down])] {
+        let bank = opened().await;
+        let purse = purse("room-1", &bank, true);
+        bank.fails(&faults);
+        let steps = purse.fund().await;
+        assert_eq!(steps[1].verdict, Verdict::Passed, "{what}: {steps:?}");
+        bank.fails(&faults);
+        let back = purse.bring_back().await;
+        assert_eq!(back.verdict, Verdict::Passed, "{what}: {back:?}");
+        assert_eq!((bank.has(funder().address()), bank.moved().len()), (DOLLAR, 2), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn money_that_does_not_come_or_does_not_go_back_is_said() {
+    let bank = Bank::open().await;
+    let purse = purse("room-1", &bank, true);
+    let steps = purse.fund().await;
+    let said = steps[1].message.as_ref().unwrap();
+    assert_eq!(steps[1].verdict, Verdict::Blocked, "{steps:?}");
+    assert!(said.contains("insufficient_funds") && said.contains(funder().address()), "{said}");
+
+    bank.fails(&[Fault::Down; 3]);
+    let steps = purse.fund().await;
+    assert_eq!((steps[1].verdict, bank.asked()), (Verdict::Error, 4), "{steps:?}");
+
+    bank.put(funder().address(), DOLLAR);
+    purse.fund().await;
+    bank.fails(&[Fault::Refused]);
+    let back = purse.bring_back().await;
+    assert!(back.advisory && back.verdict == Verdict::Error, "it refutes nothing of the service: {back:?}");
+    let said = back.message.unwrap();
+    assert!(said.contains("0.25 USDC") && said.contains("room-1") && said.contains(purse.payer().address()), "{said}");
+
+    let blind = Money { facilitator: bank.facilitator.clone(), rpc: None, micros: 1 };
+    let unseen = bank::bank(&blind, None).unwrap().empty(&room("room-1"), funder().address()).await.unwrap_err();
+    assert!(unseen.to_string().contains("no RPC"), "{unseen}");
+}
+
+#[tokio::test]
+async fn what_is_no_such_chain_or_no_server_of_the_kind_is_said() {
+    let bank = opened().await;
+    let at = |facilitator: &str, rpc: &str| Money { facilitator: facilitator.into(), rpc: Some(rpc.into()), micros: 1 };
+    let other = Terms { network: "eip155:1".into(), ..terms() };
+    assert!(bank::bank(&at(&bank.facilitator, &bank.rpc), Some(&other)).err().unwrap().to_string().contains("eip155:1"));
+    let token = Terms { asset: Some(format!("0x{}", "2".repeat(40))), ..terms() };
+    assert!(bank::bank(&at(&bank.facilitator, &bank.rpc), Some(&token)).err().unwrap().to_string().contains("no other token"));
+    assert!(bank::bank(&at("mailto:x", &bank.rpc), None).is_err());
+    // A chain that knows no such token answers nothing, which is no balance of zero.
+    let bank = bank::bank(&at(&bank.facilitator, &format!("{}/settle", bank.facilitator)), None).unwrap();
+    let said = bank.empty(&room("room-1"), funder().address()).await.unwrap_err().to_string();
+    assert!(said.contains("RPC"), "{said}");
+    assert!(Wallet::from_file(Path::new("/nowhere/key"), Arc::new(SystemClock)).is_err());
+}

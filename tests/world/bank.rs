@@ -1,0 +1,154 @@
+//! A facilitator and its chain in one, on loopback: it takes what a wallet really signed,
+//! each signature once, and moves what is there. It fails where it is told to.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
+
+use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
+use flywheel::{
+    adapters::x402::recover,
+    ports::payments::{Token, networks},
+};
+use serde_json::{Value, json};
+
+const NETWORK: &str = "eip155:84532";
+
+/// What the next settlement comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing moves, and there is an error.
+    Down,
+    /// It moves, and the answer is lost.
+    Lost,
+    /// It says that it was not settled.
+    Refused,
+}
+
+#[derive(Default)]
+struct Books {
+    balances: BTreeMap<String, u128>,
+    used: BTreeSet<String>,
+    faults: Vec<Fault>,
+    /// Every settlement that moved something: from, to, amount.
+    moved: Vec<(String, String, u128)>,
+    asked: usize,
+}
+
+/// The server.
+pub struct Bank {
+    /// Base URL of the facilitator.
+    pub facilitator: String,
+    /// URL of the chain's JSON-RPC.
+    pub rpc: String,
+    books: Arc<Mutex<Books>>,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Bank {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl Bank {
+    pub async fn open() -> Self {
+        flywheel::telemetry::install_crypto_provider();
+        let books = Arc::new(Mutex::new(Books::default()));
+        let router = Router::new().route("/settle", post(settle)).route("/rpc", post(rpc)).with_state(books.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let facilitator = format!("http://{}", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { rpc: format!("{facilitator}/rpc"), facilitator, books, serving }
+    }
+
+    pub fn token() -> Token {
+        Token::dollar(NETWORK, None).unwrap()
+    }
+
+    pub fn put(&self, address: &str, micros: u128) {
+        self.books.lock().unwrap().balances.insert(address.to_lowercase(), micros);
+    }
+
+    pub fn has(&self, address: &str) -> u128 {
+        self.books.lock().unwrap().has(address)
+    }
+
+    /// The first comes first.
+    pub fn fails(&self, faults: &[Fault]) {
+        self.books.lock().unwrap().faults = faults.iter().rev().copied().collect();
+    }
+
+    pub fn moved(&self) -> Vec<(String, String, u128)> {
+        self.books.lock().unwrap().moved.clone()
+    }
+
+    pub fn asked(&self) -> usize {
+        self.books.lock().unwrap().asked
+    }
+}
+
+impl Books {
+    fn has(&self, address: &str) -> u128 {
+        self.balances.get(&address.to_lowercase()).copied().unwrap_or_default()
+    }
+
+    /// What a facilitator says of a payment, after it had it settled.
+    fn settle(&mut self, asked: &Value) -> Result<(), &'static str> {
+        let (payment, wanted) = (&asked["paymentPayload"], &asked["paymentRequirements"]);
+        if asked["x402Version"] != 2 || payment["x402Version"] != 2 || payment["accepted"] != *wanted {
+            return Err("invalid_payload");
+        }
+        let usdc = networks::network(NETWORK).unwrap();
+        if wanted["network"] != NETWORK || !wanted["asset"].as_str().unwrap_or_default().eq_ignore_ascii_case(usdc.usdc) {
+            return Err("invalid_network");
+        }
+        let signer = recover(&payment["payload"], NETWORK, usdc.usdc, &usdc.domain()).ok_or("invalid_signature")?;
+        let given = &payment["payload"]["authorization"];
+        let text = |key: &str| given[key].as_str().unwrap_or_default();
+        let (from, to, amount) = (text("from").to_lowercase(), text("to").to_lowercase(), text("value").parse().map_err(|_| "invalid_value")?);
+        if signer.to_lowercase() != from || given["value"] != wanted["amount"] || !text("to").eq_ignore_ascii_case(wanted["payTo"].as_str().unwrap_or_default()) {
+            return Err("invalid_signature");
+        }
+        if !self.used.insert(text("nonce").into()) {
+            return Err("authorization_used");
+        }
+        let left = self.has(&from).checked_sub(amount).ok_or("insufficient_funds")?;
+        self.balances.insert(from.clone(), left);
+        *self.balances.entry(to.clone()).or_default() += amount;
+        self.moved.push((from, to, amount));
+        Ok(())
+    }
+}
+
+async fn settle(State(books): State<Arc<Mutex<Books>>>, Json(asked): Json<Value>) -> (StatusCode, Json<Value>) {
+    let mut books = books.lock().unwrap();
+    books.asked += 1;
+    let fault = books.faults.pop();
+    if fault == Some(Fault::Down) {
+        return (StatusCode::BAD_GATEWAY, Json(json!({})));
+    }
+    let settled = if fault == Some(Fault::Refused) { Err("unexpected_error") } else { books.settle(&asked) };
+    if fault == Some(Fault::Lost) {
+        return (StatusCode::GATEWAY_TIMEOUT, Json(json!({})));
+    }
+    let answer = match settled {
+        Ok(()) => json!({ "success": true, "transaction": "0xabc", "network": NETWORK, "payer": "" }),
+        Err(reason) => json!({ "success": false, "errorReason": reason, "transaction": "", "network": NETWORK, "payer": "" }),
+    };
+    (StatusCode::OK, Json(answer))
+}
+
+async fn rpc(State(books): State<Arc<Mutex<Books>>>, Json(asked): Json<Value>) -> Json<Value> {
+    let call = &asked["params"][0];
+    let data = call["data"].as_str().unwrap_or_default();
+    let known = asked["method"] == "eth_call" && data.starts_with("0x70a08231") && data.len() == 74;
+    // Whoever asks where there is no such token is answered with nothing.
+    let usdc = networks::network(NETWORK).unwrap().usdc;
+    if !known || !call["to"].as_str().unwrap_or_default().eq_ignore_ascii_case(usdc) {
+        return Json(json!({ "jsonrpc": "2.0", "id": 1, "result": "0x" }));
+    }
+    let units = books.lock().unwrap().has(&format!("0x{}", &data[34..]));
+    Json(json!({ "jsonrpc": "2.0", "id": 1, "result": format!("0x{units:064x}") }))
+}
