@@ -11,7 +11,7 @@ pub fn schema() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A gate's test plan",
-        "description": "prim.sh's smoke-test plan, and what Flywheel adds to it: matchers, which are objects whose keys begin with $; headers, timeout_ms, retry, payment and schemas. A key that is null counts as absent, and one that is not listed is passed over.",
+        "description": "prim.sh's smoke-test plan, and what Flywheel adds to it: matchers, which are objects whose keys begin with $; headers, timeout_ms, retry, payment and schemas. A key that is null counts as absent, and one that is not listed is passed over, but for what is expected.",
         "type": "object",
         "required": ["groups", "tests"],
         "properties": {
@@ -155,6 +155,7 @@ fn expected() -> Value {
                 "additionalProperties": { "$ref": "#/$defs/pattern" },
             },
         },
+        "additionalProperties": false,
     })
 }
 
