@@ -1,7 +1,12 @@
 //! What commands that run a plan are told of its services: where they answer, who
 //! calls them, and what may be paid to whom. `gate_cli.rs` and `canary_cli.rs` take it.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+    str::FromStr,
+};
 
 use anyhow::{Context as _, bail};
 use url::Url;
@@ -9,7 +14,8 @@ use url::Url;
 use crate::{
     runner::{
         budget::{self, Budget},
-        http::Settings,
+        http::{Settings, certificates},
+        progress::plain,
     },
     suite::{Mode, Payment, Plan},
 };
@@ -50,8 +56,10 @@ pub struct CallArgs {
 }
 
 impl CallArgs {
-    /// How requests go out, with so many bytes of a body read.
-    pub(crate) fn settings(&self, body_limit: usize) -> anyhow::Result<Settings> {
+    /// How requests go out, with so many bytes of a body read. What the plan does not
+    /// have can't be elsewhere.
+    pub(crate) fn settings(&self, plan: &Plan, body_limit: usize) -> anyhow::Result<Settings> {
+        named("--base", "service", self.base.iter().map(|Pair(service, _)| service.as_str()), &plan.services(), is_service)?;
         let mut bases = BTreeMap::new();
         for Pair(service, url) in &self.base {
             if !matches!(url.scheme(), "http" | "https") || url.query().is_some() {
@@ -60,7 +68,10 @@ impl CallArgs {
             bases.insert(service.clone(), url.clone());
         }
         let ca = self.ca.as_deref().map(|path| fs::read_to_string(path).with_context(|| path.display().to_string())).transpose()?;
-        Ok(Settings { bases, ca, body_limit })
+        if let (Some(path), Some(pem)) = (&self.ca, &ca) {
+            certificates(pem).map_err(|problem| anyhow::anyhow!("--ca {} {problem}", path.display()))?;
+        }
+        Ok(Settings { bases, ca, body_limit, rate: None, wires: None })
     }
 
     /// What may be spent.
@@ -88,6 +99,34 @@ impl CallArgs {
     pub(crate) fn given(&self) -> impl Iterator<Item = (String, String)> {
         self.vars.iter().map(|Pair(name, value)| (name.clone(), value.clone()))
     }
+}
+
+/// Refuses names that nothing in the plan has.
+pub(crate) fn named<'a>(
+    flag: &str,
+    what: &str,
+    given: impl IntoIterator<Item = &'a str>,
+    known: &BTreeSet<&str>,
+    is: impl Fn(&str, &str) -> bool,
+) -> anyhow::Result<()> {
+    for name in given {
+        if !known.iter().any(|known| is(known, name)) {
+            let there = if known.is_empty() { format!("it has no {what}s") } else { format!("there are {}", some(known)) };
+            bail!("{flag}: the plan has no {what} {name:?}; {there}");
+        }
+    }
+    Ok(())
+}
+
+/// The first of them, for people.
+fn some(names: &BTreeSet<&str>) -> String {
+    let shown = names.iter().take(20).map(|name| plain(name)).collect::<Vec<_>>().join(", ");
+    if names.len() > 20 { format!("{shown} and {} more", names.len() - 20) } else { shown }
+}
+
+/// Whether a service is called so: by its name, or by its id.
+pub(crate) fn is_service(service: &str, name: &str) -> bool {
+    service == name || service.strip_suffix(".sh") == Some(name)
 }
 
 /// `NAME=VALUE` on the command line.

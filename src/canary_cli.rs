@@ -4,7 +4,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -12,28 +11,36 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use futures::FutureExt as _;
 use secrecy::SecretString;
+use tokio::runtime::Handle;
 use url::Url;
 
 use crate::{
     adapters::{clock::SystemClock, model::ChatCompletions, x402::Wallet},
     api::gate_run::Verdict,
     call_args::{CallArgs, NETWORK},
-    canary::{AgentPlan, Canary, GroupReport, Limits, MOST_CLI_ROUNDS, ModelAt, Report, Services, TokenPrice, goals_origins},
+    canary::{
+        AgentPlan, Canary, GroupReport, Interrupted, Limits, MOST_CLI_ROUNDS, ModelAt, Report, Services, TokenPrice, goals_origins,
+        uninterrupted,
+    },
     create,
     gate::{
         self, LastWords,
         plan::Terms,
         report::{self, Step},
     },
-    gate_cli::{print, read, refused, wallet},
+    gate_cli::{
+        interrupted,
+        outputs::{Output, ended},
+        print, read, refused, wallet,
+    },
     ports::{clock::Clock, payments::Payer},
     runner::{
         Runner,
         budget::Budget,
         http::{Http, Settings},
         pay::Cashier,
-        rate::Rate,
         seeds::{Agent, seeds},
     },
     suite::{self, Exit, Group, Mode, Payment, Plan},
@@ -117,6 +124,8 @@ struct Job<'a> {
     price: TokenPrice,
     /// For plans that name the caller where there is no wallet.
     address: Option<String>,
+    /// What ends it early.
+    interrupted: Interrupted,
 }
 
 impl Job<'_> {
@@ -125,8 +134,16 @@ impl Job<'_> {
         let agent = Agent { payer: self.payer.as_deref(), address: self.address.clone() };
         let variables = seeds(self.plan, &agent, SystemClock.now(), self.given.iter().cloned()).await?;
         let service = Services::new(self.plan, &self.runner, variables.clone());
-        let limits = self.limits.clone();
-        let canary = Canary { plan: self.plan, model: &self.model, service: &service, shell: None, limits, variables, price: self.price };
+        let canary = Canary {
+            plan: self.plan,
+            model: &self.model,
+            service: &service,
+            shell: None,
+            limits: self.limits.clone(),
+            variables,
+            price: self.price,
+            interrupted: self.interrupted.clone(),
+        };
         let mut reports = Vec::new();
         for group in &self.groups {
             let report = canary.group(group).await;
@@ -138,7 +155,7 @@ impl Job<'_> {
 }
 
 /// Runs on the command line.
-pub(crate) async fn run(args: &CanaryArgs) -> anyhow::Result<Exit> {
+pub(crate) async fn run(args: &CanaryArgs, wires: Handle) -> anyhow::Result<Exit> {
     let plan = suite::read(&read(&args.plan)?, Mode::Ours).map_err(|findings| refused(&args.plan, &findings))?;
     let unknown: Vec<_> = args.group.iter().filter(|id| plan.groups.iter().all(|group| group.id != **id)).collect();
     if !unknown.is_empty() {
@@ -148,7 +165,7 @@ pub(crate) async fn run(args: &CanaryArgs) -> anyhow::Result<Exit> {
     let groups = plan.groups.iter().filter(|group| args.group.is_empty() || args.group.contains(&group.id)).collect();
     let limits =
         Limits { rounds: args.rounds, group_seconds: args.deadline, request_seconds: args.timeout.div_ceil(1000), ..Limits::default() };
-    let settings = args.calls.settings(BODY)?;
+    let settings = Settings { wires: Some(wires), ..args.calls.settings(&plan, BODY)? };
     let declared = args.calls.declared(&plan);
     let network = declared.network.clone().unwrap_or_default();
     let payer = wallet()?;
@@ -167,27 +184,29 @@ pub(crate) async fn run(args: &CanaryArgs) -> anyhow::Result<Exit> {
         given: args.calls.given().collect(),
         price,
         address: args.calls.address(),
+        interrupted: interrupted().boxed_local().shared(),
     };
+    let output = args.result.as_deref().map(Output::open).transpose()?;
     let groups = job.groups(|group| eprint!("{}", group.lines())).await?;
     let report = Report::new(began, network, args.model.clone(), groups);
     let text = format!("{:#}\n", serde_json::to_value(&report)?);
-    match &args.result {
-        Some(path) => fs::write(path, text).with_context(|| path.display().to_string())?,
-        None => print(&text)?,
-    }
-    Ok(report.exit())
+    let written = match output {
+        Some(output) => output.write(&text),
+        None => print(&text).context("the standard output"),
+    };
+    Ok(ended(report.exit(), written))
 }
 
 /// Runs in a pod, and exits with 0 whenever there is a verdict other than Error.
-pub(crate) async fn agent(args: &AgentArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn agent(args: &AgentArgs, wires: Handle) -> anyhow::Result<ExitCode> {
     let words = &args.last_words;
-    match in_pod(args).await {
+    match in_pod(args, wires).await {
         Ok(steps) => words.verdict(&report::Report::new(&words.job, &args.digest, steps)),
         Err(error) => words.error("input", gate::chain(error)),
     }
 }
 
-async fn in_pod(args: &AgentArgs) -> anyhow::Result<Vec<Step>> {
+async fn in_pod(args: &AgentArgs, wires: Handle) -> anyhow::Result<Vec<Step>> {
     let told: AgentPlan = gate::announced(&args.plan, &args.digest)?;
     let plan = suite::read(&told.plan.to_string(), Mode::Ours).map_err(|findings| refused(&args.plan, &findings))?;
     let url: Url = told.url.parse().with_context(|| format!("url: {:?}", told.url))?;
@@ -199,12 +218,14 @@ async fn in_pod(args: &AgentArgs) -> anyhow::Result<Vec<Step>> {
     let payer = args.wallet_file.as_deref().map(wallet_from).transpose()?;
     let declared = declared(told.terms.as_ref());
     let budget = Budget::new(limits.max_payment_micros.into(), limits.budget_micros.into());
-    let settings = Settings { bases: BTreeMap::new(), ca: told.ca_bundle.clone(), body_limit: BODY };
+    let settings = Settings { bases: BTreeMap::new(), ca: told.ca_bundle.clone(), body_limit: BODY, rate: None, wires: Some(wires) };
     let runner = runner(settings, payer.clone(), budget, declared, Duration::from_secs(limits.request_seconds));
     let key = args.model_key_file.as_deref().map(create::key).transpose()?;
     let (model, price) = model(&told.model, key, &limits)?;
     let groups = plan.groups.iter().collect();
-    let job = Job { plan: &plan, groups, model, runner, payer, limits, given: Vec::new(), price, address: None };
+    // Whoever ends a pod takes its verdict with it.
+    let job =
+        Job { plan: &plan, groups, model, runner, payer, limits, given: Vec::new(), price, address: None, interrupted: uninterrupted() };
     let mut steps: Vec<_> = job.groups(|_| {}).await?.iter().flat_map(GroupReport::steps).collect();
     if steps.is_empty() {
         steps.push(Step::not("groups", Verdict::Blocked, "the plan has no group, so that there was nothing to do"));
@@ -235,7 +256,6 @@ pub(crate) fn runner(settings: Settings, payer: Option<Arc<dyn Payer>>, budget: 
     Runner {
         http: Http::new(settings),
         cashier: Cashier { payer, budget, declared, mode: Mode::Ours, again_after: AGAIN_AFTER, clock: Arc::new(SystemClock) },
-        rate: Rate::new(None),
         jobs: JOBS,
         patience,
         // A group's own time ends it.

@@ -11,6 +11,7 @@ use std::{
 };
 
 use futures::future::LocalBoxFuture;
+use tokio::runtime::Handle;
 
 use crate::{
     adapters::{clock::SystemClock, x402::Wallet},
@@ -30,7 +31,6 @@ use crate::{
         http::{Http, Settings},
         pay::Cashier,
         progress::Progress,
-        rate::Rate,
         seeds::{Agent, seeds},
     },
     suite::{self, Mode, Outcome, Payment, Plan, Run, Secrets, TestResult},
@@ -63,15 +63,15 @@ pub struct ContractArgs {
 }
 
 /// Runs, and exits with 0 whenever there is a verdict other than Error.
-pub(crate) async fn main(args: &ContractArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn main(args: &ContractArgs, wires: Handle) -> anyhow::Result<ExitCode> {
     let words = &args.last_words;
-    match in_pod(args).await {
+    match in_pod(args, wires).await {
         Ok(steps) => words.verdict(&Report::new(&words.job, &args.digest, steps)),
         Err(error) => words.error("input", gate::chain(error)),
     }
 }
 
-async fn in_pod(args: &ContractArgs) -> anyhow::Result<Vec<Step>> {
+async fn in_pod(args: &ContractArgs, wires: Handle) -> anyhow::Result<Vec<Step>> {
     let contract: Contract = gate::announced(&args.plan, &args.digest)?;
     let payer = args.wallet_file.as_deref().map(|file| Wallet::from_file(file, Arc::new(SystemClock))).transpose()?;
     let payer = payer.map(|wallet| Arc::new(wallet) as Arc<dyn Payer>);
@@ -81,7 +81,7 @@ async fn in_pod(args: &ContractArgs) -> anyhow::Result<Vec<Step>> {
     let Some(suite) = contract.suite.as_ref().filter(|_| overall(&first) == Verdict::Passed) else { return Ok(first) };
     let plan = suite::read(&suite.to_string(), Mode::Ours).map_err(|findings| refused(&args.plan, &findings))?;
     let mut all: Vec<_> = first.into_iter().filter(|step| step.name != TOTAL).collect();
-    all.extend(tests(&contract, &plan, payer, began).await?);
+    all.extend(tests(&contract, &plan, payer, began, Some(wires)).await?);
     let milliseconds = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
     all.push(Step { milliseconds, ..Step::passed(TOTAL) });
     Ok(all)
@@ -92,10 +92,10 @@ const TOTAL: &str = "total";
 
 /// Tries layer 2's tests against a change's service that runs in the pod of layer 1,
 /// where the stub facilitator takes every payment.
-pub(crate) fn ahead<'a>(plan: &'a gate::plan::Plan, preview: &'a Preview) -> LocalBoxFuture<'a, Vec<Step>> {
+pub(crate) fn ahead<'a>(plan: &'a gate::plan::Plan, preview: &'a Preview, wires: Handle) -> LocalBoxFuture<'a, Vec<Step>> {
     Box::pin(async move {
         let began = Instant::now();
-        let mut steps = match tried(plan, preview, began).await {
+        let mut steps = match tried(plan, preview, began, wires).await {
             Ok(steps) => steps,
             Err(error) => vec![Step::not("tests", Verdict::Error, gate::chain(error))],
         };
@@ -109,7 +109,7 @@ pub(crate) fn ahead<'a>(plan: &'a gate::plan::Plan, preview: &'a Preview) -> Loc
     })
 }
 
-async fn tried(plan: &gate::plan::Plan, preview: &Preview, began: Instant) -> anyhow::Result<Vec<Step>> {
+async fn tried(plan: &gate::plan::Plan, preview: &Preview, began: Instant, wires: Handle) -> anyhow::Result<Vec<Step>> {
     let suite =
         suite::read(&preview.suite.to_string(), Mode::Ours).map_err(|findings| refused("the preview's plan".as_ref(), &findings))?;
     let limits = Limits { total_seconds: PREVIEW.as_secs(), ..plan.limits.clone() };
@@ -123,21 +123,33 @@ async fn tried(plan: &gate::plan::Plan, preview: &Preview, began: Instant) -> an
     };
     // Nobody's wallet: the key is one, and no chain hears of what it signs.
     let wallet = Wallet::new(&format!("{:064x}", 1).into(), "the preview's wallet", Arc::new(SystemClock))?;
-    tests(&here, &suite, Some(Arc::new(wallet)), began).await
+    tests(&here, &suite, Some(Arc::new(wallet)), began, Some(wires)).await
 }
 
 /// The tests of a service's routes as steps, in what is left of the run's time. Fails where a
 /// wallet can't sign, or tests depend on each other in a circle.
-pub async fn tests(contract: &Contract, plan: &Plan, payer: Option<Arc<dyn Payer>>, began: Instant) -> anyhow::Result<Vec<Step>> {
+pub async fn tests(
+    contract: &Contract,
+    plan: &Plan,
+    payer: Option<Arc<dyn Payer>>,
+    began: Instant,
+    wires: Option<Handle>,
+) -> anyhow::Result<Vec<Step>> {
     let agent = Agent { payer: payer.as_deref(), address: None };
     let seeds = seeds(plan, &agent, SystemClock.now(), []).await?;
     let mut run = Run::new(plan, None, seeds, Secrets::default()).map_err(|findings| refused("the plan".as_ref(), &findings))?;
-    let runner = runner(contract, plan, payer, began)?;
+    let runner = runner(contract, plan, payer, began, wires)?;
     runner.run(plan, &mut run, std::future::pending(), &mut Silent).await;
     Ok(run.into_results().iter().map(|result| step(&contract.plan.routes, plan, result)).collect())
 }
 
-fn runner(contract: &Contract, plan: &Plan, payer: Option<Arc<dyn Payer>>, began: Instant) -> anyhow::Result<Runner> {
+fn runner(
+    contract: &Contract,
+    plan: &Plan,
+    payer: Option<Arc<dyn Payer>>,
+    began: Instant,
+    wires: Option<Handle>,
+) -> anyhow::Result<Runner> {
     let url: url::Url = contract.url.parse()?;
     // Whatever a document says of where it answers: this service is tested.
     let bases: BTreeMap<_, _> = plan.tests.iter().map(|test| (test.service.clone(), url.clone())).collect();
@@ -152,9 +164,8 @@ fn runner(contract: &Contract, plan: &Plan, payer: Option<Arc<dyn Payer>>, began
         network: Some(terms.network.clone()),
     };
     Ok(Runner {
-        http: Http::new(Settings { bases, ca: contract.ca_bundle.clone(), body_limit: BODY }),
+        http: Http::new(Settings { bases, ca: contract.ca_bundle.clone(), body_limit: BODY, rate: None, wires }),
         cashier: Cashier { payer, budget, declared, mode: Mode::Ours, again_after: AGAIN_AFTER, clock: Arc::new(SystemClock) },
-        rate: Rate::new(None),
         jobs: JOBS,
         patience: Duration::from_secs(limits.request_seconds),
         deadline: Some(Duration::from_secs(limits.total_seconds).saturating_sub(began.elapsed())),

@@ -2,6 +2,8 @@
 //! the environment and the terminal are read and written here; the order and the
 //! judgement are `src/suite`'s, the requests `src/runner`'s.
 
+pub(crate) mod outputs;
+
 use std::{
     fs,
     io::Read as _,
@@ -15,20 +17,21 @@ use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
 use secrecy::SecretString;
 use serde_json::json;
+use tokio::runtime::Handle;
 
+use self::outputs::{Output, ended};
 use crate::{
     adapters::{clock::SystemClock, x402::Wallet},
-    call_args::{CallArgs, Pair},
+    call_args::{CallArgs, Pair, is_service, named},
     canary_cli, contract_cli, gate,
     ports::{clock::Clock, payments::Payer},
     room_cli,
     runner::{
         Runner,
         budget::{Spending, usd},
-        http::Http,
+        http::{Http, Settings},
         pay::Cashier,
         progress::{Lines, plain},
-        rate::Rate,
         seeds::{Agent, seeds},
     },
     spawn_cli,
@@ -169,24 +172,18 @@ pub struct RunArgs {
 
 /// Runs one command. What can't begin ends with 3.
 pub fn run(command: &GateCommand) -> anyhow::Result<ExitCode> {
-    let ended = match command {
+    let came = match command {
         GateCommand::Pod(part) => return gate::run(part, contract_cli::ahead),
-        GateCommand::Agent(args) => {
-            return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(canary_cli::agent(args));
-        }
-        GateCommand::Contract(args) => {
-            return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(contract_cli::main(args));
-        }
-        GateCommand::Room(args) => {
-            return tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(room_cli::main(args));
-        }
+        GateCommand::Agent(args) => return gate::block_on(|wires| canary_cli::agent(args, wires))?,
+        GateCommand::Contract(args) => return gate::block_on(|wires| contract_cli::main(args, wires))?,
+        GateCommand::Room(args) => return gate::block_on(|wires| room_cli::main(args, wires))?,
         GateCommand::Spawn(args) => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(spawn_cli::run(args)),
         GateCommand::Schema => schema(),
         GateCommand::Lint(args) => lint(args),
-        GateCommand::Canary(args) => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(canary_cli::run(args)),
-        GateCommand::Run(args) => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run_plan(args)),
+        GateCommand::Canary(args) => gate::block_on(|wires| canary_cli::run(args, wires))?,
+        GateCommand::Run(args) => gate::block_on(|wires| run_plan(args, wires))?,
     };
-    let exit = ended.unwrap_or_else(|error| {
+    let exit = came.unwrap_or_else(|error| {
         eprintln!("flywheel: {}", telemetry::chain(error.as_ref()));
         Exit::Usage
     });
@@ -211,7 +208,7 @@ fn lint(args: &LintArgs) -> anyhow::Result<Exit> {
     Ok(if findings.iter().any(|finding| finding.severity == Severity::Error) { Exit::Usage } else { Exit::Proven })
 }
 
-async fn run_plan(args: &RunArgs) -> anyhow::Result<Exit> {
+async fn run_plan(args: &RunArgs, wires: Handle) -> anyhow::Result<Exit> {
     let mode = mode(args.compat);
     let plan = suite::read(&read(&args.plan)?, mode).map_err(|findings| refused(&args.plan, &findings))?;
     let phases = args.phases.as_deref().map(phases).transpose()?;
@@ -221,11 +218,14 @@ async fn run_plan(args: &RunArgs) -> anyhow::Result<Exit> {
     let agent = Agent { payer: payer.as_deref(), address: args.calls.address() };
     let seeds = seeds(&plan, &agent, began, args.calls.given()).await?;
     let secrets = secrets(&args.secrets)?;
-    let mut run = Run::new(&plan, args.group.as_deref(), seeds, secrets.clone()).map_err(|findings| refused(&args.plan, &findings))?;
+    named("--secret-file", "secret", args.secrets.iter().map(|Pair(name, _)| name.as_str()), &plan.secrets(), |known, name| known == name)?;
+    named("--changed", "service", args.changed.iter().map(String::as_str), &plan.services(), is_service)?;
+    let runner = runner(args, &plan, payer, wires)?;
+    let mut run = Run::new(&plan, args.group.as_deref(), seeds, secrets).map_err(|findings| refused(&args.plan, &findings))?;
     if args.dry_run {
-        return dry(&plan, args);
+        return dry(&plan, &run, args);
     }
-    let runner = runner(args, &plan, payer)?;
+    let outputs = Outputs::open(args)?;
     let mut lines = Lines::stdout(run.len());
     runner.run(&plan, &mut run, interrupted(), &mut lines).await;
     lines.finish();
@@ -234,14 +234,15 @@ async fn run_plan(args: &RunArgs) -> anyhow::Result<Exit> {
     let report =
         Report { plan: &plan, results: &results, verdict: &verdict, timestamp: &began.to_string(), ci: args.ci, changed: &args.changed };
     let spending = runner.cashier.budget.spending();
-    write_reports(args, &report, spending)?;
-    print(&format!("{}\n{}", plain(&verdict.summary), paid(&results, &runner.cashier.declared, spending)))?;
-    Ok(verdict.exit)
+    // Whoever can't be told still has the exit code.
+    let _ = print(&format!("{}\n{}", plain(&verdict.summary), paid(&results, &runner.cashier.declared, spending)));
+    Ok(ended(verdict.exit, outputs.write(&report, spending)))
 }
 
-fn runner(args: &RunArgs, plan: &Plan, payer: Option<Arc<dyn Payer>>) -> anyhow::Result<Runner> {
+fn runner(args: &RunArgs, plan: &Plan, payer: Option<Arc<dyn Payer>>, wires: Handle) -> anyhow::Result<Runner> {
+    let settings = args.calls.settings(plan, args.body_limit as usize)?;
     Ok(Runner {
-        http: Http::new(args.calls.settings(args.body_limit as usize)?),
+        http: Http::new(Settings { rate: args.rate, wires: Some(wires), ..settings }),
         cashier: Cashier {
             payer,
             budget: args.calls.budget(),
@@ -250,27 +251,37 @@ fn runner(args: &RunArgs, plan: &Plan, payer: Option<Arc<dyn Payer>>) -> anyhow:
             again_after: Duration::from_millis(args.again_after),
             clock: Arc::new(SystemClock),
         },
-        rate: Rate::new(args.rate),
         jobs: args.jobs.into(),
         patience: Duration::from_millis(args.timeout),
         deadline: Some(Duration::from_secs(args.deadline)),
     })
 }
 
-/// Writes the files that were asked for, with their folders.
-fn write_reports(args: &RunArgs, report: &Report, spending: Spending) -> anyhow::Result<()> {
-    let write = |path: &Option<PathBuf>, text: &dyn Fn() -> String| {
-        let Some(path) = path else { return Ok(()) };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        folder.map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(path, text())).with_context(|| path.display().to_string())
-    };
-    write(&args.result, &|| {
-        let mut json = report::json(report);
-        json["spending"] = json!({ "spent_usd": usd(spending.spent), "outstanding_usd": usd(spending.outstanding) });
-        format!("{json:#}\n")
-    })?;
-    write(&args.junit, &|| report::junit(report))?;
-    write(&args.markdown, &|| report::markdown(report))
+/// The files that were asked for.
+struct Outputs {
+    result: Option<Output>,
+    junit: Option<Output>,
+    markdown: Option<Output>,
+}
+
+impl Outputs {
+    fn open(args: &RunArgs) -> anyhow::Result<Self> {
+        let open = |path: &Option<PathBuf>| path.as_deref().map(Output::open).transpose();
+        Ok(Self { result: open(&args.result)?, junit: open(&args.junit)?, markdown: open(&args.markdown)? })
+    }
+
+    /// Writes all of them that can be; the first problem is told.
+    fn write(self, report: &Report, spending: Spending) -> anyhow::Result<()> {
+        let json = || {
+            let mut json = report::json(report);
+            json["spending"] = json!({ "spent_usd": usd(spending.spent), "outstanding_usd": usd(spending.outstanding) });
+            format!("{json:#}\n")
+        };
+        let result = self.result.map_or(Ok(()), |output| output.write(&json()));
+        let junit = self.junit.map_or(Ok(()), |output| output.write(&report::junit(report)));
+        let markdown = self.markdown.map_or(Ok(()), |output| output.write(&report::markdown(report)));
+        result.and(junit).and(markdown)
+    }
 }
 
 /// What was paid, and what it was held against, where anything was.
@@ -289,17 +300,34 @@ fn paid(results: &[TestResult], declared: &Payment, spending: Spending) -> Strin
     text + "\n"
 }
 
-fn dry(plan: &Plan, args: &RunArgs) -> anyhow::Result<Exit> {
+/// Everything that would be run, by the group that names it first.
+fn dry(plan: &Plan, run: &Run, args: &RunArgs) -> anyhow::Result<Exit> {
+    let mut left = run.selection();
+    let of = |id: &str| plan.tests.iter().rposition(|test| test.id == id);
+    let line = |at: usize| {
+        let test = &plan.tests[at];
+        format!("  {:<12} {:<6} {} {}\n", plain(&test.id), plain(&test.method), plain(&test.endpoint), plain(&test.title))
+    };
     let mut text = String::new();
-    for group in plan.groups.iter().filter(|group| !group.canary_only && args.group.as_ref().is_none_or(|id| *id == group.id)) {
-        text += &format!("{} ({})\n", plain(&group.id), plain(&group.name));
+    for group in &plan.groups {
+        let asked = !group.canary_only && args.group.as_ref().is_none_or(|id| *id == group.id);
+        let mut lines = String::new();
         for id in &group.tests {
-            let test = plan.tests.iter().rfind(|test| test.id == *id);
-            text += &match test {
-                Some(test) => format!("  {:<12} {:<6} {} {}\n", plain(id), plain(&test.method), plain(&test.endpoint), plain(&test.title)),
-                None => format!("  {:<12} ?\n", plain(id)),
-            };
+            match of(id) {
+                // prim.sh's way sends what a group names twice twice.
+                Some(at) if left.remove(&at) || asked && plan.mode == Mode::Primsh => lines += &line(at),
+                None if asked => lines += &format!("  {:<12} ?\n", plain(id)),
+                Some(_) | None => {}
+            }
         }
+        if asked || !lines.is_empty() {
+            let why = if asked { "" } else { ", for what others need" };
+            text += &format!("{} ({}){why}\n{lines}", plain(&group.id), plain(&group.name));
+        }
+    }
+    if !left.is_empty() {
+        text += "in no group, for what others need\n";
+        left.into_iter().for_each(|at| text += &line(at));
     }
     print(&text)?;
     Ok(Exit::Proven)

@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use tokio::runtime::Handle;
 
 use crate::{
     adapters::{clock::SystemClock, x402::Wallet},
@@ -71,15 +72,15 @@ pub struct RoomArgs {
 const KEPT: Duration = Duration::from_secs(30);
 
 /// Runs, and exits with 0 whenever there is a verdict other than Error.
-pub(crate) async fn main(args: &RoomArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn main(args: &RoomArgs, wires: Handle) -> anyhow::Result<ExitCode> {
     let words = &args.last_words;
-    match in_pod(args).await {
+    match in_pod(args, wires).await {
         Ok(steps) => words.verdict(&Report::new(&words.job, &args.digest, steps)),
         Err(error) => words.error("input", gate::chain(error)),
     }
 }
 
-async fn in_pod(args: &RoomArgs) -> anyhow::Result<Vec<Step>> {
+async fn in_pod(args: &RoomArgs, wires: Handle) -> anyhow::Result<Vec<Step>> {
     let began = Instant::now();
     let told: RoomPlan = gate::announced(&args.plan, &args.digest)?;
     let plan = suite::read(&told.plan.to_string(), Mode::Ours).map_err(|findings| refused(&args.plan, &findings))?;
@@ -99,7 +100,7 @@ async fn in_pod(args: &RoomArgs) -> anyhow::Result<Vec<Step>> {
     let key = args.model_key_file.as_deref().map(create::key).transpose()?;
     let model = told.model.as_ref().map(|at| model(at, key, &limits.agent)).transpose()?;
     let seeds = seeds(&plan, &Agent { payer: payer.as_deref(), address: None }, SystemClock.now(), []).await?;
-    let runner = runner(&told, &plan, payer.clone())?;
+    let runner = runner(&told, &plan, payer.clone(), wires)?;
     let sandbox = match &told.cli {
         Some(_) => Some(sandbox(args, &told).await?),
         None => None,
@@ -176,13 +177,13 @@ fn purse(args: &RoomArgs, told: &RoomPlan) -> anyhow::Result<Option<RoomPurse>> 
     Ok(Some(bank::purse(job, money, told.terms.as_ref(), funder)?))
 }
 
-fn runner(told: &RoomPlan, plan: &Plan, payer: Option<Arc<dyn Payer>>) -> anyhow::Result<Runner> {
+fn runner(told: &RoomPlan, plan: &Plan, payer: Option<Arc<dyn Payer>>, wires: Handle) -> anyhow::Result<Runner> {
     let url: url::Url = told.url.parse().with_context(|| format!("url: {:?}", told.url))?;
     // Whatever a document says of where it answers: this service is tested.
     let bases = plan.tests.iter().map(|test| (test.service.clone(), url.clone())).collect();
     let limits = &told.limits.agent;
     let budget = Budget::new(limits.max_payment_micros.into(), limits.budget_micros.into());
-    let settings = http::Settings { bases, ca: told.ca_bundle.clone(), body_limit: BODY };
+    let settings = http::Settings { bases, ca: told.ca_bundle.clone(), body_limit: BODY, rate: None, wires: Some(wires) };
     let runner = canary_cli::runner(settings, payer, budget, declared(told.terms.as_ref()), Duration::from_secs(limits.request_seconds));
     // One sandbox runs one command at a time.
     Ok(Runner { jobs: 1, ..runner })

@@ -72,6 +72,8 @@ struct Run {
     unit: &'static str,
     contract: &'static str,
     canary: &'static str,
+    /// Results of a canary that ends.
+    results: Value,
     /// How many tests layer 2 did not try.
     untried: i64,
     /// New pods get ready.
@@ -120,6 +122,7 @@ impl Run {
             unit: "Passed",
             contract: "Passed",
             canary: "Passed",
+            results: json!([]),
             untried: 0,
             pods_start: true,
         };
@@ -247,11 +250,12 @@ impl Run {
                 _ => (self.canary, 0),
             };
             let path = format!("{OWN}/gateruns/{}", gate["metadata"]["name"].as_str().unwrap());
+            let results = if gate["spec"]["layer"] == "Canary" { self.results.clone() } else { json!([]) };
             if gate["status"]["verdict"].is_null() && !verdict.is_empty() && !catalogue::is_derived(&gate) {
                 self.api.edit(&path, |mut gate| {
                     let ready = if verdict == "Passed" { "True" } else { "False" };
                     let tested = gate["status"]["tested"].clone();
-                    gate["status"] = json!({ "verdict": verdict, "results": [], "since": now, "conditions": [{
+                    gate["status"] = json!({ "verdict": verdict, "results": results, "since": now, "conditions": [{
                         "type": "Ready", "status": ready, "reason": verdict, "message": "as the test says", "lastTransitionTime": now }] });
                     if !tested.is_null() {
                         gate["status"]["tested"] = tested;

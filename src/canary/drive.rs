@@ -5,6 +5,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
+use futures::{
+    FutureExt as _,
+    future::{LocalBoxFuture, Shared},
+};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{
@@ -48,6 +52,14 @@ pub trait Service {
     fn spending(&self) -> (u128, u128);
 }
 
+/// Comes when somebody ends the run, and says why; whoever waits for it may be many.
+pub type Interrupted = Shared<LocalBoxFuture<'static, String>>;
+
+/// For what nobody interrupts.
+pub fn uninterrupted() -> Interrupted {
+    std::future::pending().boxed_local().shared()
+}
+
 /// Everything that a run is given.
 pub struct Canary<'a> {
     /// The plan.
@@ -64,15 +76,30 @@ pub struct Canary<'a> {
     pub variables: BTreeMap<String, String>,
     /// What the model costs.
     pub price: TokenPrice,
+    /// What ends it early.
+    pub interrupted: Interrupted,
+}
+
+/// Why something was not waited for to its end.
+enum Stop {
+    Late,
+    Interrupted(String),
 }
 
 impl Canary<'_> {
-    /// Has the model do a group's task, and says whether its goals hold.
+    /// Has the model do a group's task, and says whether its goals hold. Once it was
+    /// interrupted, it says what was done until then.
     pub async fn group(&self, group: &Group) -> GroupReport {
         let began = Instant::now();
         let deadline = began + self.limits.group();
         let (spent, outstanding) = self.service.spending();
-        let (verdict, goals, record) = match self.begin(group).await {
+        let late = |why: String| Err((Verdict::Error, format!("it was not begun: {why}")));
+        let begun = match self.until(deadline, self.begin(group)).await {
+            Ok(begun) => begun,
+            Err(Stop::Late) => late("its services did not say what they are (llms.txt) in the group's time".into()),
+            Err(Stop::Interrupted(why)) => late(why),
+        };
+        let (verdict, goals, record) = match begun {
             Ok(start) => self.run(group, start, deadline).await,
             Err((verdict, why)) => (verdict, Vec::new(), Record { ended: Some(Ended::NotBegun(why)), ..Record::default() }),
         };
@@ -124,22 +151,36 @@ impl Canary<'_> {
     async fn run(&self, group: &Group, (reach, mut session): (Reach, Session), deadline: Instant) -> (Verdict, Vec<Goal>, Record) {
         let mut goals = Goals::new(self.plan, &group.id, &reach, self.variables.clone());
         let talking = deadline - self.limits.group() / KEPT;
-        if timeout_at(talking, self.talk(&reach, &mut session, &mut goals)).await.is_err() {
-            session.end(Ended::Time);
+        match self.until(talking, self.talk(&reach, &mut session, &mut goals)).await {
+            Ok(()) => {}
+            Err(Stop::Late) => session.end(Ended::Time),
+            Err(Stop::Interrupted(why)) => session.end(Ended::Interrupted(why)),
         }
         let record = session.into_record();
         let broke = matches!(record.ended, Some(Ended::Broke(_)));
-        let runner = if broke {
-            Runner::Not("its model broke".into())
-        } else if goals.all_reached() {
-            Runner::Not("there was nothing left to try".into())
-        } else {
-            let late = |_| Runner::Not("there was no time to try it without".into());
-            timeout_at(deadline, self.service.verify(&group.id)).await.unwrap_or_else(late)
+        let runner = match &record.ended {
+            Some(Ended::Broke(_)) => Runner::Not("its model broke".into()),
+            Some(Ended::Interrupted(why)) => Runner::Not(why.clone()),
+            _ if goals.all_reached() => Runner::Not("there was nothing left to try".into()),
+            _ => self.until(deadline, self.service.verify(&group.id)).await.unwrap_or_else(|stop| {
+                Runner::Not(match stop {
+                    Stop::Late => "there was no time to try it without".into(),
+                    Stop::Interrupted(why) => why,
+                })
+            }),
         };
         let proofs = goals.proofs(&runner);
         let verdict = goals::verdict(proofs.iter().map(|(_, proof)| proof), broke);
         (verdict, proofs.iter().map(|(test, proof)| Goal::new(test, proof)).collect(), record)
+    }
+
+    /// Waits until then at most, and no longer than until it is interrupted.
+    async fn until<T>(&self, deadline: Instant, work: impl Future<Output = T>) -> Result<T, Stop> {
+        tokio::select! {
+            biased;
+            why = self.interrupted.clone() => Err(Stop::Interrupted(why)),
+            came = timeout_at(deadline, work) => came.map_err(|_| Stop::Late),
+        }
     }
 
     async fn talk(&self, reach: &Reach, session: &mut Session, goals: &mut Goals<'_>) {

@@ -23,9 +23,22 @@ use url::Url;
 
 use super::reach::{Reach, Request};
 use crate::{
-    api::gate_run::Verdict,
+    api::gate_run::{StepResult, Verdict},
     suite::{Answer, Judgement, Outcome, Plan, Test, TestResult, judge},
 };
+
+/// How a message begins of a goal that only its agent stands in the way of.
+const MISSED: &str = "the agent did not do it";
+
+/// Whether a gate's results were kept from passing by its agent alone: not by money,
+/// and not by anything that the service answers. Another try may come to more.
+pub fn is_missed(results: &[StepResult]) -> bool {
+    let mut open = results.iter().filter(|result| !result.advisory && result.verdict != Verdict::Passed).peekable();
+    let by_agent = |result: &StepResult| {
+        result.verdict == Verdict::Blocked && result.message.as_deref().is_some_and(|message| message.starts_with(MISSED))
+    };
+    open.peek().is_some() && open.all(by_agent)
+}
 
 /// How a goal came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +81,7 @@ impl Proof {
     pub fn message(&self) -> Option<String> {
         match self {
             Self::Agent { step } => Some(format!("step {}", step + 1)),
-            Self::Runner => Some("the agent did not do it, and the service can: does its llms.txt say how?".into()),
+            Self::Runner => Some(format!("{MISSED}, and the service can: does its llms.txt say how?")),
             Self::Refuted(why) | Self::Unproven(why) => Some(why.clone()),
         }
     }
@@ -207,8 +220,8 @@ impl<'p> Goals<'p> {
                 (None, Some(result)) if result.outcome == Outcome::Pass => Proof::Runner,
                 (None, Some(result)) => Proof::Unproven(note(result, result.outcome.as_str())),
                 (None, None) => Proof::Unproven(match runner {
-                    Runner::Not(why) => format!("the agent did not do it; {why}"),
-                    Runner::Ran(_) => "the agent did not do it, and the runner did not come to it".into(),
+                    Runner::Not(why) => format!("{MISSED}; {why}"),
+                    Runner::Ran(_) => format!("{MISSED}, and the runner did not come to it"),
                 }),
             };
             (test, proof)

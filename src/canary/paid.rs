@@ -14,7 +14,13 @@ use super::{
     terms::{Terms, terms},
 };
 use crate::{
-    runner::{Runner, http::Call, pay::Purchase, progress::Progress},
+    runner::{
+        Runner,
+        http::{Call, sent},
+        pay::Purchase,
+        progress::Progress,
+        tally::Tally,
+    },
     suite::{Answer, Plan, Run, Secrets, TestResult, Trouble},
 };
 
@@ -45,19 +51,15 @@ impl<'a> Services<'a> {
             // An agent sees where a service sends it, and may only follow to the service.
             follow: false,
         };
-        self.runner.rate.turn(call.url.authority()).await;
-        let terms = if free { Terms::Free } else { terms(self.plan, reach, request) };
-        match terms {
-            Terms::Free => {
-                let answer = self.runner.http.send(&call, self.runner.patience).await;
-                (answer.map_err(|e| Trouble::Broken(e.to_string())), 0)
-            }
+        let Runner { http, patience, cashier, .. } = self.runner;
+        let tally = Tally::default();
+        let answer = match if free { Terms::Free } else { terms(self.plan, reach, request) } {
+            Terms::Free => sent(http, &call, *patience, &tally).await,
             Terms::Paid(declared) => {
-                let purchase = Purchase { ask: &self.runner.http, call, patience: self.runner.patience, declared: declared.as_ref() };
-                let (answer, receipts) = self.runner.cashier.buy(&purchase).await;
-                (answer, receipts.iter().map(|receipt| receipt.amount).sum())
+                cashier.buy(&Purchase { ask: http, call, patience: *patience, declared: declared.as_ref(), tally: &tally }).await
             }
-        }
+        };
+        (answer, tally.spent().receipts.iter().map(|receipt| receipt.amount).sum())
     }
 
     /// The name by which the runner knows a service's other address.

@@ -30,6 +30,8 @@ pub enum Ended {
     Calls,
     /// The group's time is over.
     Time,
+    /// Somebody ended the run.
+    Interrupted(String),
     /// Its server does not answer, or with something else.
     Broke(String),
     /// There is nothing to talk to it about.

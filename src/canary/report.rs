@@ -165,7 +165,7 @@ impl GroupReport {
     /// A group's report from what was done.
     pub fn new((id, name): (&str, &str), verdict: Verdict, goals: Vec<Goal>, record: Record, cost: Cost) -> Self {
         let error = match &record.ended {
-            Some(Ended::Broke(why) | Ended::NotBegun(why)) => Some(why.clone()),
+            Some(Ended::Broke(why) | Ended::NotBegun(why) | Ended::Interrupted(why)) => Some(why.clone()),
             _ => None,
         };
         Self {

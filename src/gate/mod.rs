@@ -43,6 +43,7 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use futures::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
+use tokio::runtime::{Builder, Handle};
 
 use crate::api::gate_run::Verdict;
 
@@ -65,23 +66,40 @@ pub enum GateCommand {
 
 /// What tries the tests of a preview against the service that runs in the pod: the
 /// gate itself knows no test plans.
-pub type Ahead = for<'a> fn(&'a plan::Plan, &'a plan::Preview) -> LocalBoxFuture<'a, Vec<report::Step>>;
+pub type Ahead<'f> = dyn for<'a> Fn(&'a plan::Plan, &'a plan::Preview) -> LocalBoxFuture<'a, Vec<report::Step>> + 'f;
+
+/// The same, told where its connections live.
+pub type AheadBy = for<'a> fn(&'a plan::Plan, &'a plan::Preview, Handle) -> LocalBoxFuture<'a, Vec<report::Step>>;
 
 /// Runs one part.
-pub fn run(command: &GateCommand, ahead: Ahead) -> anyhow::Result<ExitCode> {
+pub fn run(command: &GateCommand, ahead: AheadBy) -> anyhow::Result<ExitCode> {
     match command {
         GateCommand::Seal(args) => seal::main(args),
         GateCommand::Unpack(args) => unpack::main(args),
         GateCommand::Host(args) => single_threaded()?.block_on(host::main(args)),
         GateCommand::Unit(args) => {
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(unit::main(args, ahead))
+            block_on(|wires| async move { unit::main(args, &|plan, preview| ahead(plan, preview, wires.clone())).await })?
         }
     }
 }
 
+/// Waits for what speaks with servers that nobody vouches for. A flood of interim
+/// answers keeps whatever thread reads its connection busy, for seconds at a time and
+/// as long as it goes on. So connections have threads of their own, named by the
+/// handle; the deadlines that hold for them are looked at by others; and nobody waits
+/// for the flood's end.
+pub(crate) fn block_on<T, F: Future<Output = T>>(command: impl FnOnce(Handle) -> F) -> std::io::Result<T> {
+    let runtime = || Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let (here, wires) = (runtime()?, runtime()?);
+    let came = here.block_on(command(wires.handle().clone()));
+    here.shutdown_background();
+    wires.shutdown_background();
+    Ok(came)
+}
+
 /// The host counts against its own limit on processes: it has one thread.
 fn single_threaded() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+    Builder::new_current_thread().enable_all().build()
 }
 
 /// An error and its causes in one line.

@@ -54,7 +54,7 @@ pub struct UnitArgs {
 }
 
 /// Runs, and exits with 0 whenever there is a verdict other than Error.
-pub(super) async fn main(args: &UnitArgs, ahead: Ahead) -> anyhow::Result<ExitCode> {
+pub(super) async fn main(args: &UnitArgs, ahead: &Ahead<'_>) -> anyhow::Result<ExitCode> {
     let words = &args.last_words;
     match read(args) {
         Ok((plan, all)) => words.verdict(&Report::new(&words.job, &args.digest, every_step(args, &plan, all, ahead).await)),
@@ -67,7 +67,7 @@ fn read(args: &UnitArgs) -> anyhow::Result<(Plan, Vec<SourceFile>)> {
     Ok((plan, bundle::files(&super::unpack::read(&args.bundle)?, &args.digest)?))
 }
 
-async fn every_step(args: &UnitArgs, plan: &Plan, all: Vec<SourceFile>, ahead: Ahead) -> Vec<Step> {
+async fn every_step(args: &UnitArgs, plan: &Plan, all: Vec<SourceFile>, ahead: &Ahead<'_>) -> Vec<Step> {
     let total = Duration::from_secs(plan.limits.total_seconds);
     let began = Instant::now();
     let place = Place { work: args.work.clone(), tools: "/usr/local/bin".into(), patience: Duration::from_secs(plan.limits.tool_seconds) };
@@ -97,7 +97,7 @@ async fn on_files(plan: &Plan, all: Vec<SourceFile>, place: &Place) -> Vec<Step>
 }
 
 /// What runs the package's code: the service first, while nothing else has run.
-async fn on_service(args: &UnitArgs, plan: &Plan, ahead: Ahead) -> Vec<Step> {
+async fn on_service(args: &UnitArgs, plan: &Plan, ahead: &Ahead<'_>) -> Vec<Step> {
     let (mut host, facilitator) = match open(args, plan).await {
         Ok(both) => both,
         Err(error) => return vec![Step::not("service", Verdict::Error, chain(error))],

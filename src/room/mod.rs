@@ -34,7 +34,7 @@ use self::{
 };
 use crate::{
     api::gate_run::Verdict,
-    canary::{self, Canary, GroupReport, Reach, Services, TokenPrice, goals_origins},
+    canary::{self, Canary, GroupReport, Reach, Services, TokenPrice, goals_origins, uninterrupted},
     gate::{
         control::Ended,
         plan::Route,
@@ -201,6 +201,8 @@ impl Room<'_> {
             limits,
             variables: self.seeds.clone(),
             price: model.price,
+            // The room's end is a command's end, too: what it comes to is thrown away.
+            interrupted: uninterrupted(),
         };
         let report: GroupReport = canary.group(group).await;
         report.steps().into_iter().map(|step| Step { name: format!("{}: {}", group.id, step.name), ..step }).collect()

@@ -5,7 +5,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -26,7 +26,7 @@ use crate::{
     },
     ports::payments::REQUIRED_HEADERS,
     runner::{
-        http::{Ask, Call, Http, NoReply},
+        http::{Ask, Call, Http, NoReply, Sent},
         progress::Progress,
     },
     suite::{Answer, Plan, TestResult},
@@ -60,18 +60,26 @@ pub struct Commands<'a> {
 
 #[async_trait(?Send)]
 impl Ask for Commands<'_> {
-    async fn ask(&self, call: &Call, patience: Duration) -> Result<Answer, NoReply> {
+    async fn ask(&self, call: &Call, patience: Duration) -> Sent {
         let Some(Made { words, call }) = made(self.commands, call) else {
             self.ways.borrow_mut().push(Way::Runner);
             return self.http.send(call, patience).await;
         };
-        let once =
-            Once { http: self.http, call, patience, begun: Cell::new(false), answer: RefCell::default(), strange: RefCell::default() };
+        let began = Instant::now();
+        let once = Once {
+            http: self.http,
+            call: &call,
+            patience,
+            begun: Cell::new(false),
+            answer: RefCell::default(),
+            strange: RefCell::default(),
+        };
         let ended = self.sandbox.command(&words, &once, self.patience).await;
         let answer = once.answer.take();
         let problem = problem(ended.as_ref(), answer.as_ref(), once.strange.take());
         self.ways.borrow_mut().push(Way::Command(words.into_iter().next().unwrap_or_default(), problem));
-        answer.unwrap_or_else(|| Err(NoReply::Broken("the command did not ask the service".into())))
+        let answer = answer.unwrap_or_else(|| Err(NoReply::Broken("the command did not ask the service".into())));
+        Sent { answer, took: began.elapsed() }
     }
 }
 
@@ -126,7 +134,7 @@ impl Relay for Once<'_> {
             self.strange.borrow_mut().get_or_insert(what.clone());
             return Err(what);
         }
-        let answer = self.http.send(self.call, self.patience).await;
+        let answer = self.http.send(self.call, self.patience).await.answer;
         self.answer.replace(Some(answer.clone()));
         answer.map_err(|e| e.to_string())
     }

@@ -11,15 +11,20 @@ use std::{
 
 use async_trait::async_trait;
 use reqwest::{
-    Certificate, Client, Method,
+    Certificate, Client, Method, RequestBuilder,
     dns::{Addrs, Name, Resolve, Resolving},
-    header::{HOST, HeaderMap, LOCATION},
+    header::{CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, LOCATION},
     redirect,
 };
-use tokio::time::timeout;
+use tokio::{
+    runtime::Handle,
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
 use url::{Host, Url};
 
-use crate::suite::Answer;
+use super::{decode::decoded, rate::Rate, tally::Tally};
+use crate::suite::{Answer, Trouble};
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -27,6 +32,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const MAX_HEADERS: usize = 100;
 /// Most redirects that are followed: what fetch follows.
 const MAX_REDIRECTS: usize = 20;
+/// What is said of a body, which a redirect that drops the body drops too.
+const OF_BODIES: [HeaderName; 4] = [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION];
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -63,14 +70,21 @@ pub enum NoReply {
 #[async_trait(?Send)]
 pub trait Ask {
     /// Asks once, within this time.
-    async fn ask(&self, call: &Call, patience: Duration) -> Result<Answer, NoReply>;
+    async fn ask(&self, call: &Call, patience: Duration) -> Sent;
 }
 
 #[async_trait(?Send)]
 impl Ask for Http {
-    async fn ask(&self, call: &Call, patience: Duration) -> Result<Answer, NoReply> {
+    async fn ask(&self, call: &Call, patience: Duration) -> Sent {
         self.send(call, patience).await
     }
+}
+
+/// Asks, and notes what it took where the try is counted.
+pub(crate) async fn sent(ask: &dyn Ask, call: &Call, patience: Duration, tally: &Tally) -> Result<Answer, Trouble> {
+    let Sent { answer, took } = ask.ask(call, patience).await;
+    tally.answered(answer.as_ref().ok().map(|answer| answer.status), took);
+    answer.map_err(|e| Trouble::Broken(e.to_string()))
 }
 
 /// Where and how servers are asked.
@@ -80,14 +94,37 @@ pub struct Settings {
     pub bases: BTreeMap<String, Url>,
     /// Certificates in PEM that are trusted instead of the system's.
     pub ca: Option<String>,
-    /// Most bytes of a body that are read.
+    /// Most bytes of a body that are read, as they come and decoded.
     pub body_limit: usize,
+    /// Most requests a second to each host; no bound without.
+    pub rate: Option<f64>,
+    /// Where connections live, if not where answers are waited for: one that is flooded
+    /// keeps whoever reads it busy, and no clock is looked at there meanwhile.
+    pub wires: Option<Handle>,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub struct Sent {
+    /// The answer, or why there is none.
+    pub answer: Result<Answer, NoReply>,
+    /// How long it took, without waiting for the host's turn.
+    pub took: Duration,
+}
+
+/// The time that a request and its redirects have. It stands still while the host's
+/// turn is waited for.
+struct Time {
+    patience: Duration,
+    until: Instant,
+    waited: Duration,
 }
 
 /// A client of many servers.
 #[derive(Debug)]
 pub struct Http {
     settings: Settings,
+    rate: Rate,
     addresses: Addresses,
     // Certificates are read for the first request that needs them: that takes longer
     // than a run on loopback.
@@ -98,18 +135,23 @@ pub struct Http {
 impl Http {
     /// A client; nothing is opened yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, addresses: Addresses::default(), plain: OnceLock::new(), secure: OnceLock::new() }
+        let rate = Rate::new(settings.rate);
+        Self { settings, rate, addresses: Addresses::default(), plain: OnceLock::new(), secure: OnceLock::new() }
     }
 
-    /// Asks once, within this time.
-    pub async fn send(&self, call: &Call, patience: Duration) -> Result<Answer, NoReply> {
-        timeout(patience, self.exchange(call)).await.map_err(|_| NoReply::Late(patience))?
+    /// Asks, and follows redirects if the call says so, within this time. Each of the
+    /// requests counts for the rate of its host.
+    pub async fn send(&self, call: &Call, patience: Duration) -> Sent {
+        let began = Instant::now();
+        let mut time = Time { patience, until: began + patience, waited: Duration::ZERO };
+        let answer = self.exchange(call, &mut time).await;
+        Sent { answer, took: began.elapsed().saturating_sub(time.waited) }
     }
 
-    async fn exchange(&self, call: &Call) -> Result<Answer, NoReply> {
+    async fn exchange(&self, call: &Call, time: &mut Time) -> Result<Answer, NoReply> {
         let mut call = call.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let reply = self.once(&call).await?;
+            let reply = self.once(&call, time).await?;
             let next = if call.follow { redirected(&call, &reply) } else { None };
             match next {
                 None => return Ok(reply),
@@ -119,7 +161,7 @@ impl Http {
         Err(NoReply::Broken(format!("more than {MAX_REDIRECTS} redirects")))
     }
 
-    async fn once(&self, call: &Call) -> Result<Answer, NoReply> {
+    async fn once(&self, call: &Call, time: &mut Time) -> Result<Answer, NoReply> {
         let (url, host) = self.place(call)?;
         let method =
             Method::from_bytes(call.method.as_bytes()).map_err(|_| NoReply::Unsendable(format!("{:?} is no method", call.method)))?;
@@ -133,18 +175,28 @@ impl Http {
         if let Some(body) = &call.body {
             head = head.body(body.clone());
         }
-        let mut answer = head.send().await.map_err(broken)?;
-        let mut reply = Answer { status: answer.status().as_u16(), headers: headers(answer.headers()), ..Answer::default() };
-        while let Some(piece) = answer.chunk().await.map_err(broken)? {
-            let room = self.settings.body_limit - reply.body.len();
-            reply.body.extend_from_slice(&piece[..piece.len().min(room)]);
-            if piece.len() > room {
-                // The connection goes with the answer that nobody reads to its end.
-                reply.cut = Some(format!("the body is longer than {} bytes, and no more are read", self.settings.body_limit));
-                break;
+        time.turn(&self.rate, call.url.authority()).await;
+        let reply = self.waited(head, time).await?;
+        Ok(decoded(reply, self.settings.body_limit))
+    }
+
+    /// Waits for an answer, and takes what there is of it when the time is over.
+    async fn waited(&self, head: RequestBuilder, time: &Time) -> Result<Answer, NoReply> {
+        let so_far = Arc::new(Mutex::new(None));
+        let receiving = received(head, self.settings.body_limit, so_far.clone());
+        let mut receiving = Aborted(self.settings.wires.clone().unwrap_or_else(Handle::current).spawn(receiving));
+        let ended = timeout_at(time.until, &mut receiving.0).await;
+        let reply = so_far.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (ended, reply) {
+            (Ok(Ok(Err(none))), _) => Err(none),
+            (Ok(Err(broke)), _) => Err(NoReply::Broken(broke.to_string())),
+            (_, None) => Err(NoReply::Late(time.patience)),
+            (Ok(Ok(Ok(()))), Some(reply)) => Ok(reply),
+            (Err(_), Some(reply)) => {
+                let cut = format!("it had no end within {} ms", time.patience.as_millis());
+                Ok(Answer { cut: reply.cut.or(Some(cut)), ..reply })
             }
         }
-        Ok(reply)
     }
 
     /// The URL to ask, and the Host header where it is not the URL's own.
@@ -180,8 +232,7 @@ impl Http {
             self.secure.get_or_init(|| match &self.settings.ca {
                 None => self.build(|builder| builder),
                 Some(pem) => {
-                    let roots = Certificate::from_pem_bundle(pem.as_bytes()).ok().filter(|roots| !roots.is_empty());
-                    let roots = roots.ok_or("--ca has no certificates in PEM")?;
+                    let roots = certificates(pem)?;
                     self.build(|builder| builder.tls_certs_only(roots))
                 }
             })
@@ -203,6 +254,65 @@ impl Http {
     }
 }
 
+/// Receives an answer into `so_far`. Once its head is there, there is an answer,
+/// whatever becomes of its body.
+async fn received(head: RequestBuilder, limit: usize, so_far: Arc<Mutex<Option<Answer>>>) -> Result<(), NoReply> {
+    let mut answer = head.send().await.map_err(broken)?;
+    let note = |change: &mut dyn FnMut(&mut Answer)| {
+        change(so_far.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default());
+    };
+    note(&mut |reply| (reply.status, reply.headers) = (answer.status().as_u16(), headers(answer.headers())));
+    let mut size = 0;
+    loop {
+        match answer.chunk().await {
+            Ok(Some(piece)) => {
+                let room = limit - size;
+                size += piece.len().min(room);
+                note(&mut |reply| reply.body.extend_from_slice(&piece[..piece.len().min(room)]));
+                if piece.len() > room {
+                    // The connection goes with the answer that nobody reads to its end.
+                    note(&mut |reply| reply.cut = Some(too_long(limit)));
+                    return Ok(());
+                }
+            }
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                let why = format!("it broke off after {size} bytes: {}", chain(&error.without_url()));
+                note(&mut |reply| reply.cut = Some(why.clone()));
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// A task that ends when nobody waits for it any more.
+struct Aborted<T>(JoinHandle<T>);
+
+impl<T> Drop for Aborted<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Time {
+    async fn turn(&mut self, rate: &Rate, host: &str) {
+        let waited = rate.turn(host).await;
+        self.waited += waited;
+        self.until += waited;
+    }
+}
+
+/// The certificates of a text in PEM, of which there has to be one.
+pub fn certificates(pem: &str) -> Result<Vec<Certificate>, String> {
+    let found = Certificate::from_pem_bundle(pem.as_bytes()).map_err(|e| format!("is no certificates in PEM: {}", chain(&e)))?;
+    if found.is_empty() { Err("has no certificates in PEM".into()) } else { Ok(found) }
+}
+
+/// What is said of a body that is longer than any that is read.
+pub(super) fn too_long(limit: usize) -> String {
+    format!("the body is longer than {limit} bytes, and no more are read")
+}
+
 /// Where a redirect leads, if it leads to the same host, as fetch would go there.
 fn redirected(call: &Call, reply: &Answer) -> Option<Call> {
     if !matches!(reply.status, 301 | 302 | 303 | 307 | 308) {
@@ -220,6 +330,7 @@ fn redirected(call: &Call, reply: &Answer) -> Option<Call> {
     if (reply.status == 303 && !reads) || (matches!(reply.status, 301 | 302) && call.method == "POST") {
         next.method = "GET".into();
         next.body = None;
+        next.headers.retain(|(name, _)| OF_BODIES.iter().all(|of| !name.eq_ignore_ascii_case(of.as_str())));
     }
     Some(next)
 }

@@ -5,15 +5,18 @@
 //! `gate_cli.rs` wires it.
 
 pub mod budget;
+mod decode;
 pub mod http;
 pub mod pay;
 pub mod progress;
 pub mod rate;
 pub mod seeds;
+pub mod tally;
 
 use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
 };
 
 use futures::{StreamExt, stream::FuturesUnordered};
@@ -24,7 +27,7 @@ use self::{
     http::{Ask, Call, Http},
     pay::{Cashier, Purchase},
     progress::Progress,
-    rate::Rate,
+    tally::Tally,
 };
 use crate::suite::{Answer, Mode, Plan, Run, Spent, Task, Test, Ticket, Trouble};
 
@@ -34,8 +37,6 @@ pub struct Runner {
     pub http: Http,
     /// Whoever pays.
     pub cashier: Cashier,
-    /// How often a host is asked.
-    pub rate: Rate,
     /// Most requests at once.
     pub jobs: usize,
     /// How long a request may take, where its test says nothing.
@@ -46,7 +47,7 @@ pub struct Runner {
 
 /// What came of something that was waited for.
 enum Event {
-    Done(Ticket, Result<Answer, Trouble>, Spent),
+    Done(Ticket, Result<Answer, Trouble>),
     Due(Ticket),
 }
 
@@ -76,11 +77,16 @@ impl Runner {
         };
         tokio::pin!(deadline, interrupted);
         let (mut sent, mut waiting, mut due) = (FuturesUnordered::new(), FuturesUnordered::new(), VecDeque::new());
+        let mut tallies: BTreeMap<Ticket, Arc<Tally>> = BTreeMap::new();
+        let mut places = BTreeSet::new();
         let mut shown = 0;
         loop {
             while sent.len() < self.jobs {
                 let Some(task) = due.pop_front().and_then(|ticket| run.again(ticket)).or_else(|| run.next_task()) else { break };
-                sent.push(self.send(ask, plan, task));
+                let tally = Arc::new(Tally::default());
+                tallies.insert(task.ticket, tally.clone());
+                let call = call(plan, &task, &mut places);
+                sent.push(self.send(ask, plan, task, call, tally));
             }
             for result in run.results().get(shown..).unwrap_or_default() {
                 progress.result(plan, result);
@@ -94,11 +100,11 @@ impl Runner {
                 Some(event) = sent.next() => event,
                 Some(event) = waiting.next() => event,
                 why = &mut interrupted => {
-                    run.stop(&why);
+                    run.stop(&why, &tallied(&tallies));
                     break;
                 }
                 why = &mut deadline => {
-                    run.stop(&why);
+                    run.stop(&why, &tallied(&tallies));
                     break;
                 }
             };
@@ -107,8 +113,14 @@ impl Runner {
                     due.push_back(ticket);
                     continue;
                 }
-                Event::Done(ticket, Ok(answer), spent) => run.answered(ticket, &answer, spent).map(|after| (ticket, after)),
-                Event::Done(ticket, Err(trouble), spent) => run.broke(ticket, &trouble, spent).map(|after| (ticket, after)),
+                Event::Done(ticket, answer) => {
+                    let spent = tallies.remove(&ticket).map(|tally| tally.spent()).unwrap_or_default();
+                    let after = match answer {
+                        Ok(answer) => run.answered(ticket, &answer, spent),
+                        Err(trouble) => run.broke(ticket, &trouble, spent),
+                    };
+                    after.map(|after| (ticket, after))
+                }
             };
             if let Some((ticket, after)) = again {
                 waiting.push(async move {
@@ -122,31 +134,37 @@ impl Runner {
         }
     }
 
-    async fn send(&self, ask: &dyn Ask, plan: &Plan, task: Task) -> Event {
-        let test = &plan.tests[task.test];
-        let call = match call(plan, test, &task) {
+    async fn send(&self, ask: &dyn Ask, plan: &Plan, task: Task, call: Result<Call, Trouble>, tally: Arc<Tally>) -> Event {
+        let call = match call {
             Ok(call) => call,
-            Err(trouble) => return Event::Done(task.ticket, Err(trouble), Spent::default()),
+            Err(trouble) => return Event::Done(task.ticket, Err(trouble)),
         };
-        self.rate.turn(call.url.authority()).await;
-        let began = Instant::now();
+        let test = &plan.tests[task.test];
         let patience = task.timeout_ms.map_or(self.patience, Duration::from_millis);
         let unpaid = task.free || (plan.mode == Mode::Ours && test.expected.status.contains(&402));
-        let (answer, receipts) = if unpaid {
-            (ask.ask(&call, patience).await.map_err(|e| Trouble::Broken(e.to_string())), Vec::new())
+        let answer = if unpaid {
+            http::sent(ask, &call, patience, &tally).await
         } else {
-            self.cashier.buy(&Purchase { ask, call, patience, declared: task.payment.as_ref() }).await
+            let declared = task.payment.as_ref();
+            self.cashier.buy(&Purchase { ask, call, patience, declared, tally: &tally }).await
         };
-        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Event::Done(task.ticket, answer, Spent { duration_ms, receipts })
+        Event::Done(task.ticket, answer)
     }
 }
 
-/// A task's request, if it goes where its test says.
-fn call(plan: &Plan, test: &Test, task: &Task) -> Result<Call, Trouble> {
+/// What each try that is under way came to so far.
+fn tallied(tallies: &BTreeMap<Ticket, Arc<Tally>>) -> BTreeMap<Ticket, Spent> {
+    tallies.iter().map(|(ticket, tally)| (*ticket, tally.spent())).collect()
+}
+
+/// A task's request, if it goes where its test says. `places` are those that were
+/// asked so far.
+fn call(plan: &Plan, task: &Task, places: &mut BTreeSet<String>) -> Result<Call, Trouble> {
     let request = &task.request;
+    let test = &plan.tests[task.test];
     let url = Url::parse(&request.url).map_err(|e| Trouble::Broken(format!("{:?} is no URL: {e}", request.shown.url)))?;
-    stays(plan, test, &url)?;
+    stays(plan, test, &url, places)?;
+    places.insert(url.origin().ascii_serialization());
     Ok(Call {
         service: test.service.clone(),
         method: request.method.clone(),
@@ -159,25 +177,39 @@ fn call(plan: &Plan, test: &Test, task: &Task) -> Result<Call, Trouble> {
 }
 
 /// Whether a URL has the host that its test names. What a service answered may stand
-/// in a path, never in the name of whom the next request, with its payment, goes to.
-fn stays(plan: &Plan, test: &Test, url: &Url) -> Result<(), Trouble> {
-    let after = test.endpoint.find("://").map_or(0, |at| at + 3);
-    let authority = test.endpoint[after..].split(['/', '?', '#', '\\']).next().unwrap_or_default();
-    let captured = authority.split("{{").skip(1).find_map(|rest| {
-        let name = rest.split("}}").next().unwrap_or_default();
-        plan.tests.iter().any(|other| other.captures.contains_key(name)).then_some(name)
-    });
-    if let Some(name) = captured {
-        return Err(Trouble::Declined(format!(
-            "endpoint: the host would be what a service answered ({{{{{name}}}}}); put a / before the variable, or give the host by --var"
-        )));
-    }
-    if authority.contains("{{") {
+/// in a path, never in the name of whom the next request, with its payment, goes to:
+/// by our rules such a test does not come here, and by prim.sh's an answer may only
+/// name whom the plan itself asks.
+fn stays(plan: &Plan, test: &Test, url: &Url, places: &BTreeSet<String>) -> Result<(), Trouble> {
+    let authority = authority(&test.endpoint);
+    if !test.endpoint.contains("{{") {
         return Ok(());
     }
-    let named = Url::parse(&format!("http://{authority}/")).ok().and_then(|url| url.host_str().map(str::to_owned));
-    if named.as_deref() == url.host_str() {
+    if !authority.contains("{{") {
+        let named = Url::parse(&format!("http://{authority}/")).ok().and_then(|url| url.host_str().map(str::to_owned));
+        if named.as_deref() == url.host_str() {
+            return Ok(());
+        }
+        return Err(Trouble::Declined(format!("endpoint: the test names {authority:?}, and its variables make the host another one")));
+    }
+    let captured = |name: &str| plan.tests.iter().any(|other| other.captures.contains_key(name));
+    let name = authority.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")).map(|(name, _)| name).find(|name| captured(name));
+    let Some(name) = name.filter(|_| plan.mode == Mode::Primsh) else { return Ok(()) };
+    let origin = url.origin();
+    let literal = |other: &Test| {
+        let whole = other.endpoint.split(['/', '?', '#', '\\']).take(3).collect::<Vec<_>>().join("/");
+        !self::authority(&other.endpoint).contains("{{") && Url::parse(&whole).is_ok_and(|named| named.origin() == origin)
+    };
+    if places.contains(&origin.ascii_serialization()) || plan.tests.iter().any(literal) {
         return Ok(());
     }
-    Err(Trouble::Declined(format!("endpoint: the test names {authority:?}, and its variables make the host another one")))
+    Err(Trouble::Declined(format!(
+        "endpoint: a service's answer ({{{{{name}}}}}) would send this request to another host than the plan asks"
+    )))
+}
+
+/// What stands in a test's URL between its scheme and its path.
+fn authority(endpoint: &str) -> &str {
+    let after = endpoint.find("://").map_or(0, |at| at + 3);
+    endpoint[after..].split(['/', '?', '#', '\\']).next().unwrap_or_default()
 }

@@ -9,7 +9,8 @@ use tokio::time::sleep;
 
 use super::{
     budget::{Budget, OverBudget, Reservation},
-    http::{Ask, Call},
+    http::{Ask, Call, sent},
+    tally::Tally,
 };
 use crate::{
     ports::clock::Clock,
@@ -35,9 +36,6 @@ pub struct Cashier {
     pub clock: Arc<dyn Clock>,
 }
 
-/// An answer, or why there is none, and what was paid for it.
-pub type Paid = (Result<Answer, Trouble>, Vec<Receipt>);
-
 /// One request that may cost something.
 pub struct Purchase<'a> {
     /// Whoever carries its requests.
@@ -48,54 +46,57 @@ pub struct Purchase<'a> {
     pub patience: Duration,
     /// What its test declares.
     pub declared: Option<&'a Payment>,
+    /// What it comes to.
+    pub tally: &'a Tally,
 }
 
 impl Cashier {
     /// Asks, and pays if that is what it takes.
-    pub async fn buy(&self, purchase: &Purchase<'_>) -> Paid {
-        let mut receipts = Vec::new();
-        let answer = self.steps(purchase, &mut receipts).await;
-        (answer, receipts)
-    }
-
-    async fn steps(&self, purchase: &Purchase<'_>, receipts: &mut Vec<Receipt>) -> Result<Answer, Trouble> {
+    pub async fn buy(&self, purchase: &Purchase<'_>) -> Result<Answer, Trouble> {
         let first = purchase.send(None).await?;
         if first.status != 402 {
             return Ok(first);
         }
         let header = self.required(&first);
-        if header.is_none() && self.mode == Mode::Primsh {
-            // Its client knows no terms in the body.
+        // prim.sh's client knows no terms in the body, and takes an empty header for none.
+        let none = self.mode == Mode::Primsh && header.as_deref().is_none_or(str::is_empty);
+        if none || header.is_none() && first.cut.is_some() {
             return Ok(first);
         }
-        let challenge = Challenge::read(header, &first.body).map_err(|e| Trouble::Wrong(e.to_string()))?;
+        let read = if self.mode == Mode::Primsh { Challenge::read_loosely } else { Challenge::read };
+        let challenge = read(header.as_deref(), &first.body).map_err(|e| Trouble::Wrong(e.to_string()))?;
         let Some(payer) = &self.payer else {
             return Err(Trouble::Declined("the service asks for a payment, and there is no wallet: set AGENT_PRIVATE_KEY".into()));
         };
         let (terms, declared) = self.choose(&challenge, purchase.declared)?;
-        let mut answer = self.paid(purchase, payer.as_ref(), &terms, &declared, receipts).await?;
-        if answer.status == 402 && self.settlement_failed(&answer) {
+        let mut answer = self.paid(purchase, payer.as_ref(), &terms, &declared).await?;
+        if answer.status == 402 && self.settlement_failed(&answer)? {
             sleep(self.again_after).await;
-            answer = self.paid(purchase, payer.as_ref(), &terms, &declared, receipts).await?;
+            answer = self.paid(purchase, payer.as_ref(), &terms, &declared).await?;
         }
         Ok(answer)
     }
 
-    /// The terms in a header. prim.sh's client asks for the older name first.
-    fn required<'a>(&self, answer: &'a Answer) -> Option<&'a str> {
-        let mut names = REQUIRED_HEADERS;
-        if self.mode == Mode::Primsh {
-            names.reverse();
+    /// The terms in a header. prim.sh's client asks for the older name first, and has
+    /// several of one name as one.
+    fn required(&self, answer: &Answer) -> Option<String> {
+        match self.mode {
+            Mode::Ours => REQUIRED_HEADERS.iter().find_map(|name| first(answer, name)).map(str::to_owned),
+            Mode::Primsh => REQUIRED_HEADERS.iter().rev().find_map(|name| answer.header(name)),
         }
-        names.iter().find_map(|name| first(answer, name))
     }
 
     /// Whether a payment was good, and its settlement failed. prim.sh's client looks
     /// at one place.
-    fn settlement_failed(&self, answer: &Answer) -> bool {
-        match self.mode {
-            Mode::Ours => settlement_failed(self.required(answer), receipt(answer), &answer.body),
-            Mode::Primsh => serde_json::from_slice::<Value>(&answer.body).is_ok_and(|body| body["error"] == "Settlement failed"),
+    fn settlement_failed(&self, answer: &Answer) -> Result<bool, Trouble> {
+        if self.mode == Mode::Ours {
+            return Ok(settlement_failed(self.required(answer).as_deref(), receipt(answer), &answer.body));
+        }
+        match serde_json::from_slice::<Value>(&answer.body) {
+            // It looks into whatever it is, and nothing is in null.
+            Ok(Value::Null) if answer.cut.is_none() => Err(Trouble::Wrong("TypeError: the answer to the payment is null".into())),
+            Ok(body) => Ok(answer.cut.is_none() && body["error"] == "Settlement failed"),
+            Err(_) => Ok(false),
         }
     }
 
@@ -107,15 +108,19 @@ impl Cashier {
             if asked.amount > cap {
                 return Err(declined(&OverBudget::Request { amount: asked.amount, cap }));
             }
-            let ways = challenge.accepts.iter().map(|way| (way, self.as_asked(way, cap)));
-            let mut refused = Mismatch::NoWay;
-            for (way, declared) in ways {
-                match declared.check(way) {
-                    Ok(()) => return Ok((way.clone(), declared)),
-                    Err(mismatch) => refused = mismatch,
-                }
+            // The first way that its client knows how to pay is the one that it takes.
+            let known = |way: &&Terms| {
+                let network = way.caip2().filter(|network| self.declared.network.as_deref().is_none_or(|only| only == *network));
+                way.scheme == "exact" && network.is_some()
+            };
+            let way = challenge.accepts.iter().find(known).ok_or_else(|| wrong(&Mismatch::NoWay))?;
+            let declared = self.as_asked(way, cap);
+            declared.check(way).map_err(|mismatch| wrong(&mismatch))?;
+            // It signs for the domain that is said, and for none where none is.
+            if way.domain.is_none() {
+                return Err(wrong(&Mismatch::Domain("(none)".into())));
             }
-            return Err(wrong(&refused));
+            return Ok((way.clone(), declared));
         }
         let declared = self.declared(test);
         match challenge.choose(&declared) {
@@ -131,7 +136,7 @@ impl Cashier {
         Declared {
             network: self.declared.network.clone().or_else(|| way.caip2().map(str::to_owned)).unwrap_or_default(),
             asset: self.declared.asset.clone().or_else(|| Some(way.asset.clone())),
-            domain: None,
+            domain: way.domain.clone(),
             pay_to: self.declared.pay_to.clone(),
             price: Price::AtMost(cap),
         }
@@ -156,19 +161,12 @@ impl Cashier {
         }
     }
 
-    async fn paid(
-        &self,
-        purchase: &Purchase<'_>,
-        payer: &dyn Payer,
-        terms: &Terms,
-        declared: &Declared,
-        receipts: &mut Vec<Receipt>,
-    ) -> Result<Answer, Trouble> {
+    async fn paid(&self, purchase: &Purchase<'_>, payer: &dyn Payer, terms: &Terms, declared: &Declared) -> Result<Answer, Trouble> {
         let mut reserved = self.budget.reserve(terms.amount, self.clock.now().as_second().unsigned_abs()).map_err(|e| declined(&e))?;
         let payment = payer.authorize(terms, declared).await.map_err(|e| Trouble::Declined(e.message))?;
         reserved.sent(payment.valid_before);
         let header = (payment.header.to_owned(), secrecy::ExposeSecret::expose_secret(&payment.value).to_owned());
-        let mut receipt = Receipt {
+        purchase.tally.paying(Receipt {
             version: match terms.version {
                 Version::V1 => 1,
                 Version::V2 => 2,
@@ -180,24 +178,22 @@ impl Cashier {
             payer: payer.address().to_owned(),
             settled: false,
             transaction: None,
-        };
+        });
         let answer = purchase.send(Some(header)).await;
         if let Ok(answer) = &answer {
-            settle(&mut receipt, answer, reserved);
+            settle(purchase.tally, answer, reserved);
         }
-        receipts.push(receipt);
         answer
     }
 }
 
 /// Notes what the service says became of a payment.
-fn settle(receipt: &mut Receipt, answer: &Answer, reserved: Reservation) {
-    let said = self::receipt(answer).and_then(|header| Said::read(header).ok());
-    if let Some(said) = said {
-        receipt.settled = said.success;
-        receipt.transaction = Some(said.transaction).filter(|hash| !hash.is_empty());
-    }
-    if receipt.settled {
+fn settle(tally: &Tally, answer: &Answer, reserved: Reservation) {
+    let Some(said) = receipt(answer).and_then(|header| Said::read(header).ok()) else { return };
+    // A hash, by whatever chain: nothing else that a service says is repeated as one.
+    let hash = Some(said.transaction).filter(|hash| !hash.is_empty() && hash.bytes().all(|b| b.is_ascii_alphanumeric()));
+    tally.paid(said.success, hash);
+    if said.success {
         reserved.spent();
     }
 }
@@ -205,10 +201,8 @@ fn settle(receipt: &mut Receipt, answer: &Answer, reserved: Reservation) {
 impl Purchase<'_> {
     async fn send(&self, payment: Option<(String, String)>) -> Result<Answer, Trouble> {
         let mut call = self.call.clone();
-        // A payment is for one server: it follows nobody elsewhere.
-        call.follow &= payment.is_none();
         call.headers.extend(payment);
-        self.ask.ask(&call, self.patience).await.map_err(|e| Trouble::Broken(e.to_string()))
+        sent(self.ask, &call, self.patience, self.tally).await
     }
 }
 

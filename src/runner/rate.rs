@@ -23,17 +23,18 @@ impl Rate {
         Self { between, next: Mutex::default() }
     }
 
-    /// Waits for this host's turn.
-    pub async fn turn(&self, host: &str) {
-        let Some(between) = self.between else { return };
+    /// Waits for this host's turn, and says how long.
+    pub async fn turn(&self, host: &str) -> Duration {
+        let Some(between) = self.between else { return Duration::ZERO };
+        let now = Instant::now();
         let at = {
             let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = Instant::now();
             let free = next.get(host).copied().filter(|free| *free > now).unwrap_or(now);
             next.insert(host.to_owned(), free + between);
             free
         };
         sleep_until(at).await;
+        now.elapsed()
     }
 }
 

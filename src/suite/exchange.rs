@@ -89,6 +89,8 @@ pub struct Spent {
     pub duration_ms: u64,
     /// Payments that were made.
     pub receipts: Vec<Receipt>,
+    /// The last answer's status, whatever came of it.
+    pub status: Option<u16>,
 }
 
 /// A payment that was made, without its signature.

@@ -54,15 +54,21 @@ pub enum Code {
     CannotFail,
     /// A list of expectations of which only the first is looked at.
     OnlyFirst,
+    /// An expectation of a kind that nobody looks at.
+    NotLookedAt,
 }
 
 impl Code {
     /// Whether a plan with it is wrong, or only suspicious.
     pub fn severity(self) -> Severity {
         match self {
-            Self::Ungrouped | Self::SeveralGroups | Self::FilledTwice | Self::NeverUsed | Self::CannotFail | Self::OnlyFirst => {
-                Severity::Warning
-            }
+            Self::Ungrouped
+            | Self::SeveralGroups
+            | Self::FilledTwice
+            | Self::NeverUsed
+            | Self::CannotFail
+            | Self::OnlyFirst
+            | Self::NotLookedAt => Severity::Warning,
             _ => Severity::Error,
         }
     }
@@ -93,6 +99,7 @@ impl Code {
             Self::UnknownService => "unknown-service",
             Self::CannotFail => "cannot-fail",
             Self::OnlyFirst => "only-first",
+            Self::NotLookedAt => "not-looked-at",
         }
     }
 }

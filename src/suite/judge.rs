@@ -32,6 +32,13 @@ pub struct Judgement {
     pub unfilled: Vec<String>,
 }
 
+impl Judgement {
+    /// What is said where there is no answer.
+    pub(super) fn without(outcome: Outcome, why: &str) -> Self {
+        Self { outcome, note: Some(why.to_owned()), captures: BTreeMap::new(), unfilled: Vec::new() }
+    }
+}
+
 /// Judges an answer by the rules of the plan's mode. Its note may repeat what the
 /// answer says: [`Secrets::redact`] is for whoever writes it down.
 pub fn judge(plan: &Plan, test: &Test, variables: &BTreeMap<String, String>, answer: &Answer) -> Judgement {
@@ -49,7 +56,7 @@ pub(super) fn ends(plan: &Plan, until: &Until, variables: &BTreeMap<String, Stri
 }
 
 fn ours(matcher: &Matcher, test: &Test, answer: &Answer) -> Judgement {
-    let says = |outcome, note: String| Judgement { outcome, note: Some(note), captures: BTreeMap::new(), unfilled: Vec::new() };
+    let says = |outcome, note: String| Judgement::without(outcome, &note);
     if !test.expected.status.contains(&answer.status) {
         return says(Outcome::Fail, wrong_status(test, answer));
     }
@@ -86,7 +93,7 @@ fn ours(matcher: &Matcher, test: &Test, answer: &Answer) -> Judgement {
 fn holds(matcher: &Matcher, test: &Test, answer: &Answer, body: &Body) -> Result<(), String> {
     if let Some(text) = &test.expected.body_equals {
         let none = Secrets::default();
-        let wanted = Filler { variables: matcher.variables, secrets: &none }.fill(text).map_err(|_| format!("{text} is not known"))?.text;
+        let wanted = Filler::of(matcher.variables, &none).fill(text).map_err(|_| format!("{text} is not known"))?.text;
         if answer.body != wanted.as_bytes() {
             return Err(format!("the body is {:?}, and {wanted:?} is expected", excerpt(answer)));
         }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     finding::{Code, Finding},
     graph::{Graph, templates},
-    plan::Plan,
+    plan::{Mode, Plan},
     template::{Piece, pieces},
 };
 
@@ -42,6 +42,9 @@ pub fn lint(plan: &Plan, known: &Known) -> Vec<Finding> {
                 let message = format!("{:?} is no service that is known", test.service);
                 found.push(Finding::new(Code::UnknownService, format!("tests[{i}].service"), message));
             }
+        }
+        if plan.mode == Mode::Primsh {
+            unseen(&test.given["expected"], i, &mut found);
         }
         expectation(&test.given["expected"]["body"], &format!("tests[{i}].expected.body"), &mut found);
     }
@@ -117,6 +120,15 @@ fn variables(plan: &Plan, seeds: &BTreeSet<&str>, found: &mut Vec<Finding>) {
             let message = format!("{} fills {{{{{name}}}}} too: say by depends_on whose is meant", plan.tests[all[0]].id);
             found.push(Finding::new(Code::FilledTwice, format!("tests[{at}].captures.{name}"), message));
         }
+    }
+}
+
+/// What prim.sh's runner passes over. By our rules such a plan is not read.
+fn unseen(expected: &Value, at: usize, found: &mut Vec<Finding>) {
+    const LOOKED_AT: [&str; 3] = ["status", "body", "body_equals"];
+    for key in expected.as_object().into_iter().flatten().map(|(key, _)| key).filter(|key| !LOOKED_AT.contains(&key.as_str())) {
+        let message = format!("prim.sh's runner looks at {} alone", LOOKED_AT.join(", "));
+        found.push(Finding::new(Code::NotLookedAt, format!("tests[{at}].expected.{key}"), message));
     }
 }
 

@@ -1,11 +1,15 @@
 //! A gate's test plan as it was read. Its first form is prim.sh's
 //! smoke-test plan; what ours adds, prim.sh's reader passes over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::pattern::Pattern;
+use super::{
+    graph::templates,
+    pattern::Pattern,
+    template::{Piece, pieces},
+};
 
 /// Whose rules a plan is read, run and judged by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +42,20 @@ pub struct Plan {
     pub schemas: BTreeMap<String, Value>,
     /// The same, ready to be used.
     pub(super) validators: BTreeMap<String, jsonschema::Validator>,
+}
+
+impl Plan {
+    /// Names of the services that its tests are about.
+    pub fn services(&self) -> BTreeSet<&str> {
+        self.tests.iter().map(|test| test.service.as_str()).filter(|name| !name.is_empty()).collect()
+    }
+
+    /// Names of the secrets that its tests send. prim.sh's rules know none.
+    pub fn secrets(&self) -> BTreeSet<&str> {
+        let tests = self.tests.iter().filter(|_| self.mode == Mode::Ours);
+        let all = tests.flat_map(templates).flat_map(|(_, text)| pieces(text));
+        all.filter_map(|piece| if let Piece::Secret(name) = piece { Some(name) } else { None }).collect()
+    }
 }
 
 /// A group of tests.
@@ -111,8 +129,12 @@ pub struct Test {
 }
 
 impl Test {
-    /// Whether no payment is to be tried: prim.sh's guess, by the URL and the notes.
+    /// Whether no payment is to be tried: prim.sh's guess, by the URL and the notes,
+    /// unless the test declares one.
     pub fn is_free(&self) -> bool {
+        if self.payment.is_some() {
+            return false;
+        }
         let health = self.method == "GET" && self.endpoint.ends_with('/') && !self.endpoint.contains("/v1/");
         health || self.notes.as_deref().is_some_and(|notes| notes.to_lowercase().contains("free"))
     }

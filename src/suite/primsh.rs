@@ -75,7 +75,7 @@ pub(super) fn prepare(test: &Test, variables: &BTreeMap<String, String>, passed:
     if url.contains("{{") {
         return Prepared::Done(Outcome::Blocked, format!("unresolved template in endpoint: {url}"), None);
     }
-    let body = input.as_ref().map(Value::to_string).unwrap_or_default();
+    let body = input.as_ref().map(js::stringify).unwrap_or_default();
     if body.contains("{{") {
         return Prepared::Done(Outcome::Blocked, format!("unresolved template in body: {body}"), None);
     }
@@ -87,7 +87,7 @@ pub(super) fn prepare(test: &Test, variables: &BTreeMap<String, String>, passed:
     let (body, kind) = match input.filter(|_| method == "POST" || method == "PUT") {
         None => (None, None),
         Some(Value::String(text)) => (Some(text), Some("text/plain")),
-        Some(other) => (Some(other.to_string()), Some("application/json")),
+        Some(other) => (Some(js::stringify(&other)), Some("application/json")),
     };
     let method = method.to_ascii_uppercase();
     let headers: Vec<_> = kind.into_iter().map(|kind| ("content-type".to_owned(), kind.to_owned())).collect();
@@ -162,7 +162,10 @@ pub(super) fn judge(test: &Test, variables: &BTreeMap<String, String>, answer: &
     }
     let mut judgement = says(Outcome::Pass, None);
     for (name, path) in test.given["captures"].as_object().into_iter().flatten() {
-        let Some(path) = path.as_str() else { return says(Outcome::Fail, Some(THROWN.into())) };
+        let Some(path) = path.as_str() else {
+            // What was filled before it threw stays.
+            return Judgement { outcome: Outcome::Fail, note: Some(THROWN.into()), ..judgement };
+        };
         match at(&body, path) {
             Some(value) => drop(judgement.captures.insert(name.clone(), value)),
             None => judgement.unfilled.push(name.clone()),

@@ -6,10 +6,10 @@
 mod line;
 mod ours;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    exchange::{Answer, Request, Shown, Spent, Task, Ticket, Trouble},
+    exchange::{Answer, Receipt, Request, Shown, Spent, Task, Ticket, Trouble},
     finding::Finding,
     judge::{Judgement, ends, judge},
     plan::{Mode, Plan},
@@ -43,6 +43,7 @@ struct Flight {
     group: Option<String>,
     request: Request,
     attempt: u32,
+    /// Of all tries so far.
     spent: Spent,
     variables: BTreeMap<String, String>,
 }
@@ -106,7 +107,7 @@ impl<'p> Run<'p> {
     /// [`Run::again`] is to be asked for it.
     pub fn answered(&mut self, ticket: Ticket, answer: &Answer, spent: Spent) -> Option<u64> {
         let flight = self.under_way.get_mut(&ticket)?;
-        flight.spend(spent);
+        flight.spend(Spent { status: Some(answer.status), ..spent });
         let test = &self.plan.tests[flight.test];
         let mut judgement = judge(self.plan, test, &flight.variables, answer);
         if judgement.note.is_some()
@@ -132,7 +133,7 @@ impl<'p> Run<'p> {
                 judgement.captures.clear();
             }
         }
-        self.end(ticket, judgement, Some(answer.status));
+        self.end(ticket, judgement);
         None
     }
 
@@ -150,8 +151,11 @@ impl<'p> Run<'p> {
         {
             return Some(retry.interval_ms);
         }
-        let note = Some(trouble.text().to_owned());
-        self.end(ticket, Judgement { outcome, note, captures: BTreeMap::new(), unfilled: Vec::new() }, None);
+        if self.plan.mode == Mode::Primsh {
+            // It threw before it noted any.
+            flight.spent.status = None;
+        }
+        self.end(ticket, Judgement::without(outcome, trouble.text()));
         None
     }
 
@@ -165,12 +169,17 @@ impl<'p> Run<'p> {
     }
 
     /// Ends the run: what is under way has no answer (prim.sh calls that a fail), and
-    /// the rest is blocked.
-    pub fn stop(&mut self, why: &str) {
+    /// the rest is blocked. `spent` is what tries that are under way took so far: a
+    /// payment that is out is out.
+    pub fn stop(&mut self, why: &str, spent: &BTreeMap<Ticket, Spent>) {
+        let primsh = self.plan.mode == Mode::Primsh;
         let tickets: Vec<_> = self.under_way.keys().copied().collect();
-        let outcome = if self.plan.mode == Mode::Primsh { Outcome::Fail } else { Outcome::Error };
         for ticket in tickets {
-            self.end(ticket, Judgement { outcome, note: Some(why.to_owned()), captures: BTreeMap::new(), unfilled: Vec::new() }, None);
+            if let Some(flight) = self.under_way.get_mut(&ticket) {
+                flight.spend(spent.get(&ticket).cloned().unwrap_or_default());
+                flight.spent.status = flight.spent.status.filter(|_| !primsh);
+            }
+            self.end(ticket, Judgement::without(if primsh { Outcome::Fail } else { Outcome::Error }, why));
         }
         let rest = match &mut self.order {
             Order::Ours(ours) => ours.stop(),
@@ -198,6 +207,15 @@ impl<'p> Run<'p> {
             Order::Line(line) => line.left(),
         };
         left + self.under_way.len() + self.results.len()
+    }
+
+    /// Places of the tests that it sends, or says why not: those that were asked for and
+    /// what they need.
+    pub fn selection(&self) -> BTreeSet<usize> {
+        match &self.order {
+            Order::Ours(ours) => ours.selection().clone(),
+            Order::Line(line) => line.selection(),
+        }
     }
 
     /// Whether there is nothing to run.
@@ -245,15 +263,16 @@ impl<'p> Run<'p> {
         }
     }
 
-    fn end(&mut self, ticket: Ticket, judgement: Judgement, status: Option<u16>) {
+    fn end(&mut self, ticket: Ticket, judgement: Judgement) {
         let Some(flight) = self.under_way.remove(&ticket) else { return };
         let shown = self.shown(flight.request.shown);
-        self.push(flight.test, flight.group, judgement.outcome, status, judgement.note, None);
+        let receipts = flight.spent.receipts.into_iter().map(|receipt| self.receipt(receipt)).collect();
+        self.push(flight.test, flight.group, judgement.outcome, flight.spent.status, judgement.note, None);
         if let Some(result) = self.results.last_mut() {
             result.unfilled = judgement.unfilled;
             result.attempts = flight.attempt;
             result.duration_ms = flight.spent.duration_ms;
-            result.receipts = flight.spent.receipts;
+            result.receipts = receipts;
             result.request = Some(shown);
         }
         self.finished(ticket, judgement.outcome, judgement.captures);
@@ -265,6 +284,19 @@ impl<'p> Run<'p> {
             url: self.secrets.redact(&shown.url),
             headers: shown.headers.into_iter().map(|(name, value)| (name, self.secrets.redact(&value))).collect(),
             body: shown.body.map(|body| self.secrets.redact(&body)),
+        }
+    }
+
+    /// A receipt repeats what the service says.
+    fn receipt(&self, receipt: Receipt) -> Receipt {
+        let clean = |text: String| self.secrets.redact(&text);
+        Receipt {
+            network: clean(receipt.network),
+            asset: clean(receipt.asset),
+            pay_to: clean(receipt.pay_to),
+            payer: clean(receipt.payer),
+            transaction: receipt.transaction.map(clean),
+            ..receipt
         }
     }
 
@@ -307,5 +339,6 @@ impl Flight {
     fn spend(&mut self, spent: Spent) {
         self.spent.duration_ms = self.spent.duration_ms.saturating_add(spent.duration_ms);
         self.spent.receipts.extend(spent.receipts);
+        self.spent.status = spent.status.or(self.spent.status);
     }
 }

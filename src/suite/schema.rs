@@ -12,7 +12,7 @@ pub fn schema() -> Value {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "https://flywheel.prim.sh/schemas/plan.v1alpha1.json",
         "title": "A gate's test plan",
-        "description": "prim.sh's smoke-test plan, and what Flywheel adds to it: matchers, which are objects whose keys begin with $; headers, timeout_ms, retry, payment and schemas. A key that is null counts as absent, and one that is not listed is passed over.",
+        "description": "prim.sh's smoke-test plan, and what Flywheel adds to it: matchers, which are objects whose keys begin with $; headers, timeout_ms, retry, payment and schemas. A key that is null counts as absent, and one that is not listed is passed over, but for what is expected.",
         "type": "object",
         "required": ["groups", "tests"],
         "properties": {
@@ -156,6 +156,7 @@ fn expected() -> Value {
                 "additionalProperties": { "$ref": "#/$defs/pattern" },
             },
         },
+        "additionalProperties": false,
     })
 }
 

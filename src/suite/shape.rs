@@ -28,10 +28,7 @@ impl Matcher<'_> {
             Pattern::Word(word) => Self::word(actual, *word, path),
             Pattern::Text(text) => {
                 let none = Secrets::default();
-                let wanted = Filler { variables: self.variables, secrets: &none }
-                    .fill(text)
-                    .map_err(|_| format!("{path}: {text} is not known"))?
-                    .text;
+                let wanted = Filler::of(self.variables, &none).fill(text).map_err(|_| format!("{path}: {text} is not known"))?.text;
                 check(
                     actual.and_then(Value::as_str).is_some_and(|actual| same_text(actual, &wanted)),
                     actual,

@@ -64,6 +64,8 @@ pub(super) enum Lack {
     Variable(String),
     /// A secret that was not given.
     Secret(String),
+    /// A variable that an answer filled, and its value, which would be a host.
+    Host(String, String),
     /// Braces that are no template.
     Broken(String),
 }
@@ -73,6 +75,8 @@ pub(super) enum Lack {
 pub(super) struct Filler<'a> {
     pub variables: &'a BTreeMap<String, String>,
     pub secrets: &'a Secrets,
+    /// Whether a variable's value is what a service answered.
+    pub answered: &'a dyn Fn(&str) -> bool,
 }
 
 /// A filled text, and how reports say it.
@@ -82,29 +86,38 @@ pub(super) struct Filled {
     pub shown: String,
 }
 
-impl Filler<'_> {
+impl<'a> Filler<'a> {
+    /// One that knows no secrets and builds no URLs.
+    pub fn of(variables: &'a BTreeMap<String, String>, none: &'a Secrets) -> Self {
+        Self { variables, secrets: none, answered: &|_| false }
+    }
+
     /// A text with everything filled, as it is.
     pub fn fill(&self, text: &str) -> Result<Filled, Lack> {
-        self.with(text, |_, value| value.to_owned())
+        self.with(text, |_, _, value| Ok(value.to_owned()))
     }
 
     /// A URL with everything filled. What stands after the host is encoded, so that
     /// a value can't become another part of the URL than the one that it stands in.
+    /// What a service answered is never a part of the host.
     pub fn url(&self, text: &str) -> Result<Filled, Lack> {
-        self.with(text, |before, value| {
-            let Some((_, after)) = before.split_once("://") else { return value.to_owned() };
-            match (after.contains('?'), after.contains('/')) {
-                (true, _) => encode(value, b"-._~:/@,"),
-                (false, true) => encode(value, b"-._~!$&'()*+,;=:@/"),
-                // A path may follow a host at once: whoever sends looks at whose it is.
-                (false, false) if value.starts_with('/') && !after.is_empty() => encode(value, b"-._~!$&'()*+,;=:@/"),
+        self.with(text, |before, name, value| {
+            let after = before.split_once("://").map(|(_, after)| after);
+            let path = || encode(value, b"-._~!$&'()*+,;=:@/");
+            Ok(match after {
+                Some(after) if after.contains('?') => encode(value, b"-._~:/@,"),
+                Some(after) if after.contains(['/', '\\', '#']) => path(),
+                // A path may follow a host at once.
+                Some(after) if value.starts_with('/') && !after.is_empty() => path(),
+                _ if (self.answered)(name) => return Err(Lack::Host(name.to_owned(), value.to_owned())),
+                None => value.to_owned(),
                 // Within a host: only what a host has.
-                (false, false) => value.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']')).collect(),
-            }
+                Some(_) => value.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']')).collect(),
+            })
         })
     }
 
-    fn with(&self, text: &str, encoded: impl Fn(&str, &str) -> String) -> Result<Filled, Lack> {
+    fn with(&self, text: &str, encoded: impl Fn(&str, &str, &str) -> Result<String, Lack>) -> Result<Filled, Lack> {
         let mut filled = Filled::default();
         for piece in pieces(text) {
             match piece {
@@ -116,13 +129,14 @@ impl Filler<'_> {
                     let value = self.variables.get(name).ok_or_else(|| Lack::Variable(name.to_owned()))?;
                     // A variable may hold what an answer said of a secret.
                     let clean = self.secrets.redact(value);
-                    let sent = encoded(&filled.text, value);
+                    let sent = encoded(&filled.text, name, value)?;
                     filled.shown.push_str(if clean == *value { &sent } else { &clean });
                     filled.text.push_str(&sent);
                 }
                 Piece::Secret(name) => {
                     let value = self.secrets.get(name).ok_or_else(|| Lack::Secret(name.to_owned()))?;
-                    let value = encoded(&filled.text, value.expose_secret());
+                    // A secret is no answer, whatever it is called.
+                    let value = encoded(&filled.text, "", value.expose_secret())?;
                     filled.shown.push_str(&reference(name));
                     filled.text.push_str(&value);
                 }
@@ -194,7 +208,7 @@ mod tests {
                 .map(|(k, v)| (k.to_owned(), v.to_owned())),
         );
         let secrets = Secrets::new([("KEY".to_owned(), "top secret".to_owned().into())]);
-        let filler = Filler { variables: &variables, secrets: &secrets };
+        let filler = Filler { variables: &variables, secrets: &secrets, answered: &|_| false };
         for (text, expected) in [
             ("{{base}}/v1/{{id}}/x?q={{id}}", Ok("http://127.0.0.1:80/v1/a/b%3Fc%23d%20e%25/x?q=a/b%3Fc%23d%20e%25")),
             ("https://{{host}}/", Ok("https://a.b:1x/")),
@@ -206,6 +220,23 @@ mod tests {
             ("https://h/{{ id }}", Err(Lack::Broken("{{ id }}".into()))),
         ] {
             assert_eq!(filler.url(text).map(|filled| filled.text), expected.map(str::to_owned), "{text}");
+        }
+        // The same where services answered them.
+        let answered = Filler { answered: &|_| true, ..filler };
+        for (text, expected) in [
+            ("https://h{{path}}", Ok("https://h/v1/x%3Fy")),
+            ("https://h/{{host}}", Ok("https://h/a.b:1/x@")),
+            ("https://h?x={{host}}", Ok("https://h?x=a.b:1/x@")),
+            ("https://h{{host}}", Err("host")),
+            ("https://h:{{id}}/", Err("id")),
+            ("https://{{path}}", Err("path")),
+            ("{{base}}/v1", Err("base")),
+        ] {
+            let filled = answered.url(text);
+            match expected {
+                Ok(expected) => assert_eq!(filled.map(|filled| filled.text), Ok(expected.to_owned()), "{text}"),
+                Err(name) => assert!(matches!(&filled, Err(Lack::Host(of, _)) if of == name), "{text}: {filled:?}"),
+            }
         }
         assert_eq!(filler.url("https://h/?key={{secret:KEY}}").unwrap().shown, "https://h/?key={{secret:KEY}}");
         let (sent, shown) = filler.value(&json!({"{{id}}": ["x {{secret:KEY}}", 1]})).unwrap();

@@ -214,7 +214,7 @@ pub struct Verdict {
 /// What results come to. Phases are those of `--ci`; without them every test has
 /// to pass (with [`Mode::Primsh`], none).
 ///
-/// A run of which nothing passed and nothing failed is never green, whatever the
+/// A run of which nothing was sent that passed or failed is never green, whatever the
 /// phases, and with prim.sh's rules neither: that is where they are left.
 pub fn conclude(plan: &Plan, results: &[TestResult], phases: Option<&Phases>) -> Verdict {
     let counts = Counts::of(results);
@@ -237,7 +237,9 @@ pub fn conclude(plan: &Plan, results: &[TestResult], phases: Option<&Phases>) ->
             _ => Exit::Unproven,
         };
     }
-    let nothing = counts.pass + counts.fail == 0;
+    // What prim.sh's rules let pass unsent was left out.
+    let shown = |result: &TestResult| result.outcome == Outcome::Fail || result.outcome == Outcome::Pass && result.attempts > 0;
+    let nothing = !results.iter().any(shown);
     let exit = if worst == Exit::Proven && nothing { Exit::Unproven } else { worst };
     let summary = match exit {
         Exit::Proven if soft.is_empty() => format!("{counts}"),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use flywheel::{
-    api::gate_run::Verdict,
-    canary::{Goals, Proof, Reach, Request, Runner, Terms, goals_origins, terms, verdict},
+    api::gate_run::{StepResult, Verdict},
+    canary::{Goals, Proof, Reach, Request, Runner, Terms, goals_origins, is_missed, terms, verdict},
     suite::{Outcome, Payment, Plan, TestResult},
 };
 use serde_json::{Value, json};
@@ -166,5 +166,33 @@ fn a_request_costs_what_the_plan_says_of_its_route() {
         ("GET", "/v1/a/b", Terms::Paid(None)),
     ] {
         assert_eq!(terms(&plan, &reach, &request(method, target)), expected, "{method} {target}");
+    }
+}
+
+#[test]
+fn what_only_the_agent_missed_is_told_from_what_money_or_the_service_kept_from_it() {
+    let result = |proof: &Proof, advisory| StepResult {
+        name: "goal".into(),
+        verdict: proof.verdict(),
+        milliseconds: 0,
+        message: proof.message(),
+        advisory,
+    };
+    // As the runner's own results would make them.
+    let plan = plan(&notes());
+    let missed = after(&plan, &[], &Runner::Not("its model broke".into())).remove(0).1;
+    let unpaid = Proof::Unproven("the service asks for a payment, and there is no wallet: set AGENT_PRIVATE_KEY".into());
+    let agent = Proof::Agent { step: 0 };
+    for (results, expected) in [
+        (vec![result(&Proof::Runner, false)], true),
+        (vec![result(&agent, false), result(&missed, false), result(&Proof::Runner, false)], true),
+        (vec![result(&Proof::Runner, false), result(&unpaid, true)], true),
+        (vec![result(&Proof::Runner, false), result(&unpaid, false)], false),
+        (vec![result(&Proof::Runner, false), result(&Proof::Refuted("500".into()), false)], false),
+        (vec![StepResult { message: None, ..result(&Proof::Runner, false) }], false),
+        (vec![result(&agent, false)], false),
+        (vec![], false),
+    ] {
+        assert_eq!(is_missed(&results), expected, "{results:?}");
     }
 }

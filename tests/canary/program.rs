@@ -198,7 +198,7 @@ async fn what_can_not_begin_says_so() {
     assert_eq!((ran.code, &ran.group()["verdict"], &ran.group()["rounds"]), (Some(2), &json!("error"), &json!(0)), "{}", ran.said);
 
     for (name, tests, arguments, code) in [
-        ("empty", vec![], &[][..], 2),
+        ("empty", vec![], &[][..], 3),
         ("unknown", notes(), &["--group", "none"], 3),
         ("rounds", notes(), &["--rounds", "99"], 3),
         ("no-url", vec![with(test("A", "GET", "/", 200), json!({"endpoint": "https://{{host}}/"}))], &["--var", "host=x"], 2),
@@ -206,4 +206,71 @@ async fn what_can_not_begin_says_so() {
         let ran = canary(name, &url, &service, &tests, arguments).await;
         assert_eq!(ran.code, Some(code), "{name}: {}", ran.said);
     }
+}
+
+/// A server that takes connections, says nothing, and tells of each.
+fn mute() -> (String, std::sync::mpsc::Receiver<std::net::TcpStream>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (told, came) = std::sync::mpsc::channel();
+    std::thread::spawn(move || listener.incoming().map_while(Result::ok).try_for_each(|stream| told.send(stream)));
+    (url, came)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_ends_with_a_report() {
+    let service = Service::start(Character::Sound).await;
+    let (model, came) = mute();
+    let folder = Folder::new("canary-interrupt");
+    let mut plan: Value = serde_json::from_str(&plan_text(&notes())).unwrap();
+    plan["groups"].as_array_mut().unwrap().push(json!({"id": "later", "name": "Later", "tests": ["H"]}));
+    folder.file("plan.json", &plan.to_string());
+    let base = format!("notes.sh={}", service.url);
+    let child = std::process::Command::new(env!("CARGO_BIN_EXE_flywheel"))
+        .args(["gate", "canary", "plan.json", "--model-url", &model, "--model", "mute", "--base", &base, "--result", "result.json"])
+        .current_dir(&folder.0)
+        .env_remove("AGENT_PRIVATE_KEY")
+        .env_remove("TESTNET_WALLET")
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let id = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    let output = tokio::task::spawn_blocking(move || {
+        let _asked = came.recv().unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+        child.wait_with_output().unwrap()
+    })
+    .await
+    .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let report: Value = serde_json::from_str(&folder.read("result.json")).unwrap();
+    let groups = report["groups"].as_array().unwrap();
+    assert_eq!(groups.iter().map(|group| &group["group_id"]).collect::<Vec<_>>(), ["g", "later"]);
+    assert_eq!(groups[0]["ended"], json!({"why": "interrupted", "because": "the run was interrupted"}), "{report:#}");
+    assert!(groups[1]["error"].as_str().unwrap().contains("the run was interrupted"), "{report:#}");
+    assert!(groups.iter().all(|group| group["verdict"] != "pass"), "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_groups_time_holds_for_what_its_service_says_of_itself_too() {
+    let service = Service::start(Character::Sound).await;
+    let (silent, _came) = mute();
+    let base = format!("notes.sh={silent}");
+    let arguments = ["--base", base.as_str(), "--deadline", "1", "--timeout", "60000"];
+    let ran = canary("mute", &model(Script::Honest, KEY), &service, &notes(), &arguments).await;
+    assert_eq!((ran.code, &ran.group()["verdict"], &ran.group()["rounds"]), (Some(2), &json!("error"), &json!(0)), "{}", ran.said);
+    assert!(ran.group()["error"].as_str().unwrap().contains("llms.txt"), "{}", ran.said);
+    assert!(ran.group()["duration_ms"].as_u64().unwrap() < 20_000, "{}", ran.said);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_can_not_be_written_is_told_before_anybody_is_asked() {
+    let service = Service::start(Character::Sound).await;
+    let url = model(Script::Honest, KEY);
+    // Where the report would be is a folder.
+    let folder = Folder::new("canary-unwritable");
+    std::fs::create_dir_all(folder.0.join("result.json")).unwrap();
+    let ran = canary("unwritable", &url, &service, &notes(), &[]).await;
+    assert!(ran.code == Some(3) && ran.said.contains("nothing was sent"), "{}", ran.said);
+    assert_eq!(service.asked(), []);
 }

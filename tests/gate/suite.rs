@@ -83,7 +83,7 @@ async fn steps_of(all: Vec<Value>, routes: Vec<Route>, wallet: bool, most: u64) 
     };
     let key = format!("{:064x}", 1).into();
     let payer = wallet.then(|| Arc::new(Wallet::new(&key, "the test's key", Arc::new(SystemClock)).unwrap()) as Arc<dyn Payer>);
-    tests(&contract, &suite, payer, Instant::now()).await.expect("a run")
+    tests(&contract, &suite, payer, Instant::now(), None).await.expect("a run")
 }
 
 fn said(steps: &[Step]) -> Vec<(&str, Verdict, bool)> {

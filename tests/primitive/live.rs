@@ -229,6 +229,55 @@ async fn a_run_that_breaks_is_tried_once_more_and_refutes_nothing() {
     run.until("notes", "False", "Degraded").await;
 }
 
+#[tokio::test]
+async fn a_run_that_breaks_by_another_image_is_tried_once_more_and_not_for_ever() {
+    let mut run = live(json!({})).await;
+    let image = |run: &Run, tag: &str| {
+        let image = format!("registry.example/factory:{tag}");
+        run.api.edit(FACTORY, |mut factory| {
+            factory["spec"]["deploy"]["image"] = json!(image);
+            Some(factory)
+        });
+    };
+    let tool =
+        |run: &Run| run.status("notes").gates.iter().find(|known| known.layer.as_str() == "canary").and_then(|known| known.tool.clone());
+    let first = tool(&run);
+    run.canary = "Error";
+    for (tag, runs) in [("2", 3), ("3", 5)] {
+        image(&run, tag);
+        run.settle("notes").await;
+        assert_eq!(run.runs_of("Canary").len(), runs, "two for each image");
+        run.says("notes", "Ready", "True", "Live");
+        assert_eq!(tool(&run), first, "what stands was shown by that, and by nothing since");
+        run.quiet_pass("notes").await;
+    }
+    // Whoever removes them asks again.
+    run.canary = "Passed";
+    for name in run.runs_of("Canary").split_off(1) {
+        run.api.edit(&format!("{OWN}/gateruns/{name}"), |_| None);
+    }
+    run.settle("notes").await;
+    assert_eq!(tool(&run).as_deref(), Some("registry.example/factory:3"));
+}
+
+#[tokio::test]
+async fn a_canary_whose_model_missed_it_is_tried_once_more() {
+    let goal = |message: &str| json!({ "name": "goal H GET /", "verdict": "Blocked", "milliseconds": 0, "message": message });
+    for (message, runs) in [
+        ("the agent did not do it, and the service can: does its llms.txt say how?", 2),
+        ("the service asks for a payment, and there is no wallet: set AGENT_PRIVATE_KEY", 1),
+    ] {
+        let mut run = with(json!({})).await;
+        run.results = json!([goal(message)]);
+        run.canary = "Blocked";
+        run.apply(&document("notes"), &json!({ "stage": "Live" }));
+        run.settle("notes").await;
+        run.says("notes", "CanaryPassed", "False", "Blocked");
+        assert_eq!(run.runs_of("Canary").len(), runs, "{message}");
+        run.quiet_pass("notes").await;
+    }
+}
+
 /// Breaks layer 2's next run, and has the one after that pass.
 async fn flakes(run: &mut Run) {
     let before = run.runs_of("Contract");

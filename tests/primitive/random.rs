@@ -141,6 +141,7 @@ fn gate() -> impl Strategy<Value = Gate> {
             at: ago.map(|ago| now().at - SignedDuration::from_secs(ago)),
             message: "m".into(),
             untried,
+            missed: layer == Layer::Canary && verdict == Some(Verdict::Blocked) && untried == Some(1),
             tested: plan.map(|plan| Tested { tree: String::new(), plan: plan.into(), tool: "image:1".into() }),
             before: untried,
         }

@@ -121,7 +121,7 @@ async fn a_service_is_found_elsewhere_under_its_name() {
     let mut runner = runner();
     let based = |base: &str, ca: Option<&Authority>| {
         let bases = [("things.sh".to_owned(), base.parse().unwrap())].into();
-        Http::new(Settings { bases, ca: ca.map(|ca| ca.pem.clone()), body_limit: BODY_LIMIT })
+        Http::new(Settings { bases, ca: ca.map(|ca| ca.pem.clone()), body_limit: BODY_LIMIT, ..Settings::default() })
     };
     let expected =
         |host: &str, path: &str| json!({"expected": {"status": 200, "body": {"host": host, "line": format!("GET {path} HTTP/1.1")}}});
@@ -164,6 +164,26 @@ async fn prim_shs_way_follows_redirects_and_drops_bodies() {
     ];
     let results = run(&runner(), &plan_in(Mode::Primsh, tests)).await;
     assert_eq!(outcomes(&results), ["T-1", "T-2", "T-3"].map(|id| (id, Outcome::Pass)), "{results:?}");
+}
+
+#[tokio::test]
+async fn each_request_counts_for_the_rate_of_its_host() {
+    let server = Server::answering(|head, _| match head.split(' ').nth(1).unwrap() {
+        "/old" => answer(302, "location: /new\r\n", ""),
+        _ => answer(200, "", "{}"),
+    })
+    .await;
+    let mut runner = runner();
+    let settings = |rate| Settings { body_limit: BODY_LIMIT, rate, ..Settings::default() };
+    runner.http = Http::new(settings(Some(5.0)));
+    // The time that a request has is not for waiting until its turn.
+    runner.patience = Duration::from_millis(250);
+    let tests = (0..2).map(|i| test(&format!("T-{i}"), &format!("{}/old", server.url), &json!({}))).collect();
+    let began = std::time::Instant::now();
+    let results = run(&runner, &plan_in(Mode::Primsh, tests)).await;
+    assert!(results.iter().all(|result| result.outcome == Outcome::Pass), "{results:?}");
+    assert_eq!(server.requests(), 4);
+    assert!(began.elapsed() >= Duration::from_millis(600), "four requests, a fifth of a second apart: {:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::{
     sync::atomic::Ordering,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, process::Command};
 
@@ -155,19 +156,34 @@ async fn plans_that_are_none_are_refused_in_words() {
 
 #[tokio::test]
 async fn reports_are_written_and_secrets_are_in_none() {
-    const SECRET: &str = "hunter2-hunter2";
+    // Something that each place it is sent to writes in another way.
+    const SECRET: &str = "hunter2:/w?x y\"z";
     let folder = Folder::new("reports");
-    // It says back whatever it is told, everywhere.
+    // It says back whatever it is told, everywhere, and in ways of its own.
     let server = Server::answering(|head, body| {
         let key = head.lines().find_map(|line| line.strip_prefix("x-key: ")).unwrap_or_default();
-        answer(200, &format!("x-said: {key}\r\n"), &json!({"said": key, "body": body, "head": head}).to_string())
+        let basic = STANDARD.encode(format!("me:{key}"));
+        let hidden: String = key.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
+        let said = json!({"said": key, "body": body, "head": head, "basic": basic, "url": urlencoded(key)}).to_string();
+        answer(200, &format!("x-said: {key}\r\n"), &said.replacen("\"said\"", &format!("\"hidden\":\"{hidden}\",\"said\""), 1))
     })
     .await;
-    let leaks = json!({
-        "method": "POST", "headers": {"x-key": "{{secret:KEY}}"}, "input": {"key": "{{secret:KEY}}"},
-        "expected": {"status": 201, "body": {"said": "number"}}
-    });
-    let plan = folder.write("plan.json", &text(vec![test("T-1", &server.url, &json!({})), test("T-2", &server.url, &leaks)]));
+    let leaks = |expected: Value| {
+        json!({
+            "method": "POST", "headers": {"x-key": "{{secret:KEY}}"}, "input": {"key": "{{secret:KEY}}", "text": "{\"in\":\"{{secret:KEY}}\"}"},
+            "expected": {"status": 200, "body": expected}
+        })
+    };
+    let url = format!("{}/v1/{{{{secret:KEY}}}}/x?key={{{{secret:KEY}}}}", server.url);
+    let mut tests = vec![test("T-1", &server.url, &json!({}))];
+    // Each note repeats another part of what was answered.
+    for (i, part) in ["said", "body", "head", "basic", "url", "hidden"].into_iter().enumerate() {
+        tests.push(test(&format!("T-{}", i + 2), &url, &leaks(json!({ part: {"$oneOf": ["number", {"$contains": "no such"}]} }))));
+    }
+    let mut status = leaks(Value::Null);
+    status["expected"]["status"] = 201.into();
+    tests.push(test("T-8", &url, &status));
+    let plan = folder.write("plan.json", &text(tests));
     let secret = folder.write("key", &format!("{SECRET}\n"));
     let given = format!("KEY={secret}");
     let reports = ["--result", "out/result.json", "--junit", "out/junit.xml", "--markdown", "out/table.md", "--changed", "things"];
@@ -175,12 +191,124 @@ async fn reports_are_written_and_secrets_are_in_none() {
     assert_eq!(exit, 1, "{said}");
     let result: Value = serde_json::from_str(&folder.read("out/result.json")).unwrap();
     assert_eq!(result["tests"][0]["result"], "pass");
-    assert_eq!((&result["tests"][1]["result"], &result["tests"][1]["actual_status"]), (&json!("fail"), &json!(200)));
+    for at in 1..8 {
+        assert_eq!((&result["tests"][at]["result"], &result["tests"][at]["actual_status"]), (&json!("fail"), &json!(200)), "{result:#}");
+    }
     assert!(folder.read("out/junit.xml").contains("<testsuite"));
     assert!(folder.read("out/table.md").contains("T-2"));
+    let basic = STANDARD.encode(format!("me:{SECRET}"));
     for text in [said, folder.read("out/result.json"), folder.read("out/junit.xml"), folder.read("out/table.md")] {
-        assert!(!text.contains(SECRET), "{text}");
-        assert!(text.contains("T-2"), "{text}");
+        for part in ["hunter2", &basic[6..14], "%79%22z", "u0068", "y%20", "x+y"] {
+            assert!(!text.contains(part), "{part}: {text}");
+        }
+        assert!(text.contains("T-2") && (text.contains("secret:KEY") || text.contains("secret&#58;KEY")), "{text}");
+    }
+}
+
+fn urlencoded(text: &str) -> String {
+    text.bytes().map(|b| format!("%{b:02x}")).collect()
+}
+
+#[tokio::test]
+async fn names_that_the_plan_does_not_have_are_refused_with_those_it_has() {
+    let folder = Folder::new("names");
+    let server = Server::answering(|_, _| answer(200, "", "{}")).await;
+    let keyed = test("T-2", &server.url, &json!({"headers": {"x-key": "{{secret:KEY}}"}, "service": "others.sh"}));
+    let plan = folder.write("plan.json", &text(vec![test("T-1", &server.url, &json!({})), keyed]));
+    let secret = folder.write("key", "hunter2");
+    folder.write("none.pem", "no certificate\n");
+    let (good, bad) = (format!("KEY={secret}"), format!("KEYS={secret}"));
+    for (arguments, code, named) in [
+        (vec!["--secret-file", &good, "--changed", "things", "--changed", "others.sh", "--base", "things=http://127.0.0.1:1"], 2, ""),
+        (vec!["--secret-file", &bad], 3, "--secret-file: the plan has no secret \"KEYS\"; there are KEY"),
+        (vec!["--changed", "thing"], 3, "--changed: the plan has no service \"thing\"; there are others.sh, things.sh"),
+        (vec!["--base", "thing.sh=http://127.0.0.1:1"], 3, "--base: the plan has no service \"thing.sh\"; there are others.sh, things.sh"),
+        (vec!["--ca", "none.pem"], 3, "no certificates in PEM"),
+        (vec!["--secret-file", &good, "--compat", "primsh"], 3, "it has no secrets"),
+    ] {
+        let before = server.requests();
+        let (exit, said) = ran(&[&["run", &plan], &arguments[..]].concat(), &folder).await;
+        assert!(exit == code && said.contains(named), "{arguments:?}: {exit} {said}");
+        assert_eq!(server.requests() > before, code != 3, "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_can_not_be_written_stops_a_run_before_it_and_hides_no_verdict() {
+    let folder = Folder::new("unwritable");
+    let server = Server::answering(|_, _| answer(200, "", "{}")).await;
+    folder.write("file", "");
+    let good = folder.write("good.json", &text(vec![test("T-1", &server.url, &json!({}))]));
+    let bad = folder.write("bad.json", &text(vec![test("T-1", &server.url, &json!({"expected": {"status": 404}}))]));
+    for flag in ["--result", "--junit", "--markdown"] {
+        let (exit, said) = ran(&["run", &good, flag, "file/report"], &folder).await;
+        assert!(exit == 3 && said.contains("file/report") && said.contains("nothing was sent"), "{said}");
+    }
+    assert_eq!(server.requests(), 0);
+    // A disk that is full says so only when it is written to.
+    for (plan, code) in [(&good, 2), (&bad, 1)] {
+        let (exit, said) = ran(&["run", plan, "--markdown", "/dev/full", "--result", "result.json"], &folder).await;
+        assert!(exit == code && said.contains("of 1 passed") && said.contains("could not be written: /dev/full"), "{exit} {said}");
+        assert!(folder.read("result.json").contains("T-1"), "the others are written");
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_shows_what_a_group_brings_along() {
+    let folder = Folder::new("dry");
+    let url = "https://things.test/v1/x";
+    let mut plan: Value = serde_json::from_str(&text(
+        ["A-1", "A-2", "B-1", "C-1"]
+            .map(|id| test(id, url, &json!({"depends_on": if id == "B-1" { json!(["A-1", "C-1"]) } else { json!([]) }})))
+            .into(),
+    ))
+    .unwrap();
+    plan["groups"] = json!([
+        {"id": "a", "name": "A", "tests": ["A-1", "A-2"]},
+        {"id": "b", "name": "B", "tests": ["B-1", "GONE"]},
+        {"id": "empty", "name": "Empty", "tests": []},
+    ]);
+    let path = folder.write("plan.json", &plan.to_string());
+    let shown =
+        |said: &str| -> Vec<String> { said.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect() };
+    let (exit, said) = ran(&["run", &path, "--dry-run", "--group", "b"], &folder).await;
+    assert_eq!(exit, 0, "{said}");
+    assert_eq!(shown(&said), ["a (A),", "A-1 GET", "b (B)", "B-1 GET", "GONE ?", "in no", "C-1 GET"], "{said}");
+    let (_, said) = ran(&["run", &path, "--dry-run", "--group", "b", "--compat", "primsh"], &folder).await;
+    assert_eq!(shown(&said), ["b (B)", "B-1 GET", "GONE ?"], "its runner brings nothing along: {said}");
+    let (_, said) = ran(&["run", &path, "--dry-run"], &folder).await;
+    assert_eq!(shown(&said), ["a (A)", "A-1 GET", "A-2 GET", "b (B)", "B-1 GET", "GONE ?", "empty (Empty)", "in no", "C-1 GET"], "{said}");
+}
+
+/// A server that pours interim answers without end, on threads of its own.
+fn flood() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let mut stream = stream;
+                let _ = std::io::Read::read(&mut stream, &mut [0; 4096]);
+                let piece = b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(4096);
+                while std::io::Write::write_all(&mut stream, &piece).is_ok() {}
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_flood_of_interim_answers_stalls_no_deadline() {
+    let folder = Folder::new("flood");
+    let url = flood();
+    let tests = (0..4).map(|i| test(&format!("T-{i}"), &url, &json!({}))).collect();
+    let plan = folder.write("plan.json", &text(tests));
+    for (arguments, why) in [(["--deadline", "1"], "deadline"), (["--timeout", "500"], "no answer")] {
+        let began = std::time::Instant::now();
+        let (exit, said) = ran(&[&["run", &plan], &arguments[..]].concat(), &folder).await;
+        assert!(exit == 2 && said.contains(why), "{said}");
+        // Generous: the machine may be busy. Without others to wait for it, it takes minutes.
+        assert!(began.elapsed() < std::time::Duration::from_secs(15), "{arguments:?}: {:?}", began.elapsed());
     }
 }
 

@@ -2,14 +2,16 @@
 //! comes to one clear result, soon.
 
 use std::{
+    io::Write as _,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use axum::{Router, routing::get, serve::Listener as _};
+use flate2::{Compression, write::GzEncoder};
 use flywheel::{
     runner::http::{Http, Settings},
-    suite::Outcome,
+    suite::{Mode, Outcome},
 };
 use serde_json::json;
 use tokio::{
@@ -18,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    BODY_LIMIT, one, outcomes, plan, run, runner,
+    BODY_LIMIT, one, outcomes, plan, plan_in, run, runner,
     seen::{Seen, Server, json as answer, pour, request},
     test,
 };
@@ -123,11 +125,11 @@ async fn servers_come_to_one_clear_result_each() {
         (Does::EndlessBody, Outcome::Error, "longer than 65536 bytes"),
         (Does::Gigabyte, Outcome::Error, "longer than 65536 bytes"),
         (Does::SlowHead, Outcome::Error, "no answer within 400 ms"),
-        (Does::SlowBody, Outcome::Error, "no answer within 400 ms"),
+        (Does::SlowBody, Outcome::Error, "it answers 200, and its body ends too early: it had no end within 400 ms"),
         (Does::ManyHeaders, Outcome::Error, "no answer"),
         (Does::LongHeader, Outcome::Error, "no answer"),
-        (Does::Reset, Outcome::Error, "no answer: "),
-        (Does::ShortBody, Outcome::Error, "no answer: "),
+        (Does::Reset, Outcome::Error, "it answers 200, and its body ends too early: it broke off after 5 bytes"),
+        (Does::ShortBody, Outcome::Error, "it answers 200, and its body ends too early: it broke off after 7 bytes"),
         (Does::NoHttp, Outcome::Error, "no answer: "),
         (Does::Nothing, Outcome::Error, "no answer: "),
         (Does::DeepJson, Outcome::Fail, ""),
@@ -140,6 +142,9 @@ async fn servers_come_to_one_clear_result_each() {
         let slow = matches!(what, Does::Silence | Does::SlowHead | Does::SlowBody | Does::Continues);
         let (result, took) = one(if slow { &runner } else { &patient }, &server.url, &expected).await;
         assert_eq!(result.outcome, outcome, "{what:?}: {result:?}");
+        // What was received is kept.
+        let begun = note.starts_with("it answers") || note.starts_with("longer") || outcome == Outcome::Fail;
+        assert_eq!(result.actual_status, begun.then_some(200), "{what:?}: {result:?}");
         let said = result.note.unwrap();
         assert!(said.contains(note) && said.len() < 1000, "{what:?}: {said}");
         // Generous: the machine may be busy.
@@ -155,6 +160,62 @@ async fn a_long_body_does_not_hide_a_status() {
     let server = Server::new(|stream, seen| does(Does::Gigabyte, stream, seen)).await;
     let (result, _) = one(&runner(), &server.url, &json!({"expected": {"status": 404}})).await;
     assert_eq!((result.outcome, result.actual_status), (Outcome::Fail, Some(200)), "{result:?}");
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_does_not_hide_a_status_either() {
+    for mode in [Mode::Ours, Mode::Primsh] {
+        let server = Server::new(|stream, seen| does(Does::ShortBody, stream, seen)).await;
+        let expects = |status: u16, body: bool| {
+            let body = if body { json!({"a": "number"}) } else { json!(null) };
+            json!({"expected": {"status": status, "body": body}})
+        };
+        let tests = vec![
+            test("T-1", &server.url, &expects(404, false)),
+            test("T-2", &server.url, &expects(200, true)),
+            test("T-3", &server.url, &expects(200, false)),
+        ];
+        let results = run(&runner(), &plan_in(mode, tests)).await;
+        let others = if mode == Mode::Ours { [Outcome::Error, Outcome::Error] } else { [Outcome::Fail, Outcome::Pass] };
+        assert_eq!(outcomes(&results), [("T-1", Outcome::Fail), ("T-2", others[0]), ("T-3", others[1])], "{results:?}");
+        assert!(results.iter().all(|result| result.actual_status == Some(200)), "{results:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_read_within_the_same_limit() {
+    let packed = |body: &[u8]| {
+        let mut made = GzEncoder::new(Vec::new(), Compression::best());
+        made.write_all(body).unwrap();
+        made.finish().unwrap()
+    };
+    let bomb = packed(&vec![b' '; GIGABYTE / 8]);
+    assert!(bomb.len() > BODY_LIMIT, "the first part of it alone is read");
+    let small = packed(&vec![b' '; 40 * BODY_LIMIT]);
+    assert!(small.len() < BODY_LIMIT);
+    for (body, outcome, note) in [
+        (packed(br#"{"a":1}"#), Outcome::Pass, ""),
+        (small, Outcome::Error, "longer than 65536 bytes"),
+        (bomb, Outcome::Error, "longer than 65536 bytes"),
+        (b"not packed".to_vec(), Outcome::Error, "gzip can't be decoded"),
+    ] {
+        let server = Server::new(move |mut stream, _| {
+            let body = body.clone();
+            async move {
+                request(&mut stream).await;
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+                    body.len()
+                );
+                // Whoever reads no further may close.
+                let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
+            }
+        })
+        .await;
+        let (result, _) = one(&runner(), &server.url, &json!({"expected": {"status": 200, "body": {"a": 1}}})).await;
+        assert_eq!((result.outcome, result.actual_status), (outcome, Some(200)), "{result:?}");
+        assert!(result.note.unwrap_or_default().contains(note));
+    }
 }
 
 #[tokio::test]
@@ -186,7 +247,7 @@ async fn certificates_are_checked() {
 
     runner.http = Http::new(Settings { ca: Some("none".into()), body_limit: BODY_LIMIT, ..Settings::default() });
     let (result, _) = one(&runner, &url, &json!({})).await;
-    assert!(result.note.unwrap().contains("--ca has no certificates"));
+    assert!(result.note.unwrap().contains("no certificates in PEM"));
 
     let plain = Server::answering(|_, _| answer(200, "", "{}")).await;
     let (result, _) = one(&runner, &plain.url.replace("http:", "https:"), &json!({})).await;
@@ -222,6 +283,58 @@ async fn an_answer_can_not_choose_the_next_host() {
     assert_eq!(results[0].outcome, Outcome::Pass);
     assert!(results[1..].iter().all(|result| result.outcome != Outcome::Pass), "{results:?}");
     assert!(results[1].note.as_ref().unwrap().contains("host would be"), "{results:?}");
+    assert_eq!(other.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_location_leads_on_where_it_stays() {
+    let other = Server::answering(|_, _| answer(200, "", "{}")).await;
+    let elsewhere = other.url.clone();
+    let server = Server::answering(move |head, _| match head.split(' ').nth(1).unwrap() {
+        "/make" => answer(201, "location: /things/7?full=1\r\n", "{}"),
+        "/leave" => answer(201, &format!("location: {elsewhere}/things/7\r\n"), "{}"),
+        path => answer(200, "", &json!({"path": path}).to_string()),
+    })
+    .await;
+    let makes = |path: &str, name: &str| {
+        (format!("{}{path}", server.url), json!({"expected": {"status": 201}, "captures": {name: {"header": "location"}}}))
+    };
+    let ((make, more), (leave, other_more)) = (makes("/make", "near"), makes("/leave", "far"));
+    let reads = |path: &str| json!({"expected": {"status": 200, "body": {"path": path}}});
+    let tests = vec![
+        test("T-1", &make, &more),
+        test("T-2", &leave, &other_more),
+        test("T-3", &format!("{}{{{{near}}}}", server.url), &reads("/things/7%3Ffull=1")),
+        test("T-4", &format!("{}{{{{far}}}}", server.url), &json!({})),
+        test("T-5", "{{far}}", &json!({})),
+    ];
+    let results = run(&runner(), &plan(tests)).await;
+    let expected = [Outcome::Pass, Outcome::Pass, Outcome::Pass, Outcome::Error, Outcome::Error];
+    assert_eq!(results.iter().map(|result| result.outcome).collect::<Vec<_>>(), expected, "{results:?}");
+    for result in &results[3..] {
+        let note = result.note.as_ref().unwrap();
+        assert!(note.contains("{{far}}") && note.contains(&other.url) && note.contains("--var"), "{note}");
+    }
+    assert_eq!(other.requests(), 0);
+}
+
+#[tokio::test]
+async fn prim_shs_way_takes_a_host_from_an_answer_where_the_plan_asks_it_anyway() {
+    let other = Server::answering(|_, _| answer(200, "", "{}")).await;
+    let (own, elsewhere) = (Arc::new(std::sync::OnceLock::new()), other.url.clone());
+    let named: Arc<std::sync::OnceLock<String>> = own.clone();
+    let server = Server::answering(move |_, _| answer(200, "", &json!({"own": named.get(), "other": elsewhere}).to_string())).await;
+    own.set(server.url.clone()).unwrap();
+    let captures = json!({"captures": {"own": "$.own", "other": "$.other"}});
+    let tests = vec![
+        test("T-1", &format!("{}/v1/x", server.url), &captures),
+        test("T-2", "{{own}}/v1/y", &json!({})),
+        test("T-3", "{{other}}/v1/y", &json!({})),
+    ];
+    let results = run(&runner(), &plan_in(Mode::Primsh, tests)).await;
+    let expected = [Outcome::Pass, Outcome::Pass, Outcome::Fail];
+    assert_eq!(results.iter().map(|result| result.outcome).collect::<Vec<_>>(), expected, "{results:?}");
+    assert!(results[2].note.as_ref().unwrap().contains("another host than the plan asks"), "{results:?}");
     assert_eq!(other.requests(), 0);
 }
 

@@ -23,7 +23,6 @@ use flywheel::{
         http::{Http, Settings},
         pay::Cashier,
         progress::Progress,
-        rate::Rate,
     },
     suite::{self, Mode, Outcome, Payment, Plan, Run, Secrets, TestResult},
 };
@@ -74,7 +73,6 @@ fn runner() -> Runner {
             again_after: Duration::ZERO,
             clock: Arc::new(SystemClock),
         },
-        rate: Rate::new(None),
         jobs: 16,
         patience: Duration::from_secs(20),
         deadline: None,

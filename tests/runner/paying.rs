@@ -10,15 +10,20 @@ use flywheel::{
         x402::{Wallet, recover},
     },
     ports::payments::Domain,
-    runner::{Runner, budget::Budget},
-    suite::{Mode, Outcome, Payment, TestResult},
+    runner::{
+        Runner,
+        budget::Budget,
+        http::{Http, Settings},
+    },
+    suite::{Mode, Outcome, Payment, Run, Secrets, TestResult},
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 
 use super::{
     one, plan, plan_in, run, runner,
-    seen::{Server, json as answer},
+    seen::{Server, json as answer, request},
     test,
 };
 
@@ -269,4 +274,195 @@ fn paying_compat() -> Runner {
     runner.cashier.mode = Mode::Primsh;
     runner.cashier.declared = Payment::default();
     runner
+}
+
+/// What prim.sh's rules make of one request to that service, and how often it was paid.
+async fn compared(server: &Server, payments: &Mutex<Vec<Value>>) -> (Outcome, Option<u16>, usize) {
+    let (runner, plan) = (paying_compat(), plan_in(Mode::Primsh, vec![test("T-1", &format!("{}/v1/x", server.url), &json!({}))]));
+    let results = run(&runner, &plan).await;
+    (results[0].outcome, results[0].actual_status, payments.lock().unwrap().len())
+}
+
+#[tokio::test]
+async fn prim_shs_client_takes_terms_as_javascript_reads_them() {
+    let with = |key: &str, value: Value| {
+        let mut way = way("5000");
+        way[key] = value;
+        way
+    };
+    let none = (Outcome::Fail, None, 0);
+    for (name, way, expected) in [
+        ("an amount that is a number", with("amount", json!(5000)), (Outcome::Pass, Some(200), 1)),
+        ("with a fraction of zero", with("amount", json!(5000.0)), (Outcome::Pass, Some(200), 1)),
+        ("with blanks", with("amount", json!(" 5000\n")), (Outcome::Pass, Some(200), 1)),
+        ("with a fraction", with("amount", json!(0.5)), none),
+        ("that is none", with("amount", json!("much")), none),
+        ("that is not there", with("amount", Value::Null), none),
+        ("more than the cap", with("amount", json!(500_001)), none),
+        ("another domain than the token's", with("extra", json!({"name": "Dai", "version": "1"})), (Outcome::Pass, Some(200), 1)),
+        ("no domain", with("extra", json!({})), none),
+        ("an empty domain", with("extra", json!({"name": "", "version": "2"})), none),
+        ("a payTo that is no address", with("payTo", json!("me")), none),
+        ("a chain that is none", with("network", json!("solana:5eykt4")), none),
+    ] {
+        let (server, payments) = service(way, paid).await;
+        assert_eq!(compared(&server, &payments).await, expected, "{name}");
+    }
+    // The first way that it can pay is the one that it takes.
+    let payments = Arc::new(Mutex::new(Vec::new()));
+    let kept = payments.clone();
+    let server = Server::answering(move |head, _| match header(head, "payment-signature") {
+        None => {
+            let ways = [with("scheme", json!("upto")), with("amount", json!(7))];
+            answer(402, &format!("payment-required: {}\r\n", STANDARD.encode(json!({"x402Version": 2, "accepts": ways}).to_string())), "{}")
+        }
+        Some(payment) => {
+            kept.lock().unwrap().push(payment);
+            paid(1)
+        }
+    })
+    .await;
+    assert_eq!(compared(&server, &payments).await, (Outcome::Pass, Some(200), 1));
+    assert_eq!(payments.lock().unwrap()[0]["payload"]["authorization"]["value"], "7");
+}
+
+#[tokio::test]
+async fn prim_shs_client_reads_headers_as_browsers_do() {
+    let terms = json!({"x402Version": 2, "error": "Payment required", "resource": {"url": "u?"}, "accepts": [way("5000")]}).to_string();
+    let padded = (0..3).map(|n| STANDARD.encode(format!("{terms}{}", " ".repeat(n)))).find(|text| text.ends_with('=')).unwrap();
+    let bare = padded.trim_end_matches('=').to_owned();
+    for (name, headers, expected) in [
+        ("without padding", format!("payment-required: {bare}\r\n"), (Outcome::Pass, Some(200), 1)),
+        ("empty", "payment-required: \r\n".to_owned(), (Outcome::Fail, Some(402), 0)),
+        ("the older one empty", format!("x-payment-required:\r\npayment-required: {bare}\r\n"), (Outcome::Fail, Some(402), 0)),
+        ("twice", format!("payment-required: {bare}\r\npayment-required: {bare}\r\n"), (Outcome::Fail, None, 0)),
+        ("none", String::new(), (Outcome::Fail, Some(402), 0)),
+    ] {
+        let payments = Arc::new(Mutex::new(Vec::new()));
+        let kept = payments.clone();
+        let server = Server::answering(move |head, _| match header(head, "payment-signature") {
+            None => answer(402, &headers, "{}"),
+            Some(payment) => {
+                kept.lock().unwrap().push(payment);
+                paid(1)
+            }
+        })
+        .await;
+        assert_eq!(compared(&server, &payments).await, expected, "{name}");
+    }
+    // By our rules terms without padding are terms too.
+    let server = Server::answering(move |head, _| match header(head, "payment-signature") {
+        None => answer(402, &format!("payment-required: {bare}\r\n"), "{}"),
+        Some(_) => paid(1),
+    })
+    .await;
+    assert_eq!(one(&paying(), &format!("{}/v1/x", server.url), &json!({})).await.0.outcome, Outcome::Pass);
+}
+
+#[tokio::test]
+async fn prim_shs_client_looks_into_what_answers_its_payment() {
+    let says = |status: u16, body: &'static str| move |_| answer(status, "", body);
+    let (server, payments) = service(way("5000"), says(402, "null")).await;
+    assert_eq!(compared(&server, &payments).await, (Outcome::Fail, None, 1), "nothing is in null");
+    let (server, payments) = service(way("5000"), says(402, r#"{"error":{"message":"Settlement failed"}}"#)).await;
+    assert_eq!(compared(&server, &payments).await, (Outcome::Fail, Some(402), 1));
+    let (server, payments) = service(way("5000"), says(503, "{}")).await;
+    assert_eq!(compared(&server, &payments).await, (Outcome::Fail, Some(503), 1));
+}
+
+#[tokio::test]
+async fn redirects_of_a_paid_request_are_followed_as_the_first_ones_are() {
+    let elsewhere = Server::answering(|_, _| answer(200, "", "{}")).await;
+    let other = elsewhere.url.clone();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let kept = seen.clone();
+    let server = Server::answering(move |head, body| {
+        let line = head.lines().next().unwrap().trim_end_matches(" HTTP/1.1");
+        let payment = header(head, "payment-signature").is_some();
+        kept.lock().unwrap().push(format!("{line} {} {body}", if payment { "paid" } else { "unpaid" }));
+        match line.split(' ').nth(1).unwrap() {
+            _ if !payment => answer(402, &asks(&way("5000")), "{}"),
+            "/307" => answer(307, "location: /new\r\n", ""),
+            "/303" => answer(303, "location: /new\r\n", ""),
+            "/away" => answer(307, &format!("location: {other}/new\r\n"), ""),
+            _ => answer(200, &receipt(), &json!({"kind": head.contains("content-type")}).to_string()),
+        }
+    })
+    .await;
+    let posts = |path: &str, kind: bool| {
+        let more = json!({"method": "POST", "input": {"a": 1}, "expected": {"status": 200, "body": {"kind": kind}}});
+        test(&format!("T-{path}"), &format!("{}/{path}", server.url), &more)
+    };
+    let plan = plan_in(Mode::Primsh, vec![posts("307", true), posts("303", false), posts("away", true)]);
+    let results = run(&paying_compat(), &plan).await;
+    let told: Vec<_> = results.iter().map(|result| (result.outcome, result.actual_status)).collect();
+    assert_eq!(told, [(Outcome::Pass, Some(200)), (Outcome::Pass, Some(200)), (Outcome::Fail, Some(307))], "{results:?}");
+    let seen = seen.lock().unwrap();
+    let expected = [
+        r#"POST /307 unpaid {"a":1}"#,
+        r#"POST /307 paid {"a":1}"#,
+        r#"POST /new paid {"a":1}"#,
+        r#"POST /303 unpaid {"a":1}"#,
+        r#"POST /303 paid {"a":1}"#,
+        "GET /new paid ",
+        r#"POST /away unpaid {"a":1}"#,
+        r#"POST /away paid {"a":1}"#,
+    ];
+    assert_eq!(*seen, expected);
+    assert_eq!(elsewhere.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_payment_that_is_out_when_the_run_ends_is_told_of() {
+    let server = Server::new(|mut stream, _| async move {
+        while let Some((head, _)) = request(&mut stream).await {
+            if header(&head, "payment-signature").is_some() {
+                std::future::pending::<()>().await;
+            }
+            stream.write_all(answer(402, &asks(&way("5000")), "{}").as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    let mut runner = paying();
+    runner.patience = std::time::Duration::from_secs(600);
+    runner.deadline = Some(std::time::Duration::from_millis(500));
+    let (result, _) = one(&runner, &format!("{}/v1/x", server.url), &json!({})).await;
+    assert_eq!((result.outcome, result.actual_status), (Outcome::Error, Some(402)), "{result:?}");
+    assert_eq!(result.receipts.iter().map(|r| (r.amount, r.settled)).collect::<Vec<_>>(), [(5000, false)]);
+    assert_eq!(runner.cashier.budget.spending().outstanding, 5000);
+}
+
+#[tokio::test]
+async fn what_a_receipt_calls_a_transaction_is_one_or_nothing() {
+    const SECRET: &str = "hunter2hunter2";
+    for (said, told) in [(SECRET, Some("{{secret:KEY}}")), ("0xabc", Some("0xabc")), ("see https://evil.example/", None)] {
+        let receipt = json!({"success": true, "transaction": said, "network": NETWORK, "payer": "0x2"}).to_string();
+        let header = format!("PAYMENT-RESPONSE: {}\r\n", STANDARD.encode(receipt));
+        let (server, _) = service(way("5000"), move |_| answer(200, &header, "{}")).await;
+        let plan = plan(vec![test("T-1", &format!("{}/v1/x", server.url), &json!({"headers": {"x-key": "{{secret:KEY}}"}}))]);
+        let secrets = Secrets::new([("KEY".to_owned(), SecretString::from(SECRET.to_owned()))]);
+        let mut machine = Run::new(&plan, None, std::collections::BTreeMap::new(), secrets).unwrap();
+        paying().run(&plan, &mut machine, std::future::pending(), &mut super::Came::default()).await;
+        let results = machine.into_results();
+        assert_eq!(results[0].receipts[0].transaction.as_deref(), told, "{said}");
+        assert!(results[0].receipts[0].settled, "{results:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_payment_and_its_first_request_count_for_the_rate() {
+    let (server, payments) = service(way("5000"), paid).await;
+    let mut runner = paying();
+    runner.http = Http::new(Settings { body_limit: super::BODY_LIMIT, rate: Some(5.0), ..Settings::default() });
+    let (result, took) = one(&runner, &format!("{}/v1/x", server.url), &json!({})).await;
+    assert_eq!((result.outcome, payments.lock().unwrap().len()), (Outcome::Pass, 1), "{result:?}");
+    assert!(took >= std::time::Duration::from_millis(200), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_declared_payment_is_made_whatever_the_notes_say() {
+    let (server, payments) = service(way("5000"), paid).await;
+    let declared = json!({"notes": "Free of ads.", "payment": {"amount": "5000"}});
+    let (result, _) = one(&paying(), &format!("{}/v1/x", server.url), &declared).await;
+    assert_eq!((result.outcome, payments.lock().unwrap().len()), (Outcome::Pass, 1), "{result:?}");
 }

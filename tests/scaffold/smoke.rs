@@ -22,7 +22,6 @@ use flywheel::{
         http::{Http, Settings},
         pay::Cashier,
         progress::Progress,
-        rate::Rate,
         seeds::{Agent, seeds},
     },
     suite::{self, Mode, Outcome, Payment, Plan, Run, Secrets, TestResult},
@@ -192,7 +191,7 @@ pub(super) fn run(text: &str, addresses: &BTreeMap<String, Url>) -> Vec<TestResu
     let wallet = Arc::new(Wallet::new(&key, "the test", Arc::new(SystemClock)).unwrap());
     let bases = addresses.iter().map(|(id, url)| (format!("{id}.sh"), url.clone())).collect();
     let runner = Runner {
-        http: Http::new(Settings { bases, ca: None, body_limit: 1 << 20 }),
+        http: Http::new(Settings { bases, ca: None, body_limit: 1 << 20, ..Settings::default() }),
         cashier: Cashier {
             payer: Some(wallet.clone()),
             budget: Budget::new(1_000_000, 5_000_000),
@@ -201,7 +200,6 @@ pub(super) fn run(text: &str, addresses: &BTreeMap<String, Url>) -> Vec<TestResu
             again_after: Duration::ZERO,
             clock: Arc::new(SystemClock),
         },
-        rate: Rate::new(None),
         jobs: 16,
         patience: Duration::from_secs(30),
         deadline: Some(Duration::from_secs(300)),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use flywheel::suite::{Code, Known, Mode, lint, parse, read as read_text};
+use flywheel::suite::{Code, Known, Mode, Severity, lint, parse, read as read_text};
 use serde_json::{Value, json};
 
 use super::{
@@ -80,6 +80,18 @@ fn each_kind_is_found_where_it_stands() {
     ] {
         assert_eq!(found(&tests, groups.as_ref()), expected, "{tests}");
     }
+}
+
+#[test]
+fn an_expectation_that_nobody_looks_at_is_told() {
+    let plan = plan_of(&json!([{"expected": {"status": 200, "boddy": {"a": 1}}}]), None);
+    let refused = flywheel::suite::from_value(&plan, Mode::Ours).unwrap_err();
+    let said: Vec<_> = refused.iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["tests[0].expected.boddy: is not known here; status, body, body_equals, headers are [wrong-value]"]);
+    let found = lint(&read(&plan, Mode::Primsh), &Known::default());
+    let said: Vec<_> = found.iter().map(|f| (f.code, f.severity, f.path.as_str())).collect();
+    assert_eq!(said, [(Code::NotLookedAt, Severity::Warning, "tests[0].expected.boddy")]);
+    assert_eq!(lint(&read(&plan_of(&json!([{}]), None), Mode::Primsh), &Known::default()), []);
 }
 
 #[test]

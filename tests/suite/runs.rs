@@ -1,5 +1,7 @@
 //! What a run of a whole plan comes to, in which order, and what is said of it.
 
+use std::collections::BTreeMap;
+
 use flywheel::suite::{self, Exit, Mode, Outcome, Phases, Receipt, Run, Secrets, Spent, Trouble, conclude, report};
 use serde_json::{Value, json};
 
@@ -26,7 +28,8 @@ fn a_run_comes_to_an_exit_code_by_what_had_to_pass() {
         ("one blocked", vec![&pass, &block], None, 2, 0),
         ("no answer", vec![&pass, &trouble], None, 2, 0),
         ("all blocked", vec![&block], None, 2, 2),
-        ("all skipped", vec![&skip], None, 2, 0),
+        ("all skipped", vec![&skip], None, 2, 2),
+        ("all skipped, and one blocked", vec![&skip, &block], phases("live"), 2, 2),
         ("one skipped", vec![&pass, &skip], None, 0, 0),
         ("nothing", vec![], None, 2, 2),
         ("live: a fail", vec![&pass, &fail], phases("live"), 1, 1),
@@ -134,12 +137,42 @@ fn a_run_that_is_stopped_has_a_result_for_each_test() {
         let plan = read(&plan_of(&json!([{}, {"id": "B", "depends_on": ["T-1"]}, {"id": "C", "depends_on": ["B"]}]), None), mode);
         let mut run = Run::new(&plan, None, seeds(), Secrets::default()).unwrap();
         let task = run.next_task().unwrap();
-        run.stop("the deadline passed");
+        run.stop("the deadline passed", &BTreeMap::new());
         assert!(run.is_done() && run.next_task().is_none());
         assert_eq!(run.answered(task.ticket, &answer(&json!({})), Spent::default()), None, "too late");
         let outcomes: Vec<_> = run.into_results().iter().map(|result| result.outcome).collect();
         assert_eq!(outcomes, [sent, rest, rest], "{mode:?}");
     }
+}
+
+#[test]
+fn what_was_paid_and_answered_is_told_of_a_run_that_is_stopped() {
+    let receipt = |transaction: &str| Receipt {
+        version: 2,
+        network: "eip155:84532".into(),
+        asset: "0x02".into(),
+        amount: 10_000,
+        pay_to: "0x01".into(),
+        payer: "0x03".into(),
+        settled: false,
+        transaction: Some(transaction.into()),
+    };
+    let plan = read(&plan_of(&json!([{"retry": {"count": 3}}, {"id": "B"}]), None), Mode::Ours);
+    let secrets = Secrets::new([("KEY".to_owned(), "hunter22".to_owned().into())]);
+    let mut run = Run::new(&plan, None, seeds(), secrets).unwrap();
+    let (first, second) = (run.next_task().unwrap(), run.next_task().unwrap());
+    let spent = Spent { receipts: vec![receipt("0x1")], duration_ms: 5, ..Spent::default() };
+    assert_eq!(run.answered(first.ticket, &answer(&json!({"status": 503})), spent), Some(0));
+    run.again(first.ticket).unwrap();
+    // Two are under way, and both have paid.
+    let under_way = |transaction, status| Spent { receipts: vec![receipt(transaction)], duration_ms: 7, status };
+    let spent = [(first.ticket, under_way("0x2", None)), (second.ticket, under_way("hunter22", Some(402)))];
+    run.stop("the deadline passed", &spent.into());
+    let results = run.into_results();
+    let told = |i: usize| (results[i].actual_status, results[i].duration_ms, results[i].attempts);
+    assert_eq!((told(0), told(1)), ((Some(503), 12, 2), (Some(402), 7, 1)), "{results:?}");
+    let hashes: Vec<_> = results.iter().flat_map(|result| &result.receipts).map(|receipt| receipt.transaction.clone().unwrap()).collect();
+    assert_eq!(hashes, ["0x1", "0x2", "{{secret:KEY}}"], "a receipt repeats what a service says");
 }
 
 #[test]

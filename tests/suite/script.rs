@@ -93,7 +93,7 @@ pub fn play_with(plan: &Plan, group: Option<&str>, answers: &Value, secrets: Sec
                 other => other.clone(),
             };
             *nth += 1;
-            let spent = Spent { duration_ms: 3, receipts: Vec::new() };
+            let spent = Spent { duration_ms: 3, ..Spent::default() };
             let wait = match row["trouble"].as_str() {
                 Some(trouble) => run.broke(task.ticket, &Trouble::Broken(trouble.into()), spent),
                 None => run.answered(task.ticket, &answer(&row), spent),

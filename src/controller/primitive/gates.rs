@@ -10,8 +10,9 @@ use crate::{
     api::{
         PRIMITIVE_LABEL,
         conditions::{self, ConditionType},
-        gate_run::{GateRun, Layer},
+        gate_run::{GateRun, Layer, Verdict},
     },
+    canary,
     decide::primitive::{Gate, Seen},
     ports::error::PortError,
 };
@@ -37,6 +38,7 @@ fn unreadable(metadata: &ObjectMeta) -> Gate {
         at: None,
         message: String::new(),
         untried: None,
+        missed: false,
         tested: None,
         before: None,
     }
@@ -56,6 +58,7 @@ fn read(run: &GateRun, url: &str, seen: &Seen) -> Gate {
         at: status.since.as_ref().map(|since| since.0).or_else(|| ready.map(|c| c.last_transition_time.0)),
         message: ready.map_or_else(|| "nobody has looked at it yet".to_owned(), |c| c.message.clone()),
         untried: status.untried,
+        missed: status.verdict == Some(Verdict::Blocked) && canary::is_missed(&status.results),
         tested: status.tested,
         before: status.before,
     }

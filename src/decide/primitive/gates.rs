@@ -3,6 +3,8 @@
 //! said is kept in the status by tree, and not in whether a GateRun is still there.
 //! When a run is due is `schedule.rs`.
 
+use std::time::Duration;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
@@ -30,6 +32,8 @@ use crate::{
 
 /// Former runs of each layer that are kept.
 pub const KEPT: usize = 3;
+/// How long a run that broke and does not say what it tested keeps others from it.
+const UNKNOWN: Duration = Duration::from_secs(3600);
 /// Passes on a second try that the status remembers at most.
 const REMEMBERED: usize = 50;
 
@@ -89,8 +93,21 @@ fn is_due(known: &LayerVerdict, seen: &Seen, factory: &FactorySeen, deployment: 
     let other = |then: Option<&String>, now: Option<&String>| matches!((then, now), (Some(then), Some(now)) if then != now);
     let plan = deployment.plans.get(&known.layer);
     let changed = plan.is_some() && (other(known.plan.as_ref(), plan) || other(known.tool.as_ref(), Some(&deployment.tool)));
+    let changed = changed && !came_to_nothing(known, &seen.own.id, deployment, now);
     let due = known.at.as_ref().and_then(|at| schedule::due(&factory.gates, &seen.own.id, known.layer, at.0));
     changed || due.is_some_and(|due| due <= now)
+}
+
+/// Whether the newest run of this version broke that tried what would be tried now: it
+/// was tried again already, and is not for ever. Whoever removes it asks again. One
+/// that broke before it knew what it tests counts for a while.
+fn came_to_nothing(known: &LayerVerdict, id: &PrimitiveId, deployment: &Deployment, now: jiff::Timestamp) -> bool {
+    let number = |run: &&Gate| run_number(&run.name, id, &known.tree, known.layer);
+    let newest = deployment.runs.iter().filter(|run| run.ours && number(run).is_some()).max_by_key(number);
+    newest.filter(|run| run.verdict == Some(Verdict::Error)).is_some_and(|run| match &run.tested {
+        Some(tested) => deployment.plans.get(&known.layer) == Some(&tested.plan) && tested.tool == deployment.tool,
+        None => age(run.at, now) < UNKNOWN,
+    })
 }
 
 /// What was said of this version, where it is not asked again now.
@@ -204,7 +221,7 @@ impl<'a> Part<'a> {
             let reused = LayerVerdict { reused_from: Some(earlier.name.clone()), ..fresh };
             return self.conclude(draft, reused, earlier);
         }
-        let broken = runs.iter().rev().take_while(|(_, run)| run.verdict == Some(Verdict::Error)).count();
+        let broken = runs.iter().rev().take_while(|(_, run)| showed_nothing(run)).count();
         match newest {
             Some(run) if broken > 1 => self.conclude(draft, fresh, run),
             _ if !self.can_be_run() => self.unavailable(draft),
@@ -254,7 +271,7 @@ impl<'a> Part<'a> {
                 draft.bad(condition(self.layer), Hold::stalled(Reason::Taken, message, HELD));
                 false
             }
-            Some(Gate { verdict: Some(Verdict::Error), .. }) if !known.retrying => self.begin(draft, known, next(runs), true),
+            Some(run) if showed_nothing(run) && !known.retrying => self.begin(draft, known, next(runs), true),
             Some(run) if run.verdict.is_some() => self.conclude(draft, known, run),
             Some(run) => {
                 let known = LayerVerdict { running: Some(name.into()), ..known };
@@ -287,7 +304,7 @@ impl<'a> Part<'a> {
             return self.told(draft, known);
         }
         known.gate = name.into();
-        let again = if known.retrying { ", since the run before broke" } else { "" };
+        let again = if known.retrying { ", since the run before broke or its model missed it" } else { "" };
         let message = format!("GateRun {name} tests commit {}{again}: {doing}", short(&self.version().commit));
         keep(draft, known);
         let place = before.map(|before| format!(" ({before} before it)")).unwrap_or_default();
@@ -303,8 +320,8 @@ impl<'a> Part<'a> {
         let plan = run.tested.as_ref().map(|tested| tested.plan.clone()).or_else(|| self.deployment.plans.get(&self.layer).cloned());
         let tool = run.tested.as_ref().map_or_else(|| self.deployment.tool.clone(), |tested| tested.tool.clone());
         let flaky = known.retrying && verdict == Verdict::Passed;
-        let ended = LayerVerdict { at: Some(Time(at)), plan, tool: Some(tool), running: None, retrying: false, ..known };
-        // A run that broke refutes nothing that was shown before.
+        let ended = LayerVerdict { at: Some(Time(at)), running: None, retrying: false, ..known };
+        // A run that broke refutes nothing that was shown before, by what it was shown then.
         if verdict == Verdict::Error && ended.verdict.is_some_and(|verdict| verdict != Verdict::Error) {
             let said = ended.message.clone().filter(|said| !said.starts_with(BROKE)).map(|said| format!("; {said}")).unwrap_or_default();
             let message = format!("{BROKE} {} broke, and what was said before stands: {}{said}", run.name, run.message);
@@ -317,6 +334,8 @@ impl<'a> Part<'a> {
             message: told.then(|| run.message.clone()),
             untried: run.untried,
             reused_from: ended.reused_from.clone().filter(|from| *from == run.name),
+            plan,
+            tool: Some(tool),
             ..ended
         };
         if flaky && let Some(problem) = over_budget(draft, self.factory, &run.name) {
@@ -354,6 +373,12 @@ impl<'a> Part<'a> {
         }
         Manifest(object)
     }
+}
+
+/// Whether a run is tried once more: it broke, or its model did not do what the
+/// service lets it do.
+fn showed_nothing(run: &Gate) -> bool {
+    run.verdict == Some(Verdict::Error) || run.missed
 }
 
 /// How a message begins that tells of a later run that broke.

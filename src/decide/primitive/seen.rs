@@ -379,6 +379,8 @@ pub struct Gate {
     pub message: String,
     /// How many of its tests were not tried.
     pub untried: Option<i64>,
+    /// It is blocked by nothing but that its model did not do it.
+    pub missed: bool,
     /// What it tested, and by what.
     pub tested: Option<Tested>,
     /// Runs that go before it, while it waits for its turn.

@@ -53,7 +53,7 @@ pub(in crate::gate) fn entry(plan: &Plan) -> String {
 }
 
 /// Runs the service and asks it everything.
-pub(in crate::gate) async fn steps(plan: &Plan, host: &mut Host, facilitator: &Facilitator, ahead: Ahead) -> Vec<Step> {
+pub(in crate::gate) async fn steps(plan: &Plan, host: &mut Host, facilitator: &Facilitator, ahead: &Ahead<'_>) -> Vec<Step> {
     let patience = Duration::from_secs(plan.limits.request_seconds);
     let client = Client::new(PORT, patience);
     let mut checks = Checks { plan, facilitator, client, steps: Vec::new() };

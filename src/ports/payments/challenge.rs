@@ -1,7 +1,10 @@
 //! What a service says with its 402: ways to pay. It is read from whoever answers,
 //! so everything is bounded and nothing is believed.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use serde_json::Value;
 
 use super::{
@@ -17,6 +20,22 @@ const MAX_HEADER: usize = 16 * 1024;
 const MAX_BODY: usize = 64 * 1024;
 /// Most ways to pay.
 const MAX_WAYS: usize = 16;
+
+/// Base64 as browsers read it: padded or not.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true),
+);
+
+/// How terms are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// As the protocol says they are written.
+    Strict,
+    /// As prim.sh's client does: a way is looked at once it is taken, but for the
+    /// amount of the first.
+    Loose,
+}
 
 /// What can't be read, in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,19 +65,27 @@ impl Challenge {
     /// [`REQUIRED_HEADERS`] that it has) or, where it has none, in its body.
     pub fn read(header: Option<&str>, body: &[u8]) -> Result<Self, Unreadable> {
         match header {
-            Some(header) => Self::from_json(&decode(header, "the payment header")?),
+            Some(header) => Self::from_json(&decode(header, "the payment header")?, Reading::Strict),
             None if body.len() > MAX_BODY => {
                 Err(Unreadable(format!("the 402 answer's body has {} bytes, and {MAX_BODY} are plenty", body.len())))
             }
             None => {
                 let json = serde_json::from_slice(body)
                     .map_err(|_| Unreadable::new("the 402 answer has neither a payment header nor a JSON body with its terms"))?;
-                Self::from_json(&json)
+                Self::from_json(&json, Reading::Strict)
             }
         }
     }
 
-    fn from_json(json: &Value) -> Result<Self, Unreadable> {
+    /// The same as prim.sh's client reads it: terms are in the header alone, an amount
+    /// may be a number, and a way that lacks something is a way all the same, which
+    /// [`Declared::check`] refuses.
+    pub fn read_loosely(header: Option<&str>, _: &[u8]) -> Result<Self, Unreadable> {
+        let header = header.ok_or_else(|| Unreadable::new("the 402 answer has no payment header"))?;
+        Self::from_json(&decode(header, "the payment header")?, Reading::Loose)
+    }
+
+    fn from_json(json: &Value, reading: Reading) -> Result<Self, Unreadable> {
         let version = match json["x402Version"].as_u64() {
             Some(1) => Version::V1,
             Some(2) => Version::V2,
@@ -69,7 +96,14 @@ impl Challenge {
         if ways.len() > MAX_WAYS {
             return Err(Unreadable(format!("the terms offer {} ways to pay, and {MAX_WAYS} are plenty", ways.len())));
         }
-        let accepts = ways.iter().enumerate().map(|(at, way)| terms(version, way, &json["resource"], at)).collect::<Result<_, _>>()?;
+        let resource = &json["resource"];
+        let accepts = match reading {
+            Reading::Strict => ways.iter().enumerate().map(|(at, way)| terms(version, way, resource, at)).collect::<Result<_, _>>()?,
+            Reading::Loose => {
+                loose_amount(&ways[0]["amount"]).map_err(|problem| Unreadable(format!("accepts[0].amount of the terms {problem}")))?;
+                ways.iter().map(|way| loose_terms(version, way, resource)).collect()
+            }
+        };
         Ok(Self { version, error: json["error"].as_str().unwrap_or_default().chars().take(200).collect(), accepts })
     }
 
@@ -109,21 +143,56 @@ pub(super) fn decode(header: &str, what: &str) -> Result<Value, Unreadable> {
     if header.len() > MAX_HEADER {
         return Err(Unreadable(format!("{what} has {} bytes, and {MAX_HEADER} are plenty", header.len())));
     }
-    let json = STANDARD.decode(header).map_err(|_| Unreadable(format!("{what} is not base64")))?;
+    let json = BASE64.decode(header).map_err(|_| Unreadable(format!("{what} is not base64")))?;
     serde_json::from_slice(&json).map_err(|_| Unreadable(format!("{what} is not base64 of JSON")))
+}
+
+fn amount_key(version: Version) -> &'static str {
+    match version {
+        Version::V1 => "maxAmountRequired",
+        Version::V2 => "amount",
+    }
+}
+
+fn domain(way: &Value) -> Option<Domain> {
+    let text = |key: &str| way["extra"][key].as_str().map(str::to_owned);
+    Some(Domain { name: text("name")?, version: text("version")? })
+}
+
+/// A way that may lack anything: no check lets what stands for it pass.
+fn loose_terms(version: Version, way: &Value, resource: &Value) -> Terms {
+    let text = |key: &str| way[key].as_str().unwrap_or_default().to_owned();
+    Terms {
+        version,
+        scheme: text("scheme"),
+        network: text("network"),
+        asset: text("asset"),
+        amount: loose_amount(&way[amount_key(version)]).unwrap_or(u128::MAX),
+        pay_to: text("payTo"),
+        max_timeout_seconds: way["maxTimeoutSeconds"].as_u64().unwrap_or_default(),
+        domain: domain(way).filter(|domain| !domain.name.is_empty() && !domain.version.is_empty()),
+        way: way.clone(),
+        resource: resource.clone(),
+    }
+}
+
+/// An amount as JavaScript's `BigInt` takes it, in decimal.
+fn loose_amount(value: &Value) -> Result<u128, &'static str> {
+    match value {
+        Value::String(text) => amount(text.trim()),
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, not negative, and exact")]
+        Value::Number(number) => {
+            let whole = |n: f64| (n.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&n)).then_some(n as u128);
+            number.as_u64().map(u128::from).or_else(|| number.as_f64().and_then(whole)).ok_or("is no whole number")
+        }
+        _ => Err("is no number"),
+    }
 }
 
 fn terms(version: Version, way: &Value, resource: &Value, at: usize) -> Result<Terms, Unreadable> {
     let text =
         |key: &str| way[key].as_str().map(str::to_owned).ok_or_else(|| Unreadable(format!("accepts[{at}].{key} of the terms is no text")));
-    let amount_key = match version {
-        Version::V1 => "maxAmountRequired",
-        Version::V2 => "amount",
-    };
-    let domain = match (way["extra"]["name"].as_str(), way["extra"]["version"].as_str()) {
-        (Some(name), Some(version)) => Some(Domain { name: name.into(), version: version.into() }),
-        _ => None,
-    };
+    let amount_key = amount_key(version);
     Ok(Terms {
         version,
         scheme: text("scheme")?,
@@ -134,7 +203,7 @@ fn terms(version: Version, way: &Value, resource: &Value, at: usize) -> Result<T
         max_timeout_seconds: way["maxTimeoutSeconds"]
             .as_u64()
             .ok_or_else(|| Unreadable(format!("accepts[{at}].maxTimeoutSeconds of the terms is no number of seconds")))?,
-        domain,
+        domain: domain(way),
         way: way.clone(),
         resource: resource.clone(),
     })

@@ -147,6 +147,24 @@ fn number_text(number: f64) -> String {
     format!("{sign}{body}")
 }
 
+/// `JSON.stringify(value)`: numbers as ECMAScript writes them, and of an object's keys
+/// those first that are indices, by their size.
+pub(super) fn stringify(value: &Value) -> String {
+    match value {
+        Value::Number(number) => number.as_f64().map_or_else(|| "null".into(), number_text),
+        Value::Array(entries) => format!("[{}]", entries.iter().map(stringify).collect::<Vec<_>>().join(",")),
+        Value::Object(map) => {
+            let index = |key: &str| key.parse::<u32>().ok().filter(|n| *n != u32::MAX && n.to_string() == key);
+            let mut entries: Vec<_> = map.iter().filter(|(key, _)| *key != "__proto__").collect();
+            // The sort is stable: other keys stay in their order.
+            entries.sort_by_key(|(key, _)| index(key).map_or(u64::MAX, u64::from));
+            let entry = |(key, value): (&String, &Value)| format!("{}:{}", Value::from(key.as_str()), stringify(value));
+            format!("{{{}}}", entries.into_iter().map(entry).collect::<Vec<_>>().join(","))
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => value.to_string(),
+    }
+}
+
 /// `Number.parseInt(text, 10)`, as far as an index goes.
 pub(super) fn parse_int(text: &str) -> Option<usize> {
     let text = text.trim_start();
@@ -226,6 +244,17 @@ mod tests {
             (json!(false), "false"),
         ] {
             assert_eq!(string(&value), expected);
+        }
+    }
+
+    #[test]
+    fn values_are_written_as_json_stringify_does() {
+        for (value, expected) in [
+            (r#"{"b":1.0,"2":[1e21,-0.0,null],"a":"é\n","1":{},"01":true}"#, r#"{"1":{},"2":[1e+21,0,null],"b":1,"a":"é\n","01":true}"#),
+            (r#"[12345678901234567890, 0.1, {"__proto__": 1}]"#, "[12345678901234567000,0.1,{}]"),
+            ("7", "7"),
+        ] {
+            assert_eq!(stringify(&serde_json::from_str(value).unwrap()), expected);
         }
     }
 

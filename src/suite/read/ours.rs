@@ -16,6 +16,8 @@ use crate::suite::{
     plan::{Capture, Expected, Group, Interface, Mode, Payment, Plan, Retry, Test, Until},
 };
 
+/// What may be expected of an answer.
+pub(in crate::suite) const EXPECTATIONS: [&str; 4] = ["status", "body", "body_equals", "headers"];
 /// Methods that a test may have.
 pub(in crate::suite) const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 /// The largest whole number that every reader of JSON takes as it is written.
@@ -167,6 +169,8 @@ fn test(value: &Value, path: String, notes: &mut Notes) -> Option<Test> {
 
 fn expected(value: &Value, path: String, notes: &mut Notes) -> Option<Expected> {
     let fields = Fields::of(value, path, notes)?;
+    // What nobody looks at would pass unseen.
+    fields.only(&EXPECTATIONS, notes);
     let status = fields.required("status", notes).map(|value| statuses(value, &fields.at("status"), notes));
     let mut headers = BTreeMap::new();
     for (name, value, path) in fields.entries("headers", notes) {

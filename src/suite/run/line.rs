@@ -1,6 +1,6 @@
 //! prim.sh's order: one test after the other, as the groups name them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Next;
 use crate::suite::{
@@ -57,6 +57,10 @@ impl Line {
     /// Tests that were not begun.
     pub fn left(&self) -> usize {
         (self.queue.len() - self.at).saturating_sub(usize::from(self.sent))
+    }
+
+    pub fn selection(&self) -> BTreeSet<usize> {
+        self.queue.iter().map(|(_, test)| *test).collect()
     }
 
     pub fn group(&self, ticket: Ticket) -> Option<usize> {

@@ -139,6 +139,10 @@ impl Ours {
         gates.iter().enumerate().filter(|(_, gate)| gate.left > 0).map(|(i, _)| i).collect()
     }
 
+    pub fn selection(&self) -> &BTreeSet<usize> {
+        &self.selected
+    }
+
     /// Tests that a run of the whole plan does not send, and why.
     pub fn left_out(&self, plan: &Plan) -> Vec<(usize, &'static str)> {
         let why = |test: usize| if self.groups[test].is_some() { "only a canary runs its group" } else { "it is in no group" };
@@ -164,7 +168,8 @@ impl Ours {
             return done(Outcome::Blocked, format!("blocked by {id}"), Some(id.clone()));
         }
         let values = self.variables(test, given);
-        match fill(given, &Filler { variables: &values, secrets }) {
+        let answered = |name: &str| self.captured(test, name).is_some();
+        match fill(given, &Filler { variables: &values, secrets, answered: &answered }) {
             Ok(request) => Next::Send { ticket, test, request: Box::new(request), variables: values },
             Err(Lack::Variable(name)) => {
                 let source = self.graph.sources[test].get(&name).map(|source| plan.tests[*source].id.clone());
@@ -172,6 +177,13 @@ impl Ours {
                 done(Outcome::Blocked, format!("it needs {{{{{name}}}}}, which {who}"), source)
             }
             Err(Lack::Secret(name)) => done(Outcome::Blocked, format!("it needs the secret {name}, which was not given"), None),
+            Err(Lack::Host(name, value)) => {
+                let value = secrets.redact(&value).chars().take(80).collect::<String>();
+                let note = format!(
+                    "endpoint: its host would be what a service answered, {{{{{name}}}}}: {value:?}. An answer may fill a path, beginning with a / where it follows the host at once; a host stands in the plan, or is given by --var"
+                );
+                done(Outcome::Error, note, None)
+            }
             Err(Lack::Broken(text)) => done(Outcome::Blocked, format!("{text} is no variable"), None),
         }
     }
@@ -179,11 +191,13 @@ impl Ours {
     /// The variables of a test: what was there from the start, and what the tests that
     /// fill them filled, whichever came last.
     fn variables(&self, test: usize, given: &Test) -> BTreeMap<String, String> {
-        let sources = &self.graph.sources[test];
-        let value = |name: &str| {
-            sources.get(name).and_then(|source| self.captured.get(source)?.get(name)).or_else(|| self.seeds.get(name)).cloned()
-        };
+        let value = |name: &str| self.captured(test, name).or_else(|| self.seeds.get(name)).cloned();
         variables(given).into_iter().filter_map(|name| Some((name.to_owned(), value(name)?))).collect()
+    }
+
+    /// What an answer filled a test's variable with.
+    fn captured(&self, test: usize, name: &str) -> Option<&String> {
+        self.captured.get(self.graph.sources[test].get(name)?)?.get(name)
     }
 
     pub fn finished(&mut self, ticket: Ticket, outcome: Outcome, captures: BTreeMap<String, String>) {

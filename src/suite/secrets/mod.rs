@@ -7,6 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::exchange::Answer;
 
+mod forms;
+
 /// Shortest value that is looked for in answers: a shorter one is in any text.
 const SHORTEST: usize = 4;
 
@@ -25,32 +27,38 @@ impl Secrets {
         self.0.get(name)
     }
 
-    /// A text without secrets: each value, as it is or as JSON or a URL writes it,
-    /// becomes its reference.
+    /// A text without secrets: each value, however it is written there, becomes its
+    /// reference.
     pub fn redact(&self, text: &str) -> String {
-        let mut values: Vec<(String, String)> = Vec::new();
+        let mut values: Vec<(String, &str)> = Vec::new();
         for (name, value) in &self.0 {
             let value = value.expose_secret();
-            if value.len() < SHORTEST {
-                continue;
-            }
-            let json = serde_json::Value::from(value).to_string();
-            let url: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
-            let spaced = url.replace('+', "%20");
-            // A body within a body is written twice over.
-            let inner = |json: &str| json.get(1..json.len() - 1).unwrap_or_default().to_owned();
-            let json = inner(&json);
-            let twice = inner(&serde_json::Value::from(json.as_str()).to_string());
-            for form in [value.to_owned(), json, twice, url, spaced] {
-                values.push((form, reference(name)));
+            if value.len() >= SHORTEST {
+                values.push((value.to_owned(), name));
+                values.extend(forms::base64(value).into_iter().map(|piece| (piece, name.as_str())));
             }
         }
         // The longest first: one may be a part of another.
         values.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
-        values.dedup();
-        values
-            .into_iter()
-            .fold(text.to_owned(), |text, (value, name)| if text.contains(&value) { text.replace(&value, &name) } else { text })
+        let (mut clean, mut at) = (String::new(), 0);
+        let mut kept = 0;
+        while let Some(c) = text[at..].chars().next() {
+            let found = values.iter().find_map(|(value, name)| Some((forms::written(&text[at..], value)?, *name)));
+            match found {
+                Some((length, name)) => {
+                    clean.push_str(&text[kept..at]);
+                    clean.push_str(&reference(name));
+                    at += length;
+                    kept = at;
+                }
+                None => at += c.len_utf8(),
+            }
+        }
+        if kept == 0 {
+            return text.to_owned();
+        }
+        clean.push_str(&text[kept..]);
+        clean
     }
 }
 
@@ -88,6 +96,10 @@ mod tests {
             (r#"{"key":"s3\"cr t"}"#, r#"{"key":"{{secret:KEY}}"}"#),
             ("?key=s3%22cr+t&other=s3%22cr%20t", "?key={{secret:KEY}}&other={{secret:KEY}}"),
             ("s3\"cr t and more", "{{secret:LONGER}}"),
+            // As each place that we send it to has it, and a service says it back.
+            ("/v1/s3%22cr%20t/x?k=s3%2522cr%2520t", "/v1/{{secret:KEY}}/x?k={{secret:KEY}}"),
+            (r#"{"a":"{\"b\":\"s3\\\"cr t\"}"}"#, r#"{"a":"{\"b\":\"{{secret:KEY}}\"}"}"#),
+            (r"\u0073\u0033\u0022cr\u0020t", "{{secret:KEY}}"),
             ("x is too short to be told from any other x", "x is too short to be told from any other x"),
         ] {
             assert_eq!(secrets.redact(text), expected);
