@@ -148,7 +148,8 @@ async fn as_a_gate_run(scene: &Scene) {
     });
     let before = scene.balance(scene.funder.address()).await;
     runs.create(&PostParams::default(), &serde_json::from_value(run).expect("a GateRun")).await.expect("create");
-    let ended = until_within(ROOM, runs.clone(), "roomy-room", "judged", |run| run.status.as_ref().is_some_and(|s| s.verdict.is_some())).await;
+    let ended =
+        until_within(ROOM, runs.clone(), "roomy-room", "judged", |run| run.status.as_ref().is_some_and(|s| s.verdict.is_some())).await;
     let status = ended.status.expect("a status");
     assert_eq!(status.verdict, Some(Verdict::Passed), "{status:#?}");
     let passed = |name: &str| status.results.iter().any(|step| step.name == name && step.verdict == Verdict::Passed);
