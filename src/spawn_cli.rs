@@ -15,17 +15,17 @@ use serde_json::Value;
 
 use crate::{
     adapters::{clock::SystemClock, provisioner::HttpProvisioner, x402::Wallet},
-    api::{
-        factory::Factory,
-        gate_run::Verdict,
-        policy::CleanRoomPolicy,
-    },
+    api::{factory::Factory, gate_run::Verdict, policy::CleanRoomPolicy},
     bank,
     controller::{gate_plan, objects},
     create,
     gate::{bundle::SourceFile, job, report::Summary},
     gate_cli::{interrupted, print, read},
-    ports::{clock::Clock, payments::Payer, provisioner::{Order, Provisioner}},
+    ports::{
+        clock::Clock,
+        payments::Payer,
+        provisioner::{Order, Provisioner},
+    },
     prim,
     room::RoomPlan,
     runner::{budget::usd, progress::plain},

@@ -141,7 +141,8 @@ impl<'a> Given<'a> {
             volumes: vec![json!({ "name": "inputs", "configMap": { "name": config } })],
             reader: wallet.or(model).map(|_| TRUSTED_USER),
         };
-        for (name, secret, argument, file) in [("wallet", wallet, "--wallet-file", WALLET), ("model-key", model, "--model-key-file", MODEL)] {
+        for (name, secret, argument, file) in [("wallet", wallet, "--wallet-file", WALLET), ("model-key", model, "--model-key-file", MODEL)]
+        {
             let (Some(secret), Some((folder, item))) = (secret, file.rsplit_once('/')) else { continue };
             given.arguments.extend([argument, file]);
             given.mounts.push(json!({ "name": name, "mountPath": folder, "readOnly": true }));

@@ -65,8 +65,14 @@ impl Ask for Commands<'_> {
             self.ways.borrow_mut().push(Way::Runner);
             return self.http.send(call, patience).await;
         };
-        let once =
-            Once { http: self.http, call, patience, begun: Cell::new(false), answer: RefCell::default(), strange: RefCell::default() };
+        let once = Once {
+            http: self.http,
+            call: &call,
+            patience,
+            begun: Cell::new(false),
+            answer: RefCell::default(),
+            strange: RefCell::default(),
+        };
         let ended = self.sandbox.command(&words, &once, self.patience).await;
         let answer = once.answer.take();
         let problem = problem(ended.as_ref(), answer.as_ref(), once.strange.take());

@@ -84,7 +84,8 @@ pub fn policies(order: &Order, ways: &Ways) -> Vec<NetworkPolicy> {
 
 /// One pod and no more.
 pub fn quota(order: &Order) -> ResourceQuota {
-    let spec = serde_json::from_value(json!({ "hard": { "pods": "1", "count/jobs.batch": "1", "services": "0", "persistentvolumeclaims": "0" } }));
+    let spec =
+        serde_json::from_value(json!({ "hard": { "pods": "1", "count/jobs.batch": "1", "services": "0", "persistentvolumeclaims": "0" } }));
     ResourceQuota { metadata: named(order, "one-pod"), spec: spec.ok(), status: None }
 }
 

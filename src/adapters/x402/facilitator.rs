@@ -55,7 +55,13 @@ impl Settler for Facilitator {
         let text = |key: &str| said[key].as_str().unwrap_or_default().chars().take(200).collect::<String>();
         let success = said["success"].as_bool();
         let success = success.ok_or_else(|| unexpected("the facilitator", "does not say whether the payment was settled"))?;
-        Ok(Receipt { success, transaction: text("transaction"), network: text("network"), payer: text("payer"), error: text("errorReason") })
+        Ok(Receipt {
+            success,
+            transaction: text("transaction"),
+            network: text("network"),
+            payer: text("payer"),
+            error: text("errorReason"),
+        })
     }
 }
 

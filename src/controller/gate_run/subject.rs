@@ -99,10 +99,9 @@ impl Scene<'_> {
                 Target { url: Some(url), primitive: Some(primitive), commit: Some(commit), .. },
             ) => self.service(layer, url, primitive, commit).await,
             (Layer::Unit, _) => Err(PortError::invalid("spec.target", "layer Unit tests an agentPR or a manifestRef")),
-            (layer, _) => Err(PortError::invalid(
-                "spec.target",
-                format!("layer {} tests a url with its primitive and commit", layer.name()),
-            )),
+            (layer, _) => {
+                Err(PortError::invalid("spec.target", format!("layer {} tests a url with its primitive and commit", layer.name())))
+            }
         }
     }
 
@@ -187,7 +186,9 @@ impl Scene<'_> {
     fn asked(&self, layer: Layer, contract: Contract, place: &Place<'_>) -> Result<Subject, PortError> {
         let gates = &self.factory.spec.policy.gates;
         let (plan, tested) = match (layer, &gates.canary) {
-            (Layer::Canary, None) => return Err(lacking("layer Canary needs a model: set the Factory's policy.gates.canary.model (url, name, secret)")),
+            (Layer::Canary, None) => {
+                return Err(lacking("layer Canary needs a model: set the Factory's policy.gates.canary.model (url, name, secret)"));
+            }
             (Layer::Canary, Some(policy)) => {
                 let plan = gate_plan::canary(&contract, policy).map_err(lacking)?;
                 let tested = gate_plan::tested(place.tree, &plan, &self.factory);

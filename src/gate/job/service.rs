@@ -56,9 +56,7 @@ pub fn build_service(job: &ServiceJob) -> (ConfigMap, Job) {
             let inside = Contract { plan: limited(&contract.plan, job.timeout_seconds), ..Contract::clone(contract) };
             (Layer::Contract, "contract", text(&inside), &contract.plan.primitive, None)
         }
-        ServicePlan::Canary { primitive, plan, key } => {
-            (Layer::Canary, "agent", plan.to_string(), primitive, key.as_deref())
-        }
+        ServicePlan::Canary { primitive, plan, key } => (Layer::Canary, "agent", plan.to_string(), primitive, key.as_deref()),
     };
     let digest = digest(plan.as_bytes());
     let Given { arguments, mounts, volumes, reader } = Given::new(&job.name, job.wallet.as_deref(), key);
