@@ -68,8 +68,14 @@ async fn it_comes_once_and_what_is_left_goes_back() {
         let bank = opened().await;
         let purse = purse("room-1", &bank, sees);
         let steps = purse.fund().await;
-        assert!(steps.iter().map(|s| s.name.as_str()).eq(["wallet", "fund"]) && steps.iter().all(|s| s.verdict == Verdict::Passed), "{steps:?}");
-        assert!(steps[0].message.as_deref() == Some(purse.payer().address()) && steps[1].message.as_ref().unwrap().contains("0.25"), "{steps:?}");
+        assert!(
+            steps.iter().map(|s| s.name.as_str()).eq(["wallet", "fund"]) && steps.iter().all(|s| s.verdict == Verdict::Passed),
+            "{steps:?}"
+        );
+        assert!(
+            steps[0].message.as_deref() == Some(purse.payer().address()) && steps[1].message.as_ref().unwrap().contains("0.25"),
+            "{steps:?}"
+        );
         let text = format!("{steps:?}");
         assert!(!text.contains(KEY.trim_start_matches("0x")), "no key is in a report");
         spend(&purse, &bank, 10_000).await;
@@ -98,7 +104,9 @@ async fn a_death_in_between_costs_nothing() {
 
 #[tokio::test]
 async fn an_answer_that_is_lost_moves_nothing_twice() {
-    for (what, faults) in [("lost", vec![Fault::Lost]), ("down, then lost", vec![Fault::Down, Fault::Lost]), ("down twice", vec![Fault::Down, Fault::Down])] {
+    for (what, faults) in
+        [("lost", vec![Fault::Lost]), ("down, then lost", vec![Fault::Down, Fault::Lost]), ("down twice", vec![Fault::Down, Fault::Down])]
+    {
         let bank = opened().await;
         let purse = purse("room-1", &bank, true);
         bank.fails(&faults);

@@ -137,7 +137,10 @@ async fn a_room_is_made_watched_emptied_and_taken_away() {
         scene.nothing_is_left();
         let calls = scene.rooms.calls();
         let at = |call: &str| calls.iter().position(|made| made.starts_with(call)).unwrap_or_else(|| panic!("{call} is not in {calls:?}"));
-        assert!(at("make") < at("keep") && at("keep") < at("report") && at("report") < at("stop") && at("stop") < at("remove"), "{calls:?}");
+        assert!(
+            at("make") < at("keep") && at("keep") < at("report") && at("report") < at("stop") && at("stop") < at("remove"),
+            "{calls:?}"
+        );
     }
 }
 

@@ -84,11 +84,29 @@ async fn answers_that_no_provisioner_gives_are_errors_without_a_key() {
     let secrets = [SECRETS[0], SECRETS[1], server::KEY];
     for (what, answer, class, reason, named) in [
         ("no JSON", ResponseTemplate::new(200).set_body_string("<html>"), Class::Transient, Reason::UnexpectedAnswer, "no JSON"),
-        ("another state", ResponseTemplate::new(200).set_body_json(json!({ "state": "asleep" })), Class::Transient, Reason::UnexpectedAnswer, "asleep"),
-        ("a redirect", ResponseTemplate::new(302).insert_header("location", "http://192.0.2.1/"), Class::Transient, Reason::UnexpectedAnswer, "302"),
+        (
+            "another state",
+            ResponseTemplate::new(200).set_body_json(json!({ "state": "asleep" })),
+            Class::Transient,
+            Reason::UnexpectedAnswer,
+            "asleep",
+        ),
+        (
+            "a redirect",
+            ResponseTemplate::new(302).insert_header("location", "http://192.0.2.1/"),
+            Class::Transient,
+            Reason::UnexpectedAnswer,
+            "302",
+        ),
         ("its own failure", ResponseTemplate::new(500), Class::Transient, Reason::ServerError, "500"),
         ("too much", ResponseTemplate::new(200).set_body_bytes(vec![b' '; 1 << 21]), Class::Invalid, Reason::TooLarge, "bytes"),
-        ("a wait", ResponseTemplate::new(429).insert_header("retry-after", "7"), Class::RateLimited(Duration::from_secs(7)), Reason::RateLimited, "7 s"),
+        (
+            "a wait",
+            ResponseTemplate::new(429).insert_header("retry-after", "7"),
+            Class::RateLimited(Duration::from_secs(7)),
+            Reason::RateLimited,
+            "7 s",
+        ),
     ] {
         let server = MockServer::start().await;
         Mock::given(any()).respond_with(answer).mount(&server).await;
@@ -119,7 +137,13 @@ async fn keys_go_over_tls_or_nowhere() {
     let file = |text: &str| PathBuf::from(folder.file("key", text));
     assert!(HttpProvisioner::with_key_file("https://rooms.example", &file("key\n")).is_ok());
     for text in ["", " \n", "two keys\n"] {
-        refused(HttpProvisioner::with_key_file("https://rooms.example", &file(text)), Class::Waiting, Reason::SecretInvalid, "one key", &["two keys"]);
+        refused(
+            HttpProvisioner::with_key_file("https://rooms.example", &file(text)),
+            Class::Waiting,
+            Reason::SecretInvalid,
+            "one key",
+            &["two keys"],
+        );
     }
     let missing = folder.0.join("nothing");
     refused(HttpProvisioner::with_key_file("https://rooms.example", &missing), Class::Waiting, Reason::SecretInvalid, "can't be read", &[]);

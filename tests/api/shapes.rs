@@ -86,7 +86,11 @@ fn factories() {
             ),
             ("/spec/policy", json!({ "gates": { "live": [] } }), Some("fewer items than 1")),
             ("/spec/policy", json!({ "gates": { "cleanRoom": {} } }), None),
-            ("/spec/policy", json!({ "gates": { "cleanRoom": { "fund": "$2", "facilitator": "http://f.example:4021", "rpc": "https://c.example/v2/x" } } }), None),
+            (
+                "/spec/policy",
+                json!({ "gates": { "cleanRoom": { "fund": "$2", "facilitator": "http://f.example:4021", "rpc": "https://c.example/v2/x" } } }),
+                None,
+            ),
             ("/spec/policy", json!({ "gates": { "cleanRoom": { "timeoutSeconds": 179 } } }), Some("less than 180")),
             ("/spec/policy", json!({ "gates": { "cleanRoom": { "fund": "2" } } }), Some("does not match")),
             ("/spec/policy", json!({ "gates": { "cleanRoom": { "rpc": "https://u:p@c.example" } } }), Some("does not match")),

@@ -168,7 +168,10 @@ fn a_rooms_sandbox_is_given_the_command_line_alone() {
         let agent = containers(&spec).find(|c| c.name == "agent").unwrap();
         let gate = containers(&spec).find(|c| c.name == "gate").unwrap();
         let mounts = |c: &Container| c.volume_mounts.iter().flatten().map(|m| m.name.clone()).collect::<Vec<_>>();
-        assert_eq!((mounts(agent), mounts(gate)), (vec!["cli".into(), "agent-tmp".into()], ["inputs", "wallet", "model-key", "gate-tmp"].map(String::from).to_vec()));
+        assert_eq!(
+            (mounts(agent), mounts(gate)),
+            (vec!["cli".into(), "agent-tmp".into()], ["inputs", "wallet", "model-key", "gate-tmp"].map(String::from).to_vec())
+        );
         assert_ne!(agent.security_context.as_ref().unwrap().run_as_user, gate.security_context.as_ref().unwrap().run_as_user);
         let volume = spec.volumes.iter().flatten().find(|v| v.name == "cli").unwrap().config_map.clone().unwrap();
         assert_eq!(volume.optional, Some(optional));

@@ -107,8 +107,12 @@ impl Books {
         let signer = recover(&payment["payload"], NETWORK, usdc.usdc, &usdc.domain()).ok_or("invalid_signature")?;
         let given = &payment["payload"]["authorization"];
         let text = |key: &str| given[key].as_str().unwrap_or_default();
-        let (from, to, amount) = (text("from").to_lowercase(), text("to").to_lowercase(), text("value").parse().map_err(|_| "invalid_value")?);
-        if signer.to_lowercase() != from || given["value"] != wanted["amount"] || !text("to").eq_ignore_ascii_case(wanted["payTo"].as_str().unwrap_or_default()) {
+        let (from, to, amount) =
+            (text("from").to_lowercase(), text("to").to_lowercase(), text("value").parse().map_err(|_| "invalid_value")?);
+        if signer.to_lowercase() != from
+            || given["value"] != wanted["amount"]
+            || !text("to").eq_ignore_ascii_case(wanted["payTo"].as_str().unwrap_or_default())
+        {
             return Err("invalid_signature");
         }
         if !self.used.insert(text("nonce").into()) {

@@ -90,7 +90,16 @@ impl Provisioner for Rooms {
         let secret = |key: &Option<secrecy::SecretString>| key.as_ref().map(|key| key.expose_secret().to_owned());
         let text = format!(
             "{:?}",
-            (&order.image, &order.primitive, &order.plan, &order.cli, secret(&order.wallet), secret(&order.model_key), order.seconds, &order.notes)
+            (
+                &order.image,
+                &order.primitive,
+                &order.plan,
+                &order.cli,
+                secret(&order.wallet),
+                secret(&order.model_key),
+                order.seconds,
+                &order.notes
+            )
         );
         let room = Room { id: order.id.clone(), expires: order.expires, notes: order.notes.clone() };
         self.with(|rooms| match rooms.get(&order.id) {
