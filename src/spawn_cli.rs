@@ -146,7 +146,7 @@ fn order(args: &SpawnArgs, document: &PathBuf, factory: &Factory) -> anyhow::Res
     let seconds = args.timeout_seconds.unwrap_or_else(|| u32::try_from(policy.timeout_seconds).unwrap_or(600));
     let url = args.url.clone().unwrap_or_else(|| format!("https://{}.{}", parsed.id, factory.spec.dns.zone));
     let room = gate_plan::room(&deployed, factory, &policy).map_err(|problem| anyhow!("{problem}"))?;
-    let room = gate_plan::room_at(room, &url, &args.commit, u64::from(seconds).saturating_sub(job::OVERHEAD_SECONDS));
+    let room = gate_plan::room_at(room, &url, &args.commit, u64::from(seconds).saturating_sub(job::OVERHEAD_SECONDS), &[]);
     let plan: RoomPlan = serde_json::from_value(room.plan.clone()).context("the room's plan")?;
     let wallet = args.wallet_file.as_deref().map(create::key).transpose()?;
     let mut notes = std::collections::BTreeMap::new();
