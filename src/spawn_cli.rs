@@ -92,7 +92,9 @@ pub(crate) async fn run(args: &SpawnArgs) -> anyhow::Result<Exit> {
     telemetry::install_crypto_provider();
     let client = Client::try_default().await.context("no cluster: is there a kubeconfig?")?;
     let factories: Api<Factory> = Api::namespaced(client.clone(), &args.namespace);
-    let factory = furnished(objects::get(&factories, &args.factory, "--factory: Factory").await?, args);
+    let found = objects::find(&factories, &args.factory).await?;
+    let found = found.ok_or_else(|| anyhow!("--factory: there is no Factory {} in namespace {}", args.factory, args.namespace))?;
+    let factory = furnished(found, args);
     let order = args.document.as_ref().map(|document| order(args, document, &factory)).transpose()?;
     let treasury = treasury(args, &factory)?;
     let rooms: Box<dyn Provisioner> = match (&args.provisioner, &args.provisioner_key_file) {
