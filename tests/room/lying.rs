@@ -203,7 +203,8 @@ async fn an_orders_place_is_gone_with_it() {
 async fn sandboxes_that_end_flood_or_never_answer_pass_nothing() {
     let service = Service::start(Character::Sound).await;
     let list = &read()[1..];
-    let cases: [(&str, fn(&[&str], &Value) -> Lie, Verdict); 4] = [
+    type Lies = fn(&[&str], &Value) -> Lie;
+    let cases: [(&str, Lies, Verdict); 4] = [
         ("gone", |_, _| Lie::Goes, Verdict::Error),
         ("flood", |_, _| Lie::Says("x".repeat(3 << 20)), Verdict::Error),
         ("garbage", |_, _| Lie::Says("{\"code\":".into()), Verdict::Error),
