@@ -9,7 +9,10 @@ use crate::{
     adapters::x402::{Chain, Facilitator, Wallet},
     call_args::NETWORK,
     gate::plan::Terms,
-    ports::payments::{Ledger, Token},
+    ports::{
+        error::PortError,
+        payments::{Ledger, Payer, Token},
+    },
     room::{Bank, Money, RoomPurse},
 };
 
@@ -26,6 +29,8 @@ pub fn bank(money: &Money, terms: Option<&Terms>) -> anyhow::Result<Bank> {
 
 /// The purse of the room of this name, which `funder` fills.
 pub fn purse(name: &str, money: &Money, terms: Option<&Terms>, funder: Wallet) -> anyhow::Result<RoomPurse> {
-    let room = Arc::new(funder.derived(name)?);
-    Ok(RoomPurse::new(name, bank(money, terms)?, Arc::new(funder), room, money.micros))
+    let wallet = |name: &str| Ok::<Arc<dyn Payer>, PortError>(Arc::new(funder.derived(name)?));
+    let (room, earlier) = (wallet(name)?, money.earlier.iter().map(|name| wallet(name)).collect::<Result<_, _>>()?);
+    let bank = bank(money, terms)?;
+    Ok(RoomPurse::new(name, bank, Arc::new(funder), room, money.micros).after(earlier))
 }

@@ -92,7 +92,9 @@ pub(crate) async fn run(args: &SpawnArgs) -> anyhow::Result<Exit> {
     telemetry::install_crypto_provider();
     let client = Client::try_default().await.context("no cluster: is there a kubeconfig?")?;
     let factories: Api<Factory> = Api::namespaced(client.clone(), &args.namespace);
-    let factory = furnished(objects::get(&factories, &args.factory, "--factory: Factory").await?, args);
+    let found = objects::find(&factories, &args.factory).await?;
+    let found = found.ok_or_else(|| anyhow!("--factory: there is no Factory {} in namespace {}", args.factory, args.namespace))?;
+    let factory = furnished(found, args);
     let order = args.document.as_ref().map(|document| order(args, document, &factory)).transpose()?;
     let treasury = treasury(args, &factory)?;
     let rooms: Box<dyn Provisioner> = match (&args.provisioner, &args.provisioner_key_file) {
@@ -146,7 +148,7 @@ fn order(args: &SpawnArgs, document: &PathBuf, factory: &Factory) -> anyhow::Res
     let seconds = args.timeout_seconds.unwrap_or_else(|| u32::try_from(policy.timeout_seconds).unwrap_or(600));
     let url = args.url.clone().unwrap_or_else(|| format!("https://{}.{}", parsed.id, factory.spec.dns.zone));
     let room = gate_plan::room(&deployed, factory, &policy).map_err(|problem| anyhow!("{problem}"))?;
-    let room = gate_plan::room_at(room, &url, &args.commit, u64::from(seconds).saturating_sub(job::OVERHEAD_SECONDS));
+    let room = gate_plan::room_at(room, &url, &args.commit, u64::from(seconds).saturating_sub(job::OVERHEAD_SECONDS), &[]);
     let plan: RoomPlan = serde_json::from_value(room.plan.clone()).context("the room's plan")?;
     let wallet = args.wallet_file.as_deref().map(create::key).transpose()?;
     let mut notes = std::collections::BTreeMap::new();

@@ -31,7 +31,7 @@ fn terms() -> Terms {
 }
 
 fn purse(name: &str, bank: &Bank, sees: bool) -> RoomPurse {
-    let money = Money { facilitator: bank.facilitator.clone(), rpc: sees.then(|| bank.rpc.clone()), micros: 250_000 };
+    let money = Money { facilitator: bank.facilitator.clone(), rpc: sees.then(|| bank.rpc.clone()), micros: 250_000, earlier: Vec::new() };
     bank::purse(name, &money, Some(&terms()), funder()).unwrap()
 }
 
@@ -46,7 +46,7 @@ async fn spend(purse: &RoomPurse, bank: &Bank, amount: u128) {
     let shop = room("the shop").address().to_owned();
     let (terms, declared) = Bank::token().transfer(&shop, amount);
     let payment = purse.payer().authorize(&terms, &declared).await.unwrap();
-    let money = Money { facilitator: bank.facilitator.clone(), rpc: None, micros: 0 };
+    let money = Money { facilitator: bank.facilitator.clone(), rpc: None, micros: 0, earlier: Vec::new() };
     let settled = bank::bank(&money, None).unwrap().settler.settle(&terms, &payment).await.unwrap();
     assert!(settled.success, "{settled:?}");
 }
@@ -95,11 +95,25 @@ async fn a_death_in_between_costs_nothing() {
     let steps = next.fund().await;
     assert!(steps[1].message.as_ref().unwrap().contains("already"), "{steps:?}");
     assert_eq!(bank.has(funder().address()), DOLLAR - 250_000, "what was there counts");
-    let money = Money { facilitator: bank.facilitator.clone(), rpc: Some(bank.rpc.clone()), micros: 1 };
+    let money = Money { facilitator: bank.facilitator.clone(), rpc: Some(bank.rpc.clone()), micros: 1, earlier: Vec::new() };
     let swept = bank::bank(&money, None).unwrap().empty(&room("room-1"), funder().address()).await.unwrap();
     assert_eq!((swept, bank.has(funder().address())), (250_000, DOLLAR));
     let again = bank::bank(&money, None).unwrap().empty(&room("room-1"), funder().address()).await.unwrap();
     assert_eq!((again, bank.moved().len()), (0, 2), "nothing is left, and nothing is moved");
+}
+
+/// A GateRun's next try has another name, and is told of the one before.
+#[tokio::test]
+async fn a_room_looks_after_those_that_broke_before_it() {
+    let bank = opened().await;
+    purse("room-1", &bank, true).fund().await;
+    let earlier = ["room-0", "room-1"].map(String::from).to_vec();
+    let money = Money { facilitator: bank.facilitator.clone(), rpc: Some(bank.rpc.clone()), micros: 250_000, earlier };
+    let next = bank::purse("room-2", &money, Some(&terms()), funder()).unwrap();
+    next.fund().await;
+    let back = next.bring_back().await;
+    assert!(back.message.unwrap().contains("and 0.25 that rooms before it had left"));
+    assert_eq!(bank.has(funder().address()), DOLLAR);
 }
 
 #[tokio::test]
@@ -117,6 +131,17 @@ async fn an_answer_that_is_lost_moves_nothing_twice() {
         assert_eq!(back.verdict, Verdict::Passed, "{what}: {back:?}");
         assert_eq!((bank.has(funder().address()), bank.moved().len()), (DOLLAR, 2), "{what}");
     }
+}
+
+/// A room that is ended while its money is on the way misses none of it.
+#[tokio::test]
+async fn what_comes_in_meanwhile_goes_back_too() {
+    let bank = opened().await;
+    let purse = purse("room-1", &bank, true);
+    // Dropped as soon as it waits for the first time.
+    assert!(futures::poll!(std::pin::pin!(purse.fund())).is_pending());
+    let back = purse.bring_back().await;
+    assert_eq!((back.verdict, bank.moved().len(), bank.has(funder().address())), (Verdict::Passed, 2, DOLLAR), "{back:?}");
 }
 
 #[tokio::test]
@@ -140,7 +165,7 @@ async fn money_that_does_not_come_or_does_not_go_back_is_said() {
     let said = back.message.unwrap();
     assert!(said.contains("0.25 USDC") && said.contains("room-1") && said.contains(purse.payer().address()), "{said}");
 
-    let blind = Money { facilitator: bank.facilitator.clone(), rpc: None, micros: 1 };
+    let blind = Money { facilitator: bank.facilitator.clone(), rpc: None, micros: 1, earlier: Vec::new() };
     let unseen = bank::bank(&blind, None).unwrap().empty(&room("room-1"), funder().address()).await.unwrap_err();
     assert!(unseen.to_string().contains("no RPC"), "{unseen}");
 }
@@ -148,7 +173,8 @@ async fn money_that_does_not_come_or_does_not_go_back_is_said() {
 #[tokio::test]
 async fn what_is_no_such_chain_or_no_server_of_the_kind_is_said() {
     let bank = opened().await;
-    let at = |facilitator: &str, rpc: &str| Money { facilitator: facilitator.into(), rpc: Some(rpc.into()), micros: 1 };
+    let at =
+        |facilitator: &str, rpc: &str| Money { facilitator: facilitator.into(), rpc: Some(rpc.into()), micros: 1, earlier: Vec::new() };
     let other = Terms { network: "eip155:1".into(), ..terms() };
     assert!(bank::bank(&at(&bank.facilitator, &bank.rpc), Some(&other)).err().unwrap().to_string().contains("eip155:1"));
     let token = Terms { asset: Some(format!("0x{}", "2".repeat(40))), ..terms() };

@@ -62,7 +62,7 @@ fn wallet(key: &str) -> Wallet {
 }
 
 fn treasury(bank: &Bank, key: &str, sees: bool) -> Treasury {
-    let money = Money { facilitator: bank.facilitator.clone(), rpc: sees.then(|| bank.rpc.clone()), micros: 1 };
+    let money = Money { facilitator: bank.facilitator.clone(), rpc: sees.then(|| bank.rpc.clone()), micros: 1, earlier: Vec::new() };
     let funder = wallet(key);
     let address = funder.address().to_owned();
     Treasury {

@@ -140,6 +140,8 @@ pub struct RoomPurse {
     funder: Arc<dyn Payer>,
     room: Arc<Counting>,
     amount: u128,
+    /// Wallets of rooms before it that ended without a word.
+    earlier: Vec<Arc<dyn Payer>>,
     /// The transfer that fills it: it goes on where a room is ended meanwhile, and what
     /// comes in is not missed by who brings it back.
     filling: Mutex<Option<JoinHandle<Result<u128, Unmoved>>>>,
@@ -149,7 +151,22 @@ impl RoomPurse {
     /// The purse of a room of this name. `room` is the wallet that is derived of the name.
     pub fn new(name: &str, bank: Bank, funder: Arc<dyn Payer>, room: Arc<dyn Payer>, micros: u64) -> Self {
         let room = Arc::new(Counting { wallet: room, signed: AtomicU64::new(0) });
-        Self { name: name.into(), bank, funder, room, amount: micros.into(), filling: Mutex::default() }
+        Self { name: name.into(), bank, funder, room, amount: micros.into(), earlier: Vec::new(), filling: Mutex::default() }
+    }
+
+    /// The same after rooms that may have left something behind.
+    #[must_use]
+    pub fn after(self, earlier: Vec<Arc<dyn Payer>>) -> Self {
+        Self { earlier, ..self }
+    }
+
+    /// Brings back what rooms before it have left. Whatever fails is left to the next.
+    async fn gathered(&self) -> u128 {
+        let mut gathered = 0;
+        for room in &self.earlier {
+            gathered += self.bank.empty(room.as_ref(), self.funder.address()).await.unwrap_or_default();
+        }
+        gathered
     }
 
     async fn filled(&self) -> Result<u128, Unmoved> {
@@ -198,8 +215,12 @@ impl Purse for RoomPurse {
     }
 
     async fn bring_back(&self) -> Step {
+        let gathered = self.gathered().await;
+        let more = if gathered > 0 { format!(", and {} that rooms before it had left", usd(gathered)) } else { String::new() };
         match self.returned().await {
-            Ok(moved) => Step { message: Some(format!("{} USDC to {}", usd(moved), self.funder.address())), ..Step::passed("return") },
+            Ok(moved) => {
+                Step { message: Some(format!("{} USDC to {}{more}", usd(moved), self.funder.address())), ..Step::passed("return") }
+            }
             Err(error) => {
                 let left = self.bank.balance(self.room.address()).await.ok().flatten();
                 let left = left.map_or_else(|| format!("at most {}", usd(self.amount)), usd);

@@ -104,6 +104,10 @@ pub struct Money {
     pub rpc: Option<String>,
     /// What the room's wallet gets, in millionths of a US dollar.
     pub micros: u64,
+    /// Rooms that ended without a verdict, and may have left money behind: what they have
+    /// is brought back too, where somebody says what that is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<String>,
 }
 
 /// What a room may do at most.

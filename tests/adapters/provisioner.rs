@@ -128,10 +128,10 @@ async fn keys_go_over_tls_or_nowhere() {
     for (url, named) in [
         ("http://rooms.example", "https"),
         ("ftp://rooms.example", "https"),
-        ("https://user:word@rooms.example", "password"),
+        ("https://user:hunter2@rooms.example", "password"),
         ("rooms.example", "provisioner"),
     ] {
-        refused(HttpProvisioner::new(url, server::KEY.into()), Class::Invalid, Reason::Invalid, named, &[server::KEY, "word"]);
+        refused(HttpProvisioner::new(url, server::KEY.into()), Class::Invalid, Reason::Invalid, named, &[server::KEY, "hunter2"]);
     }
     let folder = crate::folder::Folder::new("provisioner-key");
     let file = |text: &str| PathBuf::from(folder.file("key", text));

@@ -264,6 +264,7 @@ fn no_rule_is_without_rows() {
         DRAFT,
         LIVE,
         REGATE,
+        ROOM,
     ];
     let mut found = Vec::new();
     for schema in [schema_of::<Factory>(), schema_of::<Primitive>(), schema_of::<AgentPR>(), schema_of::<GateRun>()] {

@@ -164,7 +164,7 @@ async fn a_clean_room_is_furnished_by_the_policy() {
         let told = plan.cli.expect("a command line");
         assert_eq!(told.digest, bundle::digest(cli));
         assert!(String::from_utf8_lossy(cli).contains(&told.commands[0].name) && plan.primitive == "notes");
-        assert_eq!((plan.commit, plan.url, plan.limits.total_seconds), (commit.to_string(), "https://notes.prim.sh".into(), 270));
+        assert_eq!((plan.commit, plan.url, plan.limits.total_seconds), (commit.to_string(), "https://notes.prim.sh".into(), 30));
         let agent = plan.limits.agent;
         let mounted: Vec<_> = pod["volumes"].as_array().unwrap().iter().filter_map(|v| v["secret"]["secretName"].as_str()).collect();
         if funded.is_some() {
@@ -177,4 +177,18 @@ async fn a_clean_room_is_furnished_by_the_policy() {
         }
         assert!(!text.contains("purse") && !text.contains("model-key"), "no name of a Secret is in what the pod reads");
     }
+
+    // A room that broke may have left money, which the next one looks after. It tests the same.
+    let broken = cluster.status("gate-3");
+    cluster.api.edit(&format!("{GROUP}/gateruns/gate-3"), |mut run| {
+        run["status"]["verdict"] = json!("Error");
+        Some(run)
+    });
+    cluster.apply("gate-4", 2, "CleanRoom", &target(&commit));
+    cluster.pass("gate-4").await.unwrap();
+    let next = cluster.status("gate-4");
+    assert_eq!(next.tested, broken.tested);
+    let config = cluster.api.object(&format!("{CONFIGS}/{}", next.job.unwrap())).unwrap();
+    let plan: RoomPlan = serde_json::from_str(config["data"]["plan.json"].as_str().unwrap()).unwrap();
+    assert_eq!(plan.money.unwrap().earlier, [broken.job.unwrap()]);
 }

@@ -38,7 +38,8 @@ impl Scene {
 
     fn bank(&self) -> flywheel::room::Bank {
         let terms = Terms { network: chain::NETWORK.into(), pay_to: String::new(), asset: None };
-        let money = Money { facilitator: self.chain.facilitator.clone(), rpc: Some(self.chain.rpc.clone()), micros: FUND };
+        let money =
+            Money { facilitator: self.chain.facilitator.clone(), rpc: Some(self.chain.rpc.clone()), micros: FUND, earlier: Vec::new() };
         bank::bank(&money, Some(&terms)).unwrap()
     }
 

@@ -105,7 +105,8 @@ async fn what_live_lacks_is_said_with_the_way_to_it() {
     assert_eq!(phase(&run), Phase::Testing);
     assert_eq!(run.quiet_pass("notes").await, Requeue::requeue(RESYNC));
     // No clean room.
-    set(&run, json!({ "live": ["Contract", "Canary", "CleanRoom"] }));
+    let mut run = with(json!({ "live": ["Contract", "Canary", "CleanRoom"] })).await;
+    run.apply(&document("notes"), &json!({ "stage": "Live" }));
     run.until("notes", "False", "StageUnavailable").await;
     let message = run.says("notes", "CleanRoomPassed", "Unknown", "StageUnavailable");
     assert!(message.contains("policy.gates.cleanRoom is not set") && message.contains("policy.gates.live"), "{message}");

@@ -10,6 +10,7 @@ use std::{
 };
 
 use flywheel::api::gate_run::Verdict;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::{Judge, Ran, notes as cli, told};
@@ -202,7 +203,8 @@ async fn an_orders_place_is_gone_with_it() {
 async fn sandboxes_that_end_flood_or_never_answer_pass_nothing() {
     let service = Service::start(Character::Sound).await;
     let list = &read()[1..];
-    let cases: [(&str, fn(&[&str], &Value) -> Lie, Verdict); 4] = [
+    type Lies = fn(&[&str], &Value) -> Lie;
+    let cases: [(&str, Lies, Verdict); 4] = [
         ("gone", |_, _| Lie::Goes, Verdict::Error),
         ("flood", |_, _| Lie::Says("x".repeat(3 << 20)), Verdict::Error),
         ("garbage", |_, _| Lie::Says("{\"code\":".into()), Verdict::Error),
@@ -213,4 +215,22 @@ async fn sandboxes_that_end_flood_or_never_answer_pass_nothing() {
         assert_eq!(ran.verdict(), verdict, "{what}: {:#?}", ran.report);
         assert_eq!(ran.step("LIST").verdict, verdict, "{what}: {:#?}", ran.report);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_that_is_ended_says_so() {
+    let service = Service::start(Character::Sound).await;
+    let plan: Value = serde_json::from_str(&plan_text(&read())).unwrap();
+    let judge = Judge::start("ended", &told(&service.url, "notes", &plan, &cli()), &cli(), Path::new("/nowhere"));
+    let (port, pid) = (judge.port, Pid::from_child(&judge.child));
+    let liar = tokio::task::spawn_blocking(move || {
+        sandbox(port, |_, _| {
+            kill_process(pid, Signal::TERM).unwrap();
+            Lie::SaysNothing
+        });
+    });
+    let ran = tokio::task::spawn_blocking(|| judge.ended()).await.unwrap();
+    liar.await.unwrap();
+    assert_eq!((ran.verdict(), ran.code), (Verdict::Error, Some(1)), "{:#?}", ran.report);
+    assert_eq!(ran.said("end"), (Verdict::Error, "the run was interrupted"));
 }

@@ -8,6 +8,7 @@ mod end;
 mod journey;
 mod node;
 mod places;
+mod rooms;
 mod soak;
 
 use std::{fs, path::PathBuf};

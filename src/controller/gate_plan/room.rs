@@ -53,11 +53,15 @@ pub fn room(deployed: &Deployed, factory: &Factory, policy: &CleanRoomPolicy) ->
     Ok(Room { plan, cli: cli.map(|cli| cli.program) })
 }
 
-/// The same of a service that runs there, in so much time.
-pub fn room_at(mut room: Room, url: &str, commit: &str, seconds: u64) -> Room {
+/// The same of a service that runs there, in so much time, after rooms that ended without
+/// a verdict: they may have left money behind.
+pub fn room_at(mut room: Room, url: &str, commit: &str, seconds: u64, earlier: &[String]) -> Room {
     (room.plan["url"], room.plan["commit"]) = (url.into(), commit.into());
     room.plan["limits"]["totalSeconds"] = seconds.into();
     room.plan["limits"]["agent"]["groupSeconds"] = seconds.into();
+    if room.plan["money"].is_object() && !earlier.is_empty() {
+        room.plan["money"]["earlier"] = earlier.into();
+    }
     room
 }
 

@@ -42,6 +42,9 @@ use crate::{
     },
 };
 
+/// Rooms without a verdict whose money the next one looks after, at most.
+const LOOKED_AFTER: usize = 5;
+
 /// A run, and what all its parts are made from.
 struct Scene<'a> {
     run: &'a GateRun,
@@ -177,7 +180,7 @@ impl Scene<'_> {
         let deployed = gate_plan::deployed(&files, &self.factory, &written).map_err(|problem| PortError::invalid(path, problem))?;
         let place = Place { url, primitive, commit, tree: package.tree.as_str() };
         match layer {
-            Layer::CleanRoom => self.room(&deployed, &place),
+            Layer::CleanRoom => self.room(&deployed, &place).await,
             _ => self.asked(layer, deployed.contract, &place),
         }
     }
@@ -214,14 +217,14 @@ impl Scene<'_> {
     }
 
     /// Layer 4: its command line in a room of its own.
-    fn room(&self, deployed: &Deployed, place: &Place<'_>) -> Result<Subject, PortError> {
+    async fn room(&self, deployed: &Deployed, place: &Place<'_>) -> Result<Subject, PortError> {
         let gates = &self.factory.spec.policy.gates;
         let Some(policy) = &gates.clean_room else {
             return Err(lacking("layer CleanRoom is not set up: set the Factory's policy.gates.cleanRoom, {} where its defaults do"));
         };
         let room = gate_plan::room(deployed, &self.factory, policy).map_err(lacking)?;
         let tested = gate_plan::tested(place.tree, &room.plan, &self.factory);
-        let room = gate_plan::room_at(room, place.url, place.commit, self.seconds());
+        let room = gate_plan::room_at(room, place.url, place.commit, self.seconds(), &self.broken_rooms().await?);
         let (config, job) = job::build_room(&RoomJob {
             name: self.job.into(),
             namespace: self.cx.gates_namespace.clone(),
@@ -237,6 +240,18 @@ impl Scene<'_> {
             labels: self.labels(),
         });
         Ok(Subject::Job(Box::new(GateObjects { config, job }), tested))
+    }
+
+    /// The Factory's rooms that ended without a verdict, by their Jobs' names, the newest
+    /// first.
+    async fn broken_rooms(&self) -> Result<Vec<String>, PortError> {
+        let runs: Api<DeserializeGuard<GateRun>> = Api::namespaced(self.cx.client.clone(), &self.namespace);
+        let all = timely(runs.list(&ListParams::default())).await?.items;
+        let ours = |run: &GateRun| run.spec.layer == Layer::CleanRoom && run.spec.factory_ref == self.run.spec.factory_ref;
+        let mut runs: Vec<_> = all.into_iter().filter_map(|run| run.0.ok()).filter(ours).collect();
+        runs.sort_by_key(|run| std::cmp::Reverse(run.creation_timestamp().map(|at| at.0)));
+        let broken = runs.into_iter().filter_map(|run| run.status).filter(|status| status.verdict == Some(Verdict::Error));
+        Ok(broken.filter_map(|status| status.job).take(LOOKED_AFTER).collect())
     }
 
     /// Whether somebody uses what the change changes: then it must pass layer 2 before
