@@ -223,12 +223,10 @@ async fn health_tells_alive_from_ready() {
         run.cx.note_filled("any");
     }
     assert_eq!(get("/readyz").await.0, StatusCode::OK);
-    for (path, published) in [("prim", include_str!("../docs/prim.schema.json")), ("plan", include_str!("../docs/plan.schema.json"))] {
-        let request = Request::get(format!("/{path}.schema.json")).body(Body::empty()).unwrap();
-        let response = health::router(Arc::clone(&run.cx)).oneshot(request).await.unwrap();
-        assert_eq!(response.headers()["content-type"], "application/schema+json");
-        assert_eq!(axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap(), published);
-    }
+    let request = Request::get("/prim.schema.json").body(Body::empty()).unwrap();
+    let response = health::router(Arc::clone(&run.cx)).oneshot(request).await.unwrap();
+    assert_eq!(response.headers()["content-type"], "application/schema+json");
+    assert_eq!(get("/prim.schema.json").await.1, include_str!("../docs/prim.schema.json"));
     let response = health::router(run.cx).oneshot(Request::get("/metrics").body(Body::empty()).unwrap()).await.unwrap();
     assert!(response.headers()["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
     let (code, text) = get("/metrics").await;

@@ -4,11 +4,10 @@
 use std::sync::Arc;
 
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
-use serde_json::Value;
 use tokio::net::TcpListener;
 
 use super::{context::Context, server};
-use crate::{prim, suite, telemetry::chain};
+use crate::{prim, telemetry::chain};
 
 /// Content type of OpenMetrics text.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -20,21 +19,19 @@ pub async fn serve(listener: TcpListener, cx: Arc<Context>, shutdown: impl Futur
 
 /// `/livez`: the process answers. `/readyz`: its caches are filled. `/metrics`.
 /// `/phases`: the phase of each primitive, by its id and by its service's name.
-/// `/prim.schema.json`, `/plan.schema.json`: what documents and plans are checked by.
+/// `/prim.schema.json`: what documents are strictly held against.
 pub fn router(cx: Arc<Context>) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/phases", get(phases))
-        .route("/prim.schema.json", get(|| async { schema(&prim::schema()) }))
-        .route("/plan.schema.json", get(|| async { schema(&suite::schema()) }))
+        .route("/prim.schema.json", get(schema))
         .with_state(cx)
 }
 
-/// A schema, by its own media type.
-fn schema(schema: &Value) -> impl IntoResponse + use<> {
-    ([("content-type", "application/schema+json")], format!("{schema:#}\n"))
+async fn schema() -> impl IntoResponse {
+    ([("content-type", "application/schema+json")], format!("{:#}\n", prim::schema()))
 }
 
 async fn ready(State(cx): State<Arc<Context>>) -> impl IntoResponse {
