@@ -18,6 +18,13 @@ pub(super) fn says_ttl(text: impl AsRef<str>) -> bool {
     words(text.as_ref()).iter().any(|word| ["ttl", "expires", "expire", "expiry", "expiration"].contains(&word.as_str()))
 }
 
+/// Whether a sentence says of a change that what is not sent stays as it is: "Pass null
+/// to remove a limit."
+pub(super) fn says_partial(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["null to ", "fields optional", "fields are optional", "partial", "only the fields"].iter().any(|words| text.contains(words))
+}
+
 /// Everything a document says about itself, a sentence or line each.
 fn lines(document: &Document) -> impl Iterator<Item = &str> {
     let lists = [&document.tips, &document.limits, &document.quick_start];

@@ -129,7 +129,8 @@ pub(super) fn body(plan: &Plan<'_>, planned: &Planned<'_>) -> String {
     }
     if let Some(kind) = types::taken(plan.document, planned.route) {
         // A default is for what is new, and no change of what is there.
-        let changes = planned.route.method == Method::Patch && types::fills(plan.document, kind);
+        let partly = matches!(planned.work.kept().map(|native| &native.op), Some(Op::Change | Op::SetPart { whole: false }));
+        let changes = (partly || planned.route.method == Method::Patch) && types::fills(plan.document, kind);
         return if changes { format!("    body: sent(api.{}),", kind.name) } else { format!("    body: api.{},", kind.name) };
     }
     let fields = fields(plan, planned);

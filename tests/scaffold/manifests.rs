@@ -113,6 +113,21 @@ fn a_provider_is_called_where_it_is_active() {
 }
 
 #[test]
+fn codes_are_taken_back_here_and_an_implied_vendor_is_told_from_a_declared_one() {
+    let redeem = "id: a\nenv: [GATE_CODES, BANK_API_KEY]\nroutes_map:\n- {route: POST /v1/redeem, operation_id: redeem_code, price: free, errors: [{status: 502, code: failed}]}\n";
+    let made = manifest(&document(redeem));
+    assert_eq!((made.routes[0].backend.as_str(), made.routes[0].implied), ("native", false));
+    assert!(!made.files.iter().any(|file| file.path.contains("provider")), "nobody else is asked");
+    let send = "- {route: POST /v1/send, operation_id: send_money, errors: [{status: 502, code: failed}]}\n";
+    let made = manifest(&document(&format!("{redeem}{send}")));
+    let backends: Vec<_> = made.routes.iter().map(|route| (route.backend.as_str(), route.implied)).collect();
+    assert_eq!(backends, [("native", false), ("provider", true)]);
+    let declared = format!("{redeem}{send}providers: [{{name: bank, env: [BANK_API_KEY], status: active}}]\n");
+    let made = manifest(&document(&declared));
+    assert!(made.routes.iter().all(|route| route.backend == "provider" && !route.implied), "a document's own word counts");
+}
+
+#[test]
 fn a_route_that_surely_succeeds_has_an_example() {
     let made = manifest(&load(&super::root().join("tests/scaffold/documents/notes.yaml")).unwrap());
     let create = made.routes.iter().find(|route| route.operation == "register_handle").unwrap();

@@ -148,7 +148,7 @@ impl Search<'_> {
         }
         let collection = self.keep(set, &last_noun(set), None, &[], at);
         for i in reads.into_iter().chain([at]) {
-            let op = if i == at { Op::SetPart { whole: set.method == Method::Put } } else { Op::Part };
+            let op = if i == at { Op::SetPart { whole: members::replaces(set) } } else { Op::Part };
             self.found[i] = Some(Ok(Native { collection, op, param: None, within: all_params(&routes[i]) }));
         }
     }

@@ -1,5 +1,6 @@
 //! Which routes belong to one collection, and what each of them does there.
 
+use super::super::prose;
 use super::{
     infer::{last_noun, noun_of, verb},
     verbs::{self, LISTS, MAKES, RENEWS},
@@ -136,12 +137,16 @@ fn of_one(route: &Route, paths: &[&[Segment]], noun: &str) -> Option<Member> {
     if below(path, paths) { acted(route, noun) } else { None }
 }
 
+/// Whether nothing of what was there stays: a PUT means that, unless it says otherwise.
+pub(super) fn replaces(route: &Route) -> bool {
+    route.method == Method::Put && !route.prose().any(prose::says_partial)
+}
+
 fn whole(route: &Route) -> Option<Member> {
     let takes = matches!(route.request, Body::Json(_)) && json(route);
     match route.method {
         Method::Get if route.response != Body::None => Some(Member::Read),
-        Method::Put if takes => Some(Member::Replace),
-        Method::Patch if takes => Some(Member::Change),
+        Method::Put | Method::Patch if takes => Some(if replaces(route) { Member::Replace } else { Member::Change }),
         Method::Delete if route.request == Body::None && route.response != Body::Bytes => Some(Member::Remove),
         _ => None,
     }

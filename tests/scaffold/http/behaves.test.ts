@@ -113,6 +113,9 @@ test("settings that are put are all there are", async () => {
   await call("PUT", "/v1/settings", { color: "red", size: 1 });
   expect((await call("PUT", "/v1/settings", { size: 2 })).json).toEqual({ size: 2 });
   expect((await call("GET", "/v1/settings")).json).toEqual({ size: 2 });
+  // But where the document says that the others stay.
+  await call("PUT", "/v1/limits", { day: 5, week: 9 });
+  expect((await call("PUT", "/v1/limits", { day: null })).json).toEqual({ week: 9 });
 });
 
 test("a library whose operations are still to be written says so", async () => {
