@@ -40,4 +40,5 @@ pub mod generate;
 pub mod mcp;
 pub mod package;
 pub mod probe;
+pub mod report_files;
 pub mod telemetry;

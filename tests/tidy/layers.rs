@@ -81,7 +81,7 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// Files at the top that wire things together, and so may name every folder.
-const TOP: [&str; 16] = [
+const TOP: [&str; 17] = [
     "main.rs",
     "lib.rs",
     "call_args.rs",
@@ -97,6 +97,7 @@ const TOP: [&str; 16] = [
     "mcp.rs",
     "package.rs",
     "probe.rs",
+    "report_files.rs",
     "build.rs",
 ];
 
