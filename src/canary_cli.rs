@@ -30,12 +30,9 @@ use crate::{
         plan::Terms,
         report::{self, Step},
     },
-    gate_cli::{
-        interrupted,
-        outputs::{Output, ended},
-        print, read, refused, wallet,
-    },
+    gate_cli::{interrupted, print, read, refused, wallet},
     ports::{clock::Clock, payments::Payer},
+    report_files::{Output, ended},
     runner::{
         Runner,
         budget::Budget,

@@ -2,8 +2,6 @@
 //! the environment and the terminal are read and written here; the order and the
 //! judgement are `src/suite`'s, the requests `src/runner`'s.
 
-pub(crate) mod outputs;
-
 use std::{
     fs,
     io::Read as _,
@@ -19,12 +17,12 @@ use secrecy::SecretString;
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use self::outputs::{Output, ended};
 use crate::{
     adapters::{clock::SystemClock, x402::Wallet},
     call_args::{CallArgs, Pair, is_service, named},
     canary_cli, contract_cli, gate,
     ports::{clock::Clock, payments::Payer},
+    report_files::{Output, ended},
     room_cli,
     runner::{
         Runner,

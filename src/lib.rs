@@ -41,6 +41,7 @@ pub mod generate;
 pub mod mcp;
 pub mod package;
 pub mod probe;
+pub mod report_files;
 pub mod room;
 pub mod room_cli;
 pub mod spawn;

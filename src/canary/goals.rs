@@ -23,22 +23,10 @@ use url::Url;
 
 use super::reach::{Reach, Request};
 use crate::{
-    api::gate_run::{StepResult, Verdict},
+    api::gate_run::Verdict,
+    gate::report::MISSED,
     suite::{Answer, Judgement, Outcome, Plan, Test, TestResult, judge},
 };
-
-/// How a message begins of a goal that only its agent stands in the way of.
-const MISSED: &str = "the agent did not do it";
-
-/// Whether a gate's results were kept from passing by its agent alone: not by money,
-/// and not by anything that the service answers. Another try may come to more.
-pub fn is_missed(results: &[StepResult]) -> bool {
-    let mut open = results.iter().filter(|result| !result.advisory && result.verdict != Verdict::Passed).peekable();
-    let by_agent = |result: &StepResult| {
-        result.verdict == Verdict::Blocked && result.message.as_deref().is_some_and(|message| message.starts_with(MISSED))
-    };
-    open.peek().is_some() && open.all(by_agent)
-}
 
 /// How a goal came out.
 #[derive(Clone, Debug, PartialEq, Eq)]

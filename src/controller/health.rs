@@ -1,6 +1,7 @@
 //! Health and metrics of the process, the primitives' phases for whoever runs gates
 //! beside it, and the schemas of what people write. One that waits for the Lease is
 //! healthy, and not ready.
+
 use std::sync::{Arc, LazyLock};
 
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};

@@ -63,8 +63,11 @@ impl Cashier {
         if none || header.is_none() && first.cut.is_some() {
             return Ok(first);
         }
-        let read = if self.mode == Mode::Primsh { Challenge::read_loosely } else { Challenge::read };
-        let challenge = read(header.as_deref(), &first.body).map_err(|e| Trouble::Wrong(e.to_string()))?;
+        let read = match (self.mode, &header) {
+            (Mode::Primsh, Some(header)) => Challenge::read_loosely(header),
+            (_, header) => Challenge::read(header.as_deref(), &first.body),
+        };
+        let challenge = read.map_err(|e| Trouble::Wrong(e.to_string()))?;
         let Some(payer) = &self.payer else {
             return Err(Trouble::Declined("the service asks for a payment, and there is no wallet: set AGENT_PRIVATE_KEY".into()));
         };

@@ -151,8 +151,9 @@ impl<'p> Run<'p> {
         {
             return Some(retry.interval_ms);
         }
-        if self.plan.mode == Mode::Primsh {
-            // It threw before it noted any.
+        // prim.sh's runner threw before it noted any; and terms that are not paid are what
+        // is wrong, not that money was asked for.
+        if self.plan.mode == Mode::Primsh || !matches!(trouble, Trouble::Broken(_)) {
             flight.spent.status = None;
         }
         self.end(ticket, Judgement::without(outcome, trouble.text()));

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use flywheel::{
     api::gate_run::{StepResult, Verdict},
-    canary::{Goals, Proof, Reach, Request, Runner, Terms, goals_origins, is_missed, terms, verdict},
+    canary::{Goals, Proof, Reach, Request, Runner, Terms, goals_origins, terms, verdict},
+    gate::report::is_missed,
     suite::{Outcome, Payment, Plan, TestResult},
 };
 use serde_json::{Value, json};

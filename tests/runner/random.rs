@@ -58,6 +58,7 @@ proptest! {
             settlement_failed(header, header, &bytes);
         }
         let _ = (Receipt::read(&text), Receipt::read(&encoded));
+        let _ = (Challenge::read_loosely(&text), Challenge::read_loosely(&encoded));
     }
 
     #[test]
@@ -73,6 +74,17 @@ proptest! {
             let way = &terms["accepts"][0];
             let amount = if terms["x402Version"] == 1 { &way["maxAmountRequired"] } else { &way["amount"] };
             prop_assert_eq!(amount.as_str().and_then(|text| text.parse().ok()), Some(chosen.amount));
+        }
+    }
+
+    #[test]
+    fn what_is_read_loosely_is_held_against_the_same(terms in nearly()) {
+        let declared = declared();
+        for way in Challenge::read_loosely(&STANDARD.encode(terms.to_string())).map(|read| read.accepts).unwrap_or_default() {
+            if declared.check(&way).is_ok() {
+                prop_assert!(way.amount <= CAP && way.scheme == "exact" && way.caip2() == Some("eip155:84532"), "{:?}", way);
+                prop_assert_eq!(Some(&way.pay_to), declared.pay_to.as_ref());
+            }
         }
     }
 

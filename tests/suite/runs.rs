@@ -173,6 +173,15 @@ fn what_was_paid_and_answered_is_told_of_a_run_that_is_stopped() {
     assert_eq!((told(0), told(1)), ((Some(503), 12, 2), (Some(402), 7, 1)), "{results:?}");
     let hashes: Vec<_> = results.iter().flat_map(|result| &result.receipts).map(|receipt| receipt.transaction.clone().unwrap()).collect();
     assert_eq!(hashes, ["0x1", "0x2", "{{secret:KEY}}"], "a receipt repeats what a service says");
+
+    // Nobody answers the payment: the last answer was that one is asked for. Terms that
+    // are not paid are no status that was not expected.
+    for (trouble, status) in [(Trouble::Broken("no answer".into()), Some(402)), (Trouble::Wrong("not paid".into()), None)] {
+        let mut run = Run::new(&plan, Some("g"), seeds(), Secrets::default()).unwrap();
+        let (_, second) = (run.next_task().unwrap(), run.next_task().unwrap());
+        assert_eq!(run.broke(second.ticket, &trouble, Spent { status: Some(402), ..Spent::default() }), None);
+        assert_eq!(run.results()[0].actual_status, status, "{trouble:?}");
+    }
 }
 
 #[test]

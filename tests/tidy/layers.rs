@@ -85,7 +85,7 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// Files at the top that wire things together, and so may name every folder.
-const TOP: [&str; 19] = [
+const TOP: [&str; 20] = [
     "main.rs",
     "lib.rs",
     "bank.rs",
@@ -102,6 +102,7 @@ const TOP: [&str; 19] = [
     "mcp.rs",
     "package.rs",
     "probe.rs",
+    "report_files.rs",
     "room_cli.rs",
     "spawn_cli.rs",
     "build.rs",

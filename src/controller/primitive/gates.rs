@@ -12,8 +12,8 @@ use crate::{
         conditions::{self, ConditionType},
         gate_run::{GateRun, Layer, Verdict},
     },
-    canary,
     decide::primitive::{Gate, Seen},
+    gate::report::is_missed,
     ports::error::PortError,
 };
 
@@ -58,7 +58,7 @@ fn read(run: &GateRun, url: &str, seen: &Seen) -> Gate {
         at: status.since.as_ref().map(|since| since.0).or_else(|| ready.map(|c| c.last_transition_time.0)),
         message: ready.map_or_else(|| "nobody has looked at it yet".to_owned(), |c| c.message.clone()),
         untried: status.untried,
-        missed: status.verdict == Some(Verdict::Blocked) && canary::is_missed(&status.results),
+        missed: status.verdict == Some(Verdict::Blocked) && is_missed(&status.results),
         tested: status.tested,
         before: status.before,
     }

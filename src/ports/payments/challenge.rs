@@ -80,8 +80,7 @@ impl Challenge {
     /// The same as prim.sh's client reads it: terms are in the header alone, an amount
     /// may be a number, and a way that lacks something is a way all the same, which
     /// [`Declared::check`] refuses.
-    pub fn read_loosely(header: Option<&str>, _: &[u8]) -> Result<Self, Unreadable> {
-        let header = header.ok_or_else(|| Unreadable::new("the 402 answer has no payment header"))?;
+    pub fn read_loosely(header: &str) -> Result<Self, Unreadable> {
         Self::from_json(&decode(header, "the payment header")?, Reading::Loose)
     }
 
