@@ -18,7 +18,7 @@ mod terms;
 mod tools;
 
 pub use drive::{Canary, Interrupted, Service, uninterrupted};
-pub use goals::{Goals, Proof, Runner, is_missed, origins as goals_origins, verdict};
+pub use goals::{Goals, Proof, Runner, origins as goals_origins, verdict};
 pub use limits::{Limits, MOST_CLI_ROUNDS, MOST_ROUNDS};
 pub use paid::Services;
 pub use plan::{AgentPlan, ModelAt};
