@@ -39,7 +39,7 @@ description: Keeps notes.
 factory: {free_service: true}
 routes_map:
 - {route: POST /v1/notes, operation_id: keep_note, status: 201, request: Note, response: Note, description: Keep one}
-- {route: GET /v1/notes, operation_id: list_notes, response: Notes, description: List notes, query_params: [{name: limit, type: integer, description: At most}]}
+- {route: GET /v1/notes, operation_id: list_notes, response: Notes, description: List notes, query_params: [{name: limit, type: integer, description: At most}, {name: url, type: string, description: About that page}]}
 - {route: 'GET /v1/notes/:id', operation_id: get_note, response: Note, description: Read one}
 - {route: 'DELETE /v1/notes/:id', operation_id: drop_note, status: 204, response: null, description: Remove one}
 ";

@@ -94,10 +94,10 @@ async fn words_and_requests_of_its_own_reach_nothing() {
         "echo '{\"id\":\"n1\",\"text\":\"x\"}'; exit 0",
         // At no order's place.
         "bun -e 'const u = new URL(process.env.SERVICE_URL); console.log((await fetch(u.origin + \"/v1/notes\")).status)'",
+        // A shadow of the service.
+        "notes get-note --id n1 --url http://127.0.0.1:1",
         // Another program under its name.
         "echo '#!/bin/true' > $HOME/bin/notes; notes list-notes",
-        // A shadow of the service.
-        "notes list-notes --url http://127.0.0.1:1",
     ];
     let Some((ran, _)) = room("lies", &service, &notes()[3..4], LIES).await else { return };
     // The runner found the service sound, and that is all there is to it.

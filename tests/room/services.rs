@@ -33,6 +33,8 @@ async fn each_test_is_made_by_the_command_of_its_route() {
     tests.extend([
         test("GONE", "GET", "/v1/notes/none", 404),
         with(test("BAD", "POST", "/v1/notes", 400), json!({ "input": {} })),
+        // A name that the command line has an option of its own for.
+        test("ABOUT", "GET", "/v1/notes?url=http://127.0.0.1:1/x", 200),
         test("NOWHERE", "GET", "/v1/nothing", 404),
         test("HEAD", "HEAD", "/v1/nothing", 404),
     ]);
@@ -51,6 +53,7 @@ async fn each_test_is_made_by_the_command_of_its_route() {
         ("REMOVE", "command drop-note"),
         ("GONE", "command get-note"),
         ("BAD", "command keep-note"),
+        ("ABOUT", "command list-notes"),
         ("NOWHERE", "sent by the runner: no command makes it"),
         ("HEAD", "sent by the runner: no command makes it"),
     ] {
