@@ -4,7 +4,7 @@
 use std::{
     fs,
     hash::{BuildHasher, Hasher, RandomState},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -127,7 +127,7 @@ fn furnished(mut factory: Factory, args: &SpawnArgs) -> Factory {
 }
 
 /// What is ordered: as a GateRun would have it made.
-fn order(args: &SpawnArgs, document: &PathBuf, factory: &Factory) -> anyhow::Result<Order> {
+fn order(args: &SpawnArgs, document: &Path, factory: &Factory) -> anyhow::Result<Order> {
     let text = read(document)?;
     let parsed = prim::read(&text).map_err(|problems| {
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();

@@ -77,7 +77,7 @@ impl Scene {
         let bank = Bank::open().await;
         let treasury = Some(treasury(&bank, KEY, true));
         bank.put(wallet(KEY).address(), DOLLAR);
-        Self { rooms: Rooms::default(), bank, clock: Watch(Mutex::new(Timestamp::now())), treasury, told: Mutex::default() }
+        Self { rooms: Rooms::default(), bank, clock: Watch(Mutex::new(SystemClock.now())), treasury, told: Mutex::default() }
     }
 
     fn order(&self) -> Order {

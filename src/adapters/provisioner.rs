@@ -114,7 +114,7 @@ impl HttpProvisioner {
                 Err(PortError::new(Class::Denied, Reason::TokenRejected, format!("{SERVER} does not take the key of the key file")))
             }
             status if status.is_success() || matches!(status, StatusCode::NOT_FOUND | StatusCode::CONFLICT) => Ok(response),
-            status => Err(unexpected(format!("answered {status}"))),
+            status => Err(unexpected(&format!("answered {status}"))),
         }
     }
 
@@ -123,10 +123,10 @@ impl HttpProvisioner {
         let response = Self::send(request).await?;
         match response.status() {
             StatusCode::NOT_FOUND => Ok(None),
-            StatusCode::CONFLICT => Err(unexpected("answered 409 to a question".into())),
+            StatusCode::CONFLICT => Err(unexpected("answered 409 to a question")),
             _ => {
                 let body = http::body(SERVER, response, LONGEST).await?;
-                serde_json::from_slice(&body).map(Some).map_err(|e| unexpected("answered no JSON of the kind".into()).because(e))
+                serde_json::from_slice(&body).map(Some).map_err(|e| unexpected("answered no JSON of the kind").because(e))
             }
         }
     }
@@ -144,7 +144,7 @@ impl Provisioner for HttpProvisioner {
         let response = Self::send(self.ask(Method::POST, &[])?.header("idempotency-key", &order.id).json(&body)).await?;
         match response.status() {
             StatusCode::CONFLICT => Err(taken(&order.id)),
-            StatusCode::NOT_FOUND => Err(unexpected("makes no rooms at that URL (404)".into())),
+            StatusCode::NOT_FOUND => Err(unexpected("makes no rooms at that URL (404)")),
             _ => Ok(()),
         }
     }
@@ -155,7 +155,7 @@ impl Provisioner for HttpProvisioner {
             "going" => State::Going(seen.message),
             "ended" => State::Ended(seen.last_words),
             "broken" => State::Broken(seen.message),
-            other => return Err(unexpected(format!("says that room {id} is {other:?}, and going, ended and broken are known"))),
+            other => return Err(unexpected(&format!("says that room {id} is {other:?}, and going, ended and broken are known"))),
         })
     }
 
@@ -183,12 +183,12 @@ impl Provisioner for HttpProvisioner {
 
     async fn list(&self) -> Result<Vec<Room>, PortError> {
         let listing = Self::json::<Listing>(self.ask(Method::GET, &[])?).await?;
-        let listing = listing.ok_or_else(|| unexpected("makes no rooms at that URL (404)".into()))?;
+        let listing = listing.ok_or_else(|| unexpected("makes no rooms at that URL (404)"))?;
         Ok(listing.rooms.into_iter().map(|room| Room { id: room.id, expires: room.expires, notes: room.notes }).collect())
     }
 }
 
-fn unexpected(problem: String) -> PortError {
+fn unexpected(problem: &str) -> PortError {
     PortError::new(Class::Transient, Reason::UnexpectedAnswer, format!("{SERVER} {problem}"))
 }
 

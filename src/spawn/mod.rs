@@ -37,6 +37,9 @@ const TRIES: u32 = 5;
 /// Seconds that a room may take beyond its own to start and to end.
 const GRACE: i64 = 120;
 
+/// Makes the wallet of a room of that name.
+pub type Derive = Box<dyn Fn(&str) -> Result<Arc<dyn Payer>, PortError> + Send + Sync>;
+
 /// An operator's wallet, and the rooms' that follow from it.
 pub struct Treasury {
     /// Who moves money.
@@ -44,7 +47,7 @@ pub struct Treasury {
     /// The address that it comes from.
     pub funder: String,
     /// The wallet of a room of that name.
-    pub wallet: Box<dyn Fn(&str) -> Result<Arc<dyn Payer>, PortError> + Send + Sync>,
+    pub wallet: Derive,
 }
 
 /// How often a room is looked at, and how long things may take.

@@ -111,7 +111,7 @@ async fn answers_that_no_provisioner_gives_are_errors_without_a_key() {
         let server = MockServer::start().await;
         Mock::given(any()).respond_with(answer).mount(&server).await;
         let rooms = HttpProvisioner::new(&server.uri(), server::KEY.into()).unwrap();
-        println!("{what}");
+        eprintln!("{what}");
         refused(rooms.look("room-1").await, class, reason, named, &secrets);
         if matches!(reason, Reason::ServerError) {
             refused(rooms.make(&order).await, class, reason, named, &secrets);

@@ -4,13 +4,15 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use flywheel::{
+    adapters::clock::SystemClock,
     api::conditions::Reason,
     ports::{
+        clock::Clock,
         error::Class,
         provisioner::{Order, Provisioner, Room, State},
     },
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::refused;
 
@@ -57,7 +59,7 @@ pub async fn suite(arrange: &dyn Arrange) {
 async fn making(arrange: &dyn Arrange, rooms: &dyn Provisioner) {
     let id = arrange.fresh();
     assert_eq!(rooms.look(&id).await.unwrap(), State::Gone);
-    let soon = Timestamp::now() + SignedDuration::from_secs(600);
+    let soon = SystemClock.now() + SignedDuration::from_secs(600);
     refused(rooms.keep(&id, soon).await, Class::Invalid, Reason::Invalid, "what is not there can't be kept");
     rooms.stop(&id).await.expect("what is not there is stopped");
     rooms.remove(&id).await.expect("what is not there is removed");
@@ -145,7 +147,7 @@ pub fn order(id: &str, image: &str, plan: &str) -> Order {
         wallet: Some(SECRETS[0].into()),
         model_key: Some(SECRETS[1].into()),
         seconds: 300,
-        expires: Timestamp::now() + SignedDuration::from_secs(60),
+        expires: SystemClock.now() + SignedDuration::from_secs(60),
         notes: BTreeMap::from([("funder".to_owned(), "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266".to_owned())]),
     }
 }
