@@ -28,6 +28,8 @@ use crate::suite::{Answer, Trouble};
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
+/// Longest wait for an answer: what is longer, clocks may not be able to tell.
+const PATIENCE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Most headers of an answer; together they have at most some 400 KiB (hyper's own bound).
 const MAX_HEADERS: usize = 100;
 /// Most redirects that are followed: what fetch follows.
@@ -143,7 +145,7 @@ impl Http {
     /// requests counts for the rate of its host.
     pub async fn send(&self, call: &Call, patience: Duration) -> Sent {
         let began = Instant::now();
-        let mut time = Time { patience, until: began + patience, waited: Duration::ZERO };
+        let mut time = Time { patience, until: began + patience.min(PATIENCE), waited: Duration::ZERO };
         let answer = self.exchange(call, &mut time).await;
         Sent { answer, took: began.elapsed().saturating_sub(time.waited) }
     }

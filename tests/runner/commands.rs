@@ -91,6 +91,7 @@ async fn each_end_has_its_exit_code() {
         ("one fails, live", vec![&good, &bad], ci(&live), 1),
         ("one fails, testing", vec![&good, &bad], ci(&testing), 0),
         ("no phases", vec![&good], vec!["--ci".into(), "--phases".into(), "missing.json".into()], 3),
+        ("all the patience there is", vec![&good], vec!["--timeout".into(), u64::MAX.to_string()], 0),
         ("no such group", vec![&good], vec!["--group".into(), "none".into()], 3),
         ("no such flag", vec![&good], vec!["--nonsense".into()], 3),
         ("no such amount", vec![&good], vec!["--budget".into(), "much".into()], 3),
