@@ -239,10 +239,10 @@ async fn schemas_are_served_where_they_say_that_they_are() {
     for schema in [prim::schema(), suite::schema()] {
         let id = schema["$id"].as_str().expect("an id");
         let path = id.strip_prefix("https://flywheel.prim.sh").expect("of ours");
-        let request = Request::get(path).body(Body::empty()).unwrap();
-        let response = router.clone().oneshot(request.clone()).await.unwrap();
+        let request = || Request::get(path).body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request()).await.unwrap();
         assert_eq!(response.headers()["content-type"], "application/schema+json");
-        let (code, text) = ask(router.clone(), request).await;
+        let (code, text) = ask(router.clone(), request()).await;
         assert_eq!(code, StatusCode::OK, "{path}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("JSON"), schema);
     }
