@@ -9,6 +9,7 @@ pub mod factory;
 pub mod gate_run;
 pub mod http;
 pub mod names;
+pub mod package;
 pub mod policy;
 pub mod primitive;
 pub mod references;

@@ -9,6 +9,7 @@ use crate::{
     api::{
         agent_pr::{AgentPR, File},
         conditions::Reason,
+        package::configuration,
     },
     decide::agent_pr::Change,
     gate::{
@@ -84,7 +85,10 @@ fn admit(path: &str, primitive: &str, files: &[File]) -> Result<(), PortError> {
     if files.is_empty() {
         return Err(PortError::invalid(path, "has no files"));
     }
-    let sources: Vec<_> = files.iter().map(|f| SourceFile::new(&f.path, f.content.clone().unwrap_or_default())).collect();
+    // What goes may be a file that each package has.
+    let own = |path: &str| configuration(primitive, path.strip_prefix(&format!("packages/{primitive}/"))?);
+    let content = |f: &File| f.content.clone().or_else(|| own(&f.path)).unwrap_or_default();
+    let sources: Vec<_> = files.iter().map(|f| SourceFile::new(&f.path, content(f))).collect();
     let large = |what: String| PortError::new(Class::Invalid, Reason::TooLarge, what);
     if let Some(file) = sources.iter().find(|f| f.content.len() > MAX_FILE) {
         return Err(large(format!("{path}: {} has {} bytes, and {MAX_FILE} at most are taken", file.path, file.content.len())));
@@ -119,6 +123,7 @@ fn hash(files: &[File]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::package::CONFIGURATION;
 
     fn file(path: &str, content: Option<&str>) -> File {
         File { path: path.into(), content: content.map(Into::into) }
@@ -131,6 +136,10 @@ mod tests {
         assert!(
             admit("spec.files", "notes", &[file("packages/notes/prim.yaml", Some(FREE)), file("packages/notes/src/old.ts", None)]).is_ok()
         );
+        let own = |id| CONFIGURATION.map(|name| file(&format!("packages/notes/{name}"), configuration(id, name).as_deref()));
+        let gone = CONFIGURATION.map(|name| file(&format!("packages/notes/{name}"), None));
+        assert!(admit("spec.files", "notes", &own("notes")).is_ok() && admit("spec.files", "notes", &gone).is_ok());
+        assert!(admit("spec.files", "notes", &own("other")[..1]).is_err());
         for (files, names) in [
             (vec![], "spec.files: has no files"),
             (vec![file(".github/workflows/x.yml", Some(""))], ".github/workflows/x.yml"),

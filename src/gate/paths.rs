@@ -1,10 +1,11 @@
 //! What a package may consist of. Everything that would configure a tool, add a
 //! dependency or lie outside the package is refused, and never laid out where a
-//! tool could find it.
+//! tool could find it: but for what is the same in every package.
 
 use std::collections::BTreeMap;
 
 use super::bundle::{REGULAR, SourceFile};
+use crate::api::package::configuration;
 
 /// Longest path.
 const MAX_PATH: usize = 255;
@@ -86,6 +87,10 @@ fn refusal(primitive: &str, file: &SourceFile) -> Option<String> {
     if let Some(hidden) = inside.split('/').find(|part| part.starts_with('.')) {
         return Some(format!("{hidden} is hidden: hidden files configure tools, and tools are configured in the repository's root"));
     }
+    // To the byte what the scaffolder makes of the id: nobody's own words.
+    if configuration(primitive, inside).is_some_and(|own| own == file.content) {
+        return None;
+    }
     inside.split('/').find(|part| is_configuration(&part.to_ascii_lowercase())).map(|part| {
         format!("{part} configures a tool or adds a dependency: both come from the repository's root, which a package can't change")
     })
@@ -113,6 +118,19 @@ mod tests {
         for path in ["prim.yaml", "src/index.ts", "test/a.test.ts", "README.md", "llms.txt", "src/deep/er/x.tsx", "src/data.json"] {
             assert_eq!(refused(&format!("packages/echo/{path}")), None);
         }
+    }
+
+    #[test]
+    fn configuration_is_taken_as_it_is_scaffolded_and_no_other() {
+        for name in crate::api::package::CONFIGURATION {
+            let own = configuration("echo", name).expect("one of them");
+            let refused = |path: String, content: &str| judge("echo", vec![SourceFile::new(path, content)]).1.len();
+            assert_eq!(refused(format!("packages/echo/{name}"), &own), 0, "{name}");
+            assert_eq!(refused(format!("packages/echo/{name}"), &own.replace('}', " }")), 1, "{name}");
+            assert_eq!(refused(format!("packages/echo/src/{name}"), &own), 1, "{name}");
+        }
+        let other = configuration("other", "package.json").expect("one of them");
+        assert_eq!(judge("echo", vec![SourceFile::new("packages/echo/package.json", other)]).1.len(), 1);
     }
 
     #[test]

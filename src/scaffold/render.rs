@@ -14,6 +14,7 @@ use super::{
     service::{self, Handler},
     text, types,
 };
+use crate::api::package::{CONFIGURATION, configuration};
 use crate::prim::{Body, Document, Method, QueryKind, Route, RoutePrice};
 
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
@@ -156,6 +157,10 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
     }
     let root = format!("packages/{}", document.id);
     let mut files = vec![File { path: format!("{root}/prim.yaml"), content: document.to_yaml(), kind: Kind::Generated }];
+    for name in CONFIGURATION {
+        let content = configuration(document.id.as_str(), name).unwrap_or_default();
+        files.push(File { path: format!("{root}/{name}"), content, kind: Kind::Generated });
+    }
     for (name, kind) in wanted {
         files.push(File { path: format!("{root}/{name}"), content: render(name, &context)?, kind });
     }

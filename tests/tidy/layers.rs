@@ -60,6 +60,8 @@ const LAYERS: &[Layer] = &[
             ("src/controller/ideas.rs", "crate::author"),
             // The gates' plan is appended to what is there, if that is a plan.
             ("src/controller/catalogue.rs", "crate::suite"),
+            // Schemas are served where they say that they are.
+            ("src/controller/health.rs", "crate::suite"),
             // Its tests ask whether what it makes is one.
             ("src/controller/gate_plan/suite.rs", "crate::suite"),
         ],
