@@ -39,7 +39,7 @@ use crate::{
 /// Most requests at once: a service under test has half a CPU.
 const JOBS: usize = 8;
 /// Bytes of an answer's body that are read.
-const BODY: usize = 1 << 20;
+pub(crate) const BODY: usize = 1 << 20;
 /// How long after "Settlement failed" another payment is signed.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 

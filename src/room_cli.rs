@@ -10,14 +10,15 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::timeout};
 
 use crate::{
     adapters::{clock::SystemClock, x402::Wallet},
     api::gate_run::Verdict,
     bank,
-    canary_cli::{self, BODY, declared, model, wallet_from},
-    contract_cli, create,
+    canary_cli::{self, declared, model, wallet_from},
+    contract_cli::{self, BODY},
+    create,
     gate::{
         self, LastWords,
         bundle::digest,
@@ -71,6 +72,19 @@ pub struct RoomArgs {
 /// What of a run's time is kept to bring money back and to say what was found.
 const KEPT: Duration = Duration::from_secs(30);
 
+/// How long money's way back may take, and in a pod that is ended, which has 20 s. What
+/// was handed in is settled or not, whoever waits for it.
+const RETURNED: [Duration; 2] = [Duration::from_secs(25), Duration::from_secs(15)];
+
+fn late(room: &str, purse: &RoomPurse, most: Duration) -> Step {
+    let what = format!(
+        "nobody said within {} s what became of the money in room {room}, in the wallet {}",
+        most.as_secs(),
+        purse.payer().address()
+    );
+    Step { advisory: true, ..Step::not("return", Verdict::Error, what) }
+}
+
 /// Runs, and exits with 0 whenever there is a verdict other than Error.
 pub(crate) async fn main(args: &RoomArgs, wires: Handle) -> anyhow::Result<ExitCode> {
     let words = &args.last_words;
@@ -122,10 +136,12 @@ async fn in_pod(args: &RoomArgs, wires: Handle) -> anyhow::Result<Vec<Step>> {
         () = used => None,
         why = interrupted() => Some(why),
     };
+    let most = RETURNED[usize::from(ended.is_some())];
     steps.extend(ended.map(|why| Step::not("end", Verdict::Error, why)));
     // Whatever came before: an earlier try may have left something, too.
     if let Some(purse) = &purse {
-        steps.push(purse.bring_back().await);
+        let back = timeout(most, purse.bring_back()).await;
+        steps.push(back.unwrap_or_else(|_| late(&args.last_words.job, purse, most)));
     }
     let milliseconds = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
     steps.push(Step { milliseconds, ..Step::passed("total") });

@@ -2,7 +2,6 @@
 //! terminal are read and written here; a room is made and taken away by `src/spawn`.
 
 use std::{
-    fs,
     hash::{BuildHasher, Hasher, RandomState},
     path::{Path, PathBuf},
     sync::Arc,
@@ -27,6 +26,7 @@ use crate::{
         provisioner::{Order, Provisioner},
     },
     prim,
+    report_files::{Output, ended},
     room::RoomPlan,
     runner::{budget::usd, progress::plain},
     spawn::{self, Cluster, FUNDER, Outcome, Pace, Spawner, Treasury, Ways},
@@ -38,11 +38,15 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct SpawnArgs {
     /// The service's prim.yaml; without it rooms are only swept.
-    #[arg(required_unless_present = "sweep", conflicts_with = "sweep")]
+    #[arg(required_unless_present_any = ["sweep", "bring_back"], conflicts_with_all = ["sweep", "bring_back"])]
     document: Option<PathBuf>,
     /// Only takes rooms away whose makers are gone, and brings their money back.
     #[arg(long)]
     sweep: bool,
+    /// Empties the wallet of a room that is gone, by its name: a `gate spawn`'s, or the Job
+    /// of a GateRun.
+    #[arg(long, value_name = "ROOM", requires = "wallet_file", conflicts_with = "sweep")]
+    bring_back: Vec<String>,
     /// The Factory whose image, zone, terms and policy are used.
     #[arg(long)]
     factory: String,
@@ -97,6 +101,10 @@ pub(crate) async fn run(args: &SpawnArgs) -> anyhow::Result<Exit> {
     let factory = furnished(found, args);
     let order = args.document.as_ref().map(|document| order(args, document, &factory)).transpose()?;
     let treasury = treasury(args, &factory)?;
+    if let (false, Some(treasury)) = (args.bring_back.is_empty(), &treasury) {
+        return brought_back(&args.bring_back, treasury).await;
+    }
+    let result = args.result.as_deref().map(Output::open).transpose()?;
     let rooms: Box<dyn Provisioner> = match (&args.provisioner, &args.provisioner_key_file) {
         (Some(url), Some(file)) => Box::new(HttpProvisioner::with_key_file(url, file)?),
         _ => Box::new(Cluster::new(client.clone(), ways(&client, &factory, args).await?)),
@@ -112,7 +120,22 @@ pub(crate) async fn run(args: &SpawnArgs) -> anyhow::Result<Exit> {
     let swept = swept(&spawner).await?;
     let Some(order) = order else { return Ok(if swept { Exit::Proven } else { Exit::Unproven }) };
     let outcome = spawner.run(&order, async { drop(interrupted().await) }).await;
-    told(args, &outcome)
+    told(result, &order, &outcome)
+}
+
+/// Empties the wallets of rooms that are gone.
+async fn brought_back(rooms: &[String], treasury: &Treasury) -> anyhow::Result<Exit> {
+    let mut exit = Exit::Proven;
+    for room in rooms {
+        match treasury.empty(room).await {
+            Ok(brought) => eprintln!("{} USDC of room {room} are back", usd(brought)),
+            Err(problem) => {
+                eprintln!("room {room}: {}", plain(&problem));
+                exit = Exit::Unproven;
+            }
+        }
+    }
+    Ok(exit)
 }
 
 /// The Factory with what this command has of wallets and keys in place of its Secrets.
@@ -220,12 +243,7 @@ async fn swept(spawner: &Spawner<'_>) -> anyhow::Result<bool> {
 }
 
 /// Says what came out of it.
-fn told(args: &SpawnArgs, outcome: &Outcome) -> anyhow::Result<Exit> {
-    match (&args.result, &outcome.report) {
-        (Some(path), Some(report)) => fs::write(path, format!("{report}\n")).with_context(|| path.display().to_string())?,
-        (Some(path), None) => eprintln!("{} is not written: the room printed no report", path.display()),
-        (None, _) => {}
-    }
+fn told(result: Option<Output>, order: &Order, outcome: &Outcome) -> anyhow::Result<Exit> {
     if let Some(left) = &outcome.left {
         eprintln!("{}; `flywheel gate spawn --sweep` tries again", plain(left));
     }
@@ -239,11 +257,27 @@ fn told(args: &SpawnArgs, outcome: &Outcome) -> anyhow::Result<Exit> {
             Verdict::Error
         }
     };
-    Ok(match (verdict, &outcome.left) {
+    // Whoever had no last word, or none of its money's, may have some that comes late.
+    let returned = |summary: &Summary| summary.steps.iter().all(|step| step.name != "return" || step.verdict == Verdict::Passed);
+    if order.notes.contains_key(FUNDER) && !outcome.verdict.as_ref().is_ok_and(returned) {
+        let id = &order.id;
+        eprintln!("what a facilitator settles late comes to room {id}'s wallet: `flywheel gate spawn --bring-back {id}` empties it");
+    }
+    let untried = outcome.verdict.as_ref().map_or(0, |summary| summary.untried);
+    if untried > 0 {
+        eprintln!("{untried} of its tests were not tried");
+    }
+    let exit = match (verdict, &outcome.left) {
         (Verdict::Failed, _) => Exit::Failed,
-        (Verdict::Passed, None) => Exit::Proven,
+        (Verdict::Passed, None) if untried == 0 => Exit::Proven,
         _ => Exit::Unproven,
-    })
+    };
+    let written = match (result, &outcome.report) {
+        (Some(result), Some(report)) => result.write(&format!("{report}\n")),
+        (Some(_), None) => Err(anyhow!("the room printed none")),
+        (None, _) => Ok(()),
+    };
+    Ok(ended(exit, written))
 }
 
 fn lines(summary: &Summary) -> String {

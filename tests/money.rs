@@ -156,6 +156,11 @@ async fn money_that_does_not_come_or_does_not_go_back_is_said() {
     bank.fails(&[Fault::Down; 3]);
     let steps = purse.fund().await;
     assert_eq!((steps[1].verdict, bank.asked()), (Verdict::Error, 4), "{steps:?}");
+    let back = purse.bring_back().await;
+    assert!(
+        back.advisory && back.message.as_ref().is_some_and(|said| said.contains("may still come") && said.contains("room-1")),
+        "{back:?}"
+    );
 
     bank.put(funder().address(), DOLLAR);
     purse.fund().await;

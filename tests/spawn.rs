@@ -165,6 +165,17 @@ async fn whoever_interrupts_leaves_nothing() {
     scene.nothing_is_left();
 }
 
+/// A room of that name that another order made is nobody's to end.
+#[tokio::test]
+async fn a_room_of_another_order_is_left_alone() {
+    let scene = Scene::new().await;
+    scene.rooms.make(&Order { plan: "[]".into(), ..scene.order() }).await.unwrap();
+    let outcome = scene.run(pending()).await;
+    assert!(outcome.verdict.is_err() && outcome.left.is_none(), "{outcome:?}");
+    assert_eq!(scene.rooms.ids(), [ROOM]);
+    assert!(!scene.rooms.calls().iter().any(|call| call.starts_with("stop") || call.starts_with("remove")), "{:?}", scene.rooms.calls());
+}
+
 /// Whatever a room says at its end, or does not say, it is taken away.
 #[tokio::test]
 async fn a_room_that_says_nothing_of_this_order_has_no_verdict() {

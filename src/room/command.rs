@@ -52,6 +52,10 @@ fn words_of(command: &Command, call: &Call) -> Option<Vec<String>> {
     }
     if let Some(body) = &call.body {
         let text = std::str::from_utf8(body).ok()?;
+        // A parameter of that name has the option.
+        if options.iter().any(|(known, _)| known == "body") {
+            return None;
+        }
         // These would be read from elsewhere.
         if text.starts_with('@') || text == "-" {
             return None;
@@ -126,6 +130,7 @@ pub struct Asked {
     method: String,
     /// Decoded.
     path: Vec<String>,
+    /// In order of their names, which is not the order that they are written in.
     query: Vec<(String, String)>,
     body: Vec<u8>,
     kind: Option<String>,
@@ -137,10 +142,12 @@ impl Asked {
     pub fn new(method: &str, url: &Url, headers: &[(String, String)], body: &[u8]) -> Self {
         let header = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
         let decoded = |segment: &str| part(segment).unwrap_or_else(|| segment.into());
+        let mut query: Vec<_> = url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+        query.sort();
         Self {
             method: method.into(),
             path: url.path_segments().into_iter().flatten().map(decoded).collect(),
-            query: url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect(),
+            query,
             body: body.to_vec(),
             kind: header(KIND),
             payment: header(PAYMENT),
@@ -224,6 +231,7 @@ mod tests {
             ),
             command("put", "PUT", "/v1/blob", json!({"/request/body": "bytes", "/parameters/properties": any(&["body"])})),
             files,
+            command("mark", "POST", "/v1/marks/{body}", json!({"/request/body": "json", "/parameters/properties": any(&["body"])})),
         ]
     }
 
@@ -284,6 +292,7 @@ mod tests {
             call("POST", "/v1/notes", &[("content-type", "text/plain")], Some("{}")),
             call("POST", "/v1/notes", &json, Some("@/etc/passwd")),
             call("POST", "/v1/notes", &json, Some("-")),
+            call("POST", "/v1/marks/m1", &json, Some("{}")),
             call("POST", "/v1/notes", &json, Some(&"x".repeat(LONGEST + 1))),
             call("POST", "/v1/notes", &[("content-type", "application/json"), ("x-payment", "e30=")], Some("{}")),
         ] {
@@ -322,6 +331,7 @@ mod tests {
         };
         let ordered = of("/v1/a+b?q=x+y", "{}");
         assert_eq!(of("/v1/a%2Bb?q=x%20y", "{}").differs(&ordered), None);
+        assert_eq!(of("/v1/a?q=1&limit=2", "").differs(&of("/v1/a?limit=2&q=1", "")), None);
         for (url, body, what) in [
             ("/v1/a+c?q=x+y", "{}", "path"),
             ("/v1/a+b/?q=x+y", "{}", "path"),

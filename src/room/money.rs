@@ -5,7 +5,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use async_trait::async_trait;
@@ -145,13 +145,24 @@ pub struct RoomPurse {
     /// The transfer that fills it: it goes on where a room is ended meanwhile, and what
     /// comes in is not missed by who brings it back.
     filling: Mutex<Option<JoinHandle<Result<u128, Unmoved>>>>,
+    /// What fills it may have been taken and not settled yet.
+    is_doubtful: AtomicBool,
 }
 
 impl RoomPurse {
     /// The purse of a room of this name. `room` is the wallet that is derived of the name.
     pub fn new(name: &str, bank: Bank, funder: Arc<dyn Payer>, room: Arc<dyn Payer>, micros: u64) -> Self {
         let room = Arc::new(Counting { wallet: room, signed: AtomicU64::new(0) });
-        Self { name: name.into(), bank, funder, room, amount: micros.into(), earlier: Vec::new(), filling: Mutex::default() }
+        Self {
+            name: name.into(),
+            bank,
+            funder,
+            room,
+            amount: micros.into(),
+            earlier: Vec::new(),
+            filling: Mutex::default(),
+            is_doubtful: AtomicBool::new(false),
+        }
     }
 
     /// The same after rooms that may have left something behind.
@@ -175,13 +186,16 @@ impl RoomPurse {
         let task = filling.insert(tokio::spawn(async move { bank.fill(funder.as_ref(), room.address(), amount).await }));
         let filled = task.await;
         *filling = None;
-        filled.unwrap_or_else(|error| Err(broken(error)))
+        let filled = filled.unwrap_or_else(|error| Err(broken(error)));
+        self.is_doubtful.store(matches!(filled, Err(Unmoved::Unknown(_))), Ordering::Relaxed);
+        filled
     }
 
     async fn returned(&self) -> Result<u128, Unmoved> {
         if let Some(filling) = self.filling.lock().await.take() {
-            // Whatever came of it, the balance says.
-            let _ = filling.await;
+            // What came of it the balance says, unless nobody knows.
+            let known = matches!(filling.await, Ok(Ok(_) | Err(Unmoved::Refused(_) | Unmoved::Unseen)));
+            self.is_doubtful.store(!known, Ordering::Relaxed);
         }
         let (room, funder) = (self.room.wallet.as_ref(), self.funder.address());
         if self.bank.ledger.is_some() {
@@ -215,9 +229,20 @@ impl Purse for RoomPurse {
     }
 
     async fn bring_back(&self) -> Step {
+        // Its own first: there is little time.
+        let returned = self.returned().await;
         let gathered = self.gathered().await;
         let more = if gathered > 0 { format!(", and {} that rooms before it had left", usd(gathered)) } else { String::new() };
-        match self.returned().await {
+        match returned {
+            Ok(0) if self.is_doubtful.load(Ordering::Relaxed) => {
+                let what = format!(
+                    "up to {} USDC may still come to the wallet {} of room {}, by a transfer of which nobody knows",
+                    usd(self.amount),
+                    self.room.address(),
+                    self.name
+                );
+                Step { advisory: true, ..Step::not("return", Verdict::Error, what) }
+            }
             Ok(moved) => {
                 Step { message: Some(format!("{} USDC to {}{more}", usd(moved), self.funder.address())), ..Step::passed("return") }
             }

@@ -36,6 +36,10 @@ pub const FUNDER: &str = "funder";
 const TRIES: u32 = 5;
 /// Seconds that a room may take beyond its own to start and to end.
 const GRACE: i64 = 120;
+/// Longest wait for a provisioner that asks to wait: a room's maker is to be heard of.
+const MOST_WAIT: Duration = Duration::from_secs(20);
+/// Why there is no verdict.
+const INTERRUPTED: &str = "interrupted";
 
 /// Makes the wallet of a room of that name.
 pub type Derive = Box<dyn Fn(&str) -> Result<Arc<dyn Payer>, PortError> + Send + Sync>;
@@ -48,6 +52,14 @@ pub struct Treasury {
     pub funder: String,
     /// The wallet of a room of that name.
     pub wallet: Derive,
+}
+
+impl Treasury {
+    /// What a room's wallet still has goes back, wherever the room is. How much that was.
+    pub async fn empty(&self, room: &str) -> Result<u128, String> {
+        let wallet = (self.wallet)(room).map_err(|error| error.to_string())?;
+        self.bank.empty(wallet.as_ref(), &self.funder).await.map_err(|error| error.to_string())
+    }
 }
 
 /// How often a room is looked at, and how long things may take.
@@ -95,9 +107,30 @@ pub struct Outcome {
 impl Spawner<'_> {
     /// Makes a room, and takes it away again once it has ended or somebody interrupts.
     pub async fn run(&self, order: &Order, interrupted: impl Future<Output = ()>) -> Outcome {
-        let ended = tokio::select! {
-            ended = self.watch(order) => ended,
-            () = interrupted => Err("interrupted".to_owned()),
+        tokio::pin!(interrupted);
+        let mut stopped = false;
+        (self.tell)(&format!("room {} is ordered", order.id));
+        // What is made half-way is made to its end: nobody would know what there is.
+        let made = {
+            let make = self.persist(|| self.rooms.make(order));
+            tokio::pin!(make);
+            tokio::select! {
+                made = &mut make => made,
+                () = &mut interrupted => {
+                    stopped = true;
+                    make.await
+                }
+            }
+        };
+        let ended = match made {
+            // Another order's room is not ours to take away.
+            Err(error) if error.class == Class::Conflict => return Outcome { verdict: Err(error.to_string()), report: None, left: None },
+            Err(error) => Err(error.to_string()),
+            Ok(()) if stopped => Err(INTERRUPTED.to_owned()),
+            Ok(()) => tokio::select! {
+                ended = self.watch(order) => ended,
+                () = interrupted => Err(INTERRUPTED.to_owned()),
+            },
         };
         let verdict = ended.and_then(|words| {
             let said = Summary::parse_termination(&words).and_then(|said| said.about(&order.id, &digest(order.plan.as_bytes())));
@@ -119,10 +152,8 @@ impl Spawner<'_> {
         self.treasury.is_none_or(|treasury| treasury.bank.ledger.is_none())
     }
 
-    /// The last words of a room that is made and runs to its end.
+    /// The last words of a room that runs to its end.
     async fn watch(&self, order: &Order) -> Result<String, String> {
-        (self.tell)(&format!("room {} is ordered", order.id));
-        self.persist(|| self.rooms.make(order)).await.map_err(|error| error.to_string())?;
         let end = later(self.clock.now(), i64::from(order.seconds) + GRACE);
         let mut said = String::new();
         loop {
@@ -188,8 +219,7 @@ impl Spawner<'_> {
         if !treasury.funder.eq_ignore_ascii_case(funder) {
             return Err(format!("its money is {funder}'s, and the key that is given is of {}", treasury.funder));
         }
-        let wallet = (treasury.wallet)(id).map_err(|error| error.to_string())?;
-        treasury.bank.empty(wallet.as_ref(), funder).await.map_err(|error| error.to_string())
+        treasury.empty(id).await
     }
 
     /// Asks again where a failure passes by itself.
@@ -198,7 +228,7 @@ impl Spawner<'_> {
         loop {
             match call().await {
                 Err(error) if tries < TRIES && matches!(error.class, Class::Transient | Class::RateLimited(_)) => {
-                    let wait = if let Class::RateLimited(wait) = error.class { wait } else { self.pace.look };
+                    let wait = if let Class::RateLimited(wait) = error.class { wait.min(MOST_WAIT) } else { self.pace.look };
                     sleep(wait).await;
                     tries += 1;
                 }

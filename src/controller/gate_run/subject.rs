@@ -14,7 +14,7 @@ use crate::{
         agent_pr::{AgentPR, ManifestReference},
         conditions::Reason,
         factory::Factory,
-        gate_run::{AgentPRTarget, GateRun, Layer, Target, Verdict},
+        gate_run::{AgentPRTarget, GateRun, Layer, StepResult, Target, Verdict},
         names::Sha,
         primitive::{Phase, Primitive},
     },
@@ -242,15 +242,17 @@ impl Scene<'_> {
         Ok(Subject::Job(Box::new(GateObjects { config, job }), tested))
     }
 
-    /// The Factory's rooms that ended without a verdict, by their Jobs' names, the newest
-    /// first.
+    /// The Factory's rooms that ended without a verdict, or without all of their money back,
+    /// by their Jobs' names, the newest first.
     async fn broken_rooms(&self) -> Result<Vec<String>, PortError> {
         let runs: Api<DeserializeGuard<GateRun>> = Api::namespaced(self.cx.client.clone(), &self.namespace);
         let all = timely(runs.list(&ListParams::default())).await?.items;
         let ours = |run: &GateRun| run.spec.layer == Layer::CleanRoom && run.spec.factory_ref == self.run.spec.factory_ref;
         let mut runs: Vec<_> = all.into_iter().filter_map(|run| run.0.ok()).filter(ours).collect();
         runs.sort_by_key(|run| std::cmp::Reverse(run.creation_timestamp().map(|at| at.0)));
-        let broken = runs.into_iter().filter_map(|run| run.status).filter(|status| status.verdict == Some(Verdict::Error));
+        let kept = |step: &StepResult| step.name == "return" && step.verdict != Verdict::Passed;
+        let broken = runs.into_iter().filter_map(|run| run.status);
+        let broken = broken.filter(|status| status.verdict == Some(Verdict::Error) || status.results.iter().any(kept));
         Ok(broken.filter_map(|status| status.job).take(LOOKED_AFTER).collect())
     }
 
