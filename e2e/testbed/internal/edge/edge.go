@@ -109,14 +109,20 @@ func Ensure(ctx context.Context, b *bed.Bed) (note string, err error) {
 	if err := keepConnections(ctx, b); err != nil {
 		return "", fmt.Errorf("edge: %w", err)
 	}
-	started, err := proc.Ensure(ctx, b, proc.Spec{
+	spec := proc.Spec{
 		Name:   "edge",
 		Argv:   []string{"caddy", "run", "--resume"},
 		Env:    []string{"XDG_CONFIG_HOME=" + b.Path("edge", "config"), "XDG_DATA_HOME=" + b.Path("edge", "data")},
 		Dir:    b.Path("edge"),
 		Config: []string{base},
 		Ready:  func(ctx context.Context) error { return ready(ctx, b) },
-	})
+	}
+	started, err := proc.Ensure(ctx, b, spec)
+	if err != nil && ctx.Err() == nil {
+		// A certificate that Caddy could not make at its start it makes a minute
+		// later, and until then refuses every handshake: a new start is sooner.
+		started, err = proc.Ensure(ctx, b, spec)
+	}
 	if err != nil {
 		return "", err
 	}
