@@ -5,10 +5,10 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::{Service, line, openapi};
+use super::{Service, openapi};
 use crate::{
     prim::{Body, Document, Route, Segment},
-    scaffold::RouteSummary,
+    scaffold::{RouteSummary, comment},
 };
 
 /// What every client has.
@@ -191,9 +191,4 @@ fn literal(value: &Value) -> String {
 /// A text as the language writes it, which is as JSON does.
 fn quoted(text: &str) -> String {
     Value::from(text).to_string()
-}
-
-/// A text that ends no comment.
-fn comment(text: &str) -> String {
-    line(text).replace("*/", "*\\/")
 }
