@@ -89,14 +89,8 @@ fn method(document: &Document, route: &Route, summary: &RouteSummary) -> String 
         comment(&route.to_string()),
         summary.price,
         comment(&route.description),
-        quoted(name(route)),
+        quoted(&route.name),
     )
-}
-
-/// What a route's method is called. An object with a method `then` is taken for a
-/// promise by whoever awaits it.
-fn name(route: &Route) -> &str {
-    if route.name == "then" { "then_" } else { &route.name }
 }
 
 /// The path, as an expression.
