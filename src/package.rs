@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     prim::{self, Document, Price, Problem},
-    scaffold::{self, Kind, Manifest, Options, Prices, TEMPLATE, merge},
+    scaffold::{self, Kind, Manifest, Options, Prices, RouteSummary, TEMPLATE, merge},
 };
 
 /// What `flywheel scaffold` is told.
@@ -194,8 +194,10 @@ fn workspace(out: &Path) -> anyhow::Result<()> {
 /// Writes a package, and removes what only its former document generated. Returns
 /// the seeded files that the new document contradicts.
 fn write(out: &Path, document: &Document, manifest: &Manifest, options: &Options) -> anyhow::Result<Vec<String>> {
-    let former = former(out, document, options);
+    let there = former(out, document, options);
+    let former = files(there.as_ref());
     let mut contradicted = Vec::new();
+    let mut contents = Vec::new();
     for file in &manifest.files {
         let path = out.join(&file.path);
         let present = if file.kind == Kind::Seeded && path.exists() { Some(text(&path)?) } else { None };
@@ -207,9 +209,23 @@ fn write(out: &Path, document: &Document, manifest: &Manifest, options: &Options
         };
         match content {
             Some(content) if present.as_ref() == Some(&content) => {}
-            Some(content) => put(&path, &content)?,
+            Some(content) => contents.push((path, content)),
             None => contradicted.push(file.path.clone()),
         }
+    }
+    // A handler for who pays would stay behind a route that nobody pays for.
+    let changed = there.map(|there| turned(&there, manifest)).unwrap_or_default();
+    if !contradicted.is_empty() && !changed.is_empty() {
+        bail!(
+            "{}: nothing is written: {} would be free or paid other than before, and {} was changed by hand where that matters: \
+             leave the price, or change the document by hand first",
+            document.id,
+            changed.join(", "),
+            contradicted.join(", ")
+        );
+    }
+    for (path, content) in contents {
+        put(&path, &content)?;
     }
     let kept = |path: &String| manifest.files.iter().any(|file| file.path == *path);
     for (path, _) in former.iter().filter(|(path, (kind, _))| *kind == Kind::Generated && !kept(path)) {
@@ -221,11 +237,29 @@ fn write(out: &Path, document: &Document, manifest: &Manifest, options: &Options
     Ok(contradicted)
 }
 
-/// What the document that is there becomes, where it can be read.
-fn former(out: &Path, document: &Document, options: &Options) -> BTreeMap<String, (Kind, String)> {
-    let read = fs::read_to_string(out.join(format!("packages/{}/prim.yaml", document.id))).ok();
-    let manifest = read.and_then(|text| scaffold::manifest(&prim::read(&text).ok()?, options).ok());
-    manifest.into_iter().flat_map(|manifest| manifest.files).map(|file| (file.path, (file.kind, file.content))).collect()
+/// What the document that is there became, where it can be read: for the prices that
+/// stand in its package, whatever they are to be now.
+fn former(out: &Path, document: &Document, options: &Options) -> Option<Manifest> {
+    let package = out.join(format!("packages/{}", document.id));
+    let document = prim::read(&fs::read_to_string(package.join("prim.yaml")).ok()?).ok()?;
+    let index = fs::read_to_string(package.join("src/index.ts")).unwrap_or_default();
+    let options = Options { default_price: options.default_price, prices: Prices::written(&document, &index) };
+    scaffold::manifest(&document, &options).ok()
+}
+
+/// A package's files by their paths.
+fn files(manifest: Option<&Manifest>) -> BTreeMap<String, (Kind, String)> {
+    let files = manifest.into_iter().flat_map(|manifest| &manifest.files);
+    files.map(|file| (file.path.clone(), (file.kind, file.content.clone()))).collect()
+}
+
+/// Routes that were free and are paid for now, or the other way.
+fn turned(before: &Manifest, now: &Manifest) -> Vec<String> {
+    let other = |route: &&RouteSummary| {
+        let mut same = before.routes.iter().filter(|old| old.method == route.method && old.path == route.path);
+        same.any(|old| old.micros.is_none() != route.micros.is_none())
+    };
+    now.routes.iter().filter(other).map(|route| format!("{} {}", route.method, route.path)).collect()
 }
 
 fn text(path: &Path) -> anyhow::Result<String> {

@@ -105,7 +105,7 @@ fn a_client_has_a_method_for_every_route() {
         r#"call("GET", "/v1/parcels/" + part(input.params["id"]) + "/files/" + rest(input.params["name"]), input.query ?? {}, undefined)"#,
         r#"async "setParcel"(input: { params: { "id": string }; body: Bytes }): Promise<unknown> {"#,
         "/** `POST /v1/parcels`, $0.25: Send one */",
-        r#"/** Sells "things" *\/ `${now}` </script> */"#,
+        r#"/** Sells "things" * / `${now}` </script> */"#,
     ] {
         assert!(module.contains(part), "{part}\n{module}");
     }

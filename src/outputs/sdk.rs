@@ -5,10 +5,10 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::{Service, line, openapi};
+use super::{Service, openapi};
 use crate::{
     prim::{Body, Document, Route, Segment},
-    scaffold::RouteSummary,
+    scaffold::{RouteSummary, comment},
 };
 
 /// What every client has.
@@ -89,14 +89,8 @@ fn method(document: &Document, route: &Route, summary: &RouteSummary) -> String 
         comment(&route.to_string()),
         summary.price,
         comment(&route.description),
-        quoted(name(route)),
+        quoted(&route.name),
     )
-}
-
-/// What a route's method is called. An object with a method `then` is taken for a
-/// promise by whoever awaits it.
-fn name(route: &Route) -> &str {
-    if route.name == "then" { "then_" } else { &route.name }
 }
 
 /// The path, as an expression.
@@ -191,9 +185,4 @@ fn literal(value: &Value) -> String {
 /// A text as the language writes it, which is as JSON does.
 fn quoted(text: &str) -> String {
     Value::from(text).to_string()
-}
-
-/// A text that ends no comment.
-fn comment(text: &str) -> String {
-    line(text).replace("*/", "*\\/")
 }

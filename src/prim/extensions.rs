@@ -8,9 +8,10 @@ use super::{
     code::Code,
     document::{Auth, BackendPattern, PathParam, QueryKind, RouteBackend},
     fields::Fields,
-    notes::{Notes, quoted},
+    notes::{Finding, Notes, quoted},
     params::Bounds,
     path::Path,
+    programs::launched,
 };
 
 /// The route's `params`.
@@ -80,6 +81,11 @@ pub(super) fn backend(route: &Fields<'_>, notes: &mut Notes) -> Option<RouteBack
             Vec::new()
         }
     };
+    if let Some(i) = launched(&command) {
+        let what = format!("{} runs what its arguments say, and a caller would say it", quoted(command.first().map_or("", String::as_str)));
+        let remedy = "name a program that does this one thing, or put the code into a file".into();
+        notes.add(Finding { remedy, ..Finding::new(Code::Malformed, format!("{}[{i}]", fields.at("command")), what) });
+    }
     let (cli, vendor) = (pattern == BackendPattern::Cli, matches!(pattern, BackendPattern::RestJson | BackendPattern::Sdk));
     if cli && fields.get("command").is_none() {
         notes.wrong(Code::Missing, fields.at("command"), "cli needs the program and its arguments");

@@ -20,6 +20,7 @@ mod params;
 mod path;
 mod patterns;
 mod pricing;
+mod programs;
 mod providers;
 mod quick;
 mod read;

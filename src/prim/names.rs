@@ -27,13 +27,17 @@ pub fn words(text: &str) -> Vec<String> {
 /// Longest name made here: generated lines are laid out for it.
 const LONGEST: usize = 48;
 
-/// `list_fund_requests` → `listFundRequests`: an identifier in every case.
+/// `list_fund_requests` → `listFundRequests`: an identifier in every case, and not
+/// `then`, with which an object of such names would be taken for a promise.
 pub fn camel(text: &str) -> String {
     let mut name = String::new();
     for word in words(text) {
         let mut rest = word.chars();
         let first = rest.next().map(|c| if name.is_empty() { c } else { c.to_ascii_uppercase() });
         name.extend(first.into_iter().chain(rest));
+    }
+    if name == "then" {
+        return "then_".into();
     }
     if name.chars().next().is_none_or(|c| c.is_ascii_digit()) {
         name.insert_str(0, "op");
@@ -72,6 +76,7 @@ mod tests {
             ("2fa_enable", "op2faEnable"),
             ("a\"b`${c}", "aBC"),
             ("delete", "delete"),
+            ("Then", "then_"),
         ] {
             assert_eq!(camel(from), to, "{from}");
         }

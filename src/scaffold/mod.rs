@@ -28,4 +28,5 @@ pub use manifest::{Example, File, Kind, Manifest, Mistyped, RouteSummary, Unimpl
 pub use merge::merge;
 pub use plan::{Backend, Options, manifest};
 pub use prices::Prices;
+pub use text::comment;
 pub use workspace::{TEMPLATE, TemplateFile};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::text;
 use crate::prim::{Assumption, Document, Path, Price, Problem, Route, RoutePrice, Segment};
 
 /// Prices by document and route: `search: { "POST /v1/search": "$0.005" }`. A price
@@ -17,6 +18,17 @@ impl Prices {
     pub fn read(value: Value) -> Result<Self, Problem> {
         let text = |e| Problem { path: String::new(), text: format!("must map ids of documents to routes, and these to prices: {e}") };
         serde_json::from_value(value).map(Self).map_err(text)
+    }
+
+    /// What a document's routes cost in the `src/index.ts` that was made of it.
+    pub fn written(document: &Document, code: &str) -> Self {
+        let price = |route: &Route| {
+            let path = text::prop(2, "path", &route.path.hono());
+            let (_, rest) = code.split_once(&format!("  method: \"{}\",\n{path}\n  price: \"", route.method))?;
+            let (price, _) = rest.split_once('"')?;
+            Some((format!("{} {}", route.method, route.path), Value::from(price)))
+        };
+        Self(BTreeMap::from([(document.id.to_string(), document.routes.iter().filter_map(price).collect())]))
     }
 
     /// The prices of a document's routes. A price that is none is a problem: nothing

@@ -214,6 +214,15 @@ impl Draft<'_> {
         vec!["scope".into()]
     }
 
+    /// What was sent; no fields where the route takes no JSON.
+    fn body(&mut self) -> String {
+        if !matches!(self.route.request, Body::Json(_)) {
+            return "{}".into();
+        }
+        self.take(&["body"]);
+        "body".into()
+    }
+
     /// The collection and the item's name.
     fn one(&mut self, native: &Native) -> Vec<String> {
         let mut arguments = vec![self.items(native.collection)];
@@ -235,14 +244,14 @@ impl Draft<'_> {
                 self.end_stored("create", &[vec![self.items(native.collection), "fields".into()], scope].concat());
             }
             Op::Create { signed: None } | Op::SetPart { .. } => {
-                self.take(&["body"]);
+                let body = self.body();
                 let scope = self.scope(&native.within, &whys, None);
                 let method = match native.op {
                     Op::SetPart { whole: true } => "replacePart",
                     Op::SetPart { whole: false } => "setPart",
                     _ => "create",
                 };
-                self.end_stored(method, &[vec![self.items(native.collection), "body".into()], scope].concat());
+                self.end_stored(method, &[vec![self.items(native.collection), body], scope].concat());
             }
             Op::Put { bytes: true } => {
                 self.waits = true;
@@ -255,9 +264,9 @@ impl Draft<'_> {
                 self.end_stored("putBytes", &arguments);
             }
             Op::Put { bytes: false } | Op::Change | Op::Replace | Op::Renew => {
-                self.take(&["body"]);
+                let body = self.body();
                 let scope = self.scope(&native.within, &whys, None);
-                let arguments = [self.one(native), vec!["body".into()], scope].concat();
+                let arguments = [self.one(native), vec![body], scope].concat();
                 let method = match native.op {
                     Op::Put { .. } => "put",
                     Op::Change => "change",

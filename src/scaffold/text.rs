@@ -104,9 +104,37 @@ pub(super) fn prose(text: &str) -> String {
     visible.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The same within a block comment, which it can't end.
-pub(super) fn comment(text: &str) -> String {
-    prose(text).replace("*/", "* /")
+/// Words of comments that linters and formatters obey.
+const DIRECTIVES: [&str; 8] = [
+    "biome-ignore",
+    "deno-lint-ignore",
+    "eslint-disable",
+    "eslint-enable",
+    "eslint-env",
+    "oxlint-disable",
+    "prettier-ignore",
+    "rome-ignore",
+];
+
+/// The same within a block comment, which it can't end, and in which it tells no
+/// compiler and no linter anything: `@ts-ignore` becomes `@ ts-ignore`.
+pub fn comment(text: &str) -> String {
+    let mut said = String::new();
+    let prose = prose(text);
+    let mut chars = prose.chars().peekable();
+    let mut before = ' ';
+    while let Some(c) = chars.next() {
+        said.push(c);
+        // What stands within a word is an address of mail.
+        let tags = c == '@' && !before.is_alphanumeric() && chars.peek().is_some_and(|next| *next != ' ');
+        let closes = c == '*' && chars.peek() == Some(&'/');
+        if tags || closes {
+            said.push(' ');
+        }
+        before = c;
+    }
+    let said = DIRECTIVES.iter().fold(said, |said, word| said.replace(word, &word.replace('-', " ")));
+    said.replace("@ts-", "@ ts-").replace("///", "// /").replace("sourceMappingURL=", "sourceMappingURL =")
 }
 
 /// The same in Markdown, where it is text and no markup of HTML.
@@ -123,7 +151,12 @@ pub(super) fn cell(text: &str) -> String {
 pub(super) fn key(name: &str) -> String {
     let identifier =
         name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if identifier { name.into() } else { string(name) }
+    match name {
+        // A linter takes an object with it for a promise.
+        "then" => "\"\\u{74}hen\"".into(),
+        _ if identifier => name.into(),
+        _ => string(name),
+    }
 }
 
 /// A chain of calls on zod's `z`, one to a line where it is too wide.
@@ -166,7 +199,28 @@ mod tests {
     #[test]
     fn a_comment_ends_where_we_end_it() {
         assert_eq!(comment("a */ b\n * c \u{202e}d"), "a * / b * c d");
+        for (text, said) in [
+            ("@ts-expect-error", "@ ts-expect-error"),
+            ("*@ts-ignore x", "*@ ts-ignore x"),
+            ("@\u{200b}ts-nocheck", "@ ts-nocheck"),
+            ("a@ts-ignore", "a@ ts-ignore"),
+            ("@@ts-ignore", "@ @ ts-ignore"),
+            ("@jsxImportSource evil", "@ jsxImportSource evil"),
+            ("biome-ignore lint: x", "biome ignore lint: x"),
+            ("see eslint-disable-line", "see eslint disable-line"),
+            ("/// <reference path='x' />", "// / <reference path='x' />"),
+            ("mail a@b.example @ 5", "mail a@b.example @ 5"),
+        ] {
+            assert_eq!(comment(text), said);
+        }
         assert_eq!(cell("a | <b>"), "a \\| &lt;b>");
+    }
+
+    #[test]
+    fn a_key_is_quoted_where_it_must_be() {
+        for (name, written) in [("a_b", "a_b"), ("a-b", "\"a-b\""), ("then", "\"\\u{74}hen\""), ("thens", "thens")] {
+            assert_eq!(key(name), written);
+        }
     }
 
     #[test]

@@ -124,6 +124,11 @@ fn each_rule_is_enforced() {
         ("/routes_map/0/backend", json!("magic"), "unknown-word routes_map[0].backend"),
         ("/routes_map/0/backend", json!({"pattern": "cli"}), "missing routes_map[0].backend.command"),
         ("/routes_map/0/backend", json!({"pattern": "cli", "command": "rm -rf"}), "wrong-type routes_map[0].backend.command"),
+        (
+            "/routes_map/0/backend",
+            json!({"pattern": "cli", "command": ["sh", "-c", "{body.a}"]}),
+            "malformed routes_map[0].backend.command[2]",
+        ),
         ("/routes_map/0/backend", json!({"pattern": "native", "provider": "carrier"}), "unknown-key routes_map[0].backend.provider"),
         ("/routes_map/2/backend/provider", json!("nobody"), "provider-unknown routes_map[2].backend.provider"),
         ("/routes_map/1/request", json!("json"), "no-body-here routes_map[1].request"),

@@ -40,6 +40,13 @@ fn line() -> impl Strategy<Value = String> {
         " 1-100, default 20",
         " default",
         " max 10",
+        "@ts-expect-error ",
+        "@ts-ignore ",
+        "@ts-nocheck ",
+        "@jsxImportSource x",
+        "biome-ignore lint/suspicious/noExplicitAny: x",
+        "eslint-disable ",
+        "/// <reference path='x' />",
         " missing name",
         " one of: a, b",
         " expired",
@@ -57,7 +64,7 @@ fn words(of: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
 
 /// Nouns and verbs that patterns look for, and words of the language.
 const VERBS: &[&str] =
-    &["create", "list", "get", "update", "delete", "register", "renew", "count", "verify", "search", "delete_all", "constructor"];
+    &["create", "list", "get", "update", "delete", "register", "renew", "count", "verify", "search", "delete_all", "constructor", "then"];
 const NOUNS: &[&str] = &["items", "item", "buckets", "class", "default", "prototype", "names", "settings", "objects"];
 
 fn path() -> impl Strategy<Value = String> {
@@ -145,7 +152,7 @@ fn body() -> impl Strategy<Value = Value> {
 }
 
 fn query() -> impl Strategy<Value = Value> {
-    let name = words(&["limit", "after", "q", "cursor", "with-dash", "a.b", "class", "__proto"]);
+    let name = words(&["limit", "after", "q", "cursor", "with-dash", "a.b", "class", "__proto", "then"]);
     (name, words(&["string", "integer", "number", "boolean"]), line(), any::<bool>()).prop_map(
         |(name, kind, description, required)| json!({"name": name, "type": kind, "description": description, "required": required}),
     )
@@ -167,7 +174,7 @@ fn route() -> impl Strategy<Value = Value> {
     ((method, path()), (words(VERBS), words(NOUNS)), line(), status, (body(), body()), price, lists).prop_map(
         |((method, path), (verb, noun), description, status, (request, response), price, (query, errors, (backend, auth, numbered)))| {
             let mut route = json!({
-                "route": format!("{method} {path}"), "operation_id": format!("{verb}_{noun}"), "description": description, "status": status,
+                "route": format!("{method} {path}"), "operation_id": if verb == "then" { verb.to_owned() } else { format!("{verb}_{noun}") }, "description": description, "status": status,
                 "request": if ["POST", "PUT", "PATCH"].contains(&method) { request } else { Value::Null },
                 "response": if status == 204 { Value::Null } else { response },
                 "query_params": query, "errors": errors,

@@ -179,3 +179,41 @@ fn a_file_that_is_none_stops_no_other_and_leaves_no_workspace() {
     let output = folder.flywheel(&["registry", "--repo", "nowhere"]);
     assert!(!output.status.success() && said(&output).contains("nowhere: has neither packages nor primitives.yaml"), "{}", said(&output));
 }
+
+const PAID: &str = "id: leak
+description: Private notes of wallets.
+factory: {free_service: false}
+routes_map:
+- {route: POST /v1/notes, operation_id: create_note, status: 201, description: Make, request: json, response: json}
+- {route: GET /v1/notes, operation_id: list_notes, status: 200, description: List, response: json}
+- {route: 'GET /v1/notes/:id', operation_id: get_note, status: 200, description: Get, response: json}
+";
+
+/// A price that changes alone comes to the handlers, which are for who pays or for anybody.
+#[test]
+fn a_handler_goes_with_the_price_of_its_route() {
+    let folder = Folder::new("freed");
+    let document = folder.file("leak.yaml", PAID);
+    let (service, index) = ("repo/packages/leak/src/service.ts", "repo/packages/leak/src/index.ts");
+    let output = folder.flywheel(&["scaffold", &document, "--out", "repo", "--default-price", "$0.02"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let (paid, priced) = (folder.read(service), folder.read(index));
+    assert!(paid.matches("owner: payer").count() == 3 && priced.matches("\"$0.02\"").count() == 3, "{paid}{priced}");
+
+    // Where the handler was changed by hand just there, nothing is written.
+    let prices = folder.file("prices.yaml", "leak: {GET /v1/notes: free}\n");
+    folder.file(service, &paid.replace("owner: payer,", "owner: payer, // ours"));
+    let refused = folder.flywheel(&["scaffold", &document, "--out", "repo", "--prices", &prices, "--default-price", "$0.02"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said(&refused).contains("GET /v1/notes would be free or paid other than before"), "{}", said(&refused));
+    assert_eq!(folder.read(index), priced);
+
+    // Else both change, and what else was written by hand stays.
+    folder.file(service, &format!("// Mended by hand.\n{paid}"));
+    let output = folder.flywheel(&["scaffold", &document, "--out", "repo", "--prices", &prices, "--default-price", "$0.02"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let freed = folder.read(service);
+    assert!(freed.starts_with("// Mended by hand.\n") && !freed.contains("store.open"), "who is nobody is given nobody's notes: {freed}");
+    assert!(freed.contains("notImplemented"), "{freed}");
+    assert_eq!(folder.read(index).matches("\"free\"").count(), 1);
+}

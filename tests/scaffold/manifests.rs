@@ -138,3 +138,18 @@ fn a_route_that_surely_succeeds_has_an_example() {
     let read = made.routes.iter().find(|route| route.operation == "get_note").unwrap();
     assert!(read.example.is_none() && read.answers.contains(&404));
 }
+
+#[test]
+fn what_takes_no_body_hands_none_on_and_no_text_is_an_order() {
+    let made = manifest(&load(&super::root().join("tests/scaffold/documents/leases.yaml")).unwrap());
+    let file = |name: &str| &made.files.iter().find(|file| file.path.ends_with(name)).unwrap().content;
+    let service = file("src/service.ts");
+    assert!(service.contains(".renew(store.leaseItems, params[\"id\"], {}, scope)"), "{service}");
+    assert!(service.contains("/** @ ts-expect-error */") && service.contains(" then_("), "{service}");
+    for code in made.files.iter().filter(|file| file.path.ends_with(".ts")) {
+        assert!(!code.content.contains(" then:") && !code.content.contains(" then("), "{}: {}", code.path, code.content);
+        for comment in code.content.lines().filter(|line| line.trim_start().starts_with("/**")) {
+            assert!(["@ts-", "@jsx", "biome-ignore"].iter().all(|order| !comment.contains(order)), "{}: {comment}", code.path);
+        }
+    }
+}

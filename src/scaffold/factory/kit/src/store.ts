@@ -175,6 +175,8 @@ export class Store {
     ];
     if (place !== undefined) all.push({ sql: "place = ?", bound: [place] });
     if (scope.owner !== undefined) all.push({ sql: "owner = ?", bound: [scope.owner] });
+    // Who is nobody sees what is nobody's.
+    else if (!scope.anyone) all.push({ sql: "owner IS NULL", bound: [] });
     const counted = this.#select<{ total: number }>("count(*) AS total", all);
     const rest = `ORDER BY ${order.sql} LIMIT ? OFFSET ?`;
     const page = order.from === undefined ? all : [...all, order.from];

@@ -50,6 +50,8 @@ describe("an item", () => {
       expect(refusal(work)).toEqual([403, "forbidden"]);
     }
     expect(store.list(notes, {}, bob).total).toBe(0);
+    expect(store.list(notes).total).toBe(0);
+    expect(store.list(notes, {}, { anyone: true }).total).toBe(1);
     expect(store.read(notes, id, alice).id).toBe(id);
   });
 
