@@ -205,16 +205,11 @@ fn pod(job: &GateJob, plan_digest: &str) -> Value {
         command(&["unit", "--plan", &plan_file, "--plan-digest", plan_digest, "--sealed-from", &job.sealed_from], &[&inputs, &last_words]);
     let inputs = json!({ "name": "inputs", "mountPath": INPUTS, "readOnly": true });
     let work = json!({ "name": "work", "mountPath": WORK, "readOnly": true });
-    let mut pod = json!({
-        "restartPolicy": "Never",
+    let mut pod = bare(json!({
         "terminationGracePeriodSeconds": 1,
-        "automountServiceAccountToken": false,
-        "enableServiceLinks": false,
-        "shareProcessNamespace": false,
         // No resolver: a name is refused at once and not after a time-out.
         "dnsPolicy": "None",
         "dnsConfig": { "nameservers": ["127.0.0.1"] },
-        "securityContext": { "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } },
         "initContainers": [
             container(&job.image, "seal", &seal, TRUSTED_USER, &json!([]), &resources("20m", "500m", "16Mi", "128Mi")),
             container(&job.image, "unpack", &unpack, TRUSTED_USER, &json!([inputs, { "name": "work", "mountPath": WORK }]), &resources("20m", "1", "32Mi", "128Mi")),
@@ -229,7 +224,7 @@ fn pod(job: &GateJob, plan_digest: &str) -> Value {
             memory("gate-tmp", "64Mi"),
             memory("agent-tmp", "64Mi")
         ]
-    });
+    }));
     if let Some(class) = &job.runtime_class {
         pod["runtimeClassName"] = class.as_str().into();
     }
@@ -243,6 +238,21 @@ fn agent(image: &str, name: &str, reads: &Value) -> Value {
     let mut agent = container(image, AGENT, &command(&["host"], &[]), untrusted_user(name), &mounts, &resources);
     agent["restartPolicy"] = "Always".into();
     agent
+}
+
+/// A pod of these parts that nobody's rights, token or other pods come into.
+fn bare(parts: Value) -> Value {
+    let mut pod = json!({
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": false,
+        "enableServiceLinks": false,
+        "shareProcessNamespace": false,
+        "securityContext": { "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } }
+    });
+    if let (Value::Object(pod), Value::Object(parts)) = (&mut pod, parts) {
+        pod.extend(parts);
+    }
+    pod
 }
 
 fn container(image: &str, name: &str, command: &[&str], user: i64, mounts: &Value, resources: &Value) -> Value {

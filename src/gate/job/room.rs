@@ -17,7 +17,7 @@ use k8s_openapi::{
 };
 use serde_json::{Value, json};
 
-use super::{GATE, Given, TRUSTED_USER, agent, command, container, labels, memory, objects, resources};
+use super::{GATE, Given, TRUSTED_USER, agent, bare, command, container, labels, memory, objects, resources};
 use crate::{
     api::gate_run::Layer,
     gate::{
@@ -70,23 +70,18 @@ pub fn build_room(job: &RoomJob) -> (ConfigMap, Job) {
     let seal = command(&["seal", &job.sealed_from], &[&last_words]);
     let plan_file = format!("{INPUTS}/plan.json");
     let run = command(&["room", "--plan", &plan_file, "--digest", &digest], &[&last_words, &arguments]);
-    let mut pod = json!({
-        "restartPolicy": "Never",
+    let mut pod = bare(json!({
         // A wallet is emptied before its room ends.
         "terminationGracePeriodSeconds": 20,
-        "automountServiceAccountToken": false,
-        "enableServiceLinks": false,
-        "shareProcessNamespace": false,
         // The service is asked by its name, as everybody asks it.
         "dnsPolicy": "ClusterFirst",
-        "securityContext": { "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } },
         "initContainers": [
             container(&job.image, "seal", &seal, TRUSTED_USER, &json!([]), &resources("20m", "500m", "16Mi", "128Mi")),
             agent(&job.image, &job.name, &json!({ "name": "cli", "mountPath": INPUTS, "readOnly": true }))
         ],
         "containers": [container(&job.image, GATE, &run, TRUSTED_USER, &mounts.into(), &resources("100m", "1", "64Mi", "256Mi"))],
         "volumes": volumes
-    });
+    }));
     if let Some(group) = reader {
         pod["securityContext"]["fsGroup"] = group.into();
     }

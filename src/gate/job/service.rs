@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
 use serde_json::{Value, json};
 
-use super::{GATE, Given, TRUSTED_USER, command, container, labels, limited, objects, resources, text};
+use super::{GATE, Given, TRUSTED_USER, bare, command, container, labels, limited, objects, resources, text};
 use crate::{
     api::gate_run::Layer,
     gate::{bundle::digest, plan::Contract},
@@ -61,18 +61,13 @@ pub fn build_service(job: &ServiceJob) -> (ConfigMap, Job) {
     let digest = digest(plan.as_bytes());
     let Given { arguments, mounts, volumes, reader } = Given::new(&job.name, job.wallet.as_deref(), key);
     let run = command(&[part, "--plan", "/inputs/plan.json"], &[&["--digest", &digest, "--job", &job.name], &arguments]);
-    let mut pod = json!({
-        "restartPolicy": "Never",
+    let mut pod = bare(json!({
         "terminationGracePeriodSeconds": 1,
-        "automountServiceAccountToken": false,
-        "enableServiceLinks": false,
-        "shareProcessNamespace": false,
         // The service is asked by its name, as everybody asks it.
         "dnsPolicy": "ClusterFirst",
-        "securityContext": { "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } },
         "containers": [container(&job.image, GATE, &run, TRUSTED_USER, &mounts.into(), &resources("20m", "500m", "32Mi", "128Mi"))],
         "volumes": volumes
-    });
+    }));
     if let Some(group) = reader {
         pod["securityContext"]["fsGroup"] = group.into();
     }
