@@ -30,7 +30,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     contract,
     world::{
-        bank::{Bank, Fault},
+        bank::{Bank, Fault, quick},
         rooms::Rooms,
     },
 };
@@ -66,7 +66,7 @@ fn treasury(bank: &Bank, key: &str, sees: bool) -> Treasury {
     let funder = wallet(key);
     let address = funder.address().to_owned();
     Treasury {
-        bank: bank::bank(&money, None).unwrap(),
+        bank: quick(bank::bank(&money, None).unwrap()),
         funder: address,
         wallet: Box::new(move |room| Ok(Arc::new(funder.derived(room)?) as Arc<dyn Payer>)),
     }

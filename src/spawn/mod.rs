@@ -23,7 +23,7 @@ use crate::{
     },
     ports::{
         clock::Clock,
-        error::{Class, PortError},
+        error::{Class, Persistence, PortError},
         payments::Payer,
         provisioner::{Order, Provisioner, State},
     },
@@ -224,17 +224,7 @@ impl Spawner<'_> {
 
     /// Asks again where a failure passes by itself.
     async fn persist<T, F: Future<Output = Result<T, PortError>>>(&self, call: impl Fn() -> F) -> Result<T, PortError> {
-        let mut tries = 1;
-        loop {
-            match call().await {
-                Err(error) if tries < TRIES && matches!(error.class, Class::Transient | Class::RateLimited(_)) => {
-                    let wait = if let Class::RateLimited(wait) = error.class { wait.min(MOST_WAIT) } else { self.pace.look };
-                    sleep(wait).await;
-                    tries += 1;
-                }
-                done => return done,
-            }
-        }
+        Persistence { tries: TRIES, pause: self.pace.look, most: MOST_WAIT }.ask(call).await
     }
 }
 
