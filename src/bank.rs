@@ -33,7 +33,8 @@ pub fn bank(money: &Money, terms: Option<&Terms>) -> anyhow::Result<Bank> {
 /// The purse of the room of this name, which `funder` fills.
 pub fn purse(name: &str, money: &Money, terms: Option<&Terms>, funder: Wallet) -> anyhow::Result<RoomPurse> {
     let wallet = |name: &str| Ok::<Arc<dyn Payer>, PortError>(Arc::new(funder.derived(name)?));
-    let (room, earlier) = (wallet(name)?, money.earlier.iter().map(|name| wallet(name)).collect::<Result<_, _>>()?);
+    let earlier = money.earlier.iter().map(|name| Ok((name.clone(), wallet(name)?))).collect::<Result<_, PortError>>()?;
+    let room = wallet(name)?;
     let bank = bank(money, terms)?;
     Ok(RoomPurse::new(name, bank, Arc::new(funder), room, money.micros).after(earlier))
 }

@@ -112,8 +112,11 @@ async fn a_room_looks_after_those_that_broke_before_it() {
     let money = Money { facilitator: bank.facilitator.clone(), rpc: Some(bank.rpc.clone()), micros: 250_000, earlier };
     let next = bank::purse("room-2", &money, Some(&terms()), funder()).unwrap();
     next.fund().await;
-    let back = next.bring_back().await;
-    assert!(back.message.unwrap().contains("and 0.25 that rooms before it had left"));
+    assert_eq!(next.bring_back().await.verdict, Verdict::Passed);
+    let gathered = next.gather().await;
+    let said: Vec<_> = gathered.iter().map(|step| (step.name.as_str(), step.verdict, step.message.clone().unwrap())).collect();
+    let back = format!("0.25 USDC to {}", funder().address());
+    assert_eq!(said, [("return room-0", Verdict::Passed, "nothing was left there".to_owned()), ("return room-1", Verdict::Passed, back)]);
     assert_eq!(bank.has(funder().address()), DOLLAR);
 }
 
@@ -269,7 +272,8 @@ async fn an_rpc_that_knows_of_less_than_came_is_not_believed() {
         let back = purse.bring_back().await;
         let said = back.message.clone().unwrap();
         assert!(back.advisory && back.verdict == Verdict::Error && !said.contains("stay"), "{back:?}");
-        let all = ["had 0.25 USDC", "signed 0 away", "says that it has 0", "room-1", purse.payer().address(), named];
+        let payer = purse.payer();
+        let all = ["had 0.25 USDC", "signed 0 away", "says that it has 0", "room-1", payer.address(), named];
         assert!(all.iter().all(|part| said.contains(part)), "{said}");
         assert_eq!(bank.has(purse.payer().address()), left, "{said}");
     }

@@ -44,11 +44,12 @@ fn words_of(command: &Command, call: &Call) -> Option<Vec<String>> {
     }
     let mut options = path(&command.request, &call.url)?;
     for (name, value) in call.url.query_pairs() {
-        let once = options.iter().all(|(known, _)| *known != name);
-        if !once || !command.request.query.iter().any(|known| *known == name) {
+        let request = &command.request;
+        let option = request.query.iter().find(|option| *request.names.get(*option).unwrap_or(option) == name)?;
+        if options.iter().any(|(known, _)| known == option) {
             return None;
         }
-        options.push((name.into_owned(), value.into_owned()));
+        options.push((option.clone(), value.into_owned()));
     }
     if let Some(body) = &call.body {
         let text = std::str::from_utf8(body).ok()?;
@@ -219,6 +220,11 @@ mod tests {
         let any = |names: &[&str]| json!(names.iter().map(|name| ((*name).to_owned(), json!({}))).collect::<serde_json::Map<_, _>>());
         let mut files = command("get-file", "GET", "/v1/files/{path}", json!({"/parameters/properties": any(&["path"])}));
         files.request.rest = Some("path".into());
+        let options = any(&["path_body", "query_body", "body"]);
+        let mut search =
+            command("search", "POST", "/v1/search/{path_body}", json!({"/request/body": "json", "/parameters/properties": options}));
+        search.request.query = vec!["query_body".into()];
+        search.request.names = [("query_body".to_owned(), "body".to_owned())].into();
         vec![
             command("list", "GET", "/v1/notes", json!({"/request/query": ["limit"], "/parameters/properties": any(&["limit"])})),
             command("get", "GET", "/v1/notes/{id}", json!({"/parameters/properties": any(&["id"]), "/parameters/required": ["id"]})),
@@ -232,6 +238,7 @@ mod tests {
             command("put", "PUT", "/v1/blob", json!({"/request/body": "bytes", "/parameters/properties": any(&["body"])})),
             files,
             command("mark", "POST", "/v1/marks/{body}", json!({"/request/body": "json", "/parameters/properties": any(&["body"])})),
+            search,
         ]
     }
 
@@ -258,6 +265,10 @@ mod tests {
             (call("GET", "/v1/notes/latest", &[], None), vec!["latest"]),
             (call("GET", "/v1/files/a/b%20c", &[], None), vec!["get-file", "--path", "a/b c"]),
             (call("POST", "/v1/notes", &json, Some("{}")), vec!["make", "--body", "{}"]),
+            (
+                call("POST", "/v1/search/p?body=q", &json, Some("{}")),
+                vec!["search", "--path_body", "p", "--query_body", "q", "--body", "{}"],
+            ),
             (call("POST", "/v1/notes", &paid, Some("{}")), vec!["make", "--body", "{}", "--payment", "e30="]),
         ] {
             let words = made(&commands(), &call).map(|made| made.words);

@@ -18,12 +18,12 @@ use tokio::{
     time::sleep,
 };
 
-use super::Purse;
+use super::{Persistence, Purse};
 use crate::{
     api::{conditions::Reason, gate_run::Verdict},
     gate::report::Step,
     ports::{
-        error::{Class, Persistence, PortError},
+        error::{Class, PortError},
         payments::{Declared, Ledger, Payer, Payment, Receipt, Settler, Terms, Token},
     },
     runner::budget::usd,
@@ -58,7 +58,7 @@ pub enum Unmoved {
     #[error("{0}")]
     Unknown(#[from] PortError),
     /// Nobody says what there is.
-    #[error("no RPC of the chain is given, so that nobody knows what the wallet has")]
+    #[error("no RPC of the chain is given (the Factory's policy.gates.cleanRoom.rpc), so that nobody knows what the wallet has")]
     Unseen,
 }
 
@@ -187,8 +187,8 @@ pub struct RoomPurse {
     funder: Arc<dyn Payer>,
     room: Arc<Counting>,
     amount: u128,
-    /// Wallets of rooms before it that ended without a word.
-    earlier: Vec<Arc<dyn Payer>>,
+    /// Rooms before it that ended without a word, and their wallets.
+    earlier: Vec<(String, Arc<dyn Payer>)>,
     /// The transfer that fills it: it goes on where a room is ended meanwhile, and what
     /// comes in is not missed by who brings it back.
     filling: Mutex<Option<JoinHandle<Result<Filled, Unmoved>>>>,
@@ -217,17 +217,8 @@ impl RoomPurse {
 
     /// The same after rooms that may have left something behind.
     #[must_use]
-    pub fn after(self, earlier: Vec<Arc<dyn Payer>>) -> Self {
+    pub fn after(self, earlier: Vec<(String, Arc<dyn Payer>)>) -> Self {
         Self { earlier, ..self }
-    }
-
-    /// Brings back what rooms before it have left. Whatever fails is left to the next.
-    async fn gathered(&self) -> u128 {
-        let mut gathered = 0;
-        for room in &self.earlier {
-            gathered += self.bank.empty(room.as_ref(), self.funder.address()).await.unwrap_or_default();
-        }
-        gathered
     }
 
     async fn filled(&self) -> Result<Filled, Unmoved> {
@@ -306,8 +297,12 @@ impl Purse for RoomPurse {
         let address = self.room.address();
         let wallet = Step { message: Some(address.to_owned()), ..Step::passed("wallet") };
         let funded = match self.filled().await {
-            Ok(Filled { moved: 0, .. }) => Step { message: Some(format!("it has {} USDC already", usd(self.amount))), ..Step::passed("fund") },
-            Ok(Filled { moved, .. }) => Step { message: Some(format!("{} USDC from {}", usd(moved), self.funder.address())), ..Step::passed("fund") },
+            Ok(Filled { moved: 0, .. }) => {
+                Step { message: Some(format!("it has {} USDC already", usd(self.amount))), ..Step::passed("fund") }
+            }
+            Ok(Filled { moved, .. }) => {
+                Step { message: Some(format!("{} USDC from {}", usd(moved), self.funder.address())), ..Step::passed("fund") }
+            }
             Err(Unmoved::Refused(why)) => {
                 let what = format!("{} did not give {} USDC: {why}; does it have that?", self.funder.address(), usd(self.amount));
                 Step::not("fund", Verdict::Blocked, what)
@@ -318,19 +313,14 @@ impl Purse for RoomPurse {
     }
 
     async fn bring_back(&self) -> Step {
-        // Its own first: there is little time.
         let returned = self.returned().await;
-        let gathered = self.gathered().await;
-        let more = if gathered > 0 { format!(", and {} that rooms before it had left", usd(gathered)) } else { String::new() };
         let (name, wallet) = (&self.name, self.room.address());
         match returned {
             Ok(0) if self.is_doubtful.load(Ordering::Relaxed) => self.warned(format!(
                 "up to {} USDC may still come to the wallet {wallet} of room {name}, by a transfer of which nobody knows",
                 usd(self.amount)
             )),
-            Ok(moved) => {
-                Step { message: Some(format!("{} USDC to {}{more}", usd(moved), self.funder.address())), ..Step::passed("return") }
-            }
+            Ok(moved) => Step { message: Some(format!("{} USDC to {}", usd(moved), self.funder.address())), ..Step::passed("return") },
             Err(Stays::Unmoved(error)) => {
                 let left = self.bank.balance(wallet).await.ok().flatten().map(|left| usd(left.max(self.sure())));
                 let left = left.unwrap_or_else(|| format!("at most {}", usd(self.amount)));
@@ -349,6 +339,20 @@ impl Purse for RoomPurse {
                 ))
             }
         }
+    }
+
+    async fn gather(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for (name, room) in &self.earlier {
+            let step = format!("return {name}");
+            steps.push(match self.bank.empty(room.as_ref(), self.funder.address()).await {
+                Ok(0) => Step { message: Some("nothing was left there".into()), ..Step::passed(step) },
+                Ok(moved) => Step { message: Some(format!("{} USDC to {}", usd(moved), self.funder.address())), ..Step::passed(step) },
+                // The next one is told of it, too.
+                Err(error) => Step { advisory: true, ..Step::not(step, Verdict::Error, error.to_string()) },
+            });
+        }
+        steps
     }
 }
 
