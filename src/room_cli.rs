@@ -133,8 +133,10 @@ async fn in_pod(args: &RoomArgs, wires: Handle) -> anyhow::Result<Vec<Step>> {
     let mut steps = Vec::new();
     let used = used(&room, purse.as_ref().map(|purse| purse as &dyn Purse), payer.as_deref(), &mut steps);
     let ended = tokio::select! {
-        () = used => None,
+        // Listened for before anything begins: whoever is not would end without a word.
+        biased;
         why = interrupted() => Some(why),
+        () = used => None,
     };
     let most = RETURNED[usize::from(ended.is_some())];
     steps.extend(ended.map(|why| Step::not("end", Verdict::Error, why)));

@@ -266,11 +266,6 @@ impl RoomPurse {
         // The facilitator asks the chain itself.
         Err(Stays::Unseen { said, moved: self.bank.give(room, funder, sure, said).await })
     }
-
-    /// The end of a room of which nobody knows that all of its money is back.
-    fn warned(&self, what: String) -> Step {
-        Step { advisory: true, ..Step::not("return", Verdict::Error, what) }
-    }
 }
 
 /// Why not all of a room's money is known to be back.
@@ -316,7 +311,7 @@ impl Purse for RoomPurse {
         let returned = self.returned().await;
         let (name, wallet) = (&self.name, self.room.address());
         match returned {
-            Ok(0) if self.is_doubtful.load(Ordering::Relaxed) => self.warned(format!(
+            Ok(0) if self.is_doubtful.load(Ordering::Relaxed) => warned(format!(
                 "up to {} USDC may still come to the wallet {wallet} of room {name}, by a transfer of which nobody knows",
                 usd(self.amount)
             )),
@@ -324,14 +319,14 @@ impl Purse for RoomPurse {
             Err(Stays::Unmoved(error)) => {
                 let left = self.bank.balance(wallet).await.ok().flatten().map(|left| usd(left.max(self.sure())));
                 let left = left.unwrap_or_else(|| format!("at most {}", usd(self.amount)));
-                self.warned(format!("{left} USDC stay in room {name}, in the wallet {wallet}: {error}"))
+                warned(format!("{left} USDC stay in room {name}, in the wallet {wallet}: {error}"))
             }
             Err(Stays::Unseen { said, moved }) => {
                 let came = match moved {
                     Ok(moved) => format!("the facilitator says that it moved {} to {}", usd(moved), self.funder.address()),
                     Err(error) => error.to_string(),
                 };
-                self.warned(format!(
+                warned(format!(
                     "the wallet {wallet} of room {name} had {} USDC and signed {} away, and the chain's RPC says that it has {}: it is behind, or the facilitator's word was not true; {came}",
                     usd(self.funded.load(Ordering::Relaxed).into()),
                     usd(self.signed()),
@@ -354,6 +349,11 @@ impl Purse for RoomPurse {
         }
         steps
     }
+}
+
+/// The end of a room of which nobody knows that all of its money is back.
+fn warned(what: String) -> Step {
+    Step { advisory: true, ..Step::not("return", Verdict::Error, what) }
 }
 
 fn broken(error: JoinError) -> Unmoved {

@@ -241,13 +241,13 @@ async fn a_room_whose_money_stays_is_named_until_another_brings_it_back() {
     run.until("notes", "True", "Live").await;
     let [name] = &run.runs_of("CleanRoom")[..] else { panic!("{:?}", run.runs_of("CleanRoom")) };
     let room = format!("room-of-{name}");
-    assert_eq!(run.status("notes").rooms, [room.clone()]);
+    assert_eq!(run.status("notes").rooms, [room.as_str()]);
     let message = run.says("notes", "CleanRoomPassed", "True", "Passed");
     assert!(message.contains("as the test says"), "what its GateRun says of it: {message}");
 
     run.api.delete(&format!("{OWN}/gateruns/{name}"));
     run.settle("notes").await;
-    assert_eq!(run.status("notes").rooms, [room.clone()]);
+    assert_eq!(run.status("notes").rooms, [room.as_str()]);
 
     run.results = json!([step("return", "Passed"), step(&format!("return {room}"), "Passed")]);
     run.world.wait(Duration::from_secs(5500));

@@ -17,6 +17,7 @@ use flywheel::{
     api::gate_run::{GateRun, Verdict},
     gate::report::Report,
     ports::payments::{Ledger, Payer, Token},
+    room::Persistence,
 };
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{
@@ -82,7 +83,9 @@ impl Scene {
 
     async fn balance(&self, address: &str) -> u128 {
         let token = Token::dollar(&variable("CHAIN_NETWORK"), None).expect("the dollar");
-        self.chain.balance(&token, address).await.expect("a balance")
+        // A node that mines just then may refuse.
+        let again = Persistence { tries: 5, pause: Duration::from_millis(200), most: Duration::from_secs(5) };
+        again.ask(|| self.chain.balance(&token, address)).await.expect("a balance")
     }
 
     fn rooms(&self) -> Api<Namespace> {

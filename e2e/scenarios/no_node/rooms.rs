@@ -14,7 +14,7 @@ use flywheel::{
     api::gate_run::Verdict,
     bank,
     ports::payments::Payer,
-    room::{Money, Purse},
+    room::{Money, Persistence, Purse},
 };
 use k8s_openapi::api::{
     batch::v1::Job,
@@ -105,7 +105,8 @@ async fn a_room_goes_with_its_maker_or_after_it_and_its_money_comes_back() {
     let chain = bank::bank(&money, None).expect("a bank");
     let ledger = chain.ledger.as_ref().expect("the chain");
     let (funder, room) = (key(), key().derived(&name).expect("its wallet"));
-    let balance = async |address: &str| ledger.balance(&chain.token, address).await.expect("a balance");
+    let again = Persistence { tries: 5, pause: Duration::from_millis(200), most: Duration::from_secs(5) };
+    let balance = async |address: &str| again.ask(|| ledger.balance(&chain.token, address)).await.expect("a balance");
     let before = balance(funder.address()).await;
     let steps = bank::purse(&name, &money, None, key()).expect("a purse").fund().await;
     assert!(steps.iter().all(|step| step.verdict == Verdict::Passed), "{steps:?}");
