@@ -33,7 +33,7 @@ mod text;
 mod types;
 
 pub use crate::api::http::Method;
-pub use check::{check, check_shape, check_text};
+pub use check::{Checked, check, check_shape, check_text};
 pub use code::Code;
 pub use document::{
     Auth, BackendPattern, Body, DeclaredError, Document, PathParam, Provider, ProviderStatus, QueryKind, QueryParam, Route, RouteBackend,
