@@ -48,4 +48,4 @@ pub use read::{from_value, read, value};
 pub use registry::{Entry, Registry, merge};
 pub use status::phase;
 pub use text::LARGEST;
-pub use types::{Type, TypeCheck, referred, standalone};
+pub use types::{INHERITED, Type, TypeCheck, referred, standalone};

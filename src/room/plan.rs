@@ -1,6 +1,8 @@
 //! What a clean room's pod is told: a service that runs, the tests of it, its command
 //! line, and what may be paid. Keys are in files beside it, and never here.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -75,8 +77,11 @@ pub struct Request {
     pub method: String,
     /// URL, with parameters of its path as `{name}`.
     pub url: String,
-    /// Names of query parameters.
+    /// Options that go to the query.
     pub query: Vec<String>,
+    /// What the service calls those of them that are called otherwise here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, String>,
     /// `json` or `bytes` where it has a body.
     pub body: Option<String>,
     /// The parameter that takes the rest of the path, slashes included.
