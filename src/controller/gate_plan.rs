@@ -25,7 +25,7 @@ use crate::{
     scaffold::{self, Kind, Manifest, Options, RouteSummary},
 };
 
-pub use room::{Room, money, room, room_at};
+pub use room::{At, Room, confined_by, money, notes, room, room_at};
 pub use suite::Written;
 
 /// Base Sepolia, a test net.

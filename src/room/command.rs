@@ -44,8 +44,8 @@ fn words_of(command: &Command, call: &Call) -> Option<Vec<String>> {
     }
     let mut options = path(&command.request, &call.url)?;
     for (name, value) in call.url.query_pairs() {
-        let own = |option: &&String| command.request.names.get(*option).unwrap_or(option).as_str() == name;
-        let option = command.request.query.iter().find(own)?;
+        let request = &command.request;
+        let option = request.query.iter().find(|option| *request.names.get(*option).unwrap_or(option) == name)?;
         if options.iter().any(|(known, _)| known == option) {
             return None;
         }

@@ -45,6 +45,10 @@ pub struct RoomPlan {
     /// paid is paid by the wallet that the pod mounts, where it mounts one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub money: Option<Money>,
+    /// What confines the sandbox beside its container, such as a RuntimeClass; nothing
+    /// where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confined_by: Option<String>,
     /// Limits.
     #[serde(default)]
     pub limits: Limits,
@@ -77,9 +81,9 @@ pub struct Request {
     pub method: String,
     /// URL, with parameters of its path as `{name}`.
     pub url: String,
-    /// Options that go to the query.
+    /// Names of query parameters, as options are called.
     pub query: Vec<String>,
-    /// What the service calls those of them that are called otherwise here.
+    /// What the service calls those of them that it calls otherwise.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub names: BTreeMap<String, String>,
     /// `json` or `bytes` where it has a body.

@@ -98,9 +98,10 @@ impl Scene {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flywheel"));
         command.args(["gate", "spawn", "--factory", NAME, "--namespace", NAMESPACE, "--wallet-file", &variable("TEST_WALLET_KEY_FILE")]);
-        if let Some(class) = &self.class {
-            command.args(["--runtime-class", class]);
-        }
+        match &self.class {
+            Some(class) => command.args(["--runtime-class", class]),
+            None => command.arg("--unconfined"),
+        };
         command.args(arguments).current_dir(&self.folder);
         command
     }
@@ -169,7 +170,13 @@ async fn from_a_terminal(scene: &Scene) {
     assert_eq!(scene.names().await, Vec::<String>::new(), "{text}");
     assert_eq!(scene.balance(scene.funder.address()).await, before - PRICE, "{text}");
     let report = std::fs::read_to_string(scene.folder.join("report.json")).expect("the report");
-    assert_eq!(Report::parse_log(&report).expect("a report").verdict, Verdict::Passed, "{report}");
+    let found = Report::parse_log(&report).expect("a report");
+    assert_eq!(found.verdict, Verdict::Passed, "{report}");
+    let confined = found.steps.iter().find(|step| step.name == "sandbox").and_then(|step| step.message.clone()).expect("what confines it");
+    match &scene.class {
+        Some(class) => assert_eq!(confined, format!("RuntimeClass {class}")),
+        None => assert!(confined.contains("no sandbox runtime") && text.contains(&confined), "{text}"),
+    }
     let key = file_at("TEST_WALLET_KEY_FILE");
     assert!(!text.contains(key.trim_start_matches("0x")) && !report.contains(key.trim_start_matches("0x")));
 }

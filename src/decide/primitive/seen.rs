@@ -385,6 +385,10 @@ pub struct Gate {
     pub tested: Option<Tested>,
     /// Runs that go before it, while it waits for its turn.
     pub before: Option<i64>,
+    /// The room that may still have money after it.
+    pub room_left: Option<String>,
+    /// Rooms before it that it emptied.
+    pub rooms_emptied: Vec<String>,
 }
 
 /// What is left of something that should not be there.
