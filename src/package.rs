@@ -95,7 +95,7 @@ pub fn provider(ProviderCommand::New(config): &ProviderCommand) -> anyhow::Resul
             names.push(name.into());
         }
     }
-    let old: Vec<_> = prim::check_text(&before).1.into_iter().map(|finding| finding.to_string()).collect();
+    let old: Vec<_> = prim::check_text(&before).findings.into_iter().map(|finding| finding.to_string()).collect();
     let new: Vec<_> = prim::check(&value).into_iter().map(|finding| finding.to_string()).filter(|finding| !old.contains(finding)).collect();
     if !new.is_empty() {
         bail!("{}: {}", path.display(), new.join("; "));

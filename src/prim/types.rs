@@ -19,7 +19,7 @@ use super::{
 const DEFINITIONS: &str = "#/$defs/";
 /// What every object of JavaScript has already, so that a field of that name is
 /// never absent there.
-const INHERITED: [&str; 12] = [
+pub const INHERITED: [&str; 12] = [
     "__proto__",
     "__defineGetter__",
     "__defineSetter__",

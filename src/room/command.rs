@@ -209,7 +209,7 @@ mod tests {
     fn commands() -> Vec<Command> {
         let command = |name: &str, method: &str, path: &str, more: serde_json::Value| -> Command {
             let mut value = json!({
-                "name": name, "request": { "method": method, "url": format!("https://notes.prim.sh{path}"), "query": [], "body": null },
+                "name": name, "request": { "method": method, "url": format!("https://notes.prim.sh{path}"), "query": [], "names": {}, "body": null },
                 "parameters": { "properties": {}, "required": [] },
             });
             for (at, part) in more.as_object().unwrap() {
@@ -220,11 +220,6 @@ mod tests {
         let any = |names: &[&str]| json!(names.iter().map(|name| ((*name).to_owned(), json!({}))).collect::<serde_json::Map<_, _>>());
         let mut files = command("get-file", "GET", "/v1/files/{path}", json!({"/parameters/properties": any(&["path"])}));
         files.request.rest = Some("path".into());
-        let options = any(&["path_body", "query_body", "body"]);
-        let mut search =
-            command("search", "POST", "/v1/search/{path_body}", json!({"/request/body": "json", "/parameters/properties": options}));
-        search.request.query = vec!["query_body".into()];
-        search.request.names = [("query_body".to_owned(), "body".to_owned())].into();
         vec![
             command("list", "GET", "/v1/notes", json!({"/request/query": ["limit"], "/parameters/properties": any(&["limit"])})),
             command("get", "GET", "/v1/notes/{id}", json!({"/parameters/properties": any(&["id"]), "/parameters/required": ["id"]})),
@@ -237,8 +232,16 @@ mod tests {
             ),
             command("put", "PUT", "/v1/blob", json!({"/request/body": "bytes", "/parameters/properties": any(&["body"])})),
             files,
+            command(
+                "sign",
+                "POST",
+                "/v1/signs/{path_body}",
+                json!({
+                    "/request/body": "json", "/request/query": ["query_body"], "/request/names": {"query_body": "body"},
+                    "/parameters/properties": any(&["body", "path_body", "query_body"]),
+                }),
+            ),
             command("mark", "POST", "/v1/marks/{body}", json!({"/request/body": "json", "/parameters/properties": any(&["body"])})),
-            search,
         ]
     }
 
@@ -265,10 +268,7 @@ mod tests {
             (call("GET", "/v1/notes/latest", &[], None), vec!["latest"]),
             (call("GET", "/v1/files/a/b%20c", &[], None), vec!["get-file", "--path", "a/b c"]),
             (call("POST", "/v1/notes", &json, Some("{}")), vec!["make", "--body", "{}"]),
-            (
-                call("POST", "/v1/search/p?body=q", &json, Some("{}")),
-                vec!["search", "--path_body", "p", "--query_body", "q", "--body", "{}"],
-            ),
+            (call("POST", "/v1/signs/a?body=b", &json, Some("{}")), vec!["sign", "--path_body", "a", "--query_body", "b", "--body", "{}"]),
             (call("POST", "/v1/notes", &paid, Some("{}")), vec!["make", "--body", "{}", "--payment", "e30="]),
         ] {
             let words = made(&commands(), &call).map(|made| made.words);
@@ -304,6 +304,8 @@ mod tests {
             call("POST", "/v1/notes", &json, Some("@/etc/passwd")),
             call("POST", "/v1/notes", &json, Some("-")),
             call("POST", "/v1/marks/m1", &json, Some("{}")),
+            call("POST", "/v1/signs/a?query_body=b", &json, Some("{}")),
+            call("POST", "/v1/signs/a?body=b&body=c", &json, Some("{}")),
             call("POST", "/v1/notes", &json, Some(&"x".repeat(LONGEST + 1))),
             call("POST", "/v1/notes", &[("content-type", "application/json"), ("x-payment", "e30=")], Some("{}")),
         ] {

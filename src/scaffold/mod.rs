@@ -21,6 +21,7 @@ mod schemas;
 mod service;
 mod text;
 mod types;
+mod values;
 mod vendor;
 mod workspace;
 

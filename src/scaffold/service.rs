@@ -40,8 +40,19 @@ const CHOOSING: [(&str, &str); 18] = [
 /// Whether a parameter says which page of a list there is, or in which order, and so
 /// leaves nothing out.
 pub(super) fn orders(param: &QueryParam) -> bool {
-    let chooses = |(name, field): &(&str, &str)| *name == param.name && !["prefix", "search"].contains(field);
+    let chooses =
+        |(name, field): &(&str, &str)| *name == param.name && !["prefix", "search"].contains(field) && may_choose(field, param.kind);
     CHOOSING.iter().any(chooses)
+}
+
+/// Whether a parameter of a kind can say that of a list; else it is a field like any.
+fn may_choose(field: &str, kind: QueryKind) -> bool {
+    let numeric = ["limit", "offset", "page"].contains(&field);
+    match kind {
+        QueryKind::Flag => false,
+        QueryKind::Text => !numeric,
+        QueryKind::Integer | QueryKind::Number => numeric || field == "after",
+    }
 }
 
 /// Refusals of a vendor that a caller may see, where the route declares them.
@@ -326,17 +337,11 @@ impl Draft<'_> {
         let query = &self.route.query;
         let mut choosing: Vec<(&str, &str)> = Vec::new();
         for (name, field) in CHOOSING {
-            let numeric = ["limit", "offset", "page"].contains(&field);
-            let fits = |kind: QueryKind| match kind {
-                QueryKind::Flag => false,
-                QueryKind::Text => !numeric,
-                QueryKind::Integer | QueryKind::Number => numeric || field == "after",
-            };
             // A page of a book, an order of a shop: what items have is a field of theirs.
             // One that is counted beside a limit is a page of the list all the same.
             let counted = field == "page" && choosing.iter().any(|(_, there)| *there == "limit");
             let theirs = ["page", "sort", "order"].contains(&field) && !counted && self.fields.contains(&name);
-            let chooses = |param: &QueryParam| param.name == name && fits(param.kind);
+            let chooses = |param: &QueryParam| param.name == name && may_choose(field, param.kind);
             if !theirs && query.iter().any(chooses) && !choosing.iter().any(|(_, there)| *there == field) {
                 choosing.push((name, field));
             }
@@ -536,8 +541,16 @@ impl Draft<'_> {
         self.take(&["env"]);
         let words: Vec<_> = words.iter().map(|word| self.word(word)).collect();
         self.line(array(4, "const command = ", &words, ";"));
+        if self.route.request == Body::Bytes {
+            self.waits = true;
+            self.take(&["request"]);
+            self.line("    const bytes = new Uint8Array(await request.arrayBuffer());");
+        }
         self.line("    return run(command, {");
         self.line("      env,");
+        if self.route.request == Body::Bytes {
+            self.line("      bytes,");
+        }
         if !pass.is_empty() {
             let names: Vec<_> = pass.iter().map(|name| string(name)).collect();
             self.line(array(6, "pass: ", &names, ","));

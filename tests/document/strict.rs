@@ -69,7 +69,7 @@ fn findings_say_where_they_stand() {
         [(Some((2, 2)), "wrong-type", "routes_map".into())]
     );
     assert_eq!(findings("id: a\nid: b\n")[0].0.map(|(line, _)| line), Some(2));
-    let (_, found) = prim::check_text("id: [");
+    let found = prim::check_text("id: [").findings;
     assert!(found[0].to_string().ends_with("[not-yaml]") && found.len() == 1, "{found:?}");
 }
 

@@ -17,7 +17,6 @@ use flywheel::{
     api::gate_run::{GateRun, Verdict},
     gate::report::Report,
     ports::payments::{Ledger, Payer, Token},
-    room::Persistence,
 };
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{
@@ -31,7 +30,7 @@ use super::{
     gates::classes,
     journey::{answering, declare, gone, primitives},
 };
-use crate::support::{file_at, until_within, variable};
+use crate::support::{file_at, polled, until_within, variable};
 
 /// Longest that a room may take, its start included.
 const ROOM: Duration = Duration::from_secs(400);
@@ -83,9 +82,8 @@ impl Scene {
 
     async fn balance(&self, address: &str) -> u128 {
         let token = Token::dollar(&variable("CHAIN_NETWORK"), None).expect("the dollar");
-        // A node that mines just then may refuse.
-        let again = Persistence { tries: 5, pause: Duration::from_millis(200), most: Duration::from_secs(5) };
-        again.ask(|| self.chain.balance(&token, address)).await.expect("a balance")
+        // A chain that makes a block just then may have no answer.
+        polled("a balance", async || self.chain.balance(&token, address).await.ok()).await
     }
 
     fn rooms(&self) -> Api<Namespace> {
@@ -188,18 +186,13 @@ async fn whose_maker_is_killed(scene: &Scene) {
     let before = scene.balance(scene.funder.address()).await;
     let silent = || Stdio::null();
     let mut maker = Maker(scene.command(&["prim.yaml"]).stdout(silent()).stderr(silent()).spawn().expect("flywheel"));
-    let funded = async {
-        loop {
-            if let [name] = &scene.names().await[..] {
-                let wallet = scene.funder.derived(name).expect("its wallet");
-                if scene.balance(wallet.address()).await > 0 {
-                    return (name.clone(), wallet);
-                }
-            }
-            assert!(maker.0.try_wait().expect("its state").is_none(), "it ended before it was funded");
-        }
-    };
-    let (name, wallet) = tokio::time::timeout(ROOM, funded).await.expect("funded");
+    let (name, wallet) = polled("money in the room", async || {
+        assert!(maker.0.try_wait().expect("its state").is_none(), "it ended before it was funded");
+        let [name] = &scene.names().await[..] else { return None };
+        let wallet = scene.funder.derived(name).expect("its wallet");
+        (scene.balance(wallet.address()).await > 0).then(|| (name.clone(), wallet))
+    })
+    .await;
     maker.0.kill().expect("SIGKILL");
     maker.0.wait().expect("its end");
     assert_eq!(scene.names().await, std::slice::from_ref(&name), "it is there, and nobody keeps it");

@@ -14,7 +14,7 @@ use flywheel::{
     api::gate_run::Verdict,
     bank,
     ports::payments::Payer,
-    room::{Money, Persistence, Purse},
+    room::{Money, Purse},
 };
 use k8s_openapi::api::{
     batch::v1::Job,
@@ -31,7 +31,7 @@ use serde_json::json;
 use crate::{
     cluster::bed::{NAME, NAMESPACE, factories},
     control_plane::installed,
-    support::{apply, documents, file_at, testbed, variable},
+    support::{apply, documents, file_at, polled, testbed, variable},
 };
 
 /// How long anything here may take: the longest is the time after which a maker counts as
@@ -105,8 +105,7 @@ async fn a_room_goes_with_its_maker_or_after_it_and_its_money_comes_back() {
     let chain = bank::bank(&money, None).expect("a bank");
     let ledger = chain.ledger.as_ref().expect("the chain");
     let (funder, room) = (key(), key().derived(&name).expect("its wallet"));
-    let again = Persistence { tries: 5, pause: Duration::from_millis(200), most: Duration::from_secs(5) };
-    let balance = async |address: &str| again.ask(|| ledger.balance(&chain.token, address)).await.expect("a balance");
+    let balance = async |address: &str| polled("a balance", async || ledger.balance(&chain.token, address).await.ok()).await;
     let before = balance(funder.address()).await;
     let steps = bank::purse(&name, &money, None, key()).expect("a purse").fund().await;
     assert!(steps.iter().all(|step| step.verdict == Verdict::Passed), "{steps:?}");

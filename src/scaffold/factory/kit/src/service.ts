@@ -54,7 +54,10 @@ export interface Route<Schema extends z.ZodType = z.ZodType, Query extends z.Zod
   status?: 200 | 201 | 202 | 204;
   /** Where answers are remembered of a route whose calls may be repeated by Idempotency-Key. */
   repeats?: (env: Env) => Repeats;
-  /** Returns what is answered as JSON, or a Response of its own making. */
+  /**
+   * Returns what is answered as JSON, or a Response of its own making, of which a
+   * plain 200 is the route's success, whatever status that has.
+   */
   handler: (input: Input<z.output<Schema>, z.output<Query>>) => unknown;
 }
 
@@ -184,8 +187,11 @@ function answer(route: Route, env: Env): Handler {
     };
     const work = async (): Promise<Response> => {
       const result = await route.handler(input);
-      if (result instanceof Response) return result;
       const status = route.status ?? 200;
+      if (result instanceof Response) {
+        const plain = result.status === 200 && status !== 200;
+        return plain ? new Response(result.body, { status, headers: result.headers }) : result;
+      }
       return status === 204 ? c.body(null, status) : c.json(result ?? null, status);
     };
     const key = c.req.header("idempotency-key");

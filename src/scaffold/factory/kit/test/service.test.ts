@@ -33,6 +33,17 @@ const service = createService({ name: "notes", version: "1.2.3" })
     handler: () => new Response("raw", { headers: { "content-type": "text/plain" } }),
   })
   .route({
+    method: "PUT",
+    path: "/v1/raw",
+    price: "free",
+    status: 201,
+    handler: ({ query }) =>
+      new Response("raw", {
+        status: query["moved"] ? 303 : 200,
+        headers: { "content-type": "text/plain" },
+      }),
+  })
+  .route({
     method: "GET",
     path: "/v1/gone",
     price: "free",
