@@ -107,7 +107,7 @@ pub fn check_shape(value: &Value) -> Vec<Finding> {
 /// What a schema can't say.
 fn rules(document: &Document, given: &Value, notes: &mut Notes) {
     for route in &document.routes {
-        price(route, document, notes);
+        price(route, document, given, notes);
         backend(route, document, notes);
     }
     providers(document, notes);
@@ -115,8 +115,11 @@ fn rules(document: &Document, given: &Value, notes: &mut Notes) {
 }
 
 /// A route that looks free in a paid document, and has no price of its own.
-fn price(route: &Route, document: &Document, notes: &mut Notes) {
-    if document.free || route.price.is_some() {
+fn price(route: &Route, document: &Document, given: &Value, notes: &mut Notes) {
+    let place = route.place.strip_prefix("routes_map[").and_then(|rest| rest.strip_suffix(']')).and_then(|i| i.parse::<usize>().ok());
+    // One that is no price is said to be none, and not to be absent.
+    let written = place.is_some_and(|i| !given["routes_map"][i]["price"].is_null());
+    if document.free || route.price.is_some() || written {
         return;
     }
     // What the prose says is read as its readers do: by the word.

@@ -79,7 +79,7 @@ pub(super) fn assemble(value: &Value, notes: &mut Notes) -> Option<Document> {
         env: providers::variables(&fields, "env", notes),
         free: pricing::is_free(&fields, &pricing, notes),
         pricing,
-        routes: routes::read(&fields, &types, &said, notes),
+        routes: routes::read(&fields, &said, notes),
         types,
         providers: providers::read(&fields, notes),
         quick_start,

@@ -13,46 +13,37 @@ use proptest::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{manifest, workspace::Workspace};
+use super::{CODE, manifest, workspace::Workspace};
 
 /// A line that would like to be code.
 fn line() -> impl Strategy<Value = String> {
-    let nasty = prop::sample::select(vec![
-        "*/",
-        "/*",
-        "//",
-        "\"",
-        "'",
-        "`",
-        "${x}",
-        "}",
-        "{",
-        "\\",
-        "\\n",
-        "<script>",
-        "|",
-        "{{ x }}",
-        "{% y %}",
-        "---",
-        ": ",
-        "日本",
-        " (required)",
-        " 1-100, default 20",
-        " default",
-        " max 10",
-        "@ts-expect-error ",
-        "@ts-ignore ",
-        "@ts-nocheck ",
-        "@jsxImportSource x",
-        "biome-ignore lint/suspicious/noExplicitAny: x",
-        "eslint-disable ",
-        "/// <reference path='x' />",
-        " missing name",
-        " one of: a, b",
-        " expired",
-        "$0.01",
-        "#",
-    ]);
+    let nasty = prop::sample::select(
+        [
+            &CODE[..],
+            &[
+                "${x}",
+                "{",
+                "\\n",
+                " (required)",
+                " 1-100, default 20",
+                " default",
+                " max 10",
+                "@ts-expect-error ",
+                "@ts-ignore ",
+                "@ts-nocheck ",
+                "@jsxImportSource x",
+                "biome-ignore lint/suspicious/noExplicitAny: x",
+                "eslint-disable ",
+                "/// <reference path='x' />",
+                " missing name",
+                " one of: a, b",
+                " expired",
+                "$0.01",
+                "#",
+            ][..],
+        ]
+        .concat(),
+    );
     prop::collection::vec(prop_oneof![nasty.prop_map(str::to_owned), "[a-zA-Z][a-zA-Z0-9 ]{0,12}"], 1..6)
         .prop_map(|parts| parts.concat().split_whitespace().collect::<Vec<_>>().join(" "))
         .prop_filter("a line has something in it", |line| !line.is_empty())

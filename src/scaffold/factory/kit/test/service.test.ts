@@ -144,6 +144,15 @@ describe("answers", () => {
     expect(await (await app.request("/v1/raw")).text()).toBe("raw");
   });
 
+  test("a plain Response is a success of the route's status, and another one stays", async () => {
+    const put = async (path: string) => {
+      const answer = await app.request(path, { method: "PUT" });
+      return [answer.status, answer.headers.get("content-type"), await answer.text()];
+    };
+    expect(await put("/v1/raw")).toEqual([201, "text/plain", "raw"]);
+    expect(await put("/v1/raw?moved=1")).toEqual([303, "text/plain", "raw"]);
+  });
+
   test("a 204 has no body", async () => {
     const response = await app.request("/v1/notes/a", { method: "DELETE" });
     expect(response.status).toBe(204);
