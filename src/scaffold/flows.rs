@@ -55,7 +55,7 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
     let mut resources = Vec::new();
     for create in &plan.routes {
         let Work::Native(Native { collection, op: Op::Create { signed: None }, within, .. }) = &create.work else { continue };
-        if !within.is_empty() {
+        if !within.is_empty() || create.route.request == Body::None {
             continue;
         }
         // Only what is found under the path that it was made under: the test builds it from that.
@@ -67,7 +67,8 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
         let read = find(|op| matches!(op, Op::Read { bytes: false }));
         // What may be changed in a declared type, nobody can tell.
         let change = find(|op| matches!(op, Op::Change | Op::Replace)).filter(|p| types::taken(plan.document, p.route).is_none());
-        let remove = find(|op| matches!(op, Op::Remove { .. }));
+        let change = change.filter(|p| p.route.response != Body::None);
+        let remove = find(|op| matches!(op, Op::Remove { .. })).filter(|p| p.route.request == Body::None);
         let of_one = [read, change, remove].into_iter().flatten().next();
         let members = [Some(create), list, read, change, remove];
         let guarded = members.into_iter().flatten().find(|p| p.guarded && p.price == RoutePrice::Free);
