@@ -6,6 +6,8 @@ use regex_syntax::ast::{
     RepetitionRange, parse::Parser,
 };
 
+use super::backtrack::explodes;
+
 /// Characters that JavaScript reads as more than themselves.
 const SYNTAX: &str = "^$\\.*+?()[]{}|/-";
 
@@ -21,6 +23,9 @@ impl Expression {
         write(&read.0, &mut String::new())?;
         // Its repetitions may multiply beyond what anybody can match.
         regex::Regex::new(text).map_err(|_| "it is too big".to_owned())?;
+        if explodes(&read.0) {
+            return Err("within a repetition a text can be read in two ways, which JavaScript would try without end".into());
+        }
         Ok(read)
     }
 
@@ -155,7 +160,7 @@ fn repeated(repetition: &Repetition, text: &mut String) -> Result<(), String> {
     Ok(())
 }
 
-fn bounds(repetition: &Repetition) -> (u32, Option<u32>) {
+pub(super) fn bounds(repetition: &Repetition) -> (u32, Option<u32>) {
     match &repetition.op.kind {
         RepetitionKind::ZeroOrOne => (0, Some(1)),
         RepetitionKind::ZeroOrMore => (0, None),
@@ -227,7 +232,7 @@ mod tests {
 
     #[test]
     fn what_one_of_them_lacks_is_refused() {
-        for text in ["(?i)a", "(?P<n>a)", r"\pL", r"\A", "[[:alpha:]]", "[a&&b]", "(", "a**", "^*", "(((a{900}){900}){900})"] {
+        for text in ["(?i)a", "(?P<n>a)", r"\pL", r"\A", "[[:alpha:]]", "[a&&b]", "(", "a**", "^*", "(((a{900}){900}){900})", "(a*)*b"] {
             assert!(Expression::parse(text).is_err(), "{text}");
         }
     }

@@ -6,6 +6,7 @@
 //! or decides what becomes of a document; `scaffold` does. Read `document.rs`
 //! next, then `read.rs`; the strict form is `form.rs`.
 
+mod backtrack;
 mod check;
 mod code;
 mod document;

@@ -25,6 +25,9 @@ pub enum Segment {
     },
 }
 
+/// What every service answers by itself, beside its health check.
+const OWN: [&str; 3] = ["/pricing", "/llms.txt", "/v1/metrics"];
+
 /// Longest name of a parameter: generated lines are laid out for it.
 const LONGEST_NAME: usize = 32;
 
@@ -66,6 +69,26 @@ impl Path {
     /// Whether the path is that of a service's health check.
     pub fn is_root(&self) -> bool {
         self.segments == [Segment::Literal(String::new())]
+    }
+
+    /// Whether every service answers GET there by itself.
+    pub fn is_own(&self) -> bool {
+        OWN.contains(&self.written().as_str())
+    }
+
+    /// Paths that it would match, were they not every service's own.
+    pub fn hidden(&self) -> impl Iterator<Item = &'static str> {
+        let fits = |own: &&str| {
+            let parts: Vec<_> = own[1..].split('/').collect();
+            let rest = matches!(self.segments.last(), Some(Segment::Param { slashes: true, .. }));
+            let long = parts.len() == self.segments.len() || (rest && parts.len() > self.segments.len());
+            let same = |(segment, part): (&Segment, &&str)| match segment {
+                Segment::Literal(literal) => literal == part,
+                Segment::Param { .. } => true,
+            };
+            long && self.segments.iter().zip(&parts).all(same)
+        };
+        OWN.into_iter().filter(fits)
     }
 
     /// Sorts a path before those that would match all it matches: routers take

@@ -70,6 +70,11 @@ fn one(entry: &Fields<'_>, notes: &mut Notes) -> Option<Route> {
             notes.wrong(Code::Malformed, entry.at("route"), "/ is the health check of every service: take another path");
             return None;
         }
+        Ok(path) if method == Method::Get && path.is_own() => {
+            let text = format!("{path} is every service's own, so this route is left out");
+            notes.lenient(Code::RouteReserved, entry.at("route"), text);
+            return None;
+        }
         Ok(path) => {
             if let Some(twice) = path.repeated() {
                 notes.wrong(Code::Repeated, entry.at("route"), format!("the path has two parameters :{twice}: give one another name"));

@@ -2,7 +2,7 @@
 //! else answers in its place: it is 501, and says why.
 
 use super::{
-    native::{Collection, Native, Op},
+    native::{self, Collection, Native, Op},
     plan::Work,
     types,
     vendor::Vendor,
@@ -116,11 +116,12 @@ pub(super) fn work(
 /// The same where the store can keep what the route takes; else why not.
 pub(super) fn stored(document: &Document, route: &Route, native: Native, collections: &[Collection]) -> Result<Native, String> {
     let takes =
-        matches!(native.op, Op::Create { .. } | Op::Put { bytes: false } | Op::Change | Op::Replace | Op::SetPart { .. } | Op::Renew);
+        matches!(native.op, Op::Create { .. } | Op::Put { bytes: false, .. } | Op::Change | Op::Replace | Op::SetPart { .. } | Op::Renew);
     let Some(kind) = types::taken(document, route).filter(|_| takes) else { return Ok(native) };
     let Some(fields) = types::fields(document, kind) else { return Err(format!("{} is no object, and nothing else is kept", kind.name)) };
     let key = collections.get(native.collection).and_then(|collection| collection.key.as_ref());
-    let lacks = |key: &&String| native.op == Op::Create { signed: None } && !fields.contains_key(*key);
+    let named = native.op == Op::Create { signed: None } || native.sent.is_some();
+    let lacks = |key: &&String| named && !fields.contains_key(*key) && !native::is_made(key);
     match key.filter(lacks) {
         Some(key) => Err(format!("{} has no field {key}, by which its items are found", kind.name)),
         None => Ok(native),

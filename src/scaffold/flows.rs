@@ -69,7 +69,7 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
     for create in &plan.routes {
         let Work::Native(Native { collection, op: Op::Create { signed: None }, within, .. }) = &create.work else { continue };
         // What nobody knows a value for, nobody can try.
-        if !within.is_empty() || samples::unknown(plan, create) {
+        if !within.is_empty() || create.route.request == Body::None || samples::unknown(plan, create) {
             continue;
         }
         // Only what is found under the path that it was made under: the test builds it from that.
@@ -81,7 +81,8 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
         let read = find(|op| matches!(op, Op::Read { bytes: false })).filter(|p| p.route.response != Body::None);
         // What may be changed in a declared type, nobody can tell.
         let change = find(|op| matches!(op, Op::Change | Op::Replace)).filter(|p| types::taken(plan.document, p.route).is_none());
-        let remove = find(|op| matches!(op, Op::Remove { .. }));
+        let change = change.filter(|p| p.route.response != Body::None);
+        let remove = find(|op| matches!(op, Op::Remove { .. })).filter(|p| p.route.request == Body::None);
         let of_one = [read, change, remove].into_iter().flatten().next();
         let members = [Some(create), list, read, change, remove];
         let guards = |p: &&Planned<'_>| p.guarded && p.price == RoutePrice::Free && !samples::unknown(plan, p);

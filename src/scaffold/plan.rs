@@ -219,6 +219,17 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
             let text = format!("asks for ports while env lacks {}, which is looked at nevertheless", schema::PORTS);
             assumptions.push(Assumption { path: route.place.clone(), text });
         }
+        if route.method == Method::Get {
+            let own: Vec<_> = route.path.hidden().collect();
+            if !own.is_empty() {
+                let text = format!("{route} does not answer {}, which every service does by itself", own.join(" and "));
+                assumptions.push(Assumption { path: route.place.clone(), text });
+            }
+        }
+        if asked.as_ref().is_ok_and(|asked| asked.library) && route.backend.is_none() && matches!(work, Work::Provider(_)) {
+            let text = format!("{route} answers 501 until {} is written, since its provider is called by its library", route.operation);
+            assumptions.push(Assumption { path: route.place.clone(), text });
+        }
         // Bytes are not compared, and what is only read needs no memory.
         let repeats = route.idempotent == Some(true) && route.method != Method::Get && route.request != Body::Bytes;
         let repeats = repeats && work.backend() != Backend::Missing;

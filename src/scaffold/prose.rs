@@ -25,6 +25,12 @@ pub(super) fn says_partial(text: &str) -> bool {
     ["null to ", "fields optional", "fields are optional", "partial", "only the fields"].iter().any(|words| text.contains(words))
 }
 
+/// Whether a sentence says of a search that it goes by meaning, which no store of texts does.
+pub(super) fn says_meaning(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["semantic", "vector", "embedding", "similar", "nearest"].iter().any(|word| text.contains(word))
+}
+
 /// Everything a document says about itself, a sentence or line each.
 fn lines(document: &Document) -> impl Iterator<Item = &str> {
     let lists = [&document.tips, &document.limits, &document.quick_start];

@@ -3,7 +3,7 @@
 
 use super::{
     native::{Collection, Native, Op},
-    text::string,
+    text::{key, string},
 };
 use crate::prim::{DeclaredError, Route};
 
@@ -46,9 +46,10 @@ impl Why {
 pub(super) fn of(native: &Native, collections: &[Collection]) -> Vec<Why> {
     let collection = collections.get(native.collection);
     let mut whys = match &native.op {
-        Op::Create { .. } => vec![Why::Taken, Why::Full],
-        Op::Put { .. } => vec![Why::Full],
-        Op::Become { .. } => vec![Why::State],
+        Op::Create { .. } | Op::Batch | Op::Put { once: true, .. } => vec![Why::Taken, Why::Full],
+        Op::Put { .. } | Op::Upload | Op::Step { makes: true, .. } => vec![Why::Full],
+        Op::Become { .. } | Op::Step { .. } | Op::Flip { .. } => vec![Why::State],
+        Op::Edge { .. } | Op::Take { .. } => vec![Why::Missing],
         Op::Remove { emptied: true, .. } => vec![Why::Filled],
         _ => Vec::new(),
     };
@@ -57,13 +58,49 @@ pub(super) fn of(native: &Native, collections: &[Collection]) -> Vec<Why> {
         Why::Full => collection.is_some_and(|c| c.most.is_some()),
         _ => true,
     });
-    if native.param.is_some() || collection.is_some_and(|c| c.within.is_some()) {
+    if native.param.is_some() || native.sent.is_some() || collection.is_some_and(|c| c.within.is_some()) {
+        whys.retain(|why| *why != Why::Missing);
         whys.extend([Why::Missing, Why::Foreign]);
         if collection.is_some_and(|c| c.ends || c.status.is_some()) {
             whys.push(Why::Ended);
         }
     }
     whys
+}
+
+/// Fields that a body may have and that a code says to be taken: `title_taken`, `slug_exists`.
+const UNIQUE: [&str; 16] = [
+    "title", "slug", "name", "email", "username", "handle", "label", "url", "domain", "address", "key", "code", "phone", "path", "alias",
+    "id",
+];
+
+/// The field that a conflict is about, by its code's words.
+fn about(error: &DeclaredError) -> Option<String> {
+    let words = crate::prim::words(&error.code);
+    let ends: [&[&str]; 7] =
+        [&["already", "exists"], &["already", "taken"], &["in", "use"], &["taken"], &["exists"], &["conflict"], &["not", "unique"]];
+    let before = ends.iter().find_map(|end| {
+        let (before, last) = words.split_at_checked(words.len().checked_sub(end.len())?)?;
+        (last == *end).then_some(before)
+    });
+    let field = before.or_else(|| words.strip_prefix(&["duplicate".to_owned()][..]))?;
+    (!field.is_empty()).then(|| field.join("_"))
+}
+
+/// Conflicts that a route declares of fields of their own, beside the one that names items.
+/// `known`: whether the body has a field, where that is known.
+pub(super) fn unique<'a>(route: &'a Route, key: Option<&str>, known: impl Fn(&str) -> Option<bool>) -> Vec<(String, &'a DeclaredError)> {
+    let conflicts = route.errors.iter().filter(|error| error.status == 409);
+    let fields = conflicts.filter_map(|error| Some((about(error)?, error)));
+    fields.filter(|(field, _)| Some(field.as_str()) != key && known(field).unwrap_or_else(|| UNIQUE.contains(&field.as_str()))).collect()
+}
+
+/// The lines `unique: {…},`; none where there are none.
+pub(super) fn unique_lines(unique: &[(String, &DeclaredError)], indent: usize) -> Vec<String> {
+    let space = " ".repeat(indent);
+    let line = |(field, error): &(String, &DeclaredError)| format!("{space}  {}: [409, {}],", key(field), string(&error.code));
+    let lines: Vec<_> = unique.iter().map(line).collect();
+    if lines.is_empty() { lines } else { [vec![format!("{space}unique: {{")], lines, vec![format!("{space}}},")]].concat() }
 }
 
 /// The lines `codes: {…},`; none where all is as usual.
@@ -96,7 +133,9 @@ fn declared(route: &Route, why: Why) -> Option<(u16, &str)> {
         // Without a word for it, what is another's is not there.
         Why::Foreign => find(&|error| error.status == 403 && !limits(error)).or_else(|| first(404)),
         Why::Ended => first(410).or_else(|| first(404)),
-        Why::Taken | Why::State | Why::Filled => first(409),
+        // A field's own conflict is the name's where there is no other.
+        Why::Taken => find(&|error| error.status == 409 && about(error).is_none()).or_else(|| first(409)),
+        Why::State | Why::Filled => first(409),
         Why::Full => find(&|error| [400, 403, 409, 429].contains(&error.status) && limits(error)),
         Why::Early => first(429),
         Why::Unproven => first(403).or_else(|| first(401)),

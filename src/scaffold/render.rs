@@ -122,6 +122,7 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         runs => needs("run"),
         stubs => any(&|p| matches!(p.work, Work::Command(_))),
         argued => needs("argument"),
+        lasting => needs("lasting"),
         stored => needs("store"),
         repeating => any(&|p| p.repeats),
         missing => missing,

@@ -165,7 +165,8 @@ pub(super) fn answers(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<u16> {
             _ => statuses.extend([403, 404, 409]),
         }
         // A gate fills a path with any text.
-        if unknown(plan, planned) || route.path.params().any(|name| whole(route, name).is_some()) {
+        let listed = matches!(planned.work.kept(), Some(Native { op: Op::Batch, .. }));
+        if listed || unknown(plan, planned) || route.path.params().any(|name| whole(route, name).is_some()) {
             statuses.push(400);
         }
         if matches!(planned.work.kept(), Some(Native { op: Op::Create { signed: Some(_) }, .. })) {
@@ -196,7 +197,20 @@ fn surely(plan: &Plan<'_>, planned: &Planned<'_>) -> bool {
             let taken = matches!(op, Op::Create { .. }) && planned.price == RoutePrice::Free && kept.is_some_and(|c| c.key.is_some());
             !inside
                 && !taken
-                && matches!(op, Op::Create { signed: None } | Op::Put { .. } | Op::List | Op::Count | Op::Part | Op::SetPart { .. })
+                && matches!(
+                    op,
+                    Op::Create { signed: None }
+                        | Op::Upload
+                        | Op::Put { once: false, .. }
+                        | Op::List
+                        | Op::Search
+                        | Op::Count
+                        | Op::Tally
+                        | Op::Clear
+                        | Op::Part
+                        | Op::SetPart { .. }
+                        | Op::Unset
+                )
         }
         Work::Waits(..) | Work::Schema => true,
         _ => false,

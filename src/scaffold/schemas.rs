@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     claims::Claim,
-    native::{Native, Op, Signed},
+    native::{self, Native, Op, Sent, Signed},
     plan::{Plan, Planned, Work},
     prose, text, types,
 };
@@ -91,7 +91,8 @@ fn find(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<Field> {
     }
     if let Some(key) = key(plan, planned) {
         let numbers = planned.work.kept().and_then(|native| plan.collections.get(native.collection)).is_some_and(|c| c.numbers);
-        add(key, if numbers { Kind::Whole } else { Kind::Text { longest: None } }, true);
+        let made = matches!(planned.work.kept(), Some(Native { op: Op::Create { .. }, .. })) && native::is_made(key);
+        add(key, if numbers { Kind::Whole } else { Kind::Text { longest: None } }, !made);
     }
     match &planned.claim {
         Some(Claim::Code { field, .. }) => add(field, Kind::Text { longest: None }, true),
@@ -144,7 +145,8 @@ pub(super) fn body(plan: &Plan<'_>, planned: &Planned<'_>) -> String {
     let fields = fields(plan, planned);
     // What is done to something needs no body: its path says all.
     let bare = fields.is_empty() && !must_be_filled(planned);
-    let end = if bare && planned.route.method == Method::Post { ".default({})" } else { "" };
+    let needless = matches!(planned.route.method, Method::Post | Method::Delete) || planned.work.kept().is_some_and(|native| native.bare());
+    let end = if bare && needless { ".default({})" } else { "" };
     let open = if must_be_filled(planned) && fields.iter().all(|field| !field.required) { "filled" } else { "z.looseObject" };
     if fields.is_empty() {
         return format!("    body: {open}({{}}){end},");
@@ -224,6 +226,7 @@ fn calls(field: &Field) -> Vec<String> {
 pub(super) fn key<'a>(plan: &'a Plan<'_>, planned: &'a Planned<'_>) -> Option<&'a str> {
     match &planned.work {
         Work::Native(Native { op: Op::Create { signed: None }, collection, .. }) => plan.collections.get(*collection)?.key.as_deref(),
+        Work::Native(Native { sent: Some(Sent::Body(field)), .. }) => Some(field),
         _ => None,
     }
 }
@@ -244,7 +247,16 @@ pub(super) fn must_be_filled(planned: &Planned<'_>) -> bool {
     match planned.work.kept().map(|native| &native.op) {
         Some(Op::Create { .. }) => matches!(planned.work, Work::Native(_)) || route.error(400).is_some(),
         // Of these the path says what is meant.
-        Some(Op::Become { .. } | Op::Renew) => false,
+        Some(
+            Op::Become { .. }
+            | Op::Renew
+            | Op::Step { .. }
+            | Op::Flip { .. }
+            | Op::Remove { .. }
+            | Op::Search
+            | Op::Take { .. }
+            | Op::Batch,
+        ) => false,
         _ => route.method == Method::Post && route.error(400).is_some(),
     }
 }

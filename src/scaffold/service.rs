@@ -1,59 +1,22 @@
-//! The body of each handler.
+//! The body of each handler. What the store does in it is in `service/stored.rs`.
+
+mod stored;
+
+pub(super) use stored::orders;
 
 use std::collections::BTreeSet;
 
 use super::{
     backend::{Argument, Asked, Command, Source},
     claims::Claim,
-    native::{self, Collection, Native, Op, Signed},
+    native::{self, Collection, Native, Op, Sent},
     plan::{Plan, Planned, Work},
     refusals::{self, Why},
     schema, schemas,
     text::{array, call, fits, prop, string},
     types, vendor,
 };
-use crate::prim::{Body, QueryKind, QueryParam, Route, RoutePrice};
-
-/// Query parameters that choose what a list has, and what the store calls that. Of
-/// several that say the same, the first does; each other is a field like any.
-const CHOOSING: [(&str, &str); 18] = [
-    ("limit", "limit"),
-    ("per_page", "limit"),
-    ("page_size", "limit"),
-    ("offset", "offset"),
-    ("page", "page"),
-    ("after", "after"),
-    ("cursor", "after"),
-    ("prefix", "prefix"),
-    ("q", "search"),
-    ("search", "search"),
-    ("query", "search"),
-    ("sort", "sort"),
-    ("sort_by", "sort"),
-    ("order_by", "sort"),
-    ("order", "order"),
-    ("sort_order", "order"),
-    ("direction", "order"),
-    ("dir", "order"),
-];
-
-/// Whether a parameter says which page of a list there is, or in which order, and so
-/// leaves nothing out.
-pub(super) fn orders(param: &QueryParam) -> bool {
-    let chooses =
-        |(name, field): &(&str, &str)| *name == param.name && !["prefix", "search"].contains(field) && may_choose(field, param.kind);
-    CHOOSING.iter().any(chooses)
-}
-
-/// Whether a parameter of a kind can say that of a list; else it is a field like any.
-fn may_choose(field: &str, kind: QueryKind) -> bool {
-    let numeric = ["limit", "offset", "page"].contains(&field);
-    match kind {
-        QueryKind::Flag => false,
-        QueryKind::Text => !numeric,
-        QueryKind::Integer | QueryKind::Number => numeric || field == "after",
-    }
-}
+use crate::prim::{Body, Route, RoutePrice};
 
 /// Refusals of a vendor that a caller may see, where the route declares them.
 const PASSED: [u16; 7] = [400, 404, 409, 410, 413, 422, 429];
@@ -72,10 +35,16 @@ pub(super) fn handler(plan: &Plan<'_>, planned: &Planned<'_>) -> Handler {
         route: planned.route,
         collections: &plan.collections,
         fields: listed(plan, planned),
+        sent: types::taken(plan.document, planned.route)
+            .and_then(|kind| types::fields(plan.document, kind))
+            .map(|fields| fields.keys().map(String::as_str).collect()),
+        distinct: Vec::new(),
         declared: plan.declared,
         asked: &planned.asked,
         payer: planned.price != RoutePrice::Free,
-        open: native::open(planned.route, planned.price) && planned.work.kept().is_some_and(|kept| plan.owned(kept.collection)),
+        // Who has the internal key looks after what everybody has.
+        open: (native::open(planned.route, planned.price) || (planned.guarded && planned.price == RoutePrice::Free))
+            && planned.work.kept().is_some_and(|kept| plan.owned(kept.collection)),
         input: Vec::new(),
         lines: Vec::new(),
         needs: BTreeSet::new(),
@@ -125,7 +94,7 @@ pub(super) fn handler(plan: &Plan<'_>, planned: &Planned<'_>) -> Handler {
 
 /// The fields of what a route lists.
 fn listed<'a>(plan: &'a Plan<'_>, planned: &Planned<'_>) -> Vec<&'a str> {
-    let lists = |native: &&Native| matches!(native.op, Op::List | Op::Count);
+    let lists = |native: &&Native| matches!(native.op, Op::List | Op::Count | Op::Clear);
     let Some(Native { collection, .. }) = planned.work.kept().filter(lists) else { return Vec::new() };
     let makes = |native: &Native| native.collection == *collection && matches!(native.op, Op::Create { .. } | Op::Put { .. });
     let made = plan.routes.iter().filter(|other| other.work.kept().is_some_and(makes));
@@ -144,6 +113,10 @@ struct Draft<'a> {
     fields: Vec<&'a str>,
     declared: bool,
     asked: &'a Asked,
+    /// Fields of what it takes, where its type says them.
+    sent: Option<Vec<&'a str>>,
+    /// Lines of the next scope about fields that none has twice.
+    distinct: Vec<String>,
     /// Whether who pays is known.
     payer: bool,
     /// Whether it is about everybody's items.
@@ -168,7 +141,6 @@ impl Draft<'_> {
     fn end(&mut self, expression: &str) {
         if self.route.response == Body::None {
             self.line(format!("    {expression};"));
-            self.line("    return null;");
         } else {
             self.line(format!("    return {expression};"));
         }
@@ -178,7 +150,6 @@ impl Draft<'_> {
     fn end_stored(&mut self, method: &str, arguments: &[String]) {
         if self.route.response == Body::None {
             self.stored("", method, arguments);
-            self.line("    return null;");
         } else {
             self.stored("return ", method, arguments);
         }
@@ -214,6 +185,7 @@ impl Draft<'_> {
             entries.push(array(6, "within: ", &params, ","));
         }
         entries.extend(refusals::codes(self.route, whys, 6));
+        entries.append(&mut self.distinct);
         if entries.is_empty() {
             return Vec::new();
         }
@@ -241,138 +213,20 @@ impl Draft<'_> {
             self.take(&["params"]);
             arguments.push(format!("params[{}]", string(param)));
         }
+        match &native.sent {
+            Some(Sent::Body(field)) => {
+                self.take(&["body"]);
+                arguments.push(format!("body[{}]", string(field)));
+            }
+            Some(Sent::Query(name)) => {
+                self.take(&["query"]);
+                arguments.push(format!("query[{}]", string(name)));
+            }
+            None => {}
+        }
         arguments
     }
 
-    fn native(&mut self, native: &Native) {
-        let whys = refusals::of(native, self.collections);
-        match &native.op {
-            Op::Create { signed: Some(signed) } => {
-                self.proved(signed);
-                let scope = self.scope(&native.within, &whys, Some("owner"));
-                let fields = format!("{{ ...body, {}: owner, signature: undefined }}", signed.address);
-                self.line(format!("    const fields = {fields};"));
-                self.end_stored("create", &[vec![self.items(native.collection), "fields".into()], scope].concat());
-            }
-            Op::Create { signed: None } | Op::SetPart { .. } => {
-                let body = self.body();
-                let scope = self.scope(&native.within, &whys, None);
-                let method = match native.op {
-                    Op::SetPart { whole: true } => "replacePart",
-                    Op::SetPart { whole: false } => "setPart",
-                    _ => "create",
-                };
-                self.end_stored(method, &[vec![self.items(native.collection), body], scope].concat());
-            }
-            Op::Put { bytes: true } => {
-                self.waits = true;
-                self.take(&["request"]);
-                let scope = self.scope(&native.within, &whys, None);
-                self.line("    const bytes = new Uint8Array(await request.arrayBuffer());");
-                self.line("    const type = request.headers.get(\"content-type\") ?? \"application/octet-stream\";");
-                self.line("    const stored = { type, bytes };");
-                let arguments = [self.one(native), vec!["stored".into()], scope].concat();
-                self.end_stored("putBytes", &arguments);
-            }
-            Op::Put { bytes: false } | Op::Change | Op::Replace | Op::Renew => {
-                let body = self.body();
-                let scope = self.scope(&native.within, &whys, None);
-                let arguments = [self.one(native), vec![body], scope].concat();
-                let method = match native.op {
-                    Op::Put { .. } => "put",
-                    Op::Change => "change",
-                    Op::Replace => "replace",
-                    _ => "renew",
-                };
-                self.end_stored(method, &arguments);
-            }
-            Op::Become { to, from, once } => {
-                let scope = self.scope(&native.within, &whys, None);
-                let from = from.as_ref().map(|from| format!(", from: {}", string(from))).unwrap_or_default();
-                let once = if *once { ", once: true" } else { "" };
-                self.line(format!("    const status = {{ to: {}{from}{once} }};", string(to)));
-                let arguments = [self.one(native), vec!["status".into()], scope].concat();
-                self.end_stored("become", &arguments);
-            }
-            Op::Read { bytes } => {
-                let scope = self.scope(&native.within, &whys, None);
-                let arguments = [self.one(native), scope].concat();
-                self.end_stored(if *bytes { "readBytes" } else { "read" }, &arguments);
-            }
-            Op::Remove { emptied, retired } => {
-                let scope = self.scope(&native.within, &whys, None);
-                let one = self.one(native);
-                if *emptied {
-                    self.stored("", "emptied", &[one.clone(), scope.clone()].concat());
-                }
-                match retired {
-                    Some(status) => self.end_stored("retire", &[one, vec![string(status)], scope].concat()),
-                    None => self.end_stored("remove", &[one, scope].concat()),
-                }
-            }
-            Op::List | Op::Count => self.list(native, &whys),
-            Op::Part => {
-                let scope = self.scope(&native.within, &whys, None);
-                self.end_stored("part", &[vec![self.items(native.collection)], scope].concat());
-            }
-            // Found where a vendor does it alone.
-            Op::Under => {}
-        }
-    }
-
-    /// Whose wallet signed the body's message.
-    fn proved(&mut self, signed: &Signed) {
-        self.waits = true;
-        self.needs.insert("requireSignature");
-        self.take(&["body"]);
-        self.line("    const owner = await requireSignature(body, {");
-        self.line(prop(6, "message", &signed.message));
-        self.line(format!("      address: {},", string(&signed.address)));
-        self.line(format!("      seconds: {},", signed.seconds));
-        self.lines.extend(refusals::codes(self.route, &[Why::Unproven], 6));
-        self.line("    });");
-    }
-
-    fn list(&mut self, native: &Native, whys: &[Why]) {
-        let query = &self.route.query;
-        let mut choosing: Vec<(&str, &str)> = Vec::new();
-        for (name, field) in CHOOSING {
-            // A page of a book, an order of a shop: what items have is a field of theirs.
-            // One that is counted beside a limit is a page of the list all the same.
-            let counted = field == "page" && choosing.iter().any(|(_, there)| *there == "limit");
-            let theirs = ["page", "sort", "order"].contains(&field) && !counted && self.fields.contains(&name);
-            let chooses = |param: &QueryParam| param.name == name && may_choose(field, param.kind);
-            if !theirs && query.iter().any(chooses) && !choosing.iter().any(|(_, there)| *there == field) {
-                choosing.push((name, field));
-            }
-        }
-        let matching = query.len() > choosing.len();
-        let mut arguments = vec![self.items(native.collection)];
-        if !query.is_empty() {
-            self.take(&["query"]);
-            let mut names: Vec<_> = choosing.iter().map(|(name, _)| *name).collect();
-            names.extend(matching.then_some("...match"));
-            self.line(format!("    const {{ {} }} = query;", names.join(", ")));
-            let field = |(name, field): &(&str, &str)| if name == field { (*name).to_owned() } else { format!("{field}: {name}") };
-            let mut fields: Vec<String> = choosing.iter().map(field).collect();
-            fields.extend(matching.then(|| "match".into()));
-            self.line(format!("    const selection = {{ {} }};", fields.join(", ")));
-            arguments.push("selection".into());
-        }
-        let scope = self.scope(&native.within, whys, None);
-        if query.is_empty() && !scope.is_empty() {
-            arguments.push("{}".into());
-        }
-        arguments.extend(scope);
-        if native.op == Op::Count {
-            self.stored("const { total } = ", "list", &arguments);
-            self.end("{ count: total }");
-        } else {
-            self.end_stored("list", &arguments);
-        }
-    }
-
-    /// Takes what a caller must have; `turn` is what can be given back.
     fn claimed(&mut self, claim: &Claim, back: bool) {
         self.take(&["body"]);
         let whys = match claim {
@@ -421,7 +275,7 @@ impl Draft<'_> {
                 self.line(call(4, "const fields = madeBy", &what, ";"));
                 self.end_stored("create", &[vec![items, "fields".into()], scope].concat());
             }
-            Op::Put { .. } => {
+            Op::Put { bytes: false, once: false } => {
                 let scope = self.scope(&native.within, &whys, None);
                 let items = self.items(native.collection);
                 self.stored("", "ready", &[vec![items], scope.clone()].concat());
@@ -456,14 +310,27 @@ impl Draft<'_> {
             Op::Read { bytes: false } if !vendor::fails(self.route) => self.native(native),
             Op::Count => self.native(native),
             Op::List if outer.is_none() || !vendor::fails(self.route) => self.native(native),
-            Op::List | Op::Part | Op::SetPart { .. } => {
+            Op::List
+            | Op::Search
+            | Op::Tally
+            | Op::Batch
+            | Op::Edge { .. }
+            | Op::Take { .. }
+            | Op::Clear
+            | Op::Upload
+            | Op::Part
+            | Op::SetPart { .. }
+            | Op::Unset
+            | Op::Put { .. }
+            | Op::Step { makes: true, .. } => {
                 if let (Some(outer), Some((param, within))) = (outer, native.within.split_last()) {
-                    let inside = Native { collection: outer, op: Op::Under, param: Some(param.clone()), within: within.to_vec() };
+                    let inside =
+                        Native { collection: outer, op: Op::Under, param: Some(param.clone()), sent: None, within: within.to_vec() };
                     self.checked(&inside);
                 }
                 self.forward("return");
             }
-            Op::Read { .. } | Op::Become { .. } | Op::Renew | Op::Under => {
+            Op::Read { .. } | Op::Become { .. } | Op::Renew | Op::Step { .. } | Op::Flip { .. } | Op::Under => {
                 self.checked(native);
                 self.forward("return");
             }

@@ -55,11 +55,13 @@ pub(super) fn fields<'a>(document: &'a Document, kind: &'a Type) -> Option<&'a M
 /// Whether every value of a type has a text in this field.
 pub(super) fn has_text(document: &Document, kind: &Type, name: &str) -> bool {
     let text = |field: &Value| followed(document, field).get("type").and_then(Value::as_str) == Some("string");
-    let required = |name: &str| {
-        let required = followed(document, &kind.schema).get("required").and_then(Value::as_array);
-        required.is_some_and(|names| names.iter().any(|one| one == name))
-    };
-    required(name) && fields(document, kind).and_then(|fields| fields.get(name)).is_some_and(text)
+    requires(document, kind, name) && fields(document, kind).and_then(|fields| fields.get(name)).is_some_and(text)
+}
+
+/// Whether every value of a type has this field.
+pub(super) fn requires(document: &Document, kind: &Type, name: &str) -> bool {
+    let required = followed(document, &kind.schema).get("required").and_then(Value::as_array);
+    required.is_some_and(|names| names.iter().any(|one| one == name))
 }
 
 /// Whether a field of a type is a whole number.
@@ -67,6 +69,21 @@ pub(super) fn is_whole(document: &Document, kind: &Type, name: &str) -> bool {
     let field = fields(document, kind).and_then(|fields| fields.get(name));
     field.is_some_and(|field| followed(document, field).get("type").and_then(Value::as_str) == Some("integer"))
 }
+
+/// Whether a field of a type is a number.
+pub(super) fn is_number(document: &Document, kind: &Type, name: &str) -> bool {
+    let field = fields(document, kind).and_then(|fields| fields.get(name));
+    field.is_some_and(|field| matches!(followed(document, field).get("type").and_then(Value::as_str), Some("integer" | "number")))
+}
+
+/// Whether a field of a type is true or false.
+pub(super) fn is_flag(document: &Document, kind: &Type, name: &str) -> bool {
+    let field = fields(document, kind).and_then(|fields| fields.get(name));
+    field.is_some_and(|field| followed(document, field).get("type").and_then(Value::as_str) == Some("boolean"))
+}
+
+/// Fields by which an item says how long it lives.
+pub(super) const SPANS: [&str; 4] = ["ttl", "ttl_seconds", "expires_in", "ttl_ms"];
 
 /// Whether an object of a type may say for how many seconds it lives.
 pub(super) fn lives(document: &Document, kind: &Type) -> bool {

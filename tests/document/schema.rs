@@ -15,11 +15,12 @@ static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| jsonschema::draft202012
 
 /// What only the checker can say: comparisons of one place with another, and
 /// what the reader had to make of prose.
-const BEYOND: [Code; 20] = [
+const BEYOND: [Code; 21] = [
     Code::TooLarge,
     Code::ControlCharacter,
     Code::Repeated,
     Code::RouteRepeated,
+    Code::RouteReserved,
     Code::OperationRepeated,
     Code::NoSuchParameter,
     Code::SlashesInProse,

@@ -111,6 +111,7 @@ fn each_rule_is_enforced() {
         ("/providers", json!([provider("a", true), provider("b", true)]), "provider-default providers"),
         ("/providers", json!([provider("a", true), provider("a", false)]), "provider-repeated providers[1].name"),
         ("/routes_map/0/route", json!("GET /v1/parcels"), "route-repeated routes_map[1].route"),
+        ("/routes_map/1/route", json!("GET /pricing"), "route-reserved routes_map[1].route"),
         ("/routes_map/0/route", json!("post /v1/parcels"), "malformed routes_map[0].route"),
         ("/routes_map/0/operation_id", json!("list_parcels"), "operation-repeated routes_map[1].operation_id"),
         ("/routes_map/0/request", json!("Nothing"), "type-undefined routes_map[0].request"),

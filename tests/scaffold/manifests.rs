@@ -153,3 +153,72 @@ fn what_takes_no_body_hands_none_on_and_no_text_is_an_order() {
         }
     }
 }
+
+/// Shapes that recur in documents of small services: all of them are the store's, but
+/// for what would have to reach somebody outside.
+#[test]
+fn what_small_services_have_is_kept_here() {
+    let routes = |lines: &[(&str, &str)]| {
+        let entry = |(route, operation): &(&str, &str)| {
+            let body = if route.starts_with("GET") || route.starts_with("DELETE") { "" } else { ", request: json" };
+            format!("- {{route: '{route}', operation_id: {operation}{body}, response: json}}\n")
+        };
+        format!("id: a\nroutes_map:\n{}", lines.iter().map(entry).collect::<String>())
+    };
+    let missing = |lines: &[(&str, &str)]| {
+        manifest(&document(&routes(lines))).unimplemented.into_iter().map(|route| route.operation).collect::<Vec<_>>()
+    };
+    assert!(manifest(&load(&root().join("tests/scaffold/documents/desk.yaml")).unwrap()).unimplemented.is_empty());
+    let queue = [
+        ("POST /v1/queues/:name/messages", "enqueue_message"),
+        ("POST /v1/queues/:name/pop", "pop_message"),
+        ("POST /v1/queues/:name/purge", "purge_queue"),
+    ];
+    assert!(missing(&queue).is_empty());
+    let cache = [
+        ("PUT /v1/cache/:space/:key", "put_entry"),
+        ("GET /v1/cache/:space/:key", "get_entry"),
+        ("GET /v1/cache/:space", "list_entries"),
+        ("DELETE /v1/cache/:space", "flush_entries"),
+    ];
+    assert!(missing(&cache).is_empty());
+    let locks = [("PUT /v1/locks/:name", "acquire_lock"), ("DELETE /v1/locks/:name", "release_lock")];
+    assert!(missing(&locks).is_empty());
+    let domains = [
+        ("POST /v1/domains", "register_domain"),
+        ("GET /v1/domains/:id", "get_domain"),
+        ("PUT /v1/domains/:id/nameservers", "set_nameservers"),
+        ("POST /v1/domains/:id/renew", "renew_domain"),
+        ("POST /v1/domains/:id/verify", "verify_domain"),
+    ];
+    assert_eq!(missing(&domains), ["verify_domain"]);
+    // A mail that nobody sends is not sent by being kept.
+    let mail = [("POST /v1/mails", "send_mail"), ("GET /v1/mails", "list_mails")];
+    assert_eq!(missing(&mail), ["send_mail", "list_mails"]);
+    let vectors =
+        "- {route: POST /v1/notes/search, operation_id: search_notes, request: json, response: json, description: Semantic search}\n";
+    let notes = routes(&[("POST /v1/notes", "create_note"), ("GET /v1/notes", "list_notes")]);
+    assert_eq!(manifest(&document(&format!("{notes}{vectors}"))).unimplemented[0].operation, "search_notes");
+}
+
+#[test]
+fn what_every_service_answers_by_itself_is_no_documents_route() {
+    let made = |paths: &[&str]| {
+        let routes = paths.iter().map(|path| format!("- {{route: 'GET {path}'}}\n")).collect::<String>();
+        manifest(&document(&format!("id: a\nroutes_map:\n{routes}")))
+    };
+    let rest = made(&["/:rest*"]).assumptions.into_iter().map(|a| a.text).collect::<String>();
+    assert!(rest.contains("does not answer /pricing and /llms.txt and /v1/metrics"), "{rest}");
+    let made = made(&["/v1/x", "/pricing", "/v1/metrics", "/:slug"]);
+    let paths: Vec<_> = made.routes.iter().map(|route| route.path.as_str()).collect();
+    assert_eq!(paths, ["/v1/x", "/:slug"]);
+    let said =
+        |path: &str| made.assumptions.iter().filter(|a| a.path.starts_with(path)).map(|a| a.text.as_str()).collect::<Vec<_>>().join("\n");
+    assert!(said("routes_map[1].route").contains("/pricing is every service's own"), "{}", said("routes_map[1]"));
+    assert!(said("routes_map[2].route").contains("/v1/metrics is every service's own"));
+    assert!(said("routes_map[3]").contains("does not answer /pricing and /llms.txt"));
+    let (_, findings) = flywheel::prim::check_text(
+        "id: a\ndescription: b\nroutes_map:\n- {route: GET /llms.txt, operation_id: b, status: 200, description: c, response: json, price: free}\n",
+    );
+    assert!(findings.iter().any(|finding| finding.code.as_str() == "route-reserved"), "{findings:?}");
+}

@@ -8,15 +8,17 @@ use super::super::{
     types::{self, Words},
 };
 use super::{
-    Collection, Found, Native, Op, Signed, is_id,
+    Collection, Found, Native, Op, Sent, Signed, is_id,
     members::{self, Base, Member},
-    verbs::{self, MAKES},
+    verbs::{self, Deed, MAKES},
 };
-use crate::prim::{Body, Document, Method, QueryKind, Route, RoutePrice, Segment, Type, camel, singular, words};
+use crate::prim::{Body, Document, Method, QueryKind, QueryParam, Route, RoutePrice, Segment, Type, camel, singular, words};
 
 pub(in crate::scaffold) const ALONE: &str = "nothing in the document stores what it would answer, or answers what it would store";
 const SIGNED: &str = "it must check a signature, and the document does not say of what message";
 const MIXED: &str = "some routes of its resource are paid and some free, so an item's owner could not be told";
+const NAMELESS: &str = "its body has no field by which an item is found";
+const STATUS: &str = "other routes give its resource a status, so that this one can't";
 const OWNERLESS: &str = "without a payment nobody can be told apart from an item's owner";
 
 /// What a document's routes keep. `outside`: a vendor makes what is kept, and the
@@ -63,19 +65,19 @@ impl Search<'_> {
         let create = &routes[at];
         let Some(noun) = made_noun(create) else { return };
         let mut members = members::of(routes, at, &noun);
-        if !members.iter().any(|(_, member)| matches!(member, Member::List | Member::Read)) || self.found[at].is_some() {
+        let single = members::single(create) && !members.iter().any(|(_, member)| member.of_one());
+        if single || !members.iter().any(|(_, member)| member.answers()) || self.found[at].is_some() {
             return;
         }
         members.retain(|(i, _)| self.found[*i].is_none());
         let signed = self.signed(create, &members);
         let says = create.prose().any(prose::says_signature);
         let same = |i: usize| (self.prices[i] == RoutePrice::Free) == (self.prices[at] == RoutePrice::Free);
-        let reads = |member: &Member| matches!(member, Member::List | Member::Read);
         let plain = |member: &Member| matches!(member, Member::List) || member.of_one();
         let refusal = match &signed {
             None if says => Some(SIGNED),
             // What anybody may see needs no owner who is told.
-            None if members.iter().any(|(i, member)| plain(member) && !same(*i) && !(reads(member) && self.open(*i))) => Some(MIXED),
+            None if members.iter().any(|(i, member)| plain(member) && !same(*i) && !self.apart(*i, member)) => Some(MIXED),
             _ => None,
         };
         if let Some(reason) = refusal {
@@ -83,34 +85,44 @@ impl Search<'_> {
             return;
         }
         let key = members.iter().find_map(|(i, member)| member.of_one().then(|| members::param(&routes[*i], member)).flatten());
-        let key = key.filter(|param| !is_id(param)).map(str::to_owned);
+        // An id that whoever makes an item must say is the item's.
+        let wanted = |param: &&str| {
+            !is_id(param) || types::taken(self.document, create).is_some_and(|kind| types::requires(self.document, kind, param))
+        };
+        let key = key.filter(wanted).map(str::to_owned);
         let owned = signed.is_some();
+        // Who sets what a name stands for sets it again.
+        let sets = ["set", "put", "upsert", "save", "write"].iter().any(|verb| self::verb(create).as_deref() == Some(*verb));
+        let sent = key.clone().filter(|_| sets && !owned && create.error(409).is_none() && create.request != Body::Bytes);
+        let op = match () {
+            () if create.request == Body::Bytes => Op::Upload,
+            () if sent.is_some() => Op::Put { bytes: false, once: false },
+            () => Op::Create { signed },
+        };
+        // Bytes have no fields, and so no name of the caller's.
+        let key = key.filter(|_| create.request != Body::Bytes);
         let collection = self.keep(create, &noun, key, &members, at);
-        self.found[at] = Some(Ok(Native { collection, op: Op::Create { signed }, param: None, within: all_params(create) }));
-        self.join(collection, members, owned || self.prices[at] != RoutePrice::Free);
+        let within = all_params(create);
+        self.found[at] = Some(Ok(Native { collection, op, param: None, sent: sent.map(Sent::Body), within }));
+        self.join(at, collection, members, owned || self.prices[at] != RoutePrice::Free);
     }
 
     /// The collection that a route puts things into under names in its path.
     fn put(&mut self, at: usize) {
         let routes = &self.document.routes;
         let put = &routes[at];
-        let Some(Segment::Param { name, .. }) = put.path.segments.last() else { return };
-        let stores = put.method == Method::Put && put.request != Body::None && put.response != Body::Bytes;
-        if !stores || self.found[at].is_some() {
-            return;
-        }
-        let noun = noun_of(put).unwrap_or_else(|| last_noun(put));
+        let Some((name, deed)) = puts(put).filter(|_| self.found[at].is_none()) else { return };
+        // What is done to a thing says nothing of what the thing is.
+        let noun = noun_of(put).unwrap_or_else(|| members::home_noun(put));
         let mut members = members::of(routes, at, &noun);
         members.retain(|(i, _)| *i != at && self.found[*i].is_none());
-        if !members.iter().any(|(_, member)| matches!(member, Member::List | Member::Read)) {
+        let ends = |member: &Member| deed == Some(Deed::Hold) && matches!(member, Member::Remove | Member::Release);
+        if !members.iter().any(|(_, member)| member.answers() || ends(member)) {
             return;
         }
         let free = self.prices[at] == RoutePrice::Free;
-        let reads = |member: &Member| matches!(member, Member::List | Member::Read);
         let refusal = match () {
-            () if members.iter().any(|(i, member)| (self.prices[*i] == RoutePrice::Free) != free && !(reads(member) && self.open(*i))) => {
-                Some(MIXED)
-            }
+            () if members.iter().any(|(i, member)| (self.prices[*i] == RoutePrice::Free) != free && !self.apart(*i, member)) => Some(MIXED),
             () if free && !super::guarded(put) && !self.open(at) => Some(OWNERLESS),
             () => None,
         };
@@ -120,36 +132,45 @@ impl Search<'_> {
         }
         let collection = self.keep(put, &noun, Some(name.clone()), &members, at);
         let within = all_params(put).into_iter().filter(|param| param != name).collect();
-        let op = Op::Put { bytes: put.request == Body::Bytes };
-        self.found[at] = Some(Ok(Native { collection, op, param: Some(name.clone()), within }));
-        self.join(collection, members, !free);
+        let op = match deed {
+            Some(Deed::Step(way)) => Op::Step { way, field: self.number(at, &members), makes: true },
+            _ => Op::Put { bytes: put.request == Body::Bytes, once: deed == Some(Deed::Hold) },
+        };
+        self.found[at] = Some(Ok(Native { collection, op, param: Some(name.clone()), sent: None, within }));
+        self.join(at, collection, members, !free);
     }
 
     /// What an item, or a wallet, has one of: what is read and changed under one path.
     fn part(&mut self, at: usize) {
         let routes = &self.document.routes;
         let set = &routes[at];
-        let sets = matches!(set.method, Method::Put | Method::Patch) && members::json(set) && matches!(set.request, Body::Json(_));
-        if !sets || !matches!(set.path.segments.last(), Some(Segment::Literal(_))) || self.found[at].is_some() {
+        let literal = matches!(set.path.segments.last(), Some(Segment::Literal(_)));
+        if !literal || !members::sets(set) || self.found[at].is_some() {
             return;
         }
-        let same = |route: &Route| route.path.key() == set.path.key() && (route.method == Method::Get && members::json(route));
-        let reads: Vec<_> = (0..routes.len()).filter(|i| self.found[*i].is_none() && same(&routes[*i])).collect();
+        let of = |route: &Route| match route.method {
+            Method::Get if members::json(route) => Some(Op::Part),
+            Method::Delete if route.request != Body::Bytes && route.response != Body::Bytes => Some(Op::Unset),
+            _ if members::sets(route) => Some(Op::SetPart { whole: members::replaces(route) }),
+            _ => None,
+        };
+        let same = |i: &usize| self.found[*i].is_none() && routes[*i].path.key() == set.path.key();
+        let ops: Vec<_> = (0..routes.len()).filter(same).filter_map(|i| Some((i, of(&routes[i])?))).collect();
         let free = self.prices[at] == RoutePrice::Free;
+        let told = |i: usize| super::guarded(&routes[i]) || self.open(i);
         let refusal = match () {
-            () if reads.is_empty() => return,
-            () if reads.iter().any(|i| (self.prices[*i] == RoutePrice::Free) != free) => Some(MIXED),
-            () if free && !super::guarded(set) && !self.open(at) => Some(OWNERLESS),
+            () if !ops.iter().any(|(_, op)| *op == Op::Part) => return,
+            () if ops.iter().any(|(i, _)| (self.prices[*i] == RoutePrice::Free) != free) => Some(MIXED),
+            () if free && ops.iter().any(|(i, op)| *op != Op::Part && !told(*i)) => Some(OWNERLESS),
             () => None,
         };
         if let Some(reason) = refusal {
-            self.refuse([at].into_iter().chain(reads), reason);
+            self.refuse(ops.into_iter().map(|(i, _)| i), reason);
             return;
         }
         let collection = self.keep(set, &last_noun(set), None, &[], at);
-        for i in reads.into_iter().chain([at]) {
-            let op = if i == at { Op::SetPart { whole: members::replaces(set) } } else { Op::Part };
-            self.found[i] = Some(Ok(Native { collection, op, param: None, within: all_params(&routes[i]) }));
+        for (i, op) in ops {
+            self.found[i] = Some(Ok(Native { collection, op, param: None, sent: None, within: all_params(&routes[i]) }));
         }
     }
 
@@ -166,7 +187,7 @@ impl Search<'_> {
             Some((self.bases.iter().position(of)?, name.clone(), params(before)))
         });
         if let Some((collection, param, within)) = found {
-            self.found[at] = Some(Ok(Native { collection, op: Op::Under, param: Some(param), within }));
+            self.found[at] = Some(Ok(Native { collection, op: Op::Under, param: Some(param), sent: None, within }));
         }
     }
 
@@ -183,7 +204,14 @@ impl Search<'_> {
         let decided = members.iter().any(|(_, member)| matches!(member, Member::Become { decides: true, .. }));
         let pending = decided && all().any(|route| route.prose().any(|text| text.to_ascii_lowercase().contains("pending")));
         let shapes = self.shapes(at, members);
-        let ends = all().any(|route| route.error(410).is_some() || route.prose().any(prose::says_ttl))
+        // What is held is let go of in the end, and what is renewed would end.
+        let held = [Some(verb(first)), first.path.nouns().last().map(|word| Some(word.to_owned()))];
+        let held = held.into_iter().flatten().flatten().any(|word| verbs::deed(&word) == Some(Deed::Hold));
+        let renewed = members.iter().any(|(_, member)| matches!(member, Member::Renew));
+        let ends = held
+            || renewed
+            || all().any(|route| route.error(410).is_some() || route.prose().any(prose::says_ttl))
+            || all().any(|route| route.query.iter().any(|param| types::SPANS.contains(&param.name.as_str())))
             || prose::example_fields(self.document, first).any(|field| prose::says_ttl(&field))
             || shapes.iter().any(|kind| types::lives(self.document, kind));
         let statuses = shapes.iter().find_map(|kind| types::words(self.document, kind, "status"));
@@ -219,36 +247,79 @@ impl Search<'_> {
 
     /// The types of what routes about one item of a collection answer and take.
     fn shapes(&self, at: usize, members: &[(usize, Member)]) -> Vec<&Type> {
-        let one = members.iter().filter(|(_, member)| !matches!(member, Member::List | Member::Count)).map(|(i, _)| *i);
+        let one = members.iter().filter(|(_, member)| !member.of_all()).map(|(i, _)| *i);
         let routes = [at].into_iter().chain(one).map(|i| &self.document.routes[i]);
         routes.flat_map(|route| [types::answered(self.document, route), types::taken(self.document, route)]).flatten().collect()
     }
 
     /// Gives the members of a collection what they do. `owned`: its items are somebody's.
-    fn join(&mut self, collection: usize, members: Vec<(usize, Member)>, owned: bool) {
+    fn join(&mut self, at: usize, collection: usize, members: Vec<(usize, Member)>, owned: bool) {
         let routes = &self.document.routes;
         let status = self.collections[collection].status.clone();
         let statuses = self.statuses[collection].clone();
-        let ends = self.collections[collection].ends;
+        let (held, counted) = match self.found[at].as_ref() {
+            Some(Ok(native)) => match &native.op {
+                Op::Put { once, .. } => (*once, false),
+                Op::Create { .. } => (verb(&routes[at]).is_some_and(|verb| verbs::deed(&verb) == Some(Deed::Hold)), false),
+                op => (false, matches!(op, Op::Step { .. })),
+            },
+            _ => (false, false),
+        };
+        let number = self.number(at, &members);
+        let switch = self.field(at, &members, &["enabled", "active", "on", "done", "value"], types::is_flag);
+        // What is handed out stays where somebody is to say that it is done with.
+        let removed = members.iter().any(|(_, member)| matches!(member, Member::Remove));
         for (i, member) in members {
             let route = &routes[i];
             let paid = self.prices[i] != RoutePrice::Free;
-            let reads = matches!(member, Member::List | Member::Count | Member::Read);
+            let reads = member.reads();
             // Who reads must be told apart too, where items are somebody's.
-            let told = if owned { paid || (reads && self.open(i)) } else { reads || super::guarded(route) || self.open(i) };
+            let told = if owned { paid || self.apart(i, &member) } else { reads || super::guarded(route) || self.open(i) };
             if !told {
                 self.found[i] = Some(Err(if owned { MIXED } else { OWNERLESS }.into()));
                 continue;
             }
             let param = members::param(route, &member).map(str::to_owned);
+            let mut sent = None;
+            // Let go of what was not held: it is a status like any.
+            let member = match member {
+                Member::Release if !held => match members::status(route) {
+                    Some(turn) => turn,
+                    None => continue,
+                },
+                other => other,
+            };
             let op = match member {
                 Member::List => Op::List,
+                Member::Search => Op::Search,
                 Member::Count => Op::Count,
-                Member::Read => Op::Read { bytes: route.response == Body::Bytes },
-                Member::Change => Op::Change,
+                Member::Tally => Op::Tally,
+                Member::Batch if self.collections[collection].key.is_some() && held => continue,
+                Member::Batch => Op::Batch,
+                Member::Edge { oldest } => Op::Edge { oldest },
+                Member::Take => Op::Take { keeps: removed },
+                Member::Clear => Op::Clear,
+                Member::Named => match self.named(collection, route) {
+                    Some(named) => {
+                        sent = Some(named);
+                        Op::Remove { emptied: false, retired: None }
+                    }
+                    None => {
+                        self.found[i] = Some(Err(NAMELESS.into()));
+                        continue;
+                    }
+                },
+                Member::Read | Member::Look => Op::Read { bytes: route.response == Body::Bytes },
+                Member::Give if status.is_some() && ["status", "state"].contains(&last_noun(route).as_str()) => {
+                    self.found[i] = Some(Err(STATUS.into()));
+                    continue;
+                }
+                Member::Change | Member::Give => Op::Change,
                 Member::Replace => Op::Replace,
-                Member::Renew if ends => Op::Renew,
-                Member::Renew => continue,
+                Member::Release => Op::Remove { emptied: false, retired: None },
+                Member::Step(way) => Op::Step { way, field: number.clone(), makes: counted },
+                Member::Flip => Op::Flip { field: switch.clone() },
+                Member::Renew => Op::Renew,
                 Member::Become { to, decides } => {
                     let Some(to) = becomes(statuses.as_ref(), to) else {
                         self.found[i] = Some(Err(format!("it makes an item {to}, which the status of its type can't be")));
@@ -266,8 +337,40 @@ impl Search<'_> {
                 },
             };
             let within = all_params(route).into_iter().take_while(|name| Some(name) != param.as_ref()).collect();
-            self.found[i] = Some(Ok(Native { collection, op, param, within }));
+            self.found[i] = Some(Ok(Native { collection, op, param, sent, within }));
         }
+    }
+
+    /// What of a DELETE names the item: its body's field or its query's parameter.
+    fn named(&self, collection: usize, route: &Route) -> Option<Sent> {
+        let key = self.collections[collection].key.clone();
+        let named = |param: &&QueryParam| param.required && (members::is_name(&param.name) || Some(&param.name) == key.as_ref());
+        if let Some(param) = route.query.iter().find(named) {
+            return Some(Sent::Query(param.name.clone()));
+        }
+        let usual = key.unwrap_or_else(|| "id".into());
+        let Some(kind) = types::taken(self.document, route) else { return Some(Sent::Body(usual)) };
+        let fields = types::fields(self.document, kind)?;
+        let known = |name: &&String| **name == usual || is_id(name);
+        let named = fields.contains_key(&usual).then_some(&usual).or_else(|| fields.keys().find(known))?;
+        Some(Sent::Body(named.clone()))
+    }
+
+    /// The field that is counted with: the first of the usual ones that a type has.
+    fn number(&self, at: usize, members: &[(usize, Member)]) -> String {
+        self.field(at, members, &["value", "count", "total", "amount", "number"], types::is_number)
+    }
+
+    fn field(&self, at: usize, members: &[(usize, Member)], usual: &[&'static str; 5], fits: fn(&Document, &Type, &str) -> bool) -> String {
+        let shapes = self.shapes(at, members);
+        let typed = |name: &&&str| shapes.iter().any(|kind| fits(self.document, kind, name));
+        (*usual.iter().find(typed).unwrap_or(&usual[0])).into()
+    }
+
+    /// Whether a route is about everybody's items: anybody may look at them, or who has
+    /// the internal key looks after them.
+    fn apart(&self, at: usize, member: &Member) -> bool {
+        (member.reads() && self.open(at)) || (super::guarded(&self.document.routes[at]) && self.prices[at] == RoutePrice::Free)
     }
 
     fn open(&self, at: usize) -> bool {
@@ -344,11 +447,45 @@ pub(super) fn last_noun(route: &Route) -> String {
 /// The noun of what a route adds, if it adds something.
 fn made_noun(route: &Route) -> Option<String> {
     let verb = verb(route)?;
-    let json = matches!(route.request, Body::Json(_)) && members::json(route);
-    if route.method != Method::Post || !json || !matches!(route.path.segments.last(), Some(Segment::Literal(_))) {
+    // Who hands in bytes, or nothing, is told what became of it.
+    let takes = matches!(route.request, Body::Json(_)) || members::json(route);
+    if route.method != Method::Post
+        || !takes
+        || route.response == Body::Bytes
+        || !matches!(route.path.segments.last(), Some(Segment::Literal(_)))
+    {
         return None;
     }
-    MAKES.contains(&verb.as_str()).then(|| noun_of(route).unwrap_or_else(|| last_noun(route)))
+    // What is done to a name in the path makes that.
+    if matches!(puts(route), Some((_, Some(_)))) {
+        return None;
+    }
+    let makes = MAKES.contains(&verb.as_str()) || verbs::deed(&verb) == Some(Deed::Hold) || members::sends(route, &verb);
+    makes.then(|| noun_of(route).unwrap_or_else(|| last_noun(route)))
+}
+
+/// The parameter by which a route stores something, and what else it does to it.
+fn puts(route: &Route) -> Option<(&String, Option<Deed>)> {
+    if route.response == Body::Bytes {
+        return None;
+    }
+    match &route.path.segments[..] {
+        [.., Segment::Param { name, .. }] => {
+            let deed = verb(route).and_then(|verb| verbs::deed(&verb)).filter(|deed| deed.makes());
+            let takes = route.request != Body::None || deed == Some(Deed::Hold);
+            match route.method {
+                Method::Put if takes => Some((name, deed.filter(|deed| *deed == Deed::Hold))),
+                Method::Post if deed.is_some() && route.request != Body::Bytes => Some((name, deed)),
+                Method::Post if takes && verb(route).is_some_and(|verb| MAKES.contains(&verb.as_str())) => Some((name, None)),
+                _ => None,
+            }
+        }
+        [.., Segment::Param { name, .. }, Segment::Literal(word)] => {
+            let deed = verbs::deed(word).filter(|deed| deed.makes())?;
+            (matches!(route.method, Method::Post | Method::Put) && route.request != Body::Bytes).then_some((name, Some(deed)))
+        }
+        _ => None,
+    }
 }
 
 fn params(segments: &[Segment]) -> Vec<String> {

@@ -3,26 +3,81 @@
 use super::super::prose;
 use super::{
     infer::{last_noun, noun_of, verb},
-    verbs::{self, LISTS, MAKES, RENEWS},
+    verbs::{self, Deed, LISTS, MAKES, RENEWS},
 };
 use crate::prim::{Body, Method, Route, Segment, singular, words};
 
 /// What a route does to a collection that something was made in.
 pub(super) enum Member {
     List,
+    /// The same as a body asks for it.
+    Search,
     Count,
+    /// Counts them by what was chosen.
+    Tally,
+    /// Adds several.
+    Batch,
+    /// Answers the newest, or the oldest.
+    Edge {
+        oldest: bool,
+    },
+    /// Hands the oldest out.
+    Take,
+    /// Removes all.
+    Clear,
+    /// Removes the one that a body or a query names.
+    Named,
     Read,
     Change,
     Replace,
     Remove,
-    Become { to: &'static str, decides: bool },
+    /// Answers one from below it: its bytes, or what there is about it.
+    Look,
+    /// Gives one fields from below it.
+    Give,
+    Become {
+        to: &'static str,
+        decides: bool,
+    },
     Renew,
+    /// Adds to a number of one.
+    Step(i8),
+    /// Turns a switch of one over.
+    Flip,
+    /// Lets one go that was held.
+    Release,
 }
 
 impl Member {
     /// Whether its path ends in the item's name.
     pub(super) fn of_one(&self) -> bool {
         matches!(self, Self::Read | Self::Change | Self::Replace | Self::Remove)
+    }
+
+    /// Whether its path names no item.
+    pub(super) fn of_all(&self) -> bool {
+        matches!(
+            self,
+            Self::List
+                | Self::Search
+                | Self::Count
+                | Self::Tally
+                | Self::Batch
+                | Self::Edge { .. }
+                | Self::Take
+                | Self::Clear
+                | Self::Named
+        )
+    }
+
+    /// Whether it changes nothing.
+    pub(super) fn reads(&self) -> bool {
+        matches!(self, Self::List | Self::Search | Self::Count | Self::Tally | Self::Edge { .. } | Self::Read | Self::Look)
+    }
+
+    /// Whether it answers what was stored.
+    pub(super) fn answers(&self) -> bool {
+        matches!(self, Self::List | Self::Read | Self::Take)
     }
 }
 
@@ -61,21 +116,74 @@ pub(super) fn bases(routes: &[Route], made: usize, members: &[(usize, Member)]) 
     [made].into_iter().chain(lists).map(|i| Base(collection_path(&routes[i]).to_vec())).collect()
 }
 
-/// A path without the item's name at its end.
+/// A path without the item's name at its end, and without what is done to it there
+/// where that is what makes it.
 fn collection_path(route: &Route) -> &[Segment] {
-    match route.path.segments.split_last() {
-        Some((Segment::Param { .. }, before)) => before,
-        _ => &route.path.segments,
+    match &route.path.segments[..] {
+        [before @ .., Segment::Param { .. }] => before,
+        [before @ .., Segment::Param { .. }, Segment::Literal(word)] if verbs::deed(word).is_some_and(|deed| deed.makes()) => before,
+        all => all,
     }
+}
+
+/// The last literal of the path that items of what a route makes lie below, in the singular.
+pub(super) fn home_noun(route: &Route) -> String {
+    let last = collection_path(route).iter().rev().find_map(|segment| match segment {
+        Segment::Literal(text) => Some(text.as_str()),
+        Segment::Param { .. } => None,
+    });
+    singular(&words(last.unwrap_or("item")).join("_"))
+}
+
+/// Whether a route gives fields to what there is one of.
+pub(super) fn sets(route: &Route) -> bool {
+    let verb = || verb(route).is_some_and(|verb| ["set", "save", "put", "update", "configure", "create"].contains(&verb.as_str()));
+    let method = matches!(route.method, Method::Put | Method::Patch) || (route.method == Method::Post && single(route) && verb());
+    method && matches!(route.request, Body::Json(_)) && route.response != Body::Bytes
+}
+
+/// Whether a path is of what a wallet, or an item, has one of, by its last word.
+pub(super) fn single(route: &Route) -> bool {
+    const ONE: [&str; 12] = [
+        "settings",
+        "preferences",
+        "config",
+        "configuration",
+        "policy",
+        "profile",
+        "limits",
+        "quota",
+        "options",
+        "status",
+        "account",
+        "state",
+    ];
+    matches!(route.path.segments.last(), Some(Segment::Literal(last)) if ONE.contains(&last.as_str()))
+}
+
+/// Whether a route sends something into what is kept here, and not to people: nothing
+/// that a store does makes a mail.
+pub(super) fn sends(route: &Route, verb: &str) -> bool {
+    const INTO: [&str; 9] = ["queue", "topic", "channel", "room", "stream", "chat", "thread", "board", "group"];
+    let into = route.path.nouns().any(|noun| INTO.contains(&singular(noun).as_str()));
+    ["send", "reply", "say"].contains(&verb) && into
+}
+
+/// The status that a route gives, by its path's last word.
+pub(super) fn status(route: &Route) -> Option<Member> {
+    let Some(Segment::Literal(last)) = route.path.segments.last() else { return None };
+    verbs::turn(&words(last).into_iter().next()?).map(|turn| Member::Become { to: turn.to, decides: turn.decides })
 }
 
 /// The parameter that names the item a route is about.
 pub(super) fn param<'a>(route: &'a Route, member: &Member) -> Option<&'a str> {
     let segments = &route.path.segments;
     let segment = match member {
-        Member::List | Member::Count => return None,
-        Member::Read | Member::Change | Member::Replace | Member::Remove => segments.last(),
-        Member::Become { .. } | Member::Renew => segments.iter().nth_back(1),
+        one if one.of_one() => segments.last(),
+        // What is done to a name may be a POST to the name itself.
+        Member::Step(_) if matches!(segments.last(), Some(Segment::Param { .. })) => segments.last(),
+        all if all.of_all() => return None,
+        _ => segments.iter().nth_back(1),
     };
     match segment {
         Some(Segment::Param { name, .. }) => Some(name),
@@ -99,7 +207,9 @@ pub(super) fn of(routes: &[Route], made: usize, noun: &str) -> Vec<(usize, Membe
         let member = if lists(route) {
             Some(Member::List)
         } else {
-            of_all(route, &paths).or_else(|| of_one(route, &paths, noun)).or_else(|| by_id(route, &paths, noun))
+            let alone = !routes.iter().any(|other| other.method != route.method && other.path.key() == route.path.key());
+            let of_one = || of_one(route, &paths, noun, alone).or_else(|| by_id(route, &paths, noun, alone));
+            of_all(route, &paths).or_else(of_one)
         };
         members.extend(member.map(|member| (i, member)));
     }
@@ -108,33 +218,66 @@ pub(super) fn of(routes: &[Route], made: usize, noun: &str) -> Vec<(usize, Membe
 
 fn is_list(route: &Route, home: &[Segment], before: &[Segment], noun: &str) -> bool {
     let path = &route.path.segments;
-    let Some((Segment::Literal(_), there)) = path.split_last() else { return false };
+    let lists_all = verb(route).is_some_and(|verb| verb == "list");
+    let Some((Segment::Literal(_), there)) = path.split_last() else { return lists_all && Base(home.to_vec()).is(path) };
     let near = there.len() == before.len() && there.iter().zip(before).all(|(a, b)| same(a, b));
     let lists = verb(route).is_some_and(|verb| LISTS.contains(&verb.as_str()));
     path[..] == *home || (near && lists && noun_of(route).as_deref() == Some(noun)) || Base(home.to_vec()).is(path)
 }
 
-/// `GET …/search`, `GET …/count`.
+/// `DELETE …`, `GET …/count`, `POST …/search`: what is done to all of them.
 fn of_all(route: &Route, paths: &[&[Segment]]) -> Option<Member> {
-    let (Segment::Literal(last), before) = route.path.segments.split_last()? else { return None };
-    if route.method != Method::Get || !json(route) || !below(before, paths) {
-        return None;
+    if route.method == Method::Delete && route.response != Body::Bytes && below(&route.path.segments, paths) {
+        let named = route.query.iter().any(|param| param.required && is_name(&param.name));
+        return Some(if matches!(route.request, Body::Json(_)) || named { Member::Named } else { Member::Clear });
     }
-    match last.as_str() {
-        "search" | "recent" | "latest" => Some(Member::List),
-        "count" => Some(Member::Count),
+    let (Segment::Literal(last), before) = route.path.segments.split_last()? else { return None };
+    // `POST /queues/:name/purge` is about all that is in the queue.
+    let around = || {
+        let outer = |path: &&[Segment]| path.split_last().is_some_and(|(_, outer)| matches!(outer.last(), Some(Segment::Param { .. })));
+        let outers: Vec<_> = paths.iter().filter(|path| outer(path)).filter_map(|path| Some(path.split_last()?.1)).collect();
+        below(before, &outers)
+    };
+    let word = last.as_str();
+    match (route.method, below(before, paths)) {
+        (Method::Get, true) if json(route) => match word {
+            "search" | "recent" => Some(Member::List),
+            "latest" | "newest" | "current" | "last" => Some(Member::Edge { oldest: false }),
+            "first" | "oldest" | "next" | "peek" => Some(Member::Edge { oldest: true }),
+            "count" | "stats" | "total" | "size" => Some(Member::Count),
+            _ => None,
+        },
+        (Method::Post, true) if matches!(route.request, Body::Json(_)) && json(route) && ["search", "find", "filter"].contains(&word) => {
+            let guesses = route.prose().any(prose::says_meaning);
+            (!guesses).then_some(Member::Search)
+        }
+        (Method::Get, false) if json(route) && around() && ["count", "stats", "depth", "size"].contains(&word) => Some(Member::Count),
+        (Method::Get, false) if json(route) && around() && ["results", "tally"].contains(&word) => Some(Member::Tally),
+        (Method::Post, true) if matches!(route.request, Body::Json(_)) && json(route) && ["batch", "bulk"].contains(&word) => {
+            Some(Member::Batch)
+        }
+        (Method::Post, at) if route.request != Body::Bytes && route.response != Body::Bytes && (at || around()) => match word {
+            "clear" | "purge" | "empty" | "flush" => Some(Member::Clear),
+            "pop" | "receive" | "dequeue" | "take" | "shift" if json(route) => Some(Member::Take),
+            _ => None,
+        },
         _ => None,
     }
 }
 
-/// What is done to one item below one of these paths.
-fn of_one(route: &Route, paths: &[&[Segment]], noun: &str) -> Option<Member> {
+/// Whether a field or a parameter names an item, whatever the item is.
+pub(super) fn is_name(name: &str) -> bool {
+    super::is_id(name) || ["key", "name", "slug", "code", "handle", "token"].contains(&name)
+}
+
+/// What is done to one item below one of these paths. `alone`: no other route has its path.
+fn of_one(route: &Route, paths: &[&[Segment]], noun: &str, alone: bool) -> Option<Member> {
     let (last, before) = route.path.segments.split_last()?;
     if let Segment::Param { .. } = last {
         return if below(before, paths) { whole(route) } else { None };
     }
     let (Segment::Param { .. }, path) = before.split_last()? else { return None };
-    if below(path, paths) { acted(route, noun) } else { None }
+    if below(path, paths) { acted(route, noun, alone) } else { None }
 }
 
 /// Whether nothing of what was there stays: a PUT means that, unless it says otherwise.
@@ -143,36 +286,59 @@ pub(super) fn replaces(route: &Route) -> bool {
 }
 
 fn whole(route: &Route) -> Option<Member> {
-    let takes = matches!(route.request, Body::Json(_)) && json(route);
+    let takes = matches!(route.request, Body::Json(_)) && route.response != Body::Bytes;
     match route.method {
         Method::Get if route.response != Body::None => Some(Member::Read),
         Method::Put | Method::Patch if takes => Some(if replaces(route) { Member::Replace } else { Member::Change }),
-        Method::Delete if route.request == Body::None && route.response != Body::Bytes => Some(Member::Remove),
+        Method::Delete if route.request != Body::Bytes && route.response != Body::Bytes => Some(Member::Remove),
+        Method::Post if route.response != Body::Bytes => match verbs::deed(&verb(route)?)? {
+            Deed::Step(way) => Some(Member::Step(way)),
+            _ => None,
+        },
         _ => None,
     }
 }
 
 /// `POST …/:id/approve`, where the operation says that it is the item that is approved.
-fn acted(route: &Route, noun: &str) -> Option<Member> {
+fn acted(route: &Route, noun: &str, alone: bool) -> Option<Member> {
     let Some(Segment::Literal(last)) = route.path.segments.last() else { return None };
     let word = words(last).into_iter().next()?;
     let verb = verb(route)?;
+    if route.method == Method::Get {
+        let bytes = ["raw", "content", "contents", "download", "data", "file", "bytes"].contains(&last.as_str());
+        let about = ["meta", "metadata", "info", "details"].contains(&last.as_str());
+        let looks = alone && ((bytes && route.response == Body::Bytes) || (about && json(route)));
+        return looks.then_some(Member::Look);
+    }
     let meant = noun_of(route).is_none_or(|n| n == noun || noun.ends_with(&format!("_{n}")) || n == last_noun(route));
-    let posts = matches!(route.method, Method::Post | Method::Put | Method::Patch) && json(route) && route.request != Body::Bytes;
+    let posts =
+        matches!(route.method, Method::Post | Method::Put | Method::Patch) && route.response != Body::Bytes && route.request != Body::Bytes;
     // An id made from method and path begins with the method.
-    let says = verb == word || verb == route.method.as_str().to_ascii_lowercase();
+    let deeds = verbs::deed(&verb).is_some() && verbs::deed(&verb) == verbs::deed(&word);
+    let says = verb == word || deeds || verb == "mark" || verb == route.method.as_str().to_ascii_lowercase();
+    let sets = ["set", "update", "change", "put", "replace", "edit"].contains(&verb.as_str()) && noun_of(route).is_some_and(|n| n != noun);
+    let gives = verbs::GIVES.contains(&word.as_str()) && says && meant;
+    if posts && alone && matches!(route.request, Body::Json(_)) && (gives || sets) {
+        return Some(Member::Give);
+    }
     if !posts || !says || !meant || (MAKES.contains(&word.as_str()) && verbs::turn(&word).is_none()) {
         return None;
     }
     if RENEWS.contains(&word.as_str()) {
         return Some(Member::Renew);
     }
+    match verbs::deed(&word) {
+        Some(Deed::Step(way)) => return Some(Member::Step(way)),
+        Some(Deed::Flip) => return Some(Member::Flip),
+        Some(Deed::Release) => return Some(Member::Release),
+        Some(Deed::Hold) | None => {}
+    }
     verbs::turn(&word).map(|turn| Member::Become { to: turn.to, decides: turn.decides })
 }
 
 /// What is done to one item that is found by its id alone: `/v1/fund-requests/:id`
 /// for what lies below `/v1/wallets/:address/fund-requests`.
-fn by_id(route: &Route, paths: &[&[Segment]], noun: &str) -> Option<Member> {
+fn by_id(route: &Route, paths: &[&[Segment]], noun: &str, alone: bool) -> Option<Member> {
     let segments = &route.path.segments;
     let param = segments.iter().position(|segment| matches!(segment, Segment::Param { .. }))?;
     let Segment::Param { name, .. } = &segments[param] else { return None };
@@ -184,7 +350,7 @@ fn by_id(route: &Route, paths: &[&[Segment]], noun: &str) -> Option<Member> {
     }
     match segments.len() - param {
         1 => whole(route),
-        2 => acted(route, noun),
+        2 => acted(route, noun, alone),
         _ => None,
     }
 }

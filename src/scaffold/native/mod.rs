@@ -44,8 +44,26 @@ pub(super) struct Native {
     pub op: Op,
     /// The parameter that names the item, where there is one.
     pub param: Option<String>,
+    /// What names it in a body or a query, where the path does not.
+    pub sent: Option<Sent>,
     /// Parameters before it, the outermost first.
     pub within: Vec<String>,
+}
+
+impl Native {
+    /// Whether its path says all, so that a body may be left away.
+    pub fn bare(&self) -> bool {
+        matches!(self.op, Op::Become { .. } | Op::Renew | Op::Step { .. } | Op::Flip { .. } | Op::Put { once: true, .. })
+    }
+}
+
+/// Where a request names an item outside of its path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// A field of its body.
+    Body(String),
+    /// A parameter of its query.
+    Query(String),
 }
 
 /// What is done to a collection.
@@ -56,15 +74,37 @@ pub(super) enum Op {
         /// How the caller proves whose it is, where a payment does not.
         signed: Option<Signed>,
     },
-    /// Stores an item under the path's name for it.
+    /// Adds an item of bytes.
+    Upload,
+    /// Stores an item under a name.
     Put {
         /// Whether it is bytes.
         bytes: bool,
+        /// Whether one that is there is a conflict.
+        once: bool,
     },
     /// Lists items.
     List,
+    /// Lists those that a body asks for.
+    Search,
     /// Answers how many there are.
     Count,
+    /// Answers how many there are of each choice.
+    Tally,
+    /// Adds several items.
+    Batch,
+    /// Answers the newest, or the oldest.
+    Edge {
+        /// Whether it is the oldest.
+        oldest: bool,
+    },
+    /// Hands out the oldest.
+    Take {
+        /// Whether it stays until it is removed, and is handed out again if it is not.
+        keeps: bool,
+    },
+    /// Removes all that the query fits.
+    Clear,
     /// Answers one item.
     Read {
         /// Whether it is bytes.
@@ -85,6 +125,20 @@ pub(super) enum Op {
     },
     /// Lets one live on.
     Renew,
+    /// Adds to a number of one, takes from it, or sets it to nothing.
+    Step {
+        /// Which way: 1, -1 or 0.
+        way: i8,
+        /// The field with the number.
+        field: String,
+        /// Whether one that is not there is made.
+        makes: bool,
+    },
+    /// Turns a switch of one over.
+    Flip {
+        /// The field with the switch.
+        field: String,
+    },
     /// Removes one.
     Remove {
         /// Whether what lies within it must be gone before.
@@ -99,6 +153,8 @@ pub(super) enum Op {
         /// Whether it has no other fields afterwards.
         whole: bool,
     },
+    /// Takes all of its fields away.
+    Unset,
     /// Something else that is done within an item, which so must be the caller's.
     Under,
 }
@@ -128,6 +184,11 @@ pub(super) fn guarded(route: &Route) -> bool {
 /// Whether a route is anybody's, payers and others, by the document's own word.
 pub(super) fn open(route: &Route, price: RoutePrice) -> bool {
     route.auth == Some(Auth::None) && price == RoutePrice::Free && !guarded(route)
+}
+
+/// Whether a field names an item by a word that is made up unless somebody wants one.
+pub(super) fn is_made(key: &str) -> bool {
+    ["code", "slug", "token", "hash", "ref", "reference", "short_code", "shortcode"].contains(&key)
 }
 
 /// Whether a parameter or a field names an item by an id of our making.

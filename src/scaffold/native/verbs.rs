@@ -2,7 +2,7 @@
 //! store (send, pay, deploy, search) are in no list.
 
 /// First words of operations that add something.
-pub(super) const MAKES: [&str; 38] = [
+pub(super) const MAKES: [&str; 52] = [
     "create",
     "submit",
     "add",
@@ -41,14 +41,65 @@ pub(super) const MAKES: [&str; 38] = [
     "follow",
     "watch",
     "bookmark",
+    "track",
+    "cast",
+    "vote",
+    "rate",
+    "review",
+    "comment",
+    "upsert",
+    "emit",
+    "ingest",
+    "grant",
+    "issue",
+    "draft",
+    "announce",
+    "remember",
 ];
+/// What gives one item the fields that are sent along.
+pub(super) const GIVES: [&str; 12] =
+    ["assign", "rename", "label", "move", "rate", "prioritize", "snooze", "reschedule", "annotate", "edit", "update", "configure"];
 /// First words of operations that list.
 pub(super) const LISTS: [&str; 8] = ["list", "get", "read", "browse", "search", "find", "query", "fetch"];
 /// First words of operations that let something live on.
 pub(super) const RENEWS: [&str; 5] = ["renew", "extend", "touch", "refresh", "keepalive"];
 /// First words of operations that remove; others that take DELETE end something
 /// for good and leave its name taken.
-pub(super) const REMOVES: [&str; 9] = ["delete", "remove", "drop", "destroy", "clear", "purge", "erase", "unset", "forget"];
+pub(super) const REMOVES: [&str; 13] =
+    ["delete", "remove", "drop", "destroy", "clear", "purge", "erase", "unset", "forget", "release", "unlock", "ack", "acknowledge"];
+
+/// What is done to one item that no field is sent for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// Adds to its number, takes from it, or sets it back to nothing.
+    Step(i8),
+    /// Turns its switch over.
+    Flip,
+    /// Takes its name while nobody else has it.
+    Hold,
+    /// Gives it back.
+    Release,
+}
+
+impl Deed {
+    /// Whether it makes what was not there.
+    pub(super) fn makes(self) -> bool {
+        matches!(self, Self::Step(1) | Self::Hold)
+    }
+}
+
+/// The deed that a verb is.
+pub(super) fn deed(verb: &str) -> Option<Deed> {
+    match verb {
+        "increment" | "incr" | "increase" | "bump" => Some(Deed::Step(1)),
+        "decrement" | "decr" | "decrease" => Some(Deed::Step(-1)),
+        "reset" | "zero" => Some(Deed::Step(0)),
+        "toggle" | "flip" => Some(Deed::Flip),
+        "acquire" | "lock" => Some(Deed::Hold),
+        "release" | "unlock" => Some(Deed::Release),
+        _ => None,
+    }
+}
 
 /// A status that an operation gives an item.
 pub(super) struct Turn {
@@ -73,7 +124,7 @@ pub(super) fn turn(verb: &str) -> Option<Turn> {
         "dismiss" => decides("dismissed"),
         "withdraw" => decides("withdrawn"),
         "resume" | "activate" | "reactivate" | "enable" | "restore" | "reopen" | "unpause" | "unlock" | "unfreeze" | "unarchive"
-        | "unsuspend" | "unblock" | "unmute" | "unhide" => turns("active"),
+        | "unsuspend" | "unblock" | "unmute" | "unhide" | "unpin" | "unstar" | "unflag" => turns("active"),
         "pause" => turns("paused"),
         "suspend" => turns("suspended"),
         "deactivate" => turns("deactivated"),
@@ -97,6 +148,18 @@ pub(super) fn turn(verb: &str) -> Option<Turn> {
         "release" => turns("released"),
         "claim" => turns("claimed"),
         "flag" => turns("flagged"),
+        "pin" => turns("pinned"),
+        "star" => turns("starred"),
+        "read" => turns("read"),
+        "unread" => turns("unread"),
+        "done" => turns("done"),
+        "fail" => turns("failed"),
+        "skip" => turns("skipped"),
+        "void" => turns("voided"),
+        "end" => turns("ended"),
+        "begin" => turns("started"),
+        "requeue" => turns("queued"),
+        "unsubscribe" => turns("unsubscribed"),
         _ => None,
     }
 }

@@ -1,33 +1,6 @@
 /** What services do whose documents are `tickets`, `forum` and `tools`, called in process. */
 import { expect, test } from "bun:test";
-import { join } from "node:path";
-import type { Service } from "@flywheel/kit";
-import { payment, paymentTerms, stubFacilitator, testEnv } from "@flywheel/kit/testing";
-
-const alice = "0x000000000000000000000000000000000000000a";
-const bob = "0x000000000000000000000000000000000000000b";
-
-interface Item {
-  id: string | number;
-  [field: string]: unknown;
-}
-
-/** A caller of a package whose data is new: answers' status and JSON. */
-async function calling(id: string) {
-  const { default: service } = (await import(
-    join(process.cwd(), "packages", id, "src/index.ts")
-  )) as { default: Service };
-  const app = service.build({ env: { ...testEnv }, facilitator: stubFacilitator() });
-  return async (method: string, path: string, body?: unknown, from = alice) => {
-    const init = { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
-    let answer = await app.request(path, init);
-    if (answer.status === 402) {
-      answer = await app.request(path, { ...init, headers: payment(paymentTerms(answer), from) });
-    }
-    const text = await answer.text();
-    return { status: answer.status, json: text === "" ? undefined : JSON.parse(text) };
-  };
-}
+import { bob, calling, type Item } from "./calling.ts";
 
 test("ids count, and statuses are the type's", async () => {
   const call = await calling("tickets");

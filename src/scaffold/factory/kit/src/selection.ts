@@ -73,6 +73,42 @@ export function chosen(collection: { numbers?: boolean }, selection: Selection) 
   return { conditions, order, limit, offset: before, next: () => before + limit };
 }
 
+/** What chooses a page, by the names that callers have for it. */
+const NAMES: Readonly<Record<string, keyof Selection>> = {
+  limit: "limit",
+  per_page: "limit",
+  page_size: "limit",
+  offset: "offset",
+  page: "page",
+  after: "after",
+  cursor: "after",
+  prefix: "prefix",
+  q: "search",
+  search: "search",
+  query: "search",
+  text: "search",
+  sort: "sort",
+  sort_by: "sort",
+  order: "order",
+};
+
+/** A selection as a body says it. */
+export function said(body: object): Selection {
+  const selection: Record<string, unknown> = {};
+  const match: Record<string, string | number | boolean> = {};
+  for (const [field, wanted] of Object.entries(body)) {
+    if (wanted === null) continue;
+    const name = Object.hasOwn(NAMES, field) ? NAMES[field] : undefined;
+    const counts = ["limit", "offset", "page"].includes(name ?? "");
+    const kinds = counts ? ["number"] : ["string", ...(name ? [] : ["number", "boolean"])];
+    if (!kinds.includes(typeof wanted)) throw invalid(`${field}: must be a ${kinds.join(" or ")}`);
+    if (!name && !/^[A-Za-z_]\w{0,63}$/.test(field)) throw invalid(`${field}: is no field's name`);
+    if (name) selection[name] = wanted;
+    else match[field] = wanted as string | number | boolean;
+  }
+  return { ...selection, match };
+}
+
 /** Where a field of an item is in SQLite. */
 function columnOf(collection: { numbers?: boolean }, field: string): Clause {
   if (field === "created_at") return { sql: field, bound: [] };

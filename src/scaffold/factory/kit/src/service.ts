@@ -55,8 +55,8 @@ export interface Route<Schema extends z.ZodType = z.ZodType, Query extends z.Zod
   /** Where answers are remembered of a route whose calls may be repeated by Idempotency-Key. */
   repeats?: (env: Env) => Repeats;
   /**
-   * Returns what is answered as JSON, or a Response of its own making, of which a
-   * plain 200 is the route's success, whatever status that has.
+   * Returns what is answered as JSON, nothing where nothing is, or a Response of its
+   * own making, of which a plain 200 is the route's success, whatever status that has.
    */
   handler: (input: Input<z.output<Schema>, z.output<Query>>) => unknown;
 }
@@ -135,16 +135,16 @@ export function createService(about: About): Service {
           network: config.network,
         }),
       );
+      // Before the service's own routes: none of them hides what is there to find it by.
+      app.get("/pricing", (c) => c.json(pricing(about, config.network, routes)));
+      const plain = { "content-type": "text/plain; charset=utf-8" };
+      app.get("/llms.txt", async (c) => c.text(await llms(about, routes), 200, plain));
+      app.get("/v1/metrics", (c) => c.json(observer.report(about.name)));
       for (const route of routes) {
         const name = `${route.method} ${route.path}`;
         const steps = [cameTo(name), ...charge(route), answer(route, env)];
         app.on(route.method, [route.path], ...steps);
       }
-      // After the service's own routes: one that it declares itself is answered by it.
-      app.get("/pricing", (c) => c.json(pricing(about, config.network, routes)));
-      const plain = { "content-type": "text/plain; charset=utf-8" };
-      app.get("/llms.txt", async (c) => c.text(await llms(about, routes), 200, plain));
-      app.get("/v1/metrics", (c) => c.json(observer.report(about.name)));
       return app;
     },
   };
@@ -192,7 +192,7 @@ function answer(route: Route, env: Env): Handler {
         const plain = result.status === 200 && status !== 200;
         return plain ? new Response(result.body, { status, headers: result.headers }) : result;
       }
-      return status === 204 ? c.body(null, status) : c.json(result ?? null, status);
+      return status === 204 || result === undefined ? c.body(null, status) : c.json(result, status);
     };
     const key = c.req.header("idempotency-key");
     if (key === undefined || route.repeats === undefined) return work();

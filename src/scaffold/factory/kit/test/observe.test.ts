@@ -136,10 +136,14 @@ test("llms.txt says what only checks know", async () => {
   expect(JSON.parse(said).properties.long.maxLength).toBeUndefined();
 });
 
-test("a service's own route of that path comes first", async () => {
-  const route = { method: "GET", path: "/pricing", price: "free", handler: () => "own" } as const;
-  const app = createService(about).route(route).build({ env: testEnv });
-  expect(await (await app.request("/pricing")).json()).toBe("own");
+test("no route of a service hides its prices, what it says of itself or its metrics", async () => {
+  const rest = { method: "GET", path: "/:rest{.+}", price: "free", handler: () => "own" } as const;
+  const app = createService(about).route(rest).build({ env: testEnv });
+  expect(await (await app.request("/v1/else")).json()).toBe("own");
+  expect(await (await app.request("/")).json()).toMatchObject({ status: "ok" });
+  expect(await (await app.request("/pricing")).json()).toHaveProperty("routes");
+  expect(await (await app.request("/llms.txt")).text()).toStartWith("# ");
+  expect(await (await app.request("/v1/metrics")).json()).toHaveProperty("service");
 });
 
 test("metrics count by route: what was asked, paid and refused", async () => {

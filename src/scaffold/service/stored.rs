@@ -1,0 +1,270 @@
+//! What a handler has the store do.
+
+use super::{
+    super::{
+        native::{Native, Op, Signed},
+        refusals::{self, Why},
+        text::{prop, string},
+        types,
+    },
+    Draft,
+};
+use crate::prim::{QueryKind, QueryParam};
+
+/// Query parameters that choose what a list has, and what the store calls that. Of
+/// several that say the same, the first does; each other is a field like any.
+const CHOOSING: [(&str, &str); 18] = [
+    ("limit", "limit"),
+    ("per_page", "limit"),
+    ("page_size", "limit"),
+    ("offset", "offset"),
+    ("page", "page"),
+    ("after", "after"),
+    ("cursor", "after"),
+    ("prefix", "prefix"),
+    ("q", "search"),
+    ("search", "search"),
+    ("query", "search"),
+    ("sort", "sort"),
+    ("sort_by", "sort"),
+    ("order_by", "sort"),
+    ("order", "order"),
+    ("sort_order", "order"),
+    ("direction", "order"),
+    ("dir", "order"),
+];
+
+/// Whether a parameter says which page of a list there is, or in which order, and so
+/// leaves nothing out.
+pub(in crate::scaffold) fn orders(param: &QueryParam) -> bool {
+    let chooses =
+        |(name, field): &(&str, &str)| *name == param.name && !["prefix", "search"].contains(field) && may_choose(field, param.kind);
+    CHOOSING.iter().any(chooses)
+}
+
+/// Whether a parameter of a kind can say that of a list; else it is a field like any.
+fn may_choose(field: &str, kind: QueryKind) -> bool {
+    let numeric = ["limit", "offset", "page"].contains(&field);
+    match kind {
+        QueryKind::Flag => false,
+        QueryKind::Text => !numeric,
+        QueryKind::Integer | QueryKind::Number => numeric || field == "after",
+    }
+}
+
+impl Draft<'_> {
+    /// Whether the query may say how long an item lives.
+    fn lasting(&self) -> bool {
+        self.route.query.iter().any(|param| types::SPANS.contains(&param.name.as_str()))
+    }
+
+    /// Writes down which conflicts are those of a field, for the scope that comes next.
+    fn unique(&mut self, native: &Native) {
+        let key = self.collections.get(native.collection).and_then(|collection| collection.key.as_deref());
+        let sent = &self.sent;
+        let known = |field: &str| sent.as_ref().map(|fields| fields.contains(&field));
+        self.distinct = refusals::unique_lines(&refusals::unique(self.route, key, known), 6);
+    }
+
+    /// What is stored: the body, with the time to live that may be in the query.
+    fn fields(&mut self) -> String {
+        let body = self.body();
+        if !self.lasting() {
+            return body;
+        }
+        self.needs.insert("lasting");
+        self.take(&["query"]);
+        self.line(format!("    const fields = lasting({body}, query);"));
+        "fields".into()
+    }
+
+    /// Takes the bytes that were sent.
+    fn bytes(&mut self) {
+        self.waits = true;
+        self.take(&["request"]);
+        self.line("    const bytes = new Uint8Array(await request.arrayBuffer());");
+        self.line("    const type = request.headers.get(\"content-type\") ?? \"application/octet-stream\";");
+        if self.lasting() {
+            self.take(&["query"]);
+            self.line("    const stored = { type, bytes, lasts: query };");
+        } else {
+            self.line("    const stored = { type, bytes };");
+        }
+    }
+
+    pub(super) fn native(&mut self, native: &Native) {
+        let whys = refusals::of(native, self.collections);
+        match &native.op {
+            Op::Create { signed: Some(signed) } => {
+                self.proved(signed);
+                let scope = self.scope(&native.within, &whys, Some("owner"));
+                let fields = format!("{{ ...body, {}: owner, signature: undefined }}", signed.address);
+                self.line(format!("    const fields = {fields};"));
+                self.end_stored("create", &[vec![self.items(native.collection), "fields".into()], scope].concat());
+            }
+            Op::Create { signed: None } | Op::SetPart { .. } => {
+                let body = if matches!(native.op, Op::Create { .. }) { self.fields() } else { self.body() };
+                self.unique(native);
+                let scope = self.scope(&native.within, &whys, None);
+                let method = match native.op {
+                    Op::SetPart { whole: true } => "replacePart",
+                    Op::SetPart { whole: false } => "setPart",
+                    _ => "create",
+                };
+                self.end_stored(method, &[vec![self.items(native.collection), body], scope].concat());
+            }
+            Op::Upload => {
+                let scope = self.scope(&native.within, &whys, None);
+                self.bytes();
+                let arguments = [vec![self.items(native.collection), "stored".into()], scope].concat();
+                self.end_stored("createBytes", &arguments);
+            }
+            Op::Put { bytes: true, .. } => {
+                let scope = self.scope(&native.within, &whys, None);
+                self.bytes();
+                let arguments = [self.one(native), vec!["stored".into()], scope].concat();
+                self.end_stored("putBytes", &arguments);
+            }
+            Op::Step { way, field, makes } => {
+                let body = self.body();
+                let scope = self.scope(&native.within, &whys, None);
+                let makes = if *makes { ", makes: true" } else { "" };
+                self.line(format!("    const step = {{ field: {}, way: {way}{makes} }};", string(field)));
+                let arguments = [self.one(native), vec![body, "step".into()], scope].concat();
+                self.end_stored("step", &arguments);
+            }
+            Op::Flip { field } => {
+                let scope = self.scope(&native.within, &whys, None);
+                let arguments = [self.one(native), vec![string(field)], scope].concat();
+                self.end_stored("flip", &arguments);
+            }
+            Op::Put { bytes: false, .. } | Op::Change | Op::Replace | Op::Renew => {
+                let body = self.fields();
+                if matches!(native.op, Op::Change | Op::Replace) {
+                    self.unique(native);
+                }
+                let scope = self.scope(&native.within, &whys, None);
+                let arguments = [self.one(native), vec![body], scope].concat();
+                let method = match native.op {
+                    Op::Put { once: true, .. } => "hold",
+                    Op::Put { .. } => "put",
+                    Op::Change => "change",
+                    Op::Replace => "replace",
+                    _ => "renew",
+                };
+                self.end_stored(method, &arguments);
+            }
+            Op::Become { to, from, once } => {
+                let scope = self.scope(&native.within, &whys, None);
+                let from = from.as_ref().map(|from| format!(", from: {}", string(from))).unwrap_or_default();
+                let once = if *once { ", once: true" } else { "" };
+                self.line(format!("    const status = {{ to: {}{from}{once} }};", string(to)));
+                let arguments = [self.one(native), vec!["status".into()], scope].concat();
+                self.end_stored("become", &arguments);
+            }
+            Op::Read { bytes } => {
+                let scope = self.scope(&native.within, &whys, None);
+                let arguments = [self.one(native), scope].concat();
+                self.end_stored(if *bytes { "readBytes" } else { "read" }, &arguments);
+            }
+            Op::Remove { emptied, retired } => {
+                let scope = self.scope(&native.within, &whys, None);
+                let one = self.one(native);
+                if *emptied {
+                    self.stored("", "emptied", &[one.clone(), scope.clone()].concat());
+                }
+                match retired {
+                    Some(status) => self.end_stored("retire", &[one, vec![string(status)], scope].concat()),
+                    None => self.end_stored("remove", &[one, scope].concat()),
+                }
+            }
+            Op::List | Op::Count | Op::Clear => self.list(native, &whys),
+            Op::Search => {
+                let body = self.body();
+                let scope = self.scope(&native.within, &whys, None);
+                self.end_stored("search", &[vec![self.items(native.collection), body], scope].concat());
+            }
+            Op::Batch => {
+                let body = self.body();
+                let scope = self.scope(&native.within, &whys, None);
+                self.end_stored("createAll", &[vec![self.items(native.collection), body], scope].concat());
+            }
+            Op::Tally => {
+                let scope = self.scope(&native.within, &whys, None);
+                self.end_stored("tally", &[vec![self.items(native.collection)], scope].concat());
+            }
+            Op::Edge { .. } | Op::Take { .. } => {
+                let scope = self.scope(&native.within, &whys, None);
+                let method = if matches!(native.op, Op::Edge { .. }) { "edge" } else { "take" };
+                let which = match native.op {
+                    Op::Edge { oldest: true } => "\"oldest\"",
+                    Op::Edge { .. } => "\"newest\"",
+                    Op::Take { keeps: true } => "{ keeps: true }",
+                    _ => "{}",
+                };
+                self.end_stored(method, &[vec![self.items(native.collection), which.into()], scope].concat());
+            }
+            Op::Part | Op::Unset => {
+                let scope = self.scope(&native.within, &whys, None);
+                let method = if native.op == Op::Part { "part" } else { "unsetPart" };
+                self.end_stored(method, &[vec![self.items(native.collection)], scope].concat());
+            }
+            // Found where a vendor does it alone.
+            Op::Under => {}
+        }
+    }
+
+    /// Whose wallet signed the body's message.
+    pub(super) fn proved(&mut self, signed: &Signed) {
+        self.waits = true;
+        self.needs.insert("requireSignature");
+        self.take(&["body"]);
+        self.line("    const owner = await requireSignature(body, {");
+        self.line(prop(6, "message", &signed.message));
+        self.line(format!("      address: {},", string(&signed.address)));
+        self.line(format!("      seconds: {},", signed.seconds));
+        self.lines.extend(refusals::codes(self.route, &[Why::Unproven], 6));
+        self.line("    });");
+    }
+
+    fn list(&mut self, native: &Native, whys: &[Why]) {
+        let query = &self.route.query;
+        let mut choosing: Vec<(&str, &str)> = Vec::new();
+        for (name, field) in CHOOSING {
+            // A page of a book, an order of a shop: what items have is a field of theirs.
+            // One that is counted beside a limit is a page of the list all the same.
+            let counted = field == "page" && choosing.iter().any(|(_, there)| *there == "limit");
+            let theirs = ["page", "sort", "order"].contains(&field) && !counted && self.fields.contains(&name);
+            let chooses = |param: &QueryParam| param.name == name && may_choose(field, param.kind);
+            if !theirs && query.iter().any(chooses) && !choosing.iter().any(|(_, there)| *there == field) {
+                choosing.push((name, field));
+            }
+        }
+        let matching = query.len() > choosing.len();
+        let mut arguments = vec![self.items(native.collection)];
+        if !query.is_empty() {
+            self.take(&["query"]);
+            let mut names: Vec<_> = choosing.iter().map(|(name, _)| *name).collect();
+            names.extend(matching.then_some("...match"));
+            self.line(format!("    const {{ {} }} = query;", names.join(", ")));
+            let field = |(name, field): &(&str, &str)| if name == field { (*name).to_owned() } else { format!("{field}: {name}") };
+            let mut fields: Vec<String> = choosing.iter().map(field).collect();
+            fields.extend(matching.then(|| "match".into()));
+            self.line(format!("    const selection = {{ {} }};", fields.join(", ")));
+            arguments.push("selection".into());
+        }
+        let scope = self.scope(&native.within, whys, None);
+        if query.is_empty() && !scope.is_empty() {
+            arguments.push("{}".into());
+        }
+        arguments.extend(scope);
+        if native.op == Op::Clear {
+            self.end_stored("clear", &arguments);
+        } else if native.op == Op::Count {
+            self.stored("const { total } = ", "list", &arguments);
+            self.end("{ count: total }");
+        } else {
+            self.end_stored("list", &arguments);
+        }
+    }
+}
