@@ -82,9 +82,6 @@ pub(super) fn is_flag(document: &Document, kind: &Type, name: &str) -> bool {
     field.is_some_and(|field| followed(document, field).get("type").and_then(Value::as_str) == Some("boolean"))
 }
 
-/// Fields by which an item says how long it lives.
-pub(super) const SPANS: [&str; 4] = ["ttl", "ttl_seconds", "expires_in", "ttl_ms"];
-
 /// Whether an object of a type may say for how many seconds it lives.
 pub(super) fn lives(document: &Document, kind: &Type) -> bool {
     let number = |field: &Value| matches!(followed(document, field).get("type").and_then(Value::as_str), Some("integer" | "number"));
