@@ -7,7 +7,7 @@ use std::{cell::OnceCell, collections::BTreeMap};
 use super::{
     backend::{self, Command},
     claims::{self, Claim},
-    manifest::Manifest,
+    manifest::{Manifest, Mistyped},
     native::{self, Collection, Native},
     prices::Prices,
     render, schema,
@@ -62,6 +62,8 @@ pub(super) struct Planned<'a> {
     /// What is known of its body, and a body that it takes: looked for once.
     pub fields: OnceCell<Vec<Field>>,
     pub sample: OnceCell<Option<String>>,
+    /// A request with a value of a wrong type: likewise.
+    pub mistyped: OnceCell<Option<Mistyped>>,
 }
 
 /// What a handler does.
@@ -243,6 +245,7 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
             asked: asked.unwrap_or_default(),
             fields: OnceCell::new(),
             sample: OnceCell::new(),
+            mistyped: OnceCell::new(),
         });
     }
     // Of a library, what routes without a word for it call too.

@@ -208,7 +208,7 @@ fn render(name: &str, context: &Value) -> Result<String, String> {
 
 fn view(plan: &Plan<'_>, planned: &Planned<'_>, handler: &Handler) -> RouteView {
     let route = planned.route;
-    let mistyped = samples::mistyped(plan, planned).and_then(|m| Some((m.body?.to_string(), m.field)));
+    let mistyped = samples::mistyped(plan, planned).and_then(|m| Some((m.body.as_ref()?.to_string(), m.field.clone())));
     let (mistyped, field) = mistyped.unzip();
     RouteView {
         method: route.method.as_str(),
@@ -261,7 +261,7 @@ fn summary(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteSummary {
         answers: samples::answers(plan, planned),
         request: samples::body(plan, planned),
         example: samples::example(plan, planned),
-        mistyped: samples::mistyped(plan, planned),
+        mistyped: samples::mistyped(plan, planned).cloned(),
         body: schemas::json_schema(plan, planned),
     }
 }

@@ -116,7 +116,11 @@ fn make(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<String> {
 }
 
 /// A request with one value of a wrong type, where a type is known.
-pub(super) fn mistyped(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<Mistyped> {
+pub(super) fn mistyped<'a>(plan: &Plan<'_>, planned: &'a Planned<'_>) -> Option<&'a Mistyped> {
+    planned.mistyped.get_or_init(|| spoil(plan, planned)).as_ref()
+}
+
+fn spoil(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<Mistyped> {
     if !matches!(planned.route.request, Body::Json(_)) {
         let typed = planned.route.query.iter().find(|param| param.kind != QueryKind::Text)?;
         return Some(Mistyped { field: typed.name.clone(), body: None });
