@@ -20,7 +20,8 @@ use crate::{
     api::{agent_pr::AgentPR, conditions::Reason, factory::Factory, gate_run::GateRun, primitive::Primitive},
     doctor::remedies::remedy,
     outputs::{self, Output, Owner, Service},
-    prim::{self, Code, Price},
+    package::{PriceConfig, charged},
+    prim::{self, Code},
     scaffold::{self, Options},
     suite::{self, Mode},
 };
@@ -69,9 +70,8 @@ pub struct GenerateConfig {
     /// Namespace of that Factory.
     #[arg(long, short, default_value = "flywheel")]
     namespace: String,
-    /// What a route of a paid document costs where it has no price of its own.
-    #[arg(long, default_value = "$0.01")]
-    default_price: Price,
+    #[command(flatten)]
+    prices: PriceConfig,
 }
 
 /// Writes or checks them.
@@ -79,7 +79,7 @@ pub fn run(config: &GenerateConfig) -> anyhow::Result<ExitCode> {
     match (config.output, &config.repo) {
         (Some(output), Some(repo)) => {
             let owner = Owner { factory: config.factory.clone(), namespace: config.namespace.clone() };
-            let services = services(repo, &Options::at(config.default_price))?;
+            let services = services(repo, config.prices.said()?.as_ref())?;
             let wanted = output.files(&services, &owner);
             let folder = repo.join(outputs::FOLDER);
             let there = below(&folder)?;
@@ -168,19 +168,26 @@ fn documents(repo: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The documents of a factory repository, and what they become.
-fn services(repo: &Path, options: &Options) -> anyhow::Result<Vec<Service>> {
+/// The documents of a factory repository, and what they become: with these prices, else
+/// with those that each package charges.
+fn services(repo: &Path, said: Option<&Options>) -> anyhow::Result<Vec<Service>> {
     if !repo.join("packages").exists() {
         anyhow::bail!("{}: has no packages", repo.display());
     }
     let mut services = Vec::new();
     for path in documents(repo)? {
         let text = fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
-        let made = prim::read(&text).and_then(|document| Ok(Service { manifest: scaffold::manifest(&document, options)?, document }));
-        services.push(made.map_err(|problems| {
+        let all = |problems: Vec<prim::Problem>| {
             let all: Vec<_> = problems.iter().map(|problem| format!("{}: {problem}", path.display())).collect();
             anyhow::anyhow!(all.join("\n"))
-        })?);
+        };
+        let document = prim::read(&text).map_err(all)?;
+        let own = if said.is_none() { Some(charged(path.parent().unwrap_or(&path), &document)?) } else { None };
+        let manifest = match said.or(own.as_ref()) {
+            Some(options) => scaffold::manifest(&document, options).map_err(all)?,
+            None => continue,
+        };
+        services.push(Service { manifest, document });
     }
     Ok(services)
 }

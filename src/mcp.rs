@@ -49,6 +49,9 @@ struct Request {
     url: String,
     #[serde(default)]
     query: Vec<String>,
+    /// What the service calls those of the query that are called otherwise here.
+    #[serde(default)]
+    names: BTreeMap<String, String>,
     #[serde(default)]
     rest: Option<String>,
     body: Option<String>,
@@ -171,7 +174,8 @@ impl Server {
             url = base.clone();
         }
         url.path_segments_mut().map_err(|()| anyhow::anyhow!("the tool's address has no path"))?.clear().extend(&path);
-        let query: Vec<_> = request.query.iter().filter_map(|name| Some((name, plain(arguments.get(name)?)))).collect();
+        let own = |name| request.names.get(name).unwrap_or(name);
+        let query: Vec<_> = request.query.iter().filter_map(|name| Some((own(name), plain(arguments.get(name)?)))).collect();
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }

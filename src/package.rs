@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     prim::{self, Document, Price, Problem},
-    scaffold::{self, Kind, Manifest, Options, Prices, RouteSummary, TEMPLATE, merge},
+    scaffold::{self, Kind, Manifest, Options, Prices, TEMPLATE, merge},
 };
 
 /// What `flywheel scaffold` is told.
@@ -34,7 +34,7 @@ pub struct ScaffoldConfig {
     #[arg(long, conflicts_with = "out")]
     json: bool,
     /// What a route of a paid document costs where it has no price of its own.
-    #[arg(long, default_value = "$0.01")]
+    #[arg(long, default_value = USUAL)]
     default_price: Price,
     /// YAML or JSON file of such routes' prices: `search: {"POST /v1/search": "$0.005"}`.
     #[arg(long)]
@@ -64,9 +64,46 @@ pub struct ProviderConfig {
     /// It answers where a route names no other.
     #[arg(long)]
     default: bool,
-    /// What a route of a paid document costs where it has no price of its own.
-    #[arg(long, default_value = "$0.01")]
-    default_price: Price,
+    #[command(flatten)]
+    prices: PriceConfig,
+}
+
+/// What routes of a package that is there cost: what it charges, unless something else
+/// is said.
+#[derive(Debug, clap::Args)]
+pub struct PriceConfig {
+    /// What a route of a paid document costs where it has no price of its own; what the
+    /// package charges unless this or --prices is given.
+    #[arg(long)]
+    default_price: Option<Price>,
+    /// YAML or JSON file of such routes' prices, in place of what packages charge:
+    /// `search: {"POST /v1/search": "$0.005"}`.
+    #[arg(long)]
+    prices: Option<PathBuf>,
+}
+
+impl PriceConfig {
+    /// What was said; nothing where the package's own code says it.
+    pub fn said(&self) -> anyhow::Result<Option<Options>> {
+        if self.default_price.is_none() && self.prices.is_none() {
+            return Ok(None);
+        }
+        let prices = self.prices.as_deref().map_or_else(|| Ok(Prices::default()), prices)?;
+        Ok(Some(Options { default_price: self.default_price.map_or_else(usual, Ok)?, prices }))
+    }
+}
+
+/// What a route costs where nobody says anything.
+const USUAL: &str = "$0.01";
+
+fn usual() -> anyhow::Result<Price> {
+    USUAL.parse().map_err(anyhow::Error::msg)
+}
+
+/// What a package charges for a document's routes.
+pub fn charged(package: &Path, document: &Document) -> anyhow::Result<Options> {
+    let index = fs::read_to_string(package.join("src/index.ts")).unwrap_or_default();
+    Ok(Options { default_price: usual()?, prices: Prices::written(document, &index) })
 }
 
 /// Adds the vendor; nothing is written where the document would not be strict in it.
@@ -95,20 +132,21 @@ pub fn provider(ProviderCommand::New(config): &ProviderCommand) -> anyhow::Resul
             names.push(name.into());
         }
     }
-    let old: Vec<_> = prim::check_text(&before).1.into_iter().map(|finding| finding.to_string()).collect();
+    let old: Vec<_> = prim::check_text(&before).findings.into_iter().map(|finding| finding.to_string()).collect();
     let new: Vec<_> = prim::check(&value).into_iter().map(|finding| finding.to_string()).filter(|finding| !old.contains(finding)).collect();
     if !new.is_empty() {
         bail!("{}: {}", path.display(), new.join("; "));
     }
-    let options = Options::at(config.default_price);
-    let made = prim::from_value(value).and_then(|document| Ok((scaffold::manifest(&document, &options)?, document)));
     let all = |problems: Vec<Problem>| anyhow::anyhow!(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
-    let (manifest, document) = made.map_err(all)?;
+    let document = prim::from_value(value).map_err(all)?;
+    let options = match config.prices.said()? {
+        Some(said) => said,
+        None => charged(&config.repo.join(format!("packages/{}", document.id)), &document)?,
+    };
+    let manifest = scaffold::manifest(&document, &options).map_err(all)?;
     let contradicted = write(&config.repo, &document, &manifest, &options)?;
     report(&document, &manifest);
-    for path in &contradicted {
-        eprintln!("  {path}: left as it is, though the document asks for other code in it: change it by hand");
-    }
+    tell(&contradicted);
     Ok(if contradicted.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -142,9 +180,9 @@ pub fn run(config: &ScaffoldConfig) -> anyhow::Result<ExitCode> {
                 workspace(out)?;
                 let contradicted = write(out, &document, &manifest, &options)?;
                 report(&document, &manifest);
-                for path in contradicted {
+                tell(&contradicted);
+                if !contradicted.is_empty() {
                     code = ExitCode::FAILURE;
-                    eprintln!("  {path}: left as it is, though the document asks for other code in it: change it by hand");
                 }
             }
             (Err(problems), _) => {
@@ -191,8 +229,14 @@ fn workspace(out: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn tell(contradicted: &[String]) {
+    contradicted
+        .iter()
+        .for_each(|place| eprintln!("  {place}: left as it is, though the document asks for other code there: change it by hand"));
+}
+
 /// Writes a package, and removes what only its former document generated. Returns
-/// the seeded files that the new document contradicts.
+/// where the new document contradicts what people wrote in seeded files.
 fn write(out: &Path, document: &Document, manifest: &Manifest, options: &Options) -> anyhow::Result<Vec<String>> {
     let there = former(out, document, options);
     let former = files(there.as_ref());
@@ -202,26 +246,28 @@ fn write(out: &Path, document: &Document, manifest: &Manifest, options: &Options
         let path = out.join(&file.path);
         let present = if file.kind == Kind::Seeded && path.exists() { Some(text(&path)?) } else { None };
         let content = match (&present, former.get(&file.path)) {
-            (None, _) => Some(file.content.clone()),
+            (None, _) => file.content.clone(),
             // Where nobody knows what it came from, it is whoever's works on it.
-            (Some(present), None) => Some(present.clone()),
-            (Some(present), Some((_, former))) => merge(former, present, &file.content),
+            (Some(present), None) => present.clone(),
+            (Some(present), Some((_, former))) => {
+                let merged = merge(former, present, &file.content);
+                contradicted.extend((!merged.contradicted.is_empty()).then(|| merged.told(&file.path)));
+                merged.text
+            }
         };
-        match content {
-            Some(content) if present.as_ref() == Some(&content) => {}
-            Some(content) => contents.push((path, content)),
-            None => contradicted.push(file.path.clone()),
+        if present.as_ref() != Some(&content) {
+            contents.push((path, content));
         }
     }
     // A handler for who pays would stay behind a route that nobody pays for.
-    let changed = there.map(|there| turned(&there, manifest)).unwrap_or_default();
+    let changed = there.map(|there| scaffold::turned(&there.paid(), &manifest.paid())).unwrap_or_default();
     if !contradicted.is_empty() && !changed.is_empty() {
         bail!(
             "{}: nothing is written: {} would be free or paid other than before, and {} was changed by hand where that matters: \
              leave the price, or change the document by hand first",
             document.id,
             changed.join(", "),
-            contradicted.join(", ")
+            contradicted.join("; ")
         );
     }
     for (path, content) in contents {
@@ -242,8 +288,7 @@ fn write(out: &Path, document: &Document, manifest: &Manifest, options: &Options
 fn former(out: &Path, document: &Document, options: &Options) -> Option<Manifest> {
     let package = out.join(format!("packages/{}", document.id));
     let document = prim::read(&fs::read_to_string(package.join("prim.yaml")).ok()?).ok()?;
-    let index = fs::read_to_string(package.join("src/index.ts")).unwrap_or_default();
-    let options = Options { default_price: options.default_price, prices: Prices::written(&document, &index) };
+    let options = Options { default_price: options.default_price, ..charged(&package, &document).ok()? };
     scaffold::manifest(&document, &options).ok()
 }
 
@@ -251,15 +296,6 @@ fn former(out: &Path, document: &Document, options: &Options) -> Option<Manifest
 fn files(manifest: Option<&Manifest>) -> BTreeMap<String, (Kind, String)> {
     let files = manifest.into_iter().flat_map(|manifest| &manifest.files);
     files.map(|file| (file.path.clone(), (file.kind, file.content.clone()))).collect()
-}
-
-/// Routes that were free and are paid for now, or the other way.
-fn turned(before: &Manifest, now: &Manifest) -> Vec<String> {
-    let other = |route: &&RouteSummary| {
-        let mut same = before.routes.iter().filter(|old| old.method == route.method && old.path == route.path);
-        same.any(|old| old.micros.is_none() != route.micros.is_none())
-    };
-    now.routes.iter().filter(other).map(|route| format!("{} {}", route.method, route.path)).collect()
 }
 
 fn text(path: &Path) -> anyhow::Result<String> {

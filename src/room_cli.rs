@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{runtime::Handle, time::timeout_at};
 
 use crate::{
     adapters::{clock::SystemClock, x402::Wallet},
@@ -133,15 +133,20 @@ async fn in_pod(args: &RoomArgs, wires: Handle) -> anyhow::Result<Vec<Step>> {
     let mut steps = Vec::new();
     let used = used(&room, purse.as_ref().map(|purse| purse as &dyn Purse), payer.as_deref(), &mut steps);
     let ended = tokio::select! {
-        () = used => None,
+        // Listened for before anything begins: whoever is not would end without a word.
+        biased;
         why = interrupted() => Some(why),
+        () = used => None,
     };
     let most = RETURNED[usize::from(ended.is_some())];
     steps.extend(ended.map(|why| Step::not("end", Verdict::Error, why)));
     // Whatever came before: an earlier try may have left something, too.
     if let Some(purse) = &purse {
-        let back = timeout(most, purse.bring_back()).await;
+        let over = tokio::time::Instant::now() + most;
+        // Its own first: there is little time.
+        let back = timeout_at(over, purse.bring_back()).await;
         steps.push(back.unwrap_or_else(|_| late(&args.last_words.job, purse, most)));
+        steps.extend(timeout_at(over, purse.gather()).await.unwrap_or_default());
     }
     let milliseconds = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
     steps.push(Step { milliseconds, ..Step::passed("total") });
@@ -150,6 +155,9 @@ async fn in_pod(args: &RoomArgs, wires: Handle) -> anyhow::Result<Vec<Step>> {
 
 /// Everything between the first step and the money's way back.
 async fn used(room: &Room<'_>, purse: Option<&dyn Purse>, payer: Option<&dyn Payer>, steps: &mut Vec<Step>) {
+    if room.sandbox.is_some() {
+        steps.push(room.confined());
+    }
     steps.push(room.install().await);
     if overall(steps) == Verdict::Passed {
         match purse {

@@ -16,21 +16,24 @@ use crate::{
     adapters::{clock::SystemClock, provisioner::HttpProvisioner, x402::Wallet},
     api::{factory::Factory, gate_run::Verdict, policy::CleanRoomPolicy},
     bank,
-    controller::{gate_plan, objects},
+    controller::{
+        gate_plan::{self, At},
+        objects,
+    },
     create,
     gate::{bundle::SourceFile, job, report::Summary},
-    gate_cli::{interrupted, print, read},
+    gate_cli::{interrupted, print, read, refused},
     ports::{
         clock::Clock,
         payments::Payer,
-        provisioner::{Order, Provisioner},
+        provisioner::{FUNDER, Order, Provisioner},
     },
     prim,
     report_files::{Output, ended},
-    room::RoomPlan,
+    room::{RoomPlan, UNCONFINED},
     runner::{budget::usd, progress::plain},
-    spawn::{self, Cluster, FUNDER, Outcome, Pace, Spawner, Treasury, Ways},
-    suite::{self, Exit, Mode},
+    spawn::{self, Cluster, Outcome, Pace, Spawner, Treasury, Ways},
+    suite::{self, Code, Exit, Finding, Known, Mode},
     telemetry,
 };
 
@@ -77,9 +80,13 @@ pub struct SpawnArgs {
     /// Seconds that the room may take; as the Factory's policy says otherwise.
     #[arg(long, value_parser = clap::value_parser!(u32).range(180..=3600))]
     timeout_seconds: Option<u32>,
-    /// RuntimeClass of its pod; the Factory's unless that is said.
-    #[arg(long)]
+    /// RuntimeClass of its pod, such as gvisor; the Factory's spec.deploy.runtimeClass
+    /// unless that is said.
+    #[arg(long, value_name = "NAME")]
     runtime_class: Option<String>,
+    /// Makes the room without a sandbox runtime where no RuntimeClass is named.
+    #[arg(long)]
+    unconfined: bool,
     /// Base URL of a server that makes machines, instead of the cluster (docs/rooms.md).
     #[arg(long, value_name = "URL", requires = "provisioner_key_file")]
     provisioner: Option<String>,
@@ -128,6 +135,10 @@ async fn brought_back(rooms: &[String], treasury: &Treasury) -> anyhow::Result<E
     let mut exit = Exit::Proven;
     for room in rooms {
         match treasury.empty(room).await {
+            Ok(0) => {
+                let on = &treasury.bank.token.network;
+                eprintln!("the wallet of room {room} has nothing on {on}; of another Factory's room, name that Factory");
+            }
             Ok(brought) => eprintln!("{} USDC of room {room} are back", usd(brought)),
             Err(problem) => {
                 eprintln!("room {room}: {}", plain(&problem));
@@ -161,7 +172,8 @@ fn order(args: &SpawnArgs, document: &Path, factory: &Factory) -> anyhow::Result
         None => None,
         Some(path) => {
             let text = read(path)?;
-            suite::read(&text, Mode::Ours).map_err(|findings| crate::gate_cli::refused(path, &findings))?;
+            let plan = suite::read(&text, Mode::Ours).map_err(|findings| refused(path, &findings))?;
+            sound(&plan).map_err(|findings| refused(path, &findings))?;
             // A plan may be YAML, and is taken as what it means.
             Some(serde_saphyr::from_str::<Value>(&text).with_context(|| path.display().to_string())?)
         }
@@ -171,10 +183,13 @@ fn order(args: &SpawnArgs, document: &Path, factory: &Factory) -> anyhow::Result
     let seconds = args.timeout_seconds.unwrap_or_else(|| u32::try_from(policy.timeout_seconds).unwrap_or(600));
     let url = args.url.clone().unwrap_or_else(|| format!("https://{}.{}", parsed.id, factory.spec.dns.zone));
     let room = gate_plan::room(&deployed, factory, &policy).map_err(|problem| anyhow!("{problem}"))?;
-    let room = gate_plan::room_at(room, &url, &args.commit, u64::from(seconds).saturating_sub(job::OVERHEAD_SECONDS), &[]);
+    let confined_by = confined_by(args, factory)?;
+    let seconds_inside = u64::from(seconds).saturating_sub(job::OVERHEAD_SECONDS);
+    let at = At { url: &url, commit: &args.commit, seconds: seconds_inside, earlier: &[], confined_by: confined_by.as_deref() };
+    let room = gate_plan::room_at(room, at);
     let plan: RoomPlan = serde_json::from_value(room.plan.clone()).context("the room's plan")?;
     let wallet = args.wallet_file.as_deref().map(create::key).transpose()?;
-    let mut notes = std::collections::BTreeMap::new();
+    let mut notes = gate_plan::notes(factory);
     if let (Some(_), Some(key)) = (&plan.money, &wallet) {
         notes.insert(FUNDER.to_owned(), wallet_of(key)?.address().to_owned());
     }
@@ -190,6 +205,36 @@ fn order(args: &SpawnArgs, document: &Path, factory: &Factory) -> anyhow::Result
         expires: SystemClock.now() + jiff::SignedDuration::try_from(Pace::default().lease)?,
         notes,
     })
+}
+
+/// What tests need of each other has to be there: those of other services are left out
+/// of the room's, and a need with them.
+fn sound(plan: &suite::Plan) -> Result<(), Vec<Finding>> {
+    let unsound = |finding: &Finding| matches!(finding.code, Code::DanglingDependency | Code::Cycle);
+    let found: Vec<_> = suite::lint(plan, &Known::default()).into_iter().filter(unsound).collect();
+    if found.is_empty() { Ok(()) } else { Err(found) }
+}
+
+fn runtime_class<'a>(args: &'a SpawnArgs, factory: &'a Factory) -> Option<&'a str> {
+    args.runtime_class.as_deref().or(factory.spec.deploy.runtime_class.as_deref())
+}
+
+/// What confines a room's commands. Without anything it is not made, unless that is
+/// wanted.
+fn confined_by(args: &SpawnArgs, factory: &Factory) -> anyhow::Result<Option<String>> {
+    if args.provisioner.is_some() {
+        return Ok(Some("a machine of the provisioner's".into()));
+    }
+    let by = gate_plan::confined_by(runtime_class(args, factory));
+    if by.is_none() && !args.unconfined {
+        bail!(
+            "--runtime-class: none is named, and neither does the Factory's spec.deploy.runtimeClass, so that whatever the command line does would be confined by a container alone: name one, such as gvisor, or say --unconfined"
+        );
+    }
+    if by.is_none() {
+        eprintln!("{UNCONFINED}");
+    }
+    Ok(by)
 }
 
 fn policy(factory: &Factory) -> CleanRoomPolicy {
@@ -223,8 +268,7 @@ async fn ways(client: &Client, factory: &Factory, args: &SpawnArgs) -> anyhow::R
     if policies.is_empty() {
         bail!("--gates-namespace: {} has no NetworkPolicy, and a room reaches what the gates' let it reach", args.gates_namespace);
     }
-    let runtime_class = args.runtime_class.clone().or_else(|| factory.spec.deploy.runtime_class.clone());
-    Ok(Ways { runtime_class, sealed_from: job::API_SERVER.into(), policies })
+    Ok(Ways { runtime_class: runtime_class(args, factory).map(str::to_owned), sealed_from: job::API_SERVER.into(), policies })
 }
 
 /// Whether nothing of rooms whose makers are gone is left.
@@ -261,7 +305,9 @@ fn told(result: Option<Output>, order: &Order, outcome: &Outcome) -> anyhow::Res
     let returned = |summary: &Summary| summary.steps.iter().all(|step| step.name != "return" || step.verdict == Verdict::Passed);
     if order.notes.contains_key(FUNDER) && !outcome.verdict.as_ref().is_ok_and(returned) {
         let id = &order.id;
-        eprintln!("what a facilitator settles late comes to room {id}'s wallet: `flywheel gate spawn --bring-back {id}` empties it");
+        eprintln!(
+            "what is left there, or is settled late, is in room {id}'s wallet: `flywheel gate spawn --bring-back {id}` empties it, with the Factory's policy.gates.cleanRoom.rpc"
+        );
     }
     let untried = outcome.verdict.as_ref().map_or(0, |summary| summary.untried);
     if untried > 0 {
@@ -287,4 +333,77 @@ fn lines(summary: &Summary) -> String {
     };
     let steps: String = summary.steps.iter().map(line).collect();
     format!("{steps}{}\n", summary.verdict.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use serde_json::json;
+
+    use super::*;
+
+    const DOCUMENT: &str = "id: notes\nname: notes.sh\nfactory: { free_service: true }\nroutes_map:\n  - { route: GET /v1/notes, status: 200, operation_id: list_notes }\n";
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        spawn: SpawnArgs,
+    }
+
+    fn factory(runtime_class: Option<&str>) -> Factory {
+        serde_json::from_value(json!({
+            "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "Factory", "metadata": { "name": "prim", "namespace": "flywheel" },
+            "spec": {
+                "repository": { "forge": "Gitea", "url": "http://forge", "owner": "prim", "name": "factory", "credentials": { "name": "x" } },
+                "dns": { "zone": "prim.sh", "rfc2136": { "server": "127.0.0.1:53", "credentials": { "name": "x" } } },
+                "deploy": {
+                    "image": "runtime", "runtimeClass": runtime_class,
+                    "edge": { "adminUrl": "https://127.0.0.1", "adminCaBundle": "x", "credentials": { "name": "x" }, "address": "127.0.0.1" }
+                }
+            }
+        }))
+        .expect("a Factory")
+    }
+
+    /// What is ordered with these words, of a service whose repository has this plan.
+    fn ordered(name: &str, words: &[&str], factory: &Factory, plan: &Value) -> anyhow::Result<RoomPlan> {
+        let folder = std::env::temp_dir().join(format!("spawn-cli-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        let (document, written) = (folder.join("prim.yaml"), folder.join("plan.json"));
+        std::fs::write(&document, DOCUMENT)?;
+        std::fs::write(&written, plan.to_string())?;
+        let own = ["spawn", "--factory", "prim", "--plan"].map(PathBuf::from).into_iter();
+        let all = own.chain([written, document.clone()]).chain(words.iter().map(PathBuf::from));
+        let order = order(&Cli::try_parse_from(all)?.spawn, &document, factory);
+        std::fs::remove_dir_all(&folder)?;
+        Ok(serde_json::from_str(&order?.plan)?)
+    }
+
+    fn plan(depends_on: &Value) -> Value {
+        let test = json!({ "id": "LIST", "service": "notes.sh", "test": "list", "method": "GET", "endpoint": "https://notes.prim.sh/v1/notes", "input": null, "expected": { "status": 200 }, "depends_on": depends_on, "captures": {}, "notes": null });
+        json!({ "plan": "p", "version": 1, "network": "", "context": "", "groups": [{ "id": "g", "name": "g", "prompt": "", "tests": ["LIST"] }], "tests": [test] })
+    }
+
+    #[test]
+    fn a_room_that_nothing_confines_is_made_only_for_who_says_so() {
+        let none = plan(&json!([]));
+        let refused = ordered("refused", &[], &factory(None), &none).unwrap_err().to_string();
+        assert!(refused.contains("--runtime-class") && refused.contains("--unconfined"), "{refused}");
+        for (name, words, class, confined) in [
+            ("unconfined", vec!["--unconfined"], None, None),
+            ("factory", vec![], Some("gvisor"), Some("RuntimeClass gvisor")),
+            ("named", vec!["--runtime-class", "kata"], Some("gvisor"), Some("RuntimeClass kata")),
+            ("machine", vec!["--provisioner", "https://p", "--provisioner-key-file", "k"], None, Some("a machine of the provisioner's")),
+        ] {
+            let told = ordered(name, &words, &factory(class), &none).unwrap();
+            assert_eq!(told.confined_by.as_deref(), confined, "{name}");
+        }
+    }
+
+    /// As `gate lint` says, though the room's own plan has that service's tests alone.
+    #[test]
+    fn a_test_that_needs_what_is_not_there_is_refused() {
+        let refused = ordered("dangling", &["--unconfined"], &factory(None), &plan(&json!(["nosuch"]))).unwrap_err().to_string();
+        assert!(refused.contains("tests[0].depends_on") && refused.contains("nosuch"), "{refused}");
+    }
 }

@@ -193,6 +193,8 @@ impl State {
             ("POST", ["apis", "events.k8s.io", "v1", "namespaces", _, "events"]) => (StatusCode::CREATED, seen.json()),
             ("PATCH", ["apis", "events.k8s.io", "v1", "namespaces", _, "events", _]) => (StatusCode::OK, seen.json()),
             ("GET", [.., "pods", _, "log"]) => (StatusCode::NOT_FOUND, failure(StatusCode::NOT_FOUND)),
+            ("POST", ["api", "v1", "namespaces"]) => self.collection("POST", seen),
+            (method, ["api", "v1", "namespaces", _]) => self.single(method, seen),
             (method, [.., "namespaces", _, _]) => self.collection(method, seen),
             (method, [.., "namespaces", _, _, _]) => self.single(method, seen),
             _ => panic!("the controller made a request that no test expects: {seen:?}"),

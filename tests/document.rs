@@ -27,7 +27,7 @@ type Found = (Option<(usize, usize)>, &'static str, String);
 
 /// What the checker says of a text.
 fn findings(text: &str) -> Vec<Found> {
-    let (_, findings) = prim::check_text(text);
+    let findings = prim::check_text(text).findings;
     findings.into_iter().map(|f| (f.position.map(|at| (at.line, at.column)), f.code.as_str(), f.path)).collect()
 }
 

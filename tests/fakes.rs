@@ -329,6 +329,10 @@ impl contract::provisioner::Arrange for FakeRooms {
         self.rooms.end(id, State::Ended("words".into()), "report");
     }
 
+    async fn holds_keys(&self, id: &str) -> bool {
+        self.rooms.holding_keys().iter().any(|holds| holds == id)
+    }
+
     fn fresh(&self) -> String {
         format!("room-{}", self.count.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
     }

@@ -13,7 +13,7 @@ use flywheel::{
     room::{Money, Purse, RoomPurse},
 };
 
-use crate::world::bank::{Bank, Fault};
+use crate::world::bank::{Bank, Fault, Said, quick};
 
 const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 const DOLLAR: u128 = 1_000_000;
@@ -32,7 +32,8 @@ fn terms() -> Terms {
 
 fn purse(name: &str, bank: &Bank, sees: bool) -> RoomPurse {
     let money = Money { facilitator: bank.facilitator.clone(), rpc: sees.then(|| bank.rpc.clone()), micros: 250_000, earlier: Vec::new() };
-    bank::purse(name, &money, Some(&terms()), funder()).unwrap()
+    let opened = quick(bank::bank(&money, Some(&terms())).unwrap());
+    RoomPurse::new(name, opened, Arc::new(funder()), Arc::new(room(name)), money.micros)
 }
 
 async fn opened() -> Bank {
@@ -111,8 +112,11 @@ async fn a_room_looks_after_those_that_broke_before_it() {
     let money = Money { facilitator: bank.facilitator.clone(), rpc: Some(bank.rpc.clone()), micros: 250_000, earlier };
     let next = bank::purse("room-2", &money, Some(&terms()), funder()).unwrap();
     next.fund().await;
-    let back = next.bring_back().await;
-    assert!(back.message.unwrap().contains("and 0.25 that rooms before it had left"));
+    assert_eq!(next.bring_back().await.verdict, Verdict::Passed);
+    let gathered = next.gather().await;
+    let said: Vec<_> = gathered.iter().map(|step| (step.name.as_str(), step.verdict, step.message.clone().unwrap())).collect();
+    let back = format!("0.25 USDC to {}", funder().address());
+    assert_eq!(said, [("return room-0", Verdict::Passed, "nothing was left there".to_owned()), ("return room-1", Verdict::Passed, back)]);
     assert_eq!(bank.has(funder().address()), DOLLAR);
 }
 
@@ -186,8 +190,91 @@ async fn what_is_no_such_chain_or_no_server_of_the_kind_is_said() {
     assert!(bank::bank(&at(&bank.facilitator, &bank.rpc), Some(&token)).err().unwrap().to_string().contains("no other token"));
     assert!(bank::bank(&at("mailto:x", &bank.rpc), None).is_err());
     // A chain that knows no such token answers nothing, which is no balance of zero.
-    let bank = bank::bank(&at(&bank.facilitator, &format!("{}/settle", bank.facilitator)), None).unwrap();
+    let bank = quick(bank::bank(&at(&bank.facilitator, &format!("{}/settle", bank.facilitator)), None).unwrap());
     let said = bank.empty(&room("room-1"), funder().address()).await.unwrap_err().to_string();
     assert!(said.contains("RPC"), "{said}");
     assert!(Wallet::from_file(Path::new("/nowhere/key"), Arc::new(SystemClock)).is_err());
+}
+
+fn seeing(bank: &Bank) -> flywheel::room::Bank {
+    let money = Money { facilitator: bank.facilitator.clone(), rpc: Some(bank.rpc.clone()), micros: 1, earlier: Vec::new() };
+    quick(bank::bank(&money, None).unwrap())
+}
+
+/// A node that is behind says so, and is asked again; one that goes on so is quoted.
+#[tokio::test]
+async fn an_rpc_that_refuses_is_asked_again_and_then_quoted() {
+    let bank = opened().await;
+    bank.put(room("room-1").address(), 250_000);
+    bank.says(&[Said::Busy, Said::Busy]);
+    assert_eq!(seeing(&bank).empty(&room("room-1"), funder().address()).await.unwrap(), 250_000);
+
+    bank.says(&[Said::Busy; 3]);
+    let said = seeing(&bank).empty(&room("room-1"), funder().address()).await.unwrap_err().to_string();
+    assert!(said.contains("error -32000: header not found") && said.len() < 300 && !said.contains(char::is_control), "{said}");
+}
+
+#[tokio::test]
+async fn an_rpc_of_another_chain_is_no_ledger() {
+    let bank = opened().await;
+    bank.put(room("room-1").address(), 250_000);
+    bank.is_elsewhere(1);
+    let said = seeing(&bank).empty(&room("room-1"), funder().address()).await.unwrap_err().to_string();
+    assert!(said.contains("eip155:1,") && said.contains("eip155:84532"), "{said}");
+    let purse = purse("room-1", &bank, true);
+    let back = purse.bring_back().await;
+    assert!(back.verdict == Verdict::Error && back.message.unwrap().contains("eip155:1,"));
+    // It calls itself the right one, and has no dollar.
+    bank.is_elsewhere(84532);
+    let said = seeing(&bank).empty(&room("room-1"), funder().address()).await.unwrap_err().to_string();
+    assert!(said.contains("no contract at 0x036CbD53842c5426634e7929541eC2318f3dCF7e"), "{said}");
+    assert_eq!(bank.moved().len(), 0);
+}
+
+/// What was sent to the chain and is said to have failed is looked for there.
+#[tokio::test]
+async fn a_transfer_that_was_broadcast_is_looked_for_before_it_is_said_not_to_have_moved() {
+    let bank = opened().await;
+    let purse = purse("room-1", &bank, true);
+    bank.fails(&[Fault::Broadcast]);
+    let steps = purse.fund().await;
+    assert_eq!(steps[1].verdict, Verdict::Passed, "{steps:?}");
+    bank.fails(&[Fault::Broadcast]);
+    let back = purse.bring_back().await;
+    assert_eq!((back.verdict, bank.has(funder().address()), bank.moved().len()), (Verdict::Passed, DOLLAR, 2), "{back:?}");
+
+    // A block that comes a moment later is waited for.
+    bank.fails(&[Fault::Broadcast]);
+    bank.says(&[Said::Nothing; 2]);
+    let steps = purse.fund().await;
+    assert_eq!(steps[1].verdict, Verdict::Passed, "{steps:?}");
+    // Nothing shows it: it may come all the same.
+    bank.fails(&[Fault::Reverted]);
+    let back = purse.bring_back().await;
+    let said = back.message.unwrap();
+    assert!(back.advisory && said.contains("0.25 USDC stay") && said.contains("0xabc"), "{said}");
+}
+
+/// What came and was not signed away is there, whatever an RPC says that is behind.
+#[tokio::test]
+async fn an_rpc_that_knows_of_less_than_came_is_not_believed() {
+    let bank = opened().await;
+    let purse = purse("room-1", &bank, true);
+    purse.fund().await;
+    bank.says(&[Said::Nothing; 2]);
+    let back = purse.bring_back().await;
+    assert_eq!((back.verdict, bank.has(funder().address())), (Verdict::Passed, DOLLAR), "it was asked again: {back:?}");
+
+    for (fault, left, named) in [(None, 0, "moved 0.25 to"), (Some(Fault::Refused), 250_000, "refused")] {
+        purse.fund().await;
+        bank.says(&[Said::Nothing; 3]);
+        bank.fails(fault.as_slice());
+        let back = purse.bring_back().await;
+        let said = back.message.clone().unwrap();
+        assert!(back.advisory && back.verdict == Verdict::Error && !said.contains("stay"), "{back:?}");
+        let payer = purse.payer();
+        let all = ["had 0.25 USDC", "signed 0 away", "says that it has 0", "room-1", payer.address(), named];
+        assert!(all.iter().all(|part| said.contains(part)), "{said}");
+        assert_eq!(bank.has(purse.payer().address()), left, "{said}");
+    }
 }

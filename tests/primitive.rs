@@ -250,7 +250,8 @@ impl Run {
                 _ => (self.canary, 0),
             };
             let path = format!("{OWN}/gateruns/{}", gate["metadata"]["name"].as_str().unwrap());
-            let results = if gate["spec"]["layer"] == "Canary" { self.results.clone() } else { json!([]) };
+            let is_room = gate["spec"]["layer"] == "CleanRoom";
+            let results = if is_room || gate["spec"]["layer"] == "Canary" { self.results.clone() } else { json!([]) };
             if gate["status"]["verdict"].is_null() && !verdict.is_empty() && !catalogue::is_derived(&gate) {
                 self.api.edit(&path, |mut gate| {
                     let ready = if verdict == "Passed" { "True" } else { "False" };
@@ -259,6 +260,9 @@ impl Run {
                         "type": "Ready", "status": ready, "reason": verdict, "message": "as the test says", "lastTransitionTime": now }] });
                     if !tested.is_null() {
                         gate["status"]["tested"] = tested;
+                    }
+                    if is_room {
+                        gate["status"]["job"] = format!("room-of-{}", gate["metadata"]["name"].as_str().unwrap()).into();
                     }
                     if untried > 0 {
                         gate["status"]["untried"] = untried.into();

@@ -31,6 +31,9 @@ use flywheel::{
 };
 use serde_json::Value;
 
+/// Texts that would like to be code.
+const CODE: [&str; 15] = ["*/", "/*", "//", "\"", "'", "`", "}", "\\", "<script>", "|", "{{ x }}", "{% y %}", "---", ": ", "日本"];
+
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

@@ -2,6 +2,8 @@
 //! killed is cleared up after. The provisioner and the bank are in memory; what is signed
 //! is signed.
 
+mod cluster;
+
 use std::{
     collections::BTreeMap,
     future::{pending, ready},
@@ -20,17 +22,17 @@ use flywheel::{
     ports::{
         clock::Clock,
         payments::Payer,
-        provisioner::{Order, Provisioner, State},
+        provisioner::{FACTORY, FUNDER, NETWORK, Order, Provisioner, State, TOKEN},
     },
     room::Money,
-    spawn::{FUNDER, Outcome, Pace, Spawner, Swept, Treasury, sweep},
+    spawn::{Outcome, Pace, Spawner, Swept, Treasury, sweep},
 };
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     contract,
     world::{
-        bank::{Bank, Fault},
+        bank::{Bank, Fault, quick},
         rooms::Rooms,
     },
 };
@@ -66,7 +68,7 @@ fn treasury(bank: &Bank, key: &str, sees: bool) -> Treasury {
     let funder = wallet(key);
     let address = funder.address().to_owned();
     Treasury {
-        bank: bank::bank(&money, None).unwrap(),
+        bank: quick(bank::bank(&money, None).unwrap()),
         funder: address,
         wallet: Box::new(move |room| Ok(Arc::new(funder.derived(room)?) as Arc<dyn Payer>)),
     }
@@ -81,7 +83,10 @@ impl Scene {
     }
 
     fn order(&self) -> Order {
-        let notes = BTreeMap::from([(FUNDER.to_owned(), wallet(KEY).address().to_owned())]);
+        let token = Bank::token();
+        let funder = wallet(KEY).address().to_owned();
+        let notes = [(FUNDER, funder), (NETWORK, token.network), (TOKEN, token.asset), (FACTORY, "flywheel/prim".into())];
+        let notes = notes.map(|(key, value)| (key.to_owned(), value)).into();
         let expires = self.clock.now() + SignedDuration::from_secs(60);
         Order { notes, expires, ..contract::provisioner::order(ROOM, "image", "{}") }
     }
@@ -244,6 +249,39 @@ async fn a_room_whose_money_does_not_come_back_stays_until_it_does() {
     assert_eq!(scene.sweep().await, []);
 }
 
+/// On another chain its wallet has nothing, which says nothing of its money.
+#[tokio::test]
+async fn a_room_of_another_chain_or_token_is_left_to_its_own_factory() {
+    for (note, other) in [(NETWORK, "eip155:8453"), (TOKEN, "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913")] {
+        let scene = Scene::new().await;
+        let mut order = scene.order();
+        order.notes.insert(note.into(), other.into());
+        scene.rooms.make(&order).await.unwrap();
+        scene.wait(61);
+        let swept = scene.sweep().await;
+        let [Swept { brought: Err(problem), .. }] = &swept[..] else { panic!("{note}: {swept:?}") };
+        assert!(problem.contains(other) && problem.contains("Factory flywheel/prim"), "{problem}");
+        assert_eq!((scene.rooms.ids(), scene.rooms.holding_keys()), (vec![ROOM.to_owned()], vec![]), "{note}");
+    }
+}
+
+/// Nobody sees what its wallet has: its name stays, and no key.
+#[tokio::test]
+async fn a_room_that_nobody_sees_into_keeps_its_name_and_no_key() {
+    let mut scene = Scene::new().await;
+    scene.treasury = Some(treasury(&scene.bank, KEY, false));
+    scene.funded();
+    let outcome = scene.run(ready(())).await;
+    let left = outcome.left.unwrap();
+    assert!(left.contains("cleanRoom.rpc") && left.contains(ROOM), "{left}");
+    assert_eq!((scene.rooms.ids(), scene.rooms.holding_keys()), (vec![ROOM.to_owned()], vec![]));
+    // Whoever can see takes it away.
+    scene.treasury = Some(treasury(&scene.bank, KEY, true));
+    scene.wait(61);
+    assert_eq!(scene.sweep().await, [Swept { id: ROOM.into(), brought: Ok(FUND) }]);
+    scene.nothing_is_left();
+}
+
 /// A death without a last word, wherever it strikes.
 #[tokio::test]
 async fn whoever_is_killed_is_cleared_up_after() {
@@ -292,6 +330,7 @@ async fn whose_money_it_is_not_leaves_it_alone() {
         assert!(problem.contains(named), "{what}: {problem}");
         assert_eq!((scene.rooms.ids(), scene.bank.moved().len()), (vec![ROOM.to_owned()], 0), "{what}");
         assert!(matches!(scene.rooms.look(ROOM).await.unwrap(), State::Broken(_)), "{what}: it runs no longer");
+        assert_eq!(scene.rooms.holding_keys(), Vec::<String>::new(), "{what}: no key stays");
     }
     // A room without money needs nobody's key.
     let mut scene = Scene::new().await;

@@ -30,9 +30,9 @@ fn main() -> anyhow::Result<()> {
 /// From a text to the files of its package.
 fn package(text: &str, options: &Options) -> anyhow::Result<()> {
     let refused = |problems| anyhow::anyhow!("{problems:?}");
-    let (value, findings) = prim::check_text(black_box(text));
-    black_box(findings);
-    let document = prim::from_value(value.context("is no YAML")?).map_err(refused)?;
+    let checked = prim::check_text(black_box(text));
+    black_box(checked.findings);
+    let document = checked.document.map_err(refused)?;
     let made = scaffold::manifest(&document, options).map_err(refused)?;
     ensure!(!made.files.is_empty(), "has no files");
     black_box(made);

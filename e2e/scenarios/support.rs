@@ -1,6 +1,14 @@
 //! What all scenarios share: the client, the environment, and waiting.
 
-use std::{env, fmt::Debug, fs, path::PathBuf, process::Command, sync::Once, time::Duration};
+use std::{
+    env,
+    fmt::Debug,
+    fs,
+    path::PathBuf,
+    process::Command,
+    sync::Once,
+    time::{Duration, Instant},
+};
 
 use flywheel::{
     prim,
@@ -19,6 +27,8 @@ use serde_json::Value;
 
 /// Longest wait for anything that should happen by itself.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The same for what stands in a queue, as the forge's workflows do.
+pub const LONG_PATIENCE: Duration = Duration::from_secs(240);
 
 /// A client for the test bed's API server.
 pub async fn client() -> Client {
@@ -133,5 +143,18 @@ where
     match tokio::time::timeout(patience, wait).await {
         Ok(object) => object,
         Err(_) => panic!("{name}: not {what} within {} s; last seen: {last:#?}", patience.as_secs()),
+    }
+}
+
+/// Looks again and again, where there is nothing to watch.
+pub async fn polled<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    let mut looks = tokio::time::interval(Duration::from_millis(300));
+    loop {
+        looks.tick().await;
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(began.elapsed() < LONG_PATIENCE, "{what}: not within {} s", LONG_PATIENCE.as_secs());
     }
 }

@@ -194,6 +194,12 @@ pub struct PrimitiveStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub flaky: Vec<Flaky>,
+    /// Clean rooms of its gates of which nobody knows that all of their money is back, by
+    /// their names, the newest last: the Factory's next room brings it, or
+    /// `flywheel gate spawn --bring-back ROOM`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub rooms: Vec<String>,
     /// What it waits for; absent where it is Ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<WaitsFor>,

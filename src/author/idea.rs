@@ -8,7 +8,7 @@ use crate::{
         model::{Message, Model, Role},
         scan::Scan,
     },
-    prim::{self, Document},
+    prim::{self, Checked, Document},
 };
 
 /// How often a model is asked at most.
@@ -110,14 +110,12 @@ async fn judged(text: &str, task: &Task<'_>) -> Result<Result<String, Vec<String
 }
 
 fn strict(text: &str, task: &Task<'_>) -> Result<String, Vec<String>> {
-    let (value, findings) = prim::check_text(text);
-    let mut problems: Vec<_> = findings.iter().take(MOST_PROBLEMS).map(ToString::to_string).collect();
-    let read = value.map(prim::from_value);
-    if let Some(Err(unread)) = &read {
-        problems.extend(unread.iter().map(ToString::to_string));
-    }
-    let Some(Ok(document)) = read.filter(|_| problems.is_empty()) else {
-        return Err(if problems.is_empty() { vec!["it is no document".into()] } else { problems });
+    let Checked { document, findings } = prim::check_text(text);
+    let problems: Vec<_> = findings.iter().take(MOST_PROBLEMS).map(ToString::to_string).collect();
+    let document = match document {
+        Ok(document) if problems.is_empty() => document,
+        Err(unread) if problems.is_empty() => return Err(unread.iter().map(ToString::to_string).collect()),
+        _ => return Err(problems),
     };
     if let Some(id) = task.id.filter(|id| *id != document.id.as_str()) {
         return Err(vec![format!("id: must be {id}")]);

@@ -10,7 +10,7 @@ use std::{
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::prim::{self, Assumption, Finding};
+use crate::prim::{self, Assumption, Checked, Finding};
 
 /// What `flywheel validate` is told.
 #[derive(Debug, clap::Args)]
@@ -54,8 +54,8 @@ pub struct Report {
 
 /// Checks a text.
 pub fn judge(file: &str, text: &str) -> Report {
-    let (value, findings) = prim::check_text(text);
-    let read = value.and_then(|value| prim::from_value(value).ok());
+    let Checked { document, findings } = prim::check_text(text);
+    let read = document.ok();
     Report {
         file: file.into(),
         unread: None,

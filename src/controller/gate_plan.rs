@@ -22,10 +22,10 @@ use crate::{
     },
     outputs::Service,
     prim::{self, Body, Document, Problem},
-    scaffold::{self, Kind, Manifest, Options, RouteSummary},
+    scaffold::{self, Kind, Manifest, Options, Prices, RouteSummary},
 };
 
-pub use room::{Room, money, room, room_at};
+pub use room::{At, Room, confined_by, money, notes, room, room_at};
 pub use suite::Written;
 
 /// Base Sepolia, a test net.
@@ -182,8 +182,13 @@ fn planned(files: &[SourceFile], factory: &Factory) -> Result<(Plan, Service), S
 
 /// The files of a document's package, as both proposals and gates expect them.
 pub fn files_of(document: &Document, prices: &PricesSpec) -> Result<Manifest, Vec<Problem>> {
+    files_charging(document, prices, Prices::default())
+}
+
+/// The same where a list says what routes without a price of their own cost.
+pub fn files_charging(document: &Document, prices: &PricesSpec, list: Prices) -> Result<Manifest, Vec<Problem>> {
     let wrong = |e| vec![Problem { path: String::new(), text: format!("the Factory's spec.prices.default: {e}") }];
-    scaffold::manifest(document, &Options::at(prices.default.parse().map_err(wrong)?))
+    scaffold::manifest(document, &Options { default_price: prices.default.parse().map_err(wrong)?, prices: list })
 }
 
 /// The one prim.yaml among the files, read.

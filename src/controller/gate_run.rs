@@ -42,7 +42,7 @@ impl Kind for GateRun {
         let job = job_name(self);
         let own = Owner { namespace: self.namespace().unwrap_or_default(), name: self.name_any(), uid: self.uid().unwrap_or_default() };
         let (subject, queue) = (Ok(Subject::NotLooked), Queue::default());
-        let mut seen = Seen { previous, job, subject, queue, run: Run::Absent, own, log: Log::NotLooked };
+        let mut seen = Seen { previous, layer: self.spec.layer, job, subject, queue, run: Run::Absent, own, log: Log::NotLooked };
         if seen.previous.verdict.is_none() {
             seen.run = job::observe(&seen.job, cx).await?;
             // Whose Job is written down has its inputs.

@@ -18,7 +18,7 @@ use super::{Action, Decision, GateObjects, Now, Receipt, retry};
 use crate::{
     api::{
         conditions::{self, ConditionType, Reason, Statement, Truth},
-        gate_run::{GateRunStatus, StepResult, Tested, Verdict},
+        gate_run::{GateRunStatus, Layer, StepResult, Tested, Verdict},
     },
     ports::error::PortError,
 };
@@ -27,6 +27,8 @@ use crate::{
 const POLL: Duration = Duration::from_secs(30);
 /// How often a run asks whether it is its turn, if nothing tells it before.
 const TURN: Duration = Duration::from_secs(30);
+/// The step in which a room's money goes back.
+const RETURN: &str = "return";
 /// Until a Job that was found is looked at once more.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -35,6 +37,8 @@ const SOON: Duration = Duration::from_secs(1);
 pub struct Seen {
     /// What was said last time.
     pub previous: GateRunStatus,
+    /// Which gate it is.
+    pub layer: Layer,
     /// Name of the Job, in the gates' namespace.
     pub job: String,
     /// What is tested.
@@ -97,6 +101,24 @@ impl Outcome {
         let result = StepResult { name: step.into(), verdict, milliseconds: 0, message: why, advisory: false };
         Self { verdict, results: vec![result], message, untried: 0 }
     }
+}
+
+/// The room that may still have money after such a run, by its Job's name.
+pub fn room_left(layer: Layer, status: &GateRunStatus) -> Option<&str> {
+    let returned = status.results.iter().find(|step| step.name == RETURN);
+    let left = match (layer, returned) {
+        (Layer::CleanRoom, Some(step)) => step.verdict != Verdict::Passed,
+        // It broke before it said anything; or it had none.
+        (Layer::CleanRoom, None) => status.verdict == Some(Verdict::Error),
+        (Layer::Unit | Layer::Contract | Layer::Canary, _) => false,
+    };
+    status.job.as_deref().filter(|_| left)
+}
+
+/// Rooms before it that a run has emptied, or found empty.
+pub fn rooms_emptied(status: &GateRunStatus) -> impl Iterator<Item = &str> {
+    let emptied = status.results.iter().filter(|step| step.verdict == Verdict::Passed);
+    emptied.filter_map(|step| step.name.strip_prefix(RETURN)?.strip_prefix(' '))
 }
 
 /// Decides.
@@ -173,7 +195,7 @@ fn doing(seen: &Seen, actions: Vec<Action>, what: &str, again: Duration, now: No
 }
 
 fn over(seen: &Seen, outcome: Outcome, job: Option<String>, now: Now) -> Decision<GateRunStatus> {
-    let statements = statements(outcome.verdict, &outcome.message);
+    let mut message = outcome.message;
     // The verdict first; then the report is fetched, whose Job does not stay.
     let again = if job.is_some() { SOON } else { now.resync };
     let status = GateRunStatus {
@@ -184,6 +206,13 @@ fn over(seen: &Seen, outcome: Outcome, job: Option<String>, now: Now) -> Decisio
         since: Some(Time(now.at)),
         ..status(seen, Reason::Passed, now)
     };
+    if let Some(room) = room_left(seen.layer, &status) {
+        let what = format!(
+            "what the wallet of room {room} had is not known to be back: the Factory's next room brings it, or `flywheel gate spawn --bring-back {room}`"
+        );
+        message = if message.is_empty() { what } else { format!("{message}; {what}") };
+    }
+    let statements = statements(outcome.verdict, &message);
     Decision { actions: Vec::new(), status, statements, again }
 }
 
@@ -242,6 +271,7 @@ mod tests {
         let subject = Ok(Subject::Job(objects(), tested()));
         Seen {
             previous,
+            layer: Layer::Unit,
             job: "gate-x".into(),
             subject,
             queue: Queue { before: 0, limit: 1 },
@@ -361,6 +391,35 @@ mod tests {
             assert_eq!((second.status.verdict, &second.statements), (Some(verdict), &first.statements));
             assert!(second.actions.is_empty());
         }
+    }
+
+    /// Its Job's name is all that leads to its money.
+    #[test]
+    fn a_room_that_is_not_known_to_be_empty_is_named() {
+        let step = |name: &str, verdict| StepResult {
+            name: name.into(),
+            verdict,
+            milliseconds: 0,
+            message: None,
+            advisory: verdict != Verdict::Passed,
+        };
+        let passed = Outcome { message: String::new(), ..outcome(Verdict::Passed) };
+        for (layer, results, verdict, named) in [
+            (Layer::CleanRoom, vec![step("return", Verdict::Error)], Verdict::Passed, true),
+            (Layer::CleanRoom, vec![step("return", Verdict::Passed), step("return gate-y", Verdict::Error)], Verdict::Passed, false),
+            (Layer::CleanRoom, vec![], Verdict::Error, true),
+            (Layer::CleanRoom, vec![], Verdict::Passed, false),
+            (Layer::Contract, vec![], Verdict::Error, false),
+        ] {
+            let over = Outcome { results: results.clone(), verdict, ..passed.clone() };
+            let decision = decide(&Seen { layer, ..begun(Run::Over(over)) }, NOW);
+            ready(&decision);
+            let said = decision.statements.iter().any(|statement| statement.message.contains("--bring-back gate-x"));
+            assert_eq!(said, named, "{layer:?} {verdict:?} {results:?}");
+            assert_eq!(room_left(layer, &decision.status), named.then_some("gate-x"));
+        }
+        let results = vec![step("return", Verdict::Passed), step("return gate-y", Verdict::Passed), step("return gate-z", Verdict::Error)];
+        assert!(rooms_emptied(&GateRunStatus { results, ..GateRunStatus::default() }).eq(["gate-y"]));
     }
 
     #[test]

@@ -28,7 +28,7 @@ use k8s_openapi::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub use room::{RoomJob, build_room};
+pub use room::{NOTE, RoomJob, build_room};
 pub use service::{ServiceJob, ServicePlan, build_service};
 
 use super::{
@@ -57,69 +57,97 @@ pub const OVERHEAD_SECONDS: u64 = 30;
 /// Seconds that a finished Job stays, for the controller to read its report.
 const KEPT_SECONDS: i32 = 900;
 
-/// Everything that a run depends on.
+/// What the Jobs of all layers have alike.
 #[derive(Clone, Debug)]
-pub struct GateJob {
+pub struct Frame {
     /// Name of the Job: unique for each run, 63 characters at most.
     pub name: String,
-    /// Namespace with the default-deny policy.
+    /// Namespace of gate Jobs, closed by its policies, and of the Secrets that one names.
     pub namespace: String,
     /// The runtime image.
     pub image: String,
-    /// RuntimeClass, where the Factory names one.
+    /// RuntimeClass for what is not trusted, where the Factory names one.
     pub runtime_class: Option<String>,
     /// The run ends as Error after this many seconds.
     pub timeout_seconds: u32,
     /// What an open pod reaches, as HOST:PORT: [`API_SERVER`] unless the cluster
     /// needs another.
     pub sealed_from: String,
+    /// Further labels of both objects and the pod, such as the GateRun's name.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Everything that a run of layer 1 depends on.
+#[derive(Clone, Debug)]
+pub struct GateJob {
+    /// What all layers have.
+    pub frame: Frame,
     /// The files under test: the whole package, as it would be merged.
     pub bundle: Bundle,
     /// What is to be shown.
     pub plan: Plan,
-    /// Further labels of both objects and the pod, such as the GateRun's name.
-    pub labels: BTreeMap<String, String>,
 }
 
 /// Makes both objects. The ConfigMap has to be there before the Job, and goes
 /// with it: the controller sets its owner to the Job once that exists.
 pub fn build(job: &GateJob) -> (ConfigMap, Job) {
-    let plan = text(&limited(&job.plan, job.timeout_seconds));
-    let labels = labels(&job.labels, &job.plan.primitive, Layer::Unit);
+    let plan = text(&limited(&job.plan, job.frame.timeout_seconds));
     let bundle = [(BUNDLE.to_owned(), ByteString(job.bundle.bytes().to_vec()))].into();
     let pod = pod(job, &digest(plan.as_bytes()));
-    objects((&job.namespace, &job.name), labels, (plan, Some(bundle)), job.timeout_seconds, &pod)
+    job.frame.objects(&job.plan.primitive, Layer::Unit, (plan, Some(bundle)), &pod)
 }
 
 /// Inputs: a plan, and whatever else there is.
 type Inputs = (String, Option<BTreeMap<String, ByteString>>);
 
-fn objects(
-    (namespace, name): (&str, &str),
-    labels: BTreeMap<String, String>,
-    inputs: Inputs,
-    timeout: u32,
-    pod: &Value,
-) -> (ConfigMap, Job) {
-    let spec = json!({
-        "backoffLimit": 0,
-        "completions": 1,
-        "parallelism": 1,
-        // No second pod while the first is still ending: a run is one pod.
-        "podReplacementPolicy": "Failed",
-        "activeDeadlineSeconds": timeout,
-        "ttlSecondsAfterFinished": KEPT_SECONDS,
-        "template": { "metadata": { "labels": labels }, "spec": pod }
-    });
-    let spec = serde_json::from_value(spec).expect("a Job's spec, whatever the inputs: they are strings and numbers in it");
-    let metadata = ObjectMeta { name: Some(name.into()), namespace: Some(namespace.into()), labels: Some(labels), ..ObjectMeta::default() };
-    let config = ConfigMap {
-        metadata: metadata.clone(),
-        immutable: Some(true),
-        binary_data: inputs.1,
-        data: Some([("plan.json".to_owned(), inputs.0)].into()),
-    };
-    (config, Job { metadata, spec: Some(spec), status: None })
+impl Frame {
+    fn objects(&self, primitive: &str, layer: Layer, inputs: Inputs, pod: &Value) -> (ConfigMap, Job) {
+        let labels = labels(&self.labels, primitive, layer);
+        let spec = json!({
+            "backoffLimit": 0,
+            "completions": 1,
+            "parallelism": 1,
+            // No second pod while the first is still ending: a run is one pod.
+            "podReplacementPolicy": "Failed",
+            "activeDeadlineSeconds": self.timeout_seconds,
+            "ttlSecondsAfterFinished": KEPT_SECONDS,
+            "template": { "metadata": { "labels": labels }, "spec": pod }
+        });
+        let spec = serde_json::from_value(spec).expect("a Job's spec, whatever the inputs: they are strings and numbers in it");
+        let (name, namespace) = (Some(self.name.clone()), Some(self.namespace.clone()));
+        let metadata = ObjectMeta { name, namespace, labels: Some(labels), ..ObjectMeta::default() };
+        let config = ConfigMap {
+            metadata: metadata.clone(),
+            immutable: Some(true),
+            binary_data: inputs.1,
+            data: Some([("plan.json".to_owned(), inputs.0)].into()),
+        };
+        (config, Job { metadata, spec: Some(spec), status: None })
+    }
+
+    /// The init container that waits until the network is closed.
+    fn seal(&self) -> Value {
+        let seal = command(&["seal", &self.sealed_from], &[&["--job", &self.name]]);
+        container(&self.image, "seal", &seal, TRUSTED_USER, &json!([]), &resources("20m", "500m", "16Mi", "128Mi"))
+    }
+
+    /// The container for what is not trusted: it has one thing to read, and a user of its
+    /// own.
+    fn agent(&self, reads: &Value) -> Value {
+        let mounts = json!([reads, { "name": "agent-tmp", "mountPath": "/tmp" }]);
+        let resources = resources("200m", "1", "128Mi", "512Mi");
+        let mut agent = container(&self.image, AGENT, &command(&["host"], &[]), untrusted_user(&self.name), &mounts, &resources);
+        agent["restartPolicy"] = "Always".into();
+        agent
+    }
+
+    /// The pod of something that is not trusted.
+    fn confined(&self, mut pod: Value) -> Value {
+        if let Some(class) = &self.runtime_class {
+            pod["runtimeClassName"] = class.as_str().into();
+        }
+        pod
+    }
 }
 
 /// What the container of the verdict is given beside its program: its inputs, and the
@@ -195,49 +223,35 @@ fn labels(given: &BTreeMap<String, String>, primitive: &str, layer: Layer) -> BT
 }
 
 fn pod(job: &GateJob, plan_digest: &str) -> Value {
-    let last_words = ["--job", &job.name];
+    let Frame { name, image, sealed_from, .. } = &job.frame;
+    let last_words = ["--job", name];
     let bundle = format!("{INPUTS}/{BUNDLE}");
     let plan_file = format!("{INPUTS}/plan.json");
     let inputs = ["--bundle", &bundle, "--digest", job.bundle.digest()];
-    let seal = command(&["seal", &job.sealed_from], &[&last_words]);
     let unpack = command(&["unpack", "--primitive", &job.plan.primitive], &[&inputs, &last_words]);
-    let run =
-        command(&["unit", "--plan", &plan_file, "--plan-digest", plan_digest, "--sealed-from", &job.sealed_from], &[&inputs, &last_words]);
+    let run = command(&["unit", "--plan", &plan_file, "--plan-digest", plan_digest, "--sealed-from", sealed_from], &[&inputs, &last_words]);
     let inputs = json!({ "name": "inputs", "mountPath": INPUTS, "readOnly": true });
     let work = json!({ "name": "work", "mountPath": WORK, "readOnly": true });
-    let mut pod = bare(json!({
+    job.frame.confined(bare(json!({
         "terminationGracePeriodSeconds": 1,
         // No resolver: a name is refused at once and not after a time-out.
         "dnsPolicy": "None",
         "dnsConfig": { "nameservers": ["127.0.0.1"] },
         "initContainers": [
-            container(&job.image, "seal", &seal, TRUSTED_USER, &json!([]), &resources("20m", "500m", "16Mi", "128Mi")),
-            container(&job.image, "unpack", &unpack, TRUSTED_USER, &json!([inputs, { "name": "work", "mountPath": WORK }]), &resources("20m", "1", "32Mi", "128Mi")),
-            agent(&job.image, &job.name, &work)
+            job.frame.seal(),
+            container(image, "unpack", &unpack, TRUSTED_USER, &json!([inputs, { "name": "work", "mountPath": WORK }]), &resources("20m", "1", "32Mi", "128Mi")),
+            job.frame.agent(&work)
         ],
         "containers": [
-            container(&job.image, GATE, &run, TRUSTED_USER, &json!([inputs, work, { "name": "gate-tmp", "mountPath": "/tmp" }]), &resources("200m", "2", "256Mi", "1Gi"))
+            container(image, GATE, &run, TRUSTED_USER, &json!([inputs, work, { "name": "gate-tmp", "mountPath": "/tmp" }]), &resources("200m", "2", "256Mi", "1Gi"))
         ],
         "volumes": [
-            { "name": "inputs", "configMap": { "name": job.name } },
+            { "name": "inputs", "configMap": { "name": name } },
             memory("work", "16Mi"),
             memory("gate-tmp", "64Mi"),
             memory("agent-tmp", "64Mi")
         ]
-    }));
-    if let Some(class) = &job.runtime_class {
-        pod["runtimeClassName"] = class.as_str().into();
-    }
-    pod
-}
-
-/// The container for what is not trusted: it has one thing to read, and a user of its own.
-fn agent(image: &str, name: &str, reads: &Value) -> Value {
-    let mounts = json!([reads, { "name": "agent-tmp", "mountPath": "/tmp" }]);
-    let resources = resources("200m", "1", "128Mi", "512Mi");
-    let mut agent = container(image, AGENT, &command(&["host"], &[]), untrusted_user(name), &mounts, &resources);
-    agent["restartPolicy"] = "Always".into();
-    agent
+    })))
 }
 
 /// A pod of these parts that nobody's rights, token or other pods come into.

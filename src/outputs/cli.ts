@@ -4,16 +4,25 @@ interface Command {
   description: string;
   /** JSON Schema of its options. */
   parameters: { properties: Record<string, unknown>; required: string[]; [key: string]: unknown };
-  request: { method: string; url: string; query: string[]; body: "json" | "bytes" | null; rest?: string; price: string };
+  request: {
+    method: string;
+    url: string;
+    query: string[];
+    /** What the service calls those of the query that are called otherwise here. */
+    names?: Record<string, string>;
+    body: "json" | "bytes" | null;
+    rest?: string;
+    price: string;
+  };
 }
 
 /** What is wrong with the command line. */
 class Usage extends Error {}
 
 function help(): string {
-  const lines = COMMANDS.map(({ name, description, parameters }) => {
+  const lines = COMMANDS.map(({ name, description, parameters, request }) => {
     const options = Object.keys(parameters.properties).map((option) => {
-      const one = `--${option} ${option === "body" ? "JSON|@FILE|-" : "VALUE"}`;
+      const one = `--${option} ${option === "body" && request.body !== null ? "JSON|@FILE|-" : "VALUE"}`;
       return parameters.required.includes(option) ? one : `[${one}]`;
     });
     return `  ${[name, ...options].join(" ")}\n      ${description}`;
@@ -57,7 +66,7 @@ function part(name: string, value: string): string {
 }
 
 async function requestOf(command: Command, options: Map<string, string>): Promise<Request> {
-  const { method, url, query, body, rest } = command.request;
+  const { method, url, query, names = {}, body, rest } = command.request;
   const known = [...Object.keys(command.parameters.properties), "url", "payment"];
   for (const name of options.keys()) {
     if (!known.includes(name)) throw new Usage(`--${name}: is no option of ${command.name}`);
@@ -76,7 +85,8 @@ async function requestOf(command: Command, options: Map<string, string>): Promis
   const target = new URL(base.replace(/\/+$/, "") + path);
   for (const name of query) {
     const value = options.get(name);
-    if (value !== undefined) target.searchParams.set(name, value);
+    const own = Object.hasOwn(names, name) ? names[name] : undefined;
+    if (value !== undefined) target.searchParams.set(own ?? name, value);
   }
   const headers = new Headers();
   const payment = ours("payment");

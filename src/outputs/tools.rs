@@ -1,5 +1,8 @@
 //! Routes as tools that a model calls: of the Model Context Protocol, and as
-//! functions. Whoever carries a call out finds beside each how to ask for it.
+//! functions, and as commands. Whoever carries a call out finds beside each how to ask
+//! for it.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
@@ -43,9 +46,53 @@ pub(super) fn functions(service: &Service) -> Value {
 /// Tools as commands of a terminal.
 pub(super) fn commands(service: &Service) -> Vec<Value> {
     let prefix = format!("{}_", service.document.id).replace('-', "_");
-    let name = |tool: &Tool| tool.name.strip_prefix(&prefix).unwrap_or(&tool.name).to_ascii_lowercase().replace('_', "-");
-    let command = |tool: Tool| json!({ "name": name(&tool), "description": tool.description, "parameters": tool.parameters, "request": tool.request });
-    tools(service).into_iter().map(command).collect()
+    let mut taken = BTreeSet::from(["help".to_owned()]);
+    let mut command = |tool: Tool| {
+        let plain = tool.name.strip_prefix(&prefix).unwrap_or(&tool.name).to_ascii_lowercase().replace('_', "-");
+        let numbered = (2..).map(|n| format!("{plain}-{n}"));
+        let name = std::iter::once(plain.clone()).chain(numbered).find(|name| taken.insert(name.clone()));
+        json!({ "name": name, "description": tool.description, "parameters": tool.parameters, "request": tool.request })
+    };
+    tools(service).into_iter().map(&mut command).collect()
+}
+
+/// What a caller calls a route's parameters, each beside the route's own name for it.
+struct Names<'a> {
+    path: Vec<(&'a str, String)>,
+    query: Vec<(&'a str, String)>,
+}
+
+impl<'a> Names<'a> {
+    /// All arguments of a call are in one place, which a request's are not: a parameter
+    /// that is called as another one or as the body says also where it goes.
+    fn of(route: &'a Route) -> Self {
+        let path: Vec<_> = route.path.params().collect();
+        let query: Vec<_> = route.query.iter().map(|param| param.name.as_str()).collect();
+        let has_body = route.request != Body::None;
+        let shared = |name: &str| (has_body && name == "body") || (path.contains(&name) && query.contains(&name));
+        let mut taken: BTreeSet<_> = path.iter().chain(&query).filter(|name| !shared(name)).map(|name| (*name).to_owned()).collect();
+        let mut named = |place: &str, name: &'a str| {
+            if !shared(name) {
+                return (name, name.to_owned());
+            }
+            let mut own = format!("{place}_{name}");
+            while !taken.insert(own.clone()) {
+                own.push('_');
+            }
+            (name, own)
+        };
+        Self { path: path.iter().map(|name| named("path", name)).collect(), query: query.iter().map(|name| named("query", name)).collect() }
+    }
+
+    /// The route's path, with what a caller calls its parameters.
+    fn template(&self, route: &Route) -> String {
+        let mut names = self.path.iter().map(|(_, name)| name.as_str());
+        let part = |segment: &Segment| match segment {
+            Segment::Literal(text) => format!("/{text}"),
+            Segment::Param { .. } => format!("/{{{}}}", names.next().unwrap_or_default()),
+        };
+        if route.path.segments.is_empty() { "/".into() } else { route.path.segments.iter().map(part).collect() }
+    }
 }
 
 fn tools(service: &Service) -> Vec<Tool> {
@@ -71,16 +118,17 @@ fn tool(service: &Service, route: &Route, summary: &RouteSummary, taken: &[Strin
     let cost = if summary.micros.is_some() { format!(" Costs {}.", summary.price) } else { String::new() };
 
     let (mut properties, mut required) = (Map::new(), Vec::new());
-    for param in route.path.params() {
-        let known = route.params.iter().find(|known| known.name == param);
-        properties.insert(param.into(), known.map_or_else(|| json!({ "type": "string" }), openapi::path_schema));
-        required.push(param.to_owned());
+    let names = Names::of(route);
+    for (param, name) in &names.path {
+        let known = route.params.iter().find(|known| known.name == *param);
+        properties.insert(name.clone(), known.map_or_else(|| json!({ "type": "string" }), openapi::path_schema));
+        required.push(name.clone());
     }
-    for param in &route.query {
+    for (param, (_, name)) in route.query.iter().zip(&names.query) {
         let mut schema = openapi::query_schema(param);
         schema["description"] = line(&param.description).into();
-        properties.insert(param.name.clone(), schema);
-        required.extend(param.required.then(|| param.name.clone()));
+        properties.insert(name.clone(), schema);
+        required.extend(param.required.then(|| name.clone()));
     }
     let mut definitions = None;
     let body = match &route.request {
@@ -106,12 +154,18 @@ fn tool(service: &Service, route: &Route, summary: &RouteSummary, taken: &[Strin
     }
     let mut request = json!({
         "method": route.method.as_str(),
-        "url": format!("https://{}{}", document.endpoint, openapi::template(route)),
-        "query": route.query.iter().map(|param| param.name.as_str()).collect::<Vec<_>>(),
+        "url": format!("https://{}{}", document.endpoint, names.template(route)),
+        "query": names.query.iter().map(|(_, name)| name).collect::<Vec<_>>(),
         "body": body,
         "price": summary.price,
     });
-    if let Some(Segment::Param { name, slashes: true }) = route.path.segments.last() {
+    // What the route calls those of its query that a caller calls otherwise.
+    let renamed: Map<_, _> =
+        names.query.iter().filter(|(own, name)| own != name).map(|(own, name)| (name.clone(), (*own).into())).collect();
+    if !renamed.is_empty() {
+        request["names"] = renamed.into();
+    }
+    if let (Some(Segment::Param { slashes: true, .. }), Some((_, name))) = (route.path.segments.last(), names.path.last()) {
         request["rest"] = name.clone().into();
     }
     let (reads, removes) = (route.method == Method::Get, route.method == Method::Delete);

@@ -11,6 +11,15 @@ use secrecy::SecretString;
 
 use super::error::PortError;
 
+/// Note on a room: the wallet that it is filled from, and that gets back what is left.
+pub const FUNDER: &str = "funder";
+/// Note on a room: the chain that its money is on, by its CAIP-2 name.
+pub const NETWORK: &str = "network";
+/// Note on a room: the token that its money is of, by its contract's address.
+pub const TOKEN: &str = "token";
+/// Note on a room: whose it is, as the Factory's `NAMESPACE/NAME`.
+pub const FACTORY: &str = "factory";
+
 /// A room to be made.
 #[derive(Clone)]
 pub struct Order {
@@ -83,8 +92,8 @@ pub trait Provisioner: Send + Sync {
     /// Says that its maker is still there. One that is gone can't be kept: `Invalid`.
     async fn keep(&self, id: &str, until: Timestamp) -> Result<(), PortError>;
 
-    /// Ends what runs in it, and returns once nothing does. It stays listed. One that is
-    /// gone is stopped.
+    /// Ends what runs in it and takes its keys away, and returns once neither is there. It
+    /// stays listed. One that is gone is stopped.
     async fn stop(&self, id: &str) -> Result<(), PortError>;
 
     /// Has it taken away, keys and all: it is when [`look`](Self::look) says `Gone`. One

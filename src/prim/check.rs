@@ -11,39 +11,42 @@ use super::{
     document::{Document, ProviderStatus, Route},
     fields::Fields,
     form::FORM,
-    notes::{Finding, MOST, Notes, quoted},
-    read::assemble,
+    notes::{Finding, MOST, Notes, Problem, quoted},
+    read::{assemble, finished},
     shape::Place,
-    text::{Positions, parse},
+    text::Parsed,
 };
 
-/// Checks a text, and says for each finding where it stands. Returns what the
-/// text holds, where it is YAML at all.
-pub fn check_text(text: &str) -> (Option<Value>, Vec<Finding>) {
-    let value = match parse(text) {
-        Ok(value) => value,
-        Err(finding) => return (None, vec![finding]),
+/// What a text comes to, strictly and leniently.
+#[derive(Debug)]
+pub struct Checked {
+    /// The document, where it can be read; else what is in the way.
+    pub document: Result<Document, Vec<Problem>>,
+    /// In what the text is not strict, and where in it that stands.
+    pub findings: Vec<Finding>,
+}
+
+/// Checks a text and reads it: a document, or a Primitive that holds one.
+pub fn check_text(text: &str) -> Checked {
+    let mut parsed = match Parsed::of(text) {
+        Ok(parsed) => parsed,
+        Err(finding) => return Checked { document: Err(vec![finding.clone().problem()]), findings: vec![finding] },
     };
-    // The document may stand inside a Primitive.
-    let (inner, prefix) = match held(&value) {
-        Some(document) => (document, "spec.document"),
-        None => (&value, ""),
-    };
-    let mut findings = check(inner);
+    let held = held(&parsed.value);
+    let (document, mut findings) = look(held.unwrap_or(&parsed.value));
     if !findings.is_empty() {
-        let positions = Positions::of(text);
-        for finding in &mut findings {
-            finding.path = match (prefix.is_empty(), finding.path.is_empty()) {
-                (true, _) => std::mem::take(&mut finding.path),
-                (false, true) => prefix.into(),
-                (false, false) => format!("{prefix}.{}", finding.path),
-            };
-            finding.position = positions.find(&finding.path);
+        if held.is_some() {
+            for finding in &mut findings {
+                let dot = if finding.path.is_empty() { "" } else { "." };
+                finding.path = format!("spec.document{dot}{}", finding.path);
+            }
         }
+        parsed.locate(&mut findings);
         findings.sort_by_key(|finding| finding.position);
     }
-    let inner = if prefix.is_empty() { value } else { inner.clone() };
-    (Some(inner), findings)
+    let inner = held.cloned();
+    let given = inner.unwrap_or_else(|| std::mem::take(&mut parsed.value));
+    Checked { document: document.map(|document| document.holding(given)), findings }
 }
 
 /// The document that a Primitive's manifest holds.
@@ -54,17 +57,25 @@ fn held(value: &Value) -> Option<&Value> {
 /// Checks a document. No finding is a promise: it reads without anything being
 /// taken for granted that the format does not say.
 pub fn check(value: &Value) -> Vec<Finding> {
+    look(value).1
+}
+
+/// What can be read of it, and in what it is not strict.
+fn look(value: &Value) -> (Result<Document, Vec<Problem>>, Vec<Finding>) {
     let mut shape = Notes::default();
     let mut read = Notes::default();
     // Reading looks first: it refuses what is too large to be looked at further.
     let document = assemble(value, &mut read);
     if let Some(finding) = read.wrong.iter().find(|finding| finding.path.is_empty()) {
-        return vec![finding.clone()];
+        let finding = finding.clone();
+        return (finished(None, &mut read), vec![finding]);
     }
     FORM.document.check(&FORM.kind, value, &Place::Root(""), &mut shape);
-    if let Some(document) = document.or_else(|| of_any_id(value)) {
-        rules(&document, value, &mut shape);
+    match &document {
+        Some(document) => rules(document, value, &mut shape),
+        None => of_any_id(value).iter().for_each(|document| rules(document, value, &mut shape)),
     }
+    let document = finished(document, &mut read);
     let mut findings = shape.wrong;
     let seen: BTreeSet<String> = findings.iter().map(|finding| finding.path.clone()).collect();
     let more = read.wrong.into_iter().chain(read.lenient).filter(|finding| !seen.contains(&finding.path));
@@ -75,7 +86,7 @@ pub fn check(value: &Value) -> Vec<Finding> {
         findings.truncate(MOST - 1);
         findings.push(Finding::new(Code::TooLarge, "", format!("has more problems than the {} that are listed", MOST - 1)));
     }
-    findings
+    (document, findings)
 }
 
 /// The document as it would be with an id that is one, so that a bad one hides
@@ -96,7 +107,7 @@ pub fn check_shape(value: &Value) -> Vec<Finding> {
 /// What a schema can't say.
 fn rules(document: &Document, given: &Value, notes: &mut Notes) {
     for route in &document.routes {
-        price(route, document, notes);
+        price(route, document, given, notes);
         backend(route, document, notes);
     }
     providers(document, notes);
@@ -104,8 +115,11 @@ fn rules(document: &Document, given: &Value, notes: &mut Notes) {
 }
 
 /// A route that looks free in a paid document, and has no price of its own.
-fn price(route: &Route, document: &Document, notes: &mut Notes) {
-    if document.free || route.price.is_some() {
+fn price(route: &Route, document: &Document, given: &Value, notes: &mut Notes) {
+    let place = route.place.strip_prefix("routes_map[").and_then(|rest| rest.strip_suffix(']')).and_then(|i| i.parse::<usize>().ok());
+    // One that is no price is said to be none, and not to be absent.
+    let written = place.is_some_and(|i| !given["routes_map"][i]["price"].is_null());
+    if document.free || route.price.is_some() || written {
         return;
     }
     // What the prose says is read as its readers do: by the word.

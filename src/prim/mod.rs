@@ -34,7 +34,7 @@ mod text;
 mod types;
 
 pub use crate::api::http::Method;
-pub use check::{check, check_shape, check_text};
+pub use check::{Checked, check, check_shape, check_text};
 pub use code::Code;
 pub use document::{
     Auth, BackendPattern, Body, DeclaredError, Document, PathParam, Provider, ProviderStatus, QueryKind, QueryParam, Route, RouteBackend,
@@ -49,4 +49,4 @@ pub use read::{from_value, read, value};
 pub use registry::{Entry, Registry, merge};
 pub use status::phase;
 pub use text::LARGEST;
-pub use types::{Type, TypeCheck, referred, standalone};
+pub use types::{INHERITED, Type, TypeCheck, referred, standalone};

@@ -55,7 +55,7 @@ const FIRST: [&str; 40] = [
 ];
 
 /// The same value with the keys of every mapping in one order.
-pub(super) fn ordered(mut value: Value) -> Value {
+fn ordered(mut value: Value) -> Value {
     order(&mut value);
     value
 }
@@ -78,6 +78,11 @@ fn order(value: &mut Value) {
 }
 
 impl Document {
+    /// With the value that it was read from.
+    pub(super) fn holding(self, value: Value) -> Self {
+        Self { given: ordered(value), ..self }
+    }
+
     /// The document as it was given, unknown keys and all, with its keys in one order.
     pub fn given(&self) -> &Value {
         &self.given

@@ -5,6 +5,8 @@
 use granit_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Number, Value};
 
+use super::notes::Position;
+
 /// A mapping or a list whose entries are still to come.
 enum Open {
     /// What it has so far, and the key whose value comes next.
@@ -13,20 +15,27 @@ enum Open {
 }
 
 /// What a text says that has no anchors, aliases, tags, directives and merge keys,
-/// whose keys are texts and differ, and which is not deeper or larger than told.
-pub(super) fn read(text: &str, deepest: usize, most: usize) -> Option<Value> {
+/// whose keys are texts and differ, and which is not deeper or larger than told; and
+/// where, as they come, the whole, each key and each entry of a list stand.
+pub(super) fn read(text: &str, deepest: usize, most: usize) -> Option<(Value, Vec<Position>)> {
     let mut open: Vec<Open> = Vec::new();
+    let mut places = Vec::new();
     let mut whole = None;
     let mut begun = false;
     let mut left = most;
     for event in Parser::new_from_str_with_options(text, granit_parser::options! { emit_comments: false }) {
-        let value = match event.ok()?.0 {
+        let (event, span) = event.ok()?;
+        let begins = matches!(event, Event::Scalar(..) | Event::MappingStart(..) | Event::SequenceStart(..));
+        if begins && !matches!(open.last(), Some(Open::Mapping(_, Some(_)))) {
+            places.push(Position { line: span.start.line(), column: span.start.col() + 1 });
+        }
+        let value = match event {
             Event::DocumentStart(_, None) if !begun => {
                 begun = true;
                 continue;
             }
             Event::StreamStart | Event::DocumentEnd => continue,
-            Event::StreamEnd => return whole,
+            Event::StreamEnd => return whole.map(|value| (value, places)),
             Event::Scalar(text, ScalarStyle::Plain, 0, None) => {
                 let value = plain(&text)?;
                 value.unwrap_or_else(|| Value::String(text.into_owned()))
@@ -278,7 +287,7 @@ mod tests {
     use crate::prim::text::library;
 
     fn quick(text: &str) -> Option<Value> {
-        read(text, 32, 50_000)
+        Some(read(text, 32, 50_000)?.0)
     }
 
     /// Texts that one reader or another takes for something else, and some that none does.

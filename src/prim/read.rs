@@ -6,7 +6,6 @@ use super::{
     code::Code,
     document::Document,
     fields::Fields,
-    normal::ordered,
     notes::{Finding, Notes, Problem, quoted},
     pricing, providers, routes, status, text, types,
 };
@@ -27,9 +26,15 @@ pub fn value(text: &str) -> Result<Value, Problem> {
 pub fn from_value(value: Value) -> Result<Document, Vec<Problem>> {
     let mut notes = Notes::default();
     let document = assemble(&value, &mut notes);
+    finished(document, &mut notes).map(|document| document.holding(value))
+}
+
+/// The document that was assembled, where nothing was wrong with it; without what it
+/// was given as.
+pub(super) fn finished(document: Option<Document>, notes: &mut Notes) -> Result<Document, Vec<Problem>> {
     match document {
-        Some(document) if notes.wrong.is_empty() => Ok(Document { given: ordered(value), assumptions: notes.assumptions, ..document }),
-        _ => Err(notes.wrong.into_iter().map(Finding::problem).collect()),
+        Some(document) if notes.wrong.is_empty() => Ok(Document { assumptions: std::mem::take(&mut notes.assumptions), ..document }),
+        _ => Err(notes.wrong.iter().cloned().map(Finding::problem).collect()),
     }
 }
 
@@ -74,7 +79,7 @@ pub(super) fn assemble(value: &Value, notes: &mut Notes) -> Option<Document> {
         env: providers::variables(&fields, "env", notes),
         free: pricing::is_free(&fields, &pricing, notes),
         pricing,
-        routes: routes::read(&fields, &types, &said, notes),
+        routes: routes::read(&fields, &said, notes),
         types,
         providers: providers::read(&fields, notes),
         quick_start,

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
+use serde_json::Value;
+
 use super::{
     code::Code,
     document::{Body, DeclaredError, Route},
@@ -12,12 +14,11 @@ use super::{
     params,
     path::{Path, Segment},
     pricing,
-    types::Type,
 };
 use crate::api::http::Method;
 
 /// Reads them. `prose` is what else the document says, in lower case.
-pub(super) fn read(document: &Fields<'_>, types: &[Type], prose: &str, notes: &mut Notes) -> Vec<Route> {
+pub(super) fn read(document: &Fields<'_>, prose: &str, notes: &mut Notes) -> Vec<Route> {
     let entries = document.objects("routes_map", notes);
     let mut routes: Vec<Route> = entries.iter().filter_map(|entry| one(entry, notes)).collect();
     let mut first: BTreeMap<(Method, String), &str> = BTreeMap::new();
@@ -30,11 +31,12 @@ pub(super) fn read(document: &Fields<'_>, types: &[Type], prose: &str, notes: &m
             }
         }
     }
-    if document.has("types") {
+    // By the names alone: what is wrong with a type is said of it, and not of its users.
+    if let Some(Value::Object(types)) = document.get("types") {
         let named = routes.iter().flat_map(|route| [(route, "request", &route.request), (route, "response", &route.response)]);
         for (route, key, body) in named {
             if let Body::Json(Some(name)) = body
-                && !types.iter().any(|kind| kind.name == *name)
+                && !types.contains_key(name)
             {
                 let text = format!("{} is not among types, so any JSON", quoted(name));
                 notes.lenient(Code::TypeUndefined, format!("{}.{key}", route.place), text);

@@ -1,7 +1,7 @@
 //! From a text to a value, within bounds: who sends a document may be anybody.
 //! And back: where in the text a path stands.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, slice::Iter};
 
 use granit_parser::{Event, Parser, Span};
 use serde_json::Value;
@@ -22,17 +22,73 @@ const NODES: usize = 50_000;
 
 /// A text as a value. The one finding says what is wrong, and where.
 pub(super) fn parse(text: &str) -> Result<Value, Finding> {
-    if text.len() > LARGEST {
-        return Err(Finding::new(Code::TooLarge, "", format!("has {} bytes", text.len())));
+    Ok(Parsed::of(text)?.value)
+}
+
+/// What a text says, and what helps to find it there again.
+pub(super) struct Parsed<'a> {
+    /// What it says.
+    pub value: Value,
+    text: &'a str,
+    /// Where the whole, each key and each entry stand, in the order of the text, where
+    /// it is ordinary YAML.
+    places: Option<Vec<Position>>,
+}
+
+impl<'a> Parsed<'a> {
+    /// Reads a text.
+    pub fn of(text: &'a str) -> Result<Self, Finding> {
+        if text.len() > LARGEST {
+            return Err(Finding::new(Code::TooLarge, "", format!("has {} bytes", text.len())));
+        }
+        if let Some(at) = text.find('\0') {
+            let finding = Finding::new(Code::ControlCharacter, "", "has a NUL character");
+            return Err(Finding { position: Some(position(text, at)), ..finding });
+        }
+        Ok(match quick::read(text, DEEPEST, NODES) {
+            Some((value, places)) => Self { value, text, places: Some(places) },
+            None => Self { value: library(text)?, text, places: None },
+        })
     }
-    if let Some(at) = text.find('\0') {
-        let finding = Finding::new(Code::ControlCharacter, "", "has a NUL character");
-        return Err(Finding { position: Some(position(text, at)), ..finding });
+
+    /// Says of each finding where in the text it stands: at its path, or at the nearest
+    /// that there is around it.
+    pub fn locate(&self, findings: &mut [Finding]) {
+        let mut all: Vec<&mut Finding> = findings.iter_mut().collect();
+        let Some(places) = &self.places else {
+            let positions = Positions::of(self.text);
+            all.into_iter().for_each(|finding| finding.position = positions.find(&finding.path));
+            return;
+        };
+        let mut places = places.iter();
+        let Some(whole) = places.next() else { return };
+        all.iter_mut().for_each(|finding| finding.position = Some(*whole));
+        locate(&self.value, "", &mut places, &mut all);
     }
-    if let Some(value) = quick::read(text, DEEPEST, NODES) {
-        return Ok(value);
+}
+
+/// The same for what is within a value. The places of what nothing was found in are
+/// passed by.
+fn locate(value: &Value, path: &str, places: &mut Iter<'_, Position>, findings: &mut [&mut Finding]) {
+    let mut entry = |inner: &Value, path: &dyn Fn() -> String, findings: &mut [&mut Finding]| {
+        let Some(place) = places.next() else { return };
+        if findings.is_empty() {
+            return locate(inner, "", places, &mut []);
+        }
+        let path = path();
+        let holds =
+            |finding: &Finding| finding.path.strip_prefix(&path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        let mut here: Vec<&mut Finding> = findings.iter_mut().filter(|finding| holds(finding)).map(|finding| &mut **finding).collect();
+        here.iter_mut().for_each(|finding| finding.position = Some(*place));
+        locate(inner, &path, places, &mut here);
+    };
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, inner)| entry(inner, &|| within(path, key), findings)),
+        Value::Array(entries) => {
+            entries.iter().enumerate().for_each(|(i, inner)| entry(inner, &|| format!("{path}[{i}]"), findings));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
-    library(text)
 }
 
 /// The same of whatever YAML there is.
@@ -248,6 +304,26 @@ impl Positions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_is_the_same_however_the_text_was_read() {
+        for text in [
+            include_str!("../../tests/document/complete.yaml"),
+            include_str!("../../tests/scaffold/documents/notes.yaml"),
+            "- a\n- {b: [1, {c: 2}], \"d.e\": 3,\n   f: [[4]]}\n",
+            "just a text",
+        ] {
+            let parsed = Parsed::of(text).unwrap();
+            assert!(parsed.places.is_some(), "{text}");
+            let positions = Positions::of(text);
+            let paths = positions.0.keys().flat_map(|path| [path.clone(), within(path, "absent"), format!("{path}[999].x")]);
+            let mut findings: Vec<_> = paths.map(|path| Finding::new(Code::Missing, path, "")).collect();
+            parsed.locate(&mut findings);
+            for finding in findings {
+                assert_eq!(finding.position, positions.find(&finding.path), "{} of {text}", finding.path);
+            }
+        }
+    }
 
     #[test]
     fn what_is_no_yaml_is_told_in_words_for_its_author() {

@@ -19,7 +19,7 @@ use super::{
 const DEFINITIONS: &str = "#/$defs/";
 /// What every object of JavaScript has already, so that a field of that name is
 /// never absent there.
-const INHERITED: [&str; 12] = [
+pub const INHERITED: [&str; 12] = [
     "__proto__",
     "__defineGetter__",
     "__defineSetter__",
@@ -121,8 +121,12 @@ pub(super) fn read(document: &Fields<'_>, notes: &mut Notes) -> Vec<Type> {
         FORM.kind.check(&FORM.kind, schema, &Place::Root(&place), notes);
         sound(schema, &place, map, notes);
     }
-    // A schema that is no mapping has no references to follow.
-    let types = if notes.wrong.len() == before { sorted(map, notes) } else { Vec::new() };
+    let is_sound = notes.wrong.len() == before;
+    // What is wrong with one hides no circle of others.
+    let types = if is_sound || map.len() <= MOST_ENTRIES { sorted(map, notes) } else { Vec::new() };
+    if !is_sound {
+        return Vec::new();
+    }
     let mut left = MOST_LOOKED_AT;
     for kind in &types {
         said(&kind.schema, &within("types", &kind.name), &types, &mut left, notes);

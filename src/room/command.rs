@@ -44,11 +44,12 @@ fn words_of(command: &Command, call: &Call) -> Option<Vec<String>> {
     }
     let mut options = path(&command.request, &call.url)?;
     for (name, value) in call.url.query_pairs() {
-        let once = options.iter().all(|(known, _)| *known != name);
-        if !once || !command.request.query.iter().any(|known| *known == name) {
+        let request = &command.request;
+        let option = request.query.iter().find(|option| *request.names.get(*option).unwrap_or(option) == name)?;
+        if options.iter().any(|(known, _)| known == option) {
             return None;
         }
-        options.push((name.into_owned(), value.into_owned()));
+        options.push((option.clone(), value.into_owned()));
     }
     if let Some(body) = &call.body {
         let text = std::str::from_utf8(body).ok()?;
@@ -208,7 +209,7 @@ mod tests {
     fn commands() -> Vec<Command> {
         let command = |name: &str, method: &str, path: &str, more: serde_json::Value| -> Command {
             let mut value = json!({
-                "name": name, "request": { "method": method, "url": format!("https://notes.prim.sh{path}"), "query": [], "body": null },
+                "name": name, "request": { "method": method, "url": format!("https://notes.prim.sh{path}"), "query": [], "names": {}, "body": null },
                 "parameters": { "properties": {}, "required": [] },
             });
             for (at, part) in more.as_object().unwrap() {
@@ -231,6 +232,15 @@ mod tests {
             ),
             command("put", "PUT", "/v1/blob", json!({"/request/body": "bytes", "/parameters/properties": any(&["body"])})),
             files,
+            command(
+                "sign",
+                "POST",
+                "/v1/signs/{path_body}",
+                json!({
+                    "/request/body": "json", "/request/query": ["query_body"], "/request/names": {"query_body": "body"},
+                    "/parameters/properties": any(&["body", "path_body", "query_body"]),
+                }),
+            ),
             command("mark", "POST", "/v1/marks/{body}", json!({"/request/body": "json", "/parameters/properties": any(&["body"])})),
         ]
     }
@@ -258,6 +268,7 @@ mod tests {
             (call("GET", "/v1/notes/latest", &[], None), vec!["latest"]),
             (call("GET", "/v1/files/a/b%20c", &[], None), vec!["get-file", "--path", "a/b c"]),
             (call("POST", "/v1/notes", &json, Some("{}")), vec!["make", "--body", "{}"]),
+            (call("POST", "/v1/signs/a?body=b", &json, Some("{}")), vec!["sign", "--path_body", "a", "--query_body", "b", "--body", "{}"]),
             (call("POST", "/v1/notes", &paid, Some("{}")), vec!["make", "--body", "{}", "--payment", "e30="]),
         ] {
             let words = made(&commands(), &call).map(|made| made.words);
@@ -293,6 +304,8 @@ mod tests {
             call("POST", "/v1/notes", &json, Some("@/etc/passwd")),
             call("POST", "/v1/notes", &json, Some("-")),
             call("POST", "/v1/marks/m1", &json, Some("{}")),
+            call("POST", "/v1/signs/a?query_body=b", &json, Some("{}")),
+            call("POST", "/v1/signs/a?body=b&body=c", &json, Some("{}")),
             call("POST", "/v1/notes", &json, Some(&"x".repeat(LONGEST + 1))),
             call("POST", "/v1/notes", &[("content-type", "application/json"), ("x-payment", "e30=")], Some("{}")),
         ] {

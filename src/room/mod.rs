@@ -8,6 +8,7 @@ mod agent;
 mod command;
 mod money;
 mod ordered;
+mod persistence;
 mod plan;
 mod recorder;
 mod sandbox;
@@ -25,6 +26,7 @@ use tokio::time::sleep_until;
 
 pub use money::{Bank, RoomPurse, Unmoved};
 pub use ordered::Way;
+pub use persistence::Persistence;
 pub use plan::{Cli, Command, Limits, Money, Parameters, Request, RoomPlan};
 pub use sandbox::{Sandbox, SandboxError, Settings};
 
@@ -48,6 +50,9 @@ use crate::{
 /// What a group needs of the run's time to be begun.
 const LEAST: Duration = Duration::from_secs(10);
 
+/// What is said of a room that no sandbox runtime confines.
+pub const UNCONFINED: &str = "no sandbox runtime is named: a container under the cluster's own, such as runc";
+
 /// A room's own wallet, and the money in it.
 #[async_trait(?Send)]
 pub trait Purse {
@@ -57,6 +62,9 @@ pub trait Purse {
     async fn fund(&self) -> Vec<Step>;
     /// The step `return`: what is left goes back to where it came from.
     async fn bring_back(&self) -> Step;
+    /// A step `return ROOM` for each room before it that may have left something: what it
+    /// had goes back, too.
+    async fn gather(&self) -> Vec<Step>;
 }
 
 /// What a test's result is as a step, as layer 2 says it.
@@ -93,6 +101,12 @@ pub struct Room<'a> {
 }
 
 impl Room<'_> {
+    /// What confines the commands that are run.
+    pub fn confined(&self) -> Step {
+        let by = self.told.confined_by.as_deref().unwrap_or(UNCONFINED);
+        Step { message: Some(by.to_owned()), ..Step::passed("sandbox") }
+    }
+
     /// Installs the command line, and asks it what it can do.
     pub async fn install(&self) -> Step {
         const NAME: &str = "install";

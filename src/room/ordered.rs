@@ -9,7 +9,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use url::Url;
 
 use super::{
@@ -24,7 +23,7 @@ use crate::{
         control::{Ended, HostError},
         host::MAX_OUTPUT,
     },
-    ports::payments::REQUIRED_HEADERS,
+    ports::payments::{REQUIRED_HEADERS, Unreadable, challenge_text},
     runner::{
         http::{Ask, Call, Http, NoReply, Sent},
         progress::Progress,
@@ -110,11 +109,23 @@ fn problem(
         // Of the exchange all is said there is.
         Some(Err(_)) => None,
         Some(Ok(answer)) => {
-            let terms = REQUIRED_HEADERS.iter().find_map(|name| answer.header(name)).and_then(|terms| STANDARD.decode(terms).ok());
+            let terms = match terms(answer) {
+                Ok(terms) => terms,
+                // No command can print what nobody can read.
+                Err(unreadable) => {
+                    return Some((Verdict::Failed, format!("the service answers 402 with terms that nobody can read: {unreadable}")));
+                }
+            };
             let printed = Printed { code: ended.code, stdout: &ended.stdout, stderr: &ended.stderr };
             promised(answer, terms.as_deref(), &printed, MAX_OUTPUT).err().map(|what| (Verdict::Failed, what))
         }
     }
+}
+
+/// What a 402 says in the header that a command line reads, as it is to be printed.
+fn terms(answer: &Answer) -> Result<Option<Vec<u8>>, Unreadable> {
+    let header = if answer.status == 402 { answer.header(REQUIRED_HEADERS[0]) } else { None };
+    header.map(|header| challenge_text(&header)).transpose()
 }
 
 /// Lets the one request through that was ordered.
@@ -172,4 +183,31 @@ impl Progress for Notes<'_> {
     }
 
     fn under_way(&mut self, _: usize) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A 402 with this header, for which the command printed what it says and ended with 4.
+    fn told(header: &str, printed: &str) -> Option<(Verdict, String)> {
+        let said = json!({ "code": 4, "problem": null, "stdout": "", "stderr": printed, "report": null });
+        let ended: Ended = serde_json::from_value(said).expect("an end");
+        let headers = vec![("payment-required".to_owned(), header.to_owned())];
+        problem(Ok(&ended), Some(&Ok(Answer { status: 402, headers, ..Answer::default() })), None)
+    }
+
+    #[test]
+    fn terms_that_nobody_can_read_are_the_services_fault() {
+        let (text, padded) = (r#"{"x402Version":2}"#, "eyJ4NDAyVmVyc2lvbiI6Mn0=");
+        assert_eq!(told(padded, text), None);
+        assert_eq!(told(padded.trim_end_matches('='), text), None, "as browsers read it");
+        for header in ["%%%", "bm9uZQ==", "eyJ4NDAyVmVyc2lvbiI6"] {
+            let (verdict, said) = told(header, "whatever").expect("a problem");
+            assert!(verdict == Verdict::Failed && said.starts_with("the service answers 402 with terms"), "{said}");
+        }
+        assert!(told(padded, "other terms").is_some_and(|(_, said)| said.contains("the command's standard error")));
+    }
 }

@@ -1,6 +1,8 @@
 //! What a clean room's pod is told: a service that runs, the tests of it, its command
 //! line, and what may be paid. Keys are in files beside it, and never here.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -43,6 +45,10 @@ pub struct RoomPlan {
     /// paid is paid by the wallet that the pod mounts, where it mounts one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub money: Option<Money>,
+    /// What confines the sandbox beside its container, such as a RuntimeClass; nothing
+    /// where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confined_by: Option<String>,
     /// Limits.
     #[serde(default)]
     pub limits: Limits,
@@ -75,8 +81,11 @@ pub struct Request {
     pub method: String,
     /// URL, with parameters of its path as `{name}`.
     pub url: String,
-    /// Names of query parameters.
+    /// Names of query parameters, as options are called.
     pub query: Vec<String>,
+    /// What the service calls those of them that it calls otherwise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, String>,
     /// `json` or `bytes` where it has a body.
     pub body: Option<String>,
     /// The parameter that takes the rest of the path, slashes included.

@@ -47,7 +47,7 @@ pub struct Runner {
 
 /// What came of something that was waited for.
 enum Event {
-    Done(Ticket, Result<Answer, Trouble>),
+    Done(Ticket, Result<Answer, Trouble>, Duration),
     Due(Ticket),
 }
 
@@ -113,10 +113,10 @@ impl Runner {
                     due.push_back(ticket);
                     continue;
                 }
-                Event::Done(ticket, answer) => {
+                Event::Done(ticket, answer, patience) => {
                     let spent = tallies.remove(&ticket).map(|tally| tally.spent()).unwrap_or_default();
                     let after = match answer {
-                        Ok(answer) => run.answered(ticket, &answer, spent),
+                        Ok(answer) => run.answered(ticket, &answer, spent).map(|after| after.max(wanted_pause(&answer, patience))),
                         Err(trouble) => run.broke(ticket, &trouble, spent),
                     };
                     after.map(|after| (ticket, after))
@@ -135,12 +135,12 @@ impl Runner {
     }
 
     async fn send(&self, ask: &dyn Ask, plan: &Plan, task: Task, call: Result<Call, Trouble>, tally: Arc<Tally>) -> Event {
+        let patience = task.timeout_ms.map_or(self.patience, Duration::from_millis);
         let call = match call {
             Ok(call) => call,
-            Err(trouble) => return Event::Done(task.ticket, Err(trouble)),
+            Err(trouble) => return Event::Done(task.ticket, Err(trouble), patience),
         };
         let test = &plan.tests[task.test];
-        let patience = task.timeout_ms.map_or(self.patience, Duration::from_millis);
         let unpaid = task.free || (plan.mode == Mode::Ours && test.expected.status.contains(&402));
         let answer = if unpaid {
             http::sent(ask, &call, patience, &tally).await
@@ -148,8 +148,17 @@ impl Runner {
             let declared = task.payment.as_ref();
             self.cashier.buy(&Purchase { ask, call, patience, declared, tally: &tally }).await
         };
-        Event::Done(task.ticket, answer)
+        Event::Done(task.ticket, answer, patience)
     }
+}
+
+/// How many milliseconds a service asks to be left alone before it is tried again. No
+/// longer than a request of the test may take: a service does not decide how long a run
+/// is.
+fn wanted_pause(answer: &Answer, most: Duration) -> u64 {
+    let wanted = if matches!(answer.status, 429 | 503) { answer.header("retry-after") } else { None };
+    let seconds = wanted.and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or_default();
+    u64::try_from(Duration::from_secs(seconds).min(most).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What each try that is under way came to so far.

@@ -26,10 +26,22 @@ pub(super) struct Resource {
     prefix: Option<String>,
     /// The field of an item that its path has.
     key: String,
-    read: bool,
-    change: Option<&'static str>,
-    remove: Option<u16>,
+    read: Option<Step>,
+    change: Option<Step>,
+    remove: Option<Step>,
     guard: Option<Guard>,
+}
+
+/// What is done to the item.
+#[derive(Serialize)]
+struct Step {
+    method: &'static str,
+    /// What must come after its path: empty, or from the question mark on.
+    query: String,
+    /// What the test calls the whole.
+    place: &'static str,
+    answered: bool,
+    status: u16,
 }
 
 /// A free route that only who knows the internal key may call.
@@ -38,6 +50,7 @@ struct Guard {
     title: String,
     method: &'static str,
     path: String,
+    body: Option<String>,
 }
 
 /// A route that the vendor answers.
@@ -57,7 +70,9 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
         let Work::Native(Native { collection, op: Op::Create { signed: None }, within, .. }) = &create.work else { continue };
         let key = plan.collections.get(*collection).and_then(|c| c.key.as_deref()).unwrap_or("id");
         let plain = |p: &&Planned<'_>| shapes::is_plain(plan.document, p, &[key]);
-        if !within.is_empty() || create.route.request == Body::None || !plain(&create) {
+        // What nobody knows a value for, nobody can try.
+        let known = create.route.request != Body::None && !samples::unknown(plan, create);
+        if !within.is_empty() || !known || !plain(&create) {
             continue;
         }
         // Only what is found under the path that it was made under: the test builds it from that.
@@ -66,14 +81,25 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
         // One that must be asked for something may not have the item.
         let pages = |p: &&Planned<'_>| p.route.query.iter().filter(|param| param.required).all(service::orders);
         let list = find(|op| matches!(op, Op::List)).filter(pages).filter(|p| shapes::is_plain(plan.document, p, &["items", "total"]));
-        let read = find(|op| matches!(op, Op::Read { bytes: false })).filter(plain);
+        let read = find(|op| matches!(op, Op::Read { bytes: false })).filter(plain).filter(|p| p.route.response != Body::None);
         // What may be changed in a declared type, nobody can tell.
         let change = find(|op| matches!(op, Op::Change | Op::Replace)).filter(|p| types::taken(plan.document, p.route).is_none());
         let change = change.filter(|p| p.route.response != Body::None);
         let remove = find(|op| matches!(op, Op::Remove { .. })).filter(|p| p.route.request == Body::None);
         let of_one = [read, change, remove].into_iter().flatten().next();
         let members = [Some(create), list, read, change, remove];
-        let guarded = members.into_iter().flatten().find(|p| p.guarded && p.price == RoutePrice::Free);
+        let guards = |p: &&Planned<'_>| p.guarded && p.price == RoutePrice::Free && !samples::unknown(plan, p);
+        let guarded = members.into_iter().flatten().find(guards);
+        let step = |p: &Planned<'_>, place| {
+            let query = samples::query(p.route);
+            Step {
+                method: p.route.method.as_str(),
+                place: if query.is_empty() { "one" } else { place },
+                query,
+                answered: p.route.response != Body::None,
+                status: p.route.status,
+            }
+        };
         let body = samples::body(plan, create).unwrap_or_default();
         resources.push(Resource {
             title: format!("{} {} keeps what it is given", create.route.method, create.route.path),
@@ -85,13 +111,14 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
             list: list.map(|p| samples::path(p.route)),
             prefix: of_one.map(|p| p.route.path.filled(|_| String::new())),
             key: key.into(),
-            read: read.is_some(),
-            change: change.map(|p| p.route.method.as_str()),
-            remove: remove.map(|p| p.route.status),
+            read: read.map(|p| step(p, "reading")),
+            change: change.map(|p| step(p, "changing")),
+            remove: remove.map(|p| step(p, "removing")),
             guard: guarded.map(|p| Guard {
                 title: format!("{} {} is for who knows the internal key", p.route.method, p.route.path),
                 method: p.route.method.as_str(),
                 path: samples::path(p.route),
+                body: samples::body(plan, p),
             }),
         });
     }
@@ -119,7 +146,7 @@ pub(super) fn calls(plan: &Plan<'_>) -> Vec<Call> {
     // Of what was made here first, the routes' own tests would tell. A library's
     // operations are still to be written.
     let json = |p: &&Planned<'_>| {
-        let forwards = p.work == Work::Provider(None) && !p.asked.library;
+        let forwards = p.work == Work::Provider(None) && !p.asked.library && !samples::unknown(plan, p);
         forwards && !matches!(p.claim, Some(Claim::Code { .. })) && p.route.response != Body::Bytes
     };
     let with = plan.routes.iter().filter(json).find(|p| matches!(p.route.request, Body::Json(_)));

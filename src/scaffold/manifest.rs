@@ -26,7 +26,19 @@ pub struct Manifest {
     pub env: BTreeMap<String, String>,
 }
 
+/// Routes that were free before and are paid for, or the other way: a handler for who
+/// pays must not stay behind a route that nobody pays for.
+pub fn turned(before: &BTreeMap<String, bool>, now: &BTreeMap<String, bool>) -> Vec<String> {
+    let other = |(route, paid): &(&String, &bool)| before.get(*route).is_some_and(|was| was != *paid);
+    now.iter().filter(other).map(|(route, _)| route.clone()).collect()
+}
+
 impl Manifest {
+    /// Its routes by method and path, and whether each is paid for.
+    pub fn paid(&self) -> BTreeMap<String, bool> {
+        self.routes.iter().map(|route| (format!("{} {}", route.method, route.path), route.micros.is_some())).collect()
+    }
+
     /// SHA-256 over all paths and contents, in hexadecimal digits.
     pub fn hash(&self) -> String {
         let mut digest = Sha256::new();

@@ -22,11 +22,12 @@ mod service;
 mod shapes;
 mod text;
 mod types;
+mod values;
 mod vendor;
 mod workspace;
 
-pub use manifest::{Example, File, Kind, Manifest, Mistyped, RouteSummary, Unimplemented};
-pub use merge::merge;
+pub use manifest::{Example, File, Kind, Manifest, Mistyped, RouteSummary, Unimplemented, turned};
+pub use merge::{Lines, Merged, merge};
 pub use plan::{Backend, Options, manifest};
 pub use prices::Prices;
 pub use text::comment;

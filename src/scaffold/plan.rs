@@ -13,7 +13,7 @@ use super::{
     render, schema,
     schemas::Field,
     shapes,
-    types::{self, Known},
+    values::{self, Known},
     vendor::{self, Vendor},
 };
 use crate::prim::{Assumption, Body, Document, Method, Price, Problem, Route, RoutePrice};
@@ -269,7 +269,7 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
             made
         })
     });
-    let mut plan = Plan { document, routes, collections, known: types::known(document), vendors, declared, data, assumptions };
+    let mut plan = Plan { document, routes, collections, known: values::known(document), vendors, declared, data, assumptions };
     let apart: Vec<_> = (0..plan.collections.len()).map(|collection| plan.apart(collection)).collect();
     for (collection, (apart, shared)) in plan.collections.iter_mut().zip(apart) {
         (collection.apart, collection.shared) = (apart, shared);

@@ -23,9 +23,13 @@ const LAST: i64 = 999_999_999_999_999;
 
 /// A path with a value for every parameter that must be there.
 pub(super) fn path(route: &Route) -> String {
-    let path = bare(route);
+    bare(route) + &query(route)
+}
+
+/// The query with every parameter that must be there, from its question mark on.
+pub(super) fn query(route: &Route) -> String {
     let query: Vec<_> = route.query.iter().filter(|p| p.required).map(|p| format!("{}={}", p.name, value(p))).collect();
-    if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
+    if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) }
 }
 
 /// The same without a query.
@@ -86,9 +90,18 @@ fn make(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<String> {
                         json!(values.first())
                     }
                     (Kind::Whole, value) => value.filter(|value| value.is_i64()).cloned().unwrap_or_else(|| json!(1)),
+                    (Kind::Number, value) => {
+                        // What a test makes lives until it has looked at it.
+                        let least = if name == "ttl_ms" { 60_000.0 } else { 60.0 };
+                        let lives = |n: f64| !types::SPANS.contains(&name.as_str()) || (least..1e9).contains(&n);
+                        value.filter(|value| value.as_f64().is_some_and(lives)).cloned().unwrap_or_else(|| json!(3_600_000))
+                    }
                     (Kind::Hex, _) => json!("0x00"),
                     (Kind::Time, _) => json!("2026-01-01T00:00:00Z"),
                     (Kind::Text { .. }, Some(Value::String(text))) if text.is_empty() => json!("test"),
+                    (Kind::Text { longest: Some(most) }, Some(Value::String(text))) => {
+                        json!(text.chars().take(usize::try_from(*most).unwrap_or(usize::MAX)).collect::<String>())
+                    }
                     (_, Some(value)) => value.clone(),
                     (_, None) => json!(format!("test-{}", name.to_ascii_lowercase())),
                 };
@@ -167,7 +180,7 @@ pub(super) fn answers(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<u16> {
 }
 
 /// Whether no value is known that the route takes.
-fn unknown(plan: &Plan<'_>, planned: &Planned<'_>) -> bool {
+pub(super) fn unknown(plan: &Plan<'_>, planned: &Planned<'_>) -> bool {
     types::taken(plan.document, planned.route).is_some_and(|kind| plan.known.get(&kind.name).is_none_or(|known| known.sample.is_none()))
 }
 

@@ -9,7 +9,7 @@ use super::{
     plan::{Plan, Planned, Work},
     prose, text, types,
 };
-use crate::prim::{Body, DeclaredError, Document, Method, QueryKind, QueryParam, Route};
+use crate::prim::{Body, DeclaredError, Document, INHERITED, Method, QueryKind, QueryParam, Route};
 
 /// Longest name of a field that is taken from an example.
 const LONGEST_FIELD: usize = 40;
@@ -27,7 +27,7 @@ pub(super) fn example(document: &Document, route: &Route) -> Map<String, Value> 
     let plain = |name: &str| {
         !name.is_empty()
             && name.len() <= LONGEST_FIELD
-            && name != "__proto__"
+            && !INHERITED.contains(&name)
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     };
     fields.retain(|name, _| plain(name));
@@ -101,9 +101,13 @@ fn find(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<Field> {
         }
         _ => {}
     }
+    let ends = planned.work.kept().and_then(|native| plan.collections.get(native.collection)).is_some_and(|c| c.ends);
+    let lives = |name: &str| ends && types::SPANS.contains(&name);
     let missing = prose::missing(route);
     for (name, value) in example(document, route) {
         let kind = match &value {
+            // The store refuses others, whatever an example says.
+            _ if lives(&name) => Kind::Number,
             Value::String(_) if address(&name) => Kind::Address,
             Value::String(_) => match prose::one_of(document, &name) {
                 Some(values) => Kind::OneOf(values),
@@ -117,7 +121,11 @@ fn find(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<Field> {
         add(&name, kind.clone(), missing.contains(&name) || kind == Kind::Address);
     }
     for name in missing {
-        let kind = if address(&name) { Kind::Address } else { Kind::Any };
+        let kind = match &*name {
+            name if lives(name) => Kind::Number,
+            name if address(name) => Kind::Address,
+            _ => Kind::Any,
+        };
         add(&name, kind, true);
     }
     fields

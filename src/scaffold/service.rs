@@ -408,8 +408,16 @@ impl Draft<'_> {
         self.take(&["env"]);
         let words: Vec<_> = words.iter().map(|word| self.word(word)).collect();
         self.line(array(4, "const command = ", &words, ";"));
+        if self.route.request == Body::Bytes {
+            self.waits = true;
+            self.take(&["request"]);
+            self.line("    const bytes = new Uint8Array(await request.arrayBuffer());");
+        }
         self.line("    return run(command, {");
         self.line("      env,");
+        if self.route.request == Body::Bytes {
+            self.line("      bytes,");
+        }
         if !pass.is_empty() {
             let names: Vec<_> = pass.iter().map(|name| string(name)).collect();
             self.line(array(6, "pass: ", &names, ","));

@@ -1,19 +1,17 @@
-//! A document's types as Zod, as JSON Schema, and as values that they take. What
-//! the three say is one: a test holds them against each other.
+//! A document's types, and as Zod. What that says and what JSON Schema says is one:
+//! a test holds them against each other. Read `values.rs` next.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::fmt::Write;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::text;
-use crate::prim::{Body, Document, Expression, Route, Type, TypeCheck, standalone};
+use crate::prim::{Body, Document, Expression, Route, Type};
 
-/// How many values a sample has at most.
-const MOST_VALUES: usize = 2000;
-/// How many fields are tried for one that a wrong value shows in.
-const MOST_TRIED: usize = 20;
+/// Fields by which an item says for how long it lives.
+pub(super) const SPANS: [&str; 4] = ["ttl", "ttl_seconds", "expires_in", "ttl_ms"];
 /// Whole numbers beyond this are not told apart in JavaScript.
-const SAFE: f64 = 9_007_199_254_740_991.0;
+pub(super) const SAFE: f64 = 9_007_199_254_740_991.0;
 
 /// The type that a route takes, where the document defines it.
 pub(super) fn taken<'a>(document: &'a Document, route: &Route) -> Option<&'a Type> {
@@ -32,7 +30,7 @@ pub(super) fn answered<'a>(document: &'a Document, route: &Route) -> Option<&'a 
 }
 
 /// What a type is once its references are followed.
-fn followed<'a>(document: &'a Document, mut schema: &'a Value) -> &'a Value {
+pub(super) fn followed<'a>(document: &'a Document, mut schema: &'a Value) -> &'a Value {
     // They never go in a circle.
     while let Some(kind) = reference(document, schema) {
         schema = &kind.schema;
@@ -40,7 +38,8 @@ fn followed<'a>(document: &'a Document, mut schema: &'a Value) -> &'a Value {
     schema
 }
 
-fn reference<'a>(document: &'a Document, schema: &Value) -> Option<&'a Type> {
+/// The type that a schema refers to.
+pub(super) fn reference<'a>(document: &'a Document, schema: &Value) -> Option<&'a Type> {
     document.kind(schema.get("$ref")?.as_str()?.strip_prefix("#/types/")?)
 }
 
@@ -101,9 +100,6 @@ pub(super) fn is_flag(document: &Document, kind: &Type, name: &str) -> bool {
     field.is_some_and(|field| followed(document, field).get("type").and_then(Value::as_str) == Some("boolean"))
 }
 
-/// Fields by which an item says how long it lives.
-pub(super) const SPANS: [&str; 4] = ["ttl", "ttl_seconds", "expires_in", "ttl_ms"];
-
 /// Whether an object of a type may say for how many seconds it lives.
 pub(super) fn lives(document: &Document, kind: &Type) -> bool {
     let number = |field: &Value| matches!(followed(document, field).get("type").and_then(Value::as_str), Some("integer" | "number"));
@@ -135,166 +131,6 @@ pub(super) fn words(document: &Document, kind: &Type, name: &str) -> Option<Word
 pub(super) fn fills(document: &Document, kind: &Type) -> bool {
     let default = |field: &Value| field.get("default").is_some();
     fields(document, kind).is_some_and(|fields| fields.values().any(default))
-}
-
-/// What tests send for a type.
-pub(super) struct Known {
-    /// The type as JSON Schema that stands alone.
-    pub schema: Value,
-    /// A value that it takes, where one was found.
-    pub sample: Option<Value>,
-    /// A value that it does not take because one field is of another type, and that
-    /// field; `body` where it is the whole.
-    pub mistyped: Option<(String, Value)>,
-}
-
-/// The same for each type that a route takes, by its name.
-pub(super) fn known(document: &Document) -> BTreeMap<String, Known> {
-    let mut known = BTreeMap::new();
-    for kind in document.routes.iter().filter_map(|route| taken(document, route)) {
-        if !known.contains_key(&kind.name) {
-            let schema = standalone(&document.types, &kind.schema);
-            let check = TypeCheck::of(&schema);
-            let sample = sample(document, kind, &check);
-            let mistyped = mistyped(document, kind, &check, sample.as_ref());
-            known.insert(kind.name.clone(), Known { schema, sample, mistyped });
-        }
-    }
-    known
-}
-
-fn sample(document: &Document, kind: &Type, check: &TypeCheck) -> Option<Value> {
-    let mut left = MOST_VALUES;
-    let value = value(document, &kind.schema, &mut left)?;
-    check.takes(&value).then_some(value)
-}
-
-fn mistyped(document: &Document, kind: &Type, check: &TypeCheck, good: Option<&Value>) -> Option<(String, Value)> {
-    let wrong = [json!({"not": "this"}), json!("not this"), json!(0.5), json!([])];
-    let fields = fields(document, kind).filter(|fields| !fields.is_empty());
-    let Some(fields) = fields else {
-        let other = |wrong: &Value| !may_be(document, &kind.schema, wrong) && !check.takes(wrong);
-        return wrong.into_iter().find(other).map(|wrong| ("body".into(), wrong));
-    };
-    let good = good?;
-    fields.iter().take(MOST_TRIED).find_map(|(name, field)| {
-        let mut other = wrong.iter().filter(|wrong| !may_be(document, field, wrong));
-        other.find_map(|wrong| {
-            let mut bad = good.clone();
-            bad.as_object_mut()?.insert(name.clone(), wrong.clone());
-            (!check.takes(&bad)).then(|| (name.clone(), bad))
-        })
-    })
-}
-
-/// Whether a value is of a kind that a schema takes, whatever else it wants.
-fn may_be(document: &Document, schema: &Value, value: &Value) -> bool {
-    let schema = followed(document, schema);
-    let all = |key: &str| schema.get(key).and_then(Value::as_array).into_iter().flatten();
-    let kinds = schema.get("type").into_iter().filter_map(Value::as_str).chain(all("type").filter_map(Value::as_str));
-    kinds.into_iter().any(|kind| is(kind, value)) || all("anyOf").chain(all("oneOf")).any(|option| may_be(document, option, value))
-}
-
-fn value(document: &Document, schema: &Value, left: &mut usize) -> Option<Value> {
-    *left = left.checked_sub(1)?;
-    let first = |key: &str| schema.get(key)?.as_array()?.first().cloned();
-    let said =
-        schema.get("const").cloned().or_else(|| first("examples")).or_else(|| schema.get("default").cloned()).or_else(|| first("enum"));
-    if said.is_some() {
-        return said;
-    }
-    if let Some(kind) = reference(document, schema) {
-        return value(document, &kind.schema, left);
-    }
-    if let Some(inner) = first("anyOf").or_else(|| first("oneOf")) {
-        return value(document, &inner, left);
-    }
-    let kind = schema.get("type").and_then(|kind| kind.as_str().or_else(|| kind.as_array()?.first()?.as_str()));
-    let count = |key: &str| schema.get(key).and_then(Value::as_u64);
-    Some(match kind {
-        Some("string") => word(schema)?.into(),
-        Some("integer" | "number") => number(schema, kind == Some("integer"))?,
-        Some("boolean") => true.into(),
-        Some("null") => Value::Null,
-        Some("array") => {
-            let any = json!({"type": "string"});
-            let items = schema.get("items").unwrap_or(&any);
-            let entries = (0..count("minItems").unwrap_or(0)).map(|_| value(document, items, left));
-            entries.collect::<Option<Vec<_>>>()?.into()
-        }
-        Some("object") => {
-            let required: Vec<_> =
-                schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-            let mut object = Map::new();
-            for (name, field) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-                let made = value(document, field, left);
-                if required.contains(&name.as_str()) {
-                    object.insert(name.clone(), made?);
-                } else if let Some(made) = made {
-                    object.insert(name.clone(), made);
-                }
-            }
-            for name in required {
-                if !object.contains_key(name) {
-                    let more = schema.get("additionalProperties").filter(|more| more.is_object());
-                    object.insert(name.into(), more.map_or_else(|| Some("test".into()), |more| value(document, more, left))?);
-                }
-            }
-            object.into()
-        }
-        _ => "test".into(),
-    })
-}
-
-fn word(schema: &Value) -> Option<String> {
-    let count = |key: &str| schema.get(key).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
-    let (least, most) = (count("minLength").unwrap_or(0), count("maxLength").unwrap_or(usize::MAX));
-    // A test need not send a novel.
-    if least > 10_000 {
-        return None;
-    }
-    let fits = |text: &String| (least..=most).contains(&text.chars().count());
-    if let Some(pattern) = schema.get("pattern").and_then(Value::as_str) {
-        let expression = Expression::parse(pattern).ok()?;
-        let matches = regex::Regex::new(pattern).ok()?;
-        let tries = [0, 1, 2, 4, 8, 16].into_iter().chain(u32::try_from(least));
-        return tries.map(|more| expression.example(more)).find(|text| fits(text) && matches.is_match(text));
-    }
-    let format = match schema.get("format").and_then(Value::as_str) {
-        Some("date") => Some("2026-01-01"),
-        Some("date-time") => Some("2026-01-01T00:00:00Z"),
-        Some("email") => Some("someone@example.com"),
-        Some("hostname") => Some("example.com"),
-        Some("ipv4") => Some("192.0.2.1"),
-        Some("ipv6") => Some("2001:db8::1"),
-        Some("uri") => Some("https://example.com/"),
-        Some("uuid") => Some("123e4567-e89b-42d3-a456-426614174000"),
-        _ => None,
-    };
-    if let Some(text) = format {
-        return Some(text.into());
-    }
-    let mut text = String::from("test");
-    while text.len() < least {
-        text.push('t');
-    }
-    text.truncate(most);
-    Some(text)
-}
-
-fn number(schema: &Value, whole: bool) -> Option<Value> {
-    let bound = |key: &str| schema.get(key).and_then(Value::as_f64);
-    let step = if whole { 1.0 } else { 0.5 };
-    let least = [bound("minimum"), bound("exclusiveMinimum").map(|n| n.floor() + step)].into_iter().flatten().reduce(f64::max);
-    let most = [bound("maximum"), bound("exclusiveMaximum").map(|n| n.ceil() - step)].into_iter().flatten().reduce(f64::min);
-    let wanted = 1.0_f64.max(least.unwrap_or(1.0)).min(most.unwrap_or(f64::INFINITY));
-    let wanted = if whole { wanted.ceil() } else { wanted };
-    if wanted.fract() == 0.0 && wanted.abs() <= SAFE {
-        // Exact within these bounds.
-        #[expect(clippy::cast_possible_truncation, reason = "a whole number that fits")]
-        return Some((wanted as i64).into());
-    }
-    serde_json::Number::from_f64(wanted).map(Value::Number)
 }
 
 /// The module with every type of a document, as schemas and as types.
@@ -357,13 +193,14 @@ fn zod(document: &Document, schema: &Value, indent: usize) -> String {
 }
 
 /// Whether a schema says more of a value than what kind it is.
-fn says_more(schema: &Value) -> bool {
+pub(super) fn says_more(schema: &Value) -> bool {
     const PLAIN: [&str; 8] = ["$ref", "title", "description", "type", "enum", "const", "default", "examples"];
     let both = schema.get("enum").is_some() && schema.get("const").is_some();
     both || schema.as_object().is_some_and(|keys| keys.keys().any(|key| !PLAIN.contains(&key.as_str()) && key != "anyOf" && key != "oneOf"))
 }
 
-fn is(kind: &str, value: &Value) -> bool {
+/// Whether a value is of a kind.
+pub(super) fn is(kind: &str, value: &Value) -> bool {
     match kind {
         "string" => value.is_string(),
         "integer" => value.as_f64().is_some_and(|n| n.fract() == 0.0),

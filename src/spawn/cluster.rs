@@ -9,7 +9,7 @@ use k8s_openapi::{
     NamespaceResourceScope,
     api::{
         batch::v1::Job,
-        core::v1::{Namespace, Pod},
+        core::v1::{Namespace, Pod, Secret},
         networking::v1::NetworkPolicy,
     },
 };
@@ -21,7 +21,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::objects::{EXPIRES, NOTE, ORDER, ROOM_LABEL, Ways, job, namespace, order_digest, policies, quota, secrets};
+use super::objects::{EXPIRES, ORDER, ROOM_LABEL, SECRETS, Ways, job, namespace, order_digest, policies, quota, secrets};
 use crate::{
     api::conditions::Reason,
     controller::{
@@ -29,7 +29,10 @@ use crate::{
         objects::{find, timely},
     },
     decide::gate_run::Run,
-    gate::{job::GATE, report::MAX_REPORT},
+    gate::{
+        job::{GATE, NOTE},
+        report::MAX_REPORT,
+    },
     ports::{
         error::{Class, PortError},
         provisioner::{Order, Provisioner, Room, State},
@@ -77,6 +80,19 @@ impl Cluster {
         timely(async { gate_run::adopt(api.create(&PostParams::default(), object).await) }).await
     }
 
+    /// Gives the keys to the Job, which does not stay: they go with it, whoever else is
+    /// still there.
+    async fn lend(&self, order: &Order) -> Result<(), PortError> {
+        let (jobs, keys): (Api<Job>, Api<Secret>) =
+            (Api::namespaced(self.client.clone(), &order.id), Api::namespaced(self.client.clone(), &order.id));
+        let owner = timely(jobs.get(&order.id)).await?.owner_ref(&());
+        let patch = json!({ "metadata": { "ownerReferences": owner.into_iter().collect::<Vec<_>>() } });
+        for secret in secrets(order) {
+            timely(keys.patch(&secret.name_any(), &PatchParams::default(), &Patch::Merge(&patch))).await?;
+        }
+        Ok(())
+    }
+
     async fn pods(&self, id: &str) -> Result<Vec<Pod>, PortError> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), id);
         Ok(timely(pods.list(&ListParams::default())).await?.items)
@@ -112,7 +128,8 @@ impl Provisioner for Cluster {
         for secret in secrets(order) {
             self.add(&secret).await?;
         }
-        gate_run::create(&objects, &self.client).await
+        gate_run::create(&objects, &self.client).await?;
+        self.lend(order).await
     }
 
     async fn look(&self, id: &str) -> Result<State, PortError> {
@@ -161,6 +178,10 @@ impl Provisioner for Cluster {
             }
             Ok(())
         };
+        let keys: Api<Secret> = Api::namespaced(self.client.clone(), id);
+        for key in SECRETS {
+            timely(async { absent(keys.delete(key, &DeleteParams::default()).await) }).await?;
+        }
         tokio::time::timeout(ENDING, ended).await.unwrap_or_else(|_| {
             Err(PortError::new(Class::Transient, Reason::Unreachable, format!("the pod of room {id} does not end: is its node there?")))
         })

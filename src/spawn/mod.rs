@@ -7,7 +7,7 @@ mod cluster;
 mod objects;
 mod sweep;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::sleep;
@@ -25,13 +25,11 @@ use crate::{
         clock::Clock,
         error::{Class, PortError},
         payments::Payer,
-        provisioner::{Order, Provisioner, State},
+        provisioner::{FACTORY, FUNDER, NETWORK, Order, Provisioner, State, TOKEN},
     },
-    room::Bank,
+    room::{Bank, Persistence},
 };
 
-/// Note on a room: the wallet that it is filled from, and that gets back what is left.
-pub const FUNDER: &str = "funder";
 /// How often something is asked that fails by itself.
 const TRIES: u32 = 5;
 /// Seconds that a room may take beyond its own to start and to end.
@@ -142,8 +140,8 @@ impl Spawner<'_> {
         };
         // What a room sent back itself needs nobody to look where nobody can.
         let returned = verdict.as_ref().is_ok_and(|said| said.steps.iter().any(|s| s.name == "return" && !s.advisory));
-        let funded = order.notes.get(FUNDER).filter(|_| !(returned && self.is_blind()));
-        let left = self.clear(&order.id, funded.map(String::as_str)).await.err();
+        let looks = !(returned && self.is_blind());
+        let left = self.clear(&order.id, &order.notes, looks).await.err();
         Outcome { verdict, report, left }
     }
 
@@ -192,12 +190,13 @@ impl Spawner<'_> {
 
     /// Ends what runs in a room, brings its money back, and takes it away; whatever of it
     /// fails is tried again by whoever sweeps. Money goes first, since without the room
-    /// nobody knows its wallet. How much came back.
-    async fn clear(&self, id: &str, funder: Option<&str>) -> Result<u128, String> {
+    /// nobody knows its wallet, though not if there is nothing to look for. How much came
+    /// back.
+    async fn clear(&self, id: &str, notes: &BTreeMap<String, String>, looks: bool) -> Result<u128, String> {
         let failed = |doing: &str, error: &dyn std::fmt::Display| format!("room {id} could not be {doing}: {error}");
         self.persist(|| self.rooms.stop(id)).await.map_err(|error| failed("stopped", &error))?;
-        let brought = match funder {
-            Some(funder) => self.empty(id, funder).await.map_err(|problem| failed("emptied", &problem))?,
+        let brought = match notes.get(FUNDER).filter(|_| looks) {
+            Some(funder) => self.empty(id, funder, notes).await.map_err(|problem| failed("emptied", &problem))?,
             None => 0,
         };
         self.persist(|| self.rooms.remove(id)).await.map_err(|error| failed("removed", &error))?;
@@ -214,27 +213,24 @@ impl Spawner<'_> {
         Ok(brought)
     }
 
-    async fn empty(&self, id: &str, funder: &str) -> Result<u128, String> {
-        let treasury = self.treasury.ok_or_else(|| format!("its money is {funder}'s, whose key is not given (--wallet-file)"))?;
+    async fn empty(&self, id: &str, funder: &str, notes: &BTreeMap<String, String>) -> Result<u128, String> {
+        let of = notes.get(FACTORY).map(|factory| format!(" of Factory {factory}")).unwrap_or_default();
+        let treasury = self.treasury.ok_or_else(|| format!("its money is {funder}'s{of}, whose key is not given (--wallet-file)"))?;
         if !treasury.funder.eq_ignore_ascii_case(funder) {
-            return Err(format!("its money is {funder}'s, and the key that is given is of {}", treasury.funder));
+            return Err(format!("its money is {funder}'s{of}, and the key that is given is of {}", treasury.funder));
+        }
+        let ours = &treasury.bank.token;
+        for (note, ours) in [(NETWORK, &ours.network), (TOKEN, &ours.asset)] {
+            if let Some(its) = notes.get(note).filter(|its| !its.eq_ignore_ascii_case(ours)) {
+                return Err(format!("its money{of} is on {note} {its}, and is looked for on {ours}: name that Factory"));
+            }
         }
         treasury.empty(id).await
     }
 
     /// Asks again where a failure passes by itself.
     async fn persist<T, F: Future<Output = Result<T, PortError>>>(&self, call: impl Fn() -> F) -> Result<T, PortError> {
-        let mut tries = 1;
-        loop {
-            match call().await {
-                Err(error) if tries < TRIES && matches!(error.class, Class::Transient | Class::RateLimited(_)) => {
-                    let wait = if let Class::RateLimited(wait) = error.class { wait.min(MOST_WAIT) } else { self.pace.look };
-                    sleep(wait).await;
-                    tries += 1;
-                }
-                done => return done,
-            }
-        }
+        Persistence { tries: TRIES, pause: self.pace.look, most: MOST_WAIT }.ask(call).await
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     decide::GateObjects,
     gate::{
         bundle::digest,
-        job::{self, RoomJob},
+        job::{self, Frame, NOTE, RoomJob},
         layout::{MODEL, WALLET},
     },
     ports::provisioner::Order,
@@ -28,10 +28,8 @@ pub const ROOM_LABEL: &str = "flywheel.prim.sh/room";
 pub const EXPIRES: &str = "flywheel.prim.sh/room-expires";
 /// Digest of what was ordered.
 pub const ORDER: &str = "flywheel.prim.sh/room-order";
-/// Before the name of each note.
-pub const NOTE: &str = "room.flywheel.prim.sh/";
 /// Names of the Secrets with the keys.
-const SECRETS: [&str; 2] = ["wallet", "model"];
+pub const SECRETS: [&str; 2] = ["wallet", "model"];
 
 /// What a room's pod may reach, and how its code is confined: as a gate's is.
 #[derive(Clone, Debug)]
@@ -104,18 +102,21 @@ pub fn secrets(order: &Order) -> Vec<Secret> {
 pub fn job(order: &Order, ways: &Ways) -> Result<GateObjects, serde_json::Error> {
     let plan: Value = serde_json::from_str(&order.plan)?;
     let (config, job) = job::build_room(&RoomJob {
-        name: order.id.clone(),
-        namespace: order.id.clone(),
-        image: order.image.clone(),
-        runtime_class: ways.runtime_class.clone(),
-        timeout_seconds: order.seconds,
-        sealed_from: ways.sealed_from.clone(),
+        frame: Frame {
+            name: order.id.clone(),
+            namespace: order.id.clone(),
+            image: order.image.clone(),
+            runtime_class: ways.runtime_class.clone(),
+            timeout_seconds: order.seconds,
+            sealed_from: ways.sealed_from.clone(),
+            labels: BTreeMap::new(),
+        },
         primitive: order.primitive.clone(),
         plan,
         cli: order.cli.clone(),
         wallet: order.wallet.as_ref().map(|_| SECRETS[0].into()),
         key: order.model_key.as_ref().map(|_| SECRETS[1].into()),
-        labels: BTreeMap::new(),
+        notes: order.notes.clone(),
     });
     Ok(GateObjects { config, job })
 }

@@ -161,14 +161,14 @@ pub(super) fn judge(test: &Test, variables: &BTreeMap<String, String>, answer: &
         return says(Outcome::Fail, Some(format!("shape mismatch: {problem}")));
     }
     let mut judgement = says(Outcome::Pass, None);
-    for (name, path) in test.given["captures"].as_object().into_iter().flatten() {
+    for (name, path) in js::entries(&test.given["captures"]) {
         let Some(path) = path.as_str() else {
             // What was filled before it threw stays.
             return Judgement { outcome: Outcome::Fail, note: Some(THROWN.into()), ..judgement };
         };
         match at(&body, path) {
-            Some(value) => drop(judgement.captures.insert(name.clone(), value)),
-            None => judgement.unfilled.push(name.clone()),
+            Some(value) => drop(judgement.captures.insert(name, value)),
+            None => judgement.unfilled.push(name),
         }
     }
     judgement

@@ -63,6 +63,10 @@ impl Arrange for Served {
         self.rooms.end(id, State::Ended("words".into()), "report\n");
     }
 
+    async fn holds_keys(&self, id: &str) -> bool {
+        self.rooms.holding_keys().iter().any(|holds| holds == id)
+    }
+
     fn fresh(&self) -> String {
         format!("room-{}", self.count.fetch_add(1, Ordering::Relaxed))
     }

@@ -30,6 +30,8 @@ pub trait Arrange: Send + Sync {
     fn order(&self, id: &str) -> Order;
     /// Has a room's program come to its end, with last words.
     async fn end(&self, id: &str);
+    /// Whether keys lie in a room.
+    async fn holds_keys(&self, id: &str) -> bool;
     /// A name that nobody had.
     fn fresh(&self) -> String;
     /// How long something may take here.
@@ -79,8 +81,11 @@ async fn making(arrange: &dyn Arrange, rooms: &dyn Provisioner) {
     let kept = find(rooms, &id).await;
     assert_eq!((kept.expires.as_second(), &kept.notes), (soon.as_second(), &order.notes));
 
-    // Stopped, it is there and runs nothing; nobody reads a verdict that there is not.
+    // Stopped, it is there, runs nothing and has no key; nobody reads a verdict that there
+    // is not.
+    assert!(arrange.holds_keys(&id).await);
     rooms.stop(&id).await.unwrap();
+    assert!(!arrange.holds_keys(&id).await, "keys go with what ran");
     rooms.stop(&id).await.expect("twice");
     assert!(!matches!(rooms.look(&id).await.unwrap(), State::Ended(_) | State::Gone));
     find(rooms, &id).await;

@@ -69,7 +69,7 @@ fn findings_say_where_they_stand() {
         [(Some((2, 2)), "wrong-type", "routes_map".into())]
     );
     assert_eq!(findings("id: a\nid: b\n")[0].0.map(|(line, _)| line), Some(2));
-    let (_, found) = prim::check_text("id: [");
+    let found = prim::check_text("id: [").findings;
     assert!(found[0].to_string().ends_with("[not-yaml]") && found.len() == 1, "{found:?}");
 }
 
@@ -184,4 +184,29 @@ fn a_bad_id_hides_nothing() {
     document["id"] = json!("WWW");
     document["env"] = json!([]);
     assert_eq!(codes(&document), ["malformed id", "provider-env providers[0].env"]);
+}
+
+#[test]
+fn one_fault_is_one_finding_and_hides_no_other() {
+    let route = |request: &str, price: Value| {
+        let mut route =
+            json!({"route": "POST /v1/a", "operation_id": "a", "status": 200, "description": "A", "request": request, "response": "json"});
+        route["price"] = price;
+        route
+    };
+    let document = |types: Value, route: Value| json!({"id": "a", "description": "A", "types": types, "routes_map": [route]});
+    let found = |value: &Value| prim::check(value).iter().map(|f| format!("{} {}", f.path, f.code.as_str())).collect::<Vec<_>>();
+    // What uses a type that is broken uses a type.
+    let broken = json!({"Broken": {"type": "string", "minItems": 1}, "Good": {"type": "object"}});
+    for name in ["Broken", "Good"] {
+        assert_eq!(found(&document(broken.clone(), route(name, json!("free")))), ["types.Broken.minItems type-broken"]);
+    }
+    assert!(found(&document(broken, route("Other", json!("free")))).contains(&"routes_map[0].request type-undefined".into()));
+    // A circle beside it is said too.
+    let circle = json!({"Broken": {"minItems": 1}, "Round": {"$ref": "#/types/Again"}, "Again": {"$ref": "#/types/Round"}});
+    assert_eq!(found(&document(circle, route("Round", json!("free")))), ["types type-broken", "types.Broken.minItems type-broken"]);
+    for price in [json!(0), json!("$0"), json!("$0.0000001"), json!("cheap"), json!([])] {
+        let found = found(&document(json!({"Good": {"type": "object"}}), route("Good", price.clone())));
+        assert!(found.len() == 1 && !found[0].ends_with("price-unclear"), "{price}: {found:?}");
+    }
 }

@@ -175,6 +175,9 @@ async fn a_clean_room_is_furnished_by_the_policy() {
             assert!(mounted.is_empty() && plan.model.is_none(), "{mounted:?}");
             assert_eq!((agent.max_payment_micros, agent.budget_micros), (0, 0), "nothing is paid without a wallet");
         }
+        assert_eq!(plan.confined_by.as_deref(), Some("RuntimeClass gvisor"));
+        let noted = |note: &str| job["metadata"]["annotations"][format!("room.flywheel.prim.sh/{note}")].clone();
+        assert_eq!(["network", "factory"].map(noted), [json!("eip155:84532"), json!("flywheel/prim")]);
         assert!(!text.contains("purse") && !text.contains("model-key"), "no name of a Secret is in what the pod reads");
     }
 
@@ -184,11 +187,30 @@ async fn a_clean_room_is_furnished_by_the_policy() {
         run["status"]["verdict"] = json!("Error");
         Some(run)
     });
+    // Of one that was removed since, its Primitive knows.
+    let known = json!({
+        "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "Primitive", "metadata": { "name": "notes", "namespace": "flywheel" },
+        "spec": { "factoryRef": { "name": "prim" } }, "status": { "rooms": ["gate-gone", broken.job] },
+    });
+    cluster.api.put_object(&format!("{GROUP}/primitives/notes"), known);
     cluster.apply("gate-4", 2, "CleanRoom", &target(&commit));
     cluster.pass("gate-4").await.unwrap();
     let next = cluster.status("gate-4");
     assert_eq!(next.tested, broken.tested);
     let config = cluster.api.object(&format!("{CONFIGS}/{}", next.job.unwrap())).unwrap();
     let plan: RoomPlan = serde_json::from_str(config["data"]["plan.json"].as_str().unwrap()).unwrap();
-    assert_eq!(plan.money.unwrap().earlier, [broken.job.unwrap()]);
+    assert_eq!(plan.money.unwrap().earlier, [broken.job.clone().unwrap(), "gate-gone".to_owned()]);
+
+    // What another has emptied is looked after no more.
+    let emptied = format!("return {}", broken.job.unwrap());
+    cluster.api.edit(&format!("{GROUP}/gateruns/gate-4"), |mut run| {
+        let step = |name: &str| json!({ "name": name, "verdict": "Passed", "milliseconds": 1 });
+        (run["status"]["verdict"], run["status"]["results"]) = (json!("Passed"), json!([step("return"), step(&emptied)]));
+        Some(run)
+    });
+    cluster.apply("gate-5", 3, "CleanRoom", &target(&commit));
+    cluster.pass("gate-5").await.unwrap();
+    let config = cluster.api.object(&format!("{CONFIGS}/{}", cluster.status("gate-5").job.unwrap())).unwrap();
+    let plan: RoomPlan = serde_json::from_str(config["data"]["plan.json"].as_str().unwrap()).unwrap();
+    assert_eq!(plan.money.unwrap().earlier, ["gate-gone"]);
 }

@@ -14,7 +14,7 @@ use flywheel::{
     api::{gate_run::Verdict, http::Method},
     gate::{
         bundle::{Bundle, SourceFile},
-        job::{API_SERVER, GateJob, LAYER_LABEL, RoomJob, ServiceJob, ServicePlan, build, build_room, build_service, verdict},
+        job::{API_SERVER, Frame, GateJob, LAYER_LABEL, RoomJob, ServiceJob, ServicePlan, build, build_room, build_service, verdict},
         plan::{Contract, Limits, Plan, Price, Route, Terms},
         report::{Report, ReportError, Step, Summary},
     },
@@ -61,18 +61,21 @@ fn paid() -> Route {
     route(Method::Post, "/v1/echo", Price::Exactly { micros: 1000 })
 }
 
-fn job(name: &str) -> GateJob {
-    GateJob {
+fn frame(name: &str) -> Frame {
+    Frame {
         name: name.into(),
         namespace: "flywheel-gates".into(),
         image: "localhost/flywheel/runtime:1".into(),
         runtime_class: Some("gvisor".into()),
         timeout_seconds: 300,
         sealed_from: API_SERVER.into(),
-        bundle: Bundle::pack(vec![SourceFile::new("packages/echo/src/index.ts", "")]).unwrap(),
-        plan: plan(vec![paid()]),
         labels: BTreeMap::from([("flywheel.prim.sh/gate-run".to_owned(), "echo-1".to_owned())]),
     }
+}
+
+fn job(name: &str) -> GateJob {
+    let bundle = Bundle::pack(vec![SourceFile::new("packages/echo/src/index.ts", "")]).unwrap();
+    GateJob { frame: frame(name), bundle, plan: plan(vec![paid()]) }
 }
 
 fn contract() -> Contract {
@@ -87,15 +90,8 @@ fn contract() -> Contract {
 }
 
 fn contract_job(name: &str) -> ServiceJob {
-    ServiceJob {
-        name: name.into(),
-        namespace: "flywheel-gates".into(),
-        image: "localhost/flywheel/runtime:1".into(),
-        timeout_seconds: 60,
-        plan: ServicePlan::Contract(Box::new(contract())),
-        wallet: None,
-        labels: BTreeMap::from([("flywheel.prim.sh/gate-run".to_owned(), "echo-1".to_owned())]),
-    }
+    let frame = Frame { timeout_seconds: 60, ..frame(name) };
+    ServiceJob { frame, plan: ServicePlan::Contract(Box::new(contract())), wallet: None }
 }
 
 fn canary_job(name: &str) -> ServiceJob {
@@ -106,18 +102,13 @@ fn canary_job(name: &str) -> ServiceJob {
 
 fn room(name: &str) -> RoomJob {
     RoomJob {
-        name: name.into(),
-        namespace: "flywheel-gates".into(),
-        image: "localhost/flywheel/runtime:1".into(),
-        runtime_class: Some("gvisor".into()),
-        timeout_seconds: 300,
-        sealed_from: API_SERVER.into(),
+        frame: frame(name),
         primitive: "echo".into(),
         plan: json!({ "url": "https://echo.prim.sh" }),
         cli: Some("#!/usr/bin/env bun\n".into()),
         wallet: Some("wallet".into()),
         key: Some("model".into()),
-        labels: BTreeMap::from([("flywheel.prim.sh/gate-run".to_owned(), "echo-1".to_owned())]),
+        notes: BTreeMap::from([("network".to_owned(), "eip155:84532".to_owned())]),
     }
 }
 
@@ -205,7 +196,10 @@ fn keys_are_mounted_where_they_are_used_and_nowhere_else() {
 #[test]
 fn a_way_out_goes_with_trusted_code_alone() {
     let label = |job: &Job| job.spec.as_ref().unwrap().template.metadata.as_ref().unwrap().labels.as_ref().unwrap()[LAYER_LABEL].clone();
-    let (_, unit) = build(&GateJob { labels: [(LAYER_LABEL.to_owned(), "contract".to_owned())].into(), ..job("gate-echo-1") });
+    let (_, unit) = build(&GateJob {
+        frame: Frame { labels: [(LAYER_LABEL.to_owned(), "contract".to_owned())].into(), ..frame("gate-echo-1") },
+        ..job("gate-echo-1")
+    });
     assert_eq!(label(&unit), "unit", "no label given replaces it");
     let (config, contract) = build_service(&contract_job("gate-echo-2"));
     assert_eq!(label(&contract), "contract");
@@ -276,7 +270,7 @@ fn restricted(spec: &PodSpec) {
 #[test]
 fn the_gates_own_limit_ends_before_the_jobs() {
     for (timeout, expected) in [(300, 270), (60, 30), (1, 1)] {
-        let (config, built) = build(&GateJob { timeout_seconds: timeout, ..job("gate-echo-1") });
+        let (config, built) = build(&GateJob { frame: Frame { timeout_seconds: timeout, ..frame("gate-echo-1") }, ..job("gate-echo-1") });
         let plan: Value = serde_json::from_str(&config.data.unwrap()["plan.json"]).unwrap();
         assert_eq!(plan["limits"]["totalSeconds"], expected);
         assert_eq!(built.spec.unwrap().active_deadline_seconds, Some(i64::from(timeout)));

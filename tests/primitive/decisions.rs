@@ -58,6 +58,7 @@ pub fn seen() -> Seen {
             routes: 3,
             provider: 1,
             unwritten: vec!["GET /v1/x: nobody knows".into()],
+            paid: [].into(),
         }),
         idea: None,
         factory: Some(FactorySeen {
@@ -87,7 +88,7 @@ pub fn package(hash: &str) -> Package {
     Package {
         tree: sha(7),
         paths: paths.map(String::from).to_vec(),
-        content: Ok(Content { hash: Some(hash.into()), files: paths.map(file).to_vec(), generated, seeded: [].into() }),
+        content: Ok(Content { hash: Some(hash.into()), files: paths.map(file).to_vec(), generated, seeded: [].into(), paid: [].into() }),
     }
 }
 
@@ -174,7 +175,41 @@ fn seeded_files_have_what_the_document_asks_for_beside_what_people_wrote() {
     };
     assert_eq!(proposed("mine\nb\nc\n"), (Some("mine\nb\nc\nd\n".into()), false));
     assert_eq!(proposed("a\nb\nmine\n"), (None, true), "what contradicts it stays, and is named");
+    assert_eq!(proposed("mine\nb\nc\nmine\n"), (None, true));
     assert_eq!(proposed("a\nb\nc\nd\n"), (None, false));
+}
+
+#[test]
+fn a_handler_goes_with_who_pays_for_its_route_or_nothing_is_proposed() {
+    let path = "packages/notes/src/service.ts";
+    let route = |paid| [("GET /v1/notes".to_owned(), paid)].into();
+    // As it was seeded for who pays, as it is, and what the spec's document asks for.
+    let judged = |hash: &str, present: &str| {
+        let mut changed = seen();
+        let mut package = package(hash);
+        let content = package.content.as_mut().unwrap();
+        content.seeded = [(path.to_owned(), "a\nb\nowner: payer\n".to_owned())].into();
+        content.paid = route(true);
+        content.files.iter_mut().find(|file| file.path == path).unwrap().content = present.into();
+        changed.base = Ok(Base { commit: sha(1), package: Some(package) });
+        changed.previous.milestones = vec![Milestone { name: "Proposed".into(), at: Time(now().at) }];
+        changed.previous.proposed_hash = (hash == HASH).then(|| HASH.into());
+        let wanted = changed.document.as_mut().unwrap();
+        wanted.paid = route(false);
+        wanted.files.iter_mut().find(|file| file.path == path).unwrap().content = "a\nb\nanyone: true\n".into();
+        decided(&changed)
+    };
+    // Another document, and the same one whose price changed elsewhere.
+    for hash in ["other", HASH] {
+        let (decision, ..) = judged(hash, "mine\nb\nowner: payer\n");
+        let spec = &created(&decision)["spec"];
+        let file = spec["files"].as_array().unwrap().iter().find(|file| file["path"] == path).expect("the handler goes along");
+        assert_eq!(file["content"], "mine\nb\nanyone: true\n", "{hash}");
+
+        let (decision, _, reason, message) = judged(hash, "a\nb\nowner: payer // mine\n");
+        assert_eq!((names(&decision), reason), (vec![], Reason::Invalid), "{hash}");
+        assert!(message.contains("GET /v1/notes would be free or paid for") && message.contains("service.ts, line 3"), "{message}");
+    }
 }
 
 #[test]

@@ -230,6 +230,31 @@ async fn a_run_that_breaks_is_tried_once_more_and_refutes_nothing() {
     run.until("notes", "False", "Degraded").await;
 }
 
+/// The name outlives the GateRun, since nothing else leads to the money.
+#[tokio::test]
+async fn a_room_whose_money_stays_is_named_until_another_brings_it_back() {
+    let gates = json!({ "cleanRoom": {}, "live": ["Contract", "CleanRoom"], "regateEverySeconds": 3600 });
+    let mut run = with(gates).await;
+    let step = |name: &str, verdict: &str| json!({ "name": name, "verdict": verdict, "milliseconds": 1 });
+    run.results = json!([step("return", "Error")]);
+    run.apply(&document("notes"), &json!({ "stage": "Live" }));
+    run.until("notes", "True", "Live").await;
+    let [name] = &run.runs_of("CleanRoom")[..] else { panic!("{:?}", run.runs_of("CleanRoom")) };
+    let room = format!("room-of-{name}");
+    assert_eq!(run.status("notes").rooms, [room.as_str()]);
+    let message = run.says("notes", "CleanRoomPassed", "True", "Passed");
+    assert!(message.contains("as the test says"), "what its GateRun says of it: {message}");
+
+    run.api.delete(&format!("{OWN}/gateruns/{name}"));
+    run.settle("notes").await;
+    assert_eq!(run.status("notes").rooms, [room.as_str()]);
+
+    run.results = json!([step("return", "Passed"), step(&format!("return {room}"), "Passed")]);
+    run.world.wait(Duration::from_secs(5500));
+    run.settle("notes").await;
+    assert_eq!(run.status("notes").rooms, Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn a_run_that_breaks_by_another_image_is_tried_once_more_and_not_for_ever() {
     let mut run = live(json!({})).await;

@@ -144,6 +144,8 @@ fn gate() -> impl Strategy<Value = Gate> {
             missed: layer == Layer::Canary && verdict == Some(Verdict::Blocked) && untried == Some(1),
             tested: plan.map(|plan| Tested { tree: String::new(), plan: plan.into(), tool: "image:1".into() }),
             before: untried,
+            room_left: untried.map(|untried| format!("room-{untried}")),
+            rooms_emptied: ago.map(|ago| format!("room-{}", ago % 4)).into_iter().collect(),
         }
     })
 }

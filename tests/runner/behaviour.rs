@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use flywheel::{
@@ -109,6 +109,29 @@ async fn a_test_is_tried_again_until_it_holds() {
     let more = json!({"expected": {"status": 200, "body": {"status": "active"}}, "retry": {"count": 5, "interval_ms": 1}});
     let (result, _) = one(&runner(), &server.url, &more).await;
     assert_eq!((result.outcome, result.attempts), (Outcome::Pass, 4), "{result:?}");
+}
+
+/// It says when to come again, and is believed up to what one of its requests may take.
+#[tokio::test]
+async fn a_service_that_asks_for_a_pause_is_given_one_within_bounds() {
+    for (status, wanted, timeout, least) in
+        [(429, "1", 5_000, 1_000), (503, "3600", 300, 300), (429, "soon", 300, 0), (200, "3600", 300, 0)]
+    {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let server = Server::answering(move |_, _| {
+            let first = asked.fetch_add(1, Ordering::SeqCst) == 0;
+            let head = if first { format!("retry-after: {wanted}\r\n") } else { String::new() };
+            answer(if first { status } else { 200 }, &head, &json!({ "state": if first { "new" } else { "active" } }).to_string())
+        })
+        .await;
+        let retry = json!({ "count": 3, "interval_ms": 1 });
+        let more = json!({ "expected": { "status": 200, "body": { "state": "active" } }, "retry": retry, "timeout_ms": timeout });
+        let began = Instant::now();
+        let (result, _) = one(&runner(), &server.url, &more).await;
+        assert_eq!((result.outcome, result.attempts), (Outcome::Pass, 2), "{result:?}");
+        let took = began.elapsed();
+        assert!(took >= Duration::from_millis(least) && took < Duration::from_secs(20), "{status} {wanted}: {took:?}");
+    }
 }
 
 #[tokio::test]

@@ -13,46 +13,37 @@ use proptest::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{manifest, workspace::Workspace};
+use super::{CODE, manifest, workspace::Workspace};
 
 /// A line that would like to be code.
 fn line() -> impl Strategy<Value = String> {
-    let nasty = prop::sample::select(vec![
-        "*/",
-        "/*",
-        "//",
-        "\"",
-        "'",
-        "`",
-        "${x}",
-        "}",
-        "{",
-        "\\",
-        "\\n",
-        "<script>",
-        "|",
-        "{{ x }}",
-        "{% y %}",
-        "---",
-        ": ",
-        "日本",
-        " (required)",
-        " 1-100, default 20",
-        " default",
-        " max 10",
-        "@ts-expect-error ",
-        "@ts-ignore ",
-        "@ts-nocheck ",
-        "@jsxImportSource x",
-        "biome-ignore lint/suspicious/noExplicitAny: x",
-        "eslint-disable ",
-        "/// <reference path='x' />",
-        " missing name",
-        " one of: a, b",
-        " expired",
-        "$0.01",
-        "#",
-    ]);
+    let nasty = prop::sample::select(
+        [
+            &CODE[..],
+            &[
+                "${x}",
+                "{",
+                "\\n",
+                " (required)",
+                " 1-100, default 20",
+                " default",
+                " max 10",
+                "@ts-expect-error ",
+                "@ts-ignore ",
+                "@ts-nocheck ",
+                "@jsxImportSource x",
+                "biome-ignore lint/suspicious/noExplicitAny: x",
+                "eslint-disable ",
+                "/// <reference path='x' />",
+                " missing name",
+                " one of: a, b",
+                " expired",
+                "$0.01",
+                "#",
+            ][..],
+        ]
+        .concat(),
+    );
     prop::collection::vec(prop_oneof![nasty.prop_map(str::to_owned), "[a-zA-Z][a-zA-Z0-9 ]{0,12}"], 1..6)
         .prop_map(|parts| parts.concat().split_whitespace().collect::<Vec<_>>().join(" "))
         .prop_filter("a line has something in it", |line| !line.is_empty())
@@ -101,6 +92,14 @@ fn schema() -> impl Strategy<Value = Value> {
             .prop_map(|f| json!({"type": "string", "format": f})),
         (-(1_i64 << 53)..1 << 53).prop_map(|n| json!({"type": "integer", "minimum": n})),
         Just(json!({"type": ["number", "null"], "exclusiveMinimum": 0})),
+        (0..40_i32, 1..20_i32).prop_map(|(least, more)| {
+            json!({"type": "number", "exclusiveMinimum": f64::from(least) / 8.0, "exclusiveMaximum": f64::from(least + more) / 8.0})
+        }),
+        (-9..9_i32, 1..4_i32).prop_map(|(least, more)| json!({"type": "integer", "exclusiveMinimum": least, "maximum": least + more})),
+        (words(&["email", "hostname", "uri", "ipv6", "date-time"]), 0..60_u32, 0..60_u32).prop_map(|(format, least, more)| {
+            json!({"type": "string", "format": format, "minLength": least, "maxLength": least + more})
+        }),
+        Just(json!({"type": "string", "enum": ["a", "abc", 1, "abcd"], "minLength": 2})),
         Just(json!({"type": "boolean"})),
         Just(json!({})),
         line().prop_map(|text| json!({"const": text})),
@@ -129,7 +128,8 @@ fn schema() -> impl Strategy<Value = Value> {
         prop_oneof![
             3 => object,
             1 => inner.clone().prop_map(|items| json!({"type": "array", "items": items, "maxItems": 3})),
-            1 => inner.clone().prop_map(|items| json!({"type": "array", "items": items, "uniqueItems": true})),
+            2 => (inner.clone(), 0..4_u32, any::<bool>())
+                .prop_map(|(items, least, differ)| json!({"type": "array", "items": items, "minItems": least, "uniqueItems": differ})),
             1 => prop::collection::vec(inner.clone(), 1..3).prop_map(|any| json!({"anyOf": any})),
             1 => prop::collection::vec(inner, 1..3).prop_map(|one| json!({"oneOf": one})),
         ]
@@ -192,6 +192,54 @@ fn route() -> impl Strategy<Value = Value> {
     )
 }
 
+/// Routes that make, list, read, change and remove things of one kind.
+fn resource() -> impl Strategy<Value = Vec<Value>> {
+    let of_all = (words(&["widgets", "tracks", "crates"]), any::<bool>());
+    let price = prop_oneof![1 => Just(Value::Null), 1 => Just(json!("free")), 1 => Just(json!("$0.05"))];
+    let auth = prop_oneof![3 => Just(Value::Null), 2 => Just(json!("internal")), 1 => Just(json!("none"))];
+    let of_each = (
+        prop::collection::vec(query(), 0..2),
+        words(&["json", "Item", "Items"]),
+        prop::sample::select(vec![200, 201]),
+        prop::bool::weighted(0.8),
+    );
+    (of_all, price, auth, prop::collection::vec(of_each, 5)).prop_map(|((noun, typed), price, auth, each)| {
+        let routes = [("POST", "create", ""), ("GET", "list", ""), ("GET", "get", "/:id"), ("PATCH", "update", "/:id"), ("DELETE", "delete", "/:id")];
+        let there = routes.into_iter().zip(each).filter(|(_, (.., there))| *there);
+        there
+            .map(|((method, verb, end), (query, kind, status, _))| {
+                let takes = ["POST", "PATCH"].contains(&method);
+                let mut route = json!({
+                    "route": format!("{method} /v1/{noun}{end}"), "operation_id": format!("{verb}_{noun}"), "description": format!("{verb} {noun}"),
+                    "status": status, "request": if takes { json!(if typed { kind } else { "json" }) } else { Value::Null }, "response": "json",
+                    "query_params": query, "errors": [],
+                });
+                for (key, value) in [("price", &price), ("auth", &auth)] {
+                    if !value.is_null() {
+                        route[key] = value.clone();
+                    }
+                }
+                route
+            })
+            .collect()
+    })
+}
+
+/// A route that a program answers, with whatever it takes and says.
+fn program() -> impl Strategy<Value = Value> {
+    let status = prop::sample::select(vec![200, 201, 202, 204]);
+    (words(&["print", "convert", "draw"]), words(&["GET", "POST", "PUT"]), status, body(), body()).prop_map(
+        |(name, method, status, request, response)| {
+            json!({
+                "route": format!("{method} /v1/programs/{name}"), "operation_id": format!("{name}_it"), "description": name, "status": status,
+                "request": if method == "GET" { Value::Null } else { request },
+                "response": if status == 204 { Value::Null } else { response },
+                "price": "free", "backend": {"pattern": "cli", "command": [name]},
+            })
+        },
+    )
+}
+
 /// An example that names fields as objects have anyhow.
 fn example(path: &str) -> impl Strategy<Value = String> + use<> {
     let path = path.to_owned();
@@ -212,8 +260,10 @@ fn document() -> impl Strategy<Value = Value> {
     let head = (line(), line(), any::<bool>(), prop::bool::weighted(0.5), prop::bool::weighted(0.2));
     let lines = (prop::collection::vec(line(), 0..3), prop::collection::vec(line(), 0..3), line());
     let types = prop::collection::vec(schema(), 0..4);
-    (head, lines, prop::collection::vec(route(), 0..7), types).prop_flat_map(
-        |((name, description, free, data, provider), (tips, limits, ownership), routes, types)| {
+    let more = (prop::option::weighted(0.5, resource()), prop::option::weighted(0.3, program()));
+    (head, lines, (prop::collection::vec(route(), 0..6), more), types).prop_flat_map(
+        |((name, description, free, data, provider), (tips, limits, ownership), (mut routes, (resource, program)), types)| {
+            routes.extend(resource.into_iter().flatten().chain(program));
             let named = routes.iter().map(|route| example(route["route"].as_str().unwrap_or_default())).collect::<Vec<_>>();
             named.prop_map(move |examples| {
                 let mut document = json!({
@@ -251,9 +301,9 @@ fn whatever_is_accepted_type_checks_and_passes_its_checks() {
         let mut value = document().new_tree(&mut runner).unwrap().current();
         value["id"] = format!("random-{}", documents.len()).into();
         let text = value.to_string();
-        if !prim::check_text(&text).1.is_empty() {
+        if !prim::check_text(&text).findings.is_empty() {
             refused += 1;
-            assert!(refused < 50 * wanted, "hardly any is accepted: {:?}", prim::check_text(&text).1);
+            assert!(refused < 50 * wanted, "hardly any is accepted: {:?}", prim::check_text(&text).findings);
             continue;
         }
         workspace.add(&manifest(&prim::read(&text).unwrap()));

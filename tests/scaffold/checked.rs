@@ -25,7 +25,7 @@ struct Row {
 }
 
 fn findings(path: &Path) -> usize {
-    prim::check_text(&fs::read_to_string(path).unwrap()).1.len()
+    prim::check_text(&fs::read_to_string(path).unwrap()).findings.len()
 }
 
 /// What a package is served with over HTTP, and which routes it has.

@@ -68,7 +68,7 @@ fn what_contradicts_the_document_is_left_and_named() {
     folder.file(SERVICE, &own);
     let output = folder.flywheel(&["scaffold", &more, "--out", "repo"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains("packages/jots/src/service.ts: left as it is"), "{}", said(&output));
+    assert!(said(&output).contains("packages/jots/src/service.ts, lines 1 to "), "{}", said(&output));
     assert_eq!(folder.read(SERVICE), own);
     assert!(folder.read("repo/packages/jots/src/schemas.ts").contains("/v1/jots/:id"), "what is generated is the new document's");
 }
@@ -216,4 +216,57 @@ fn a_handler_goes_with_the_price_of_its_route() {
     assert!(freed.starts_with("// Mended by hand.\n") && !freed.contains("store.open"), "who is nobody is given nobody's notes: {freed}");
     assert!(freed.contains("notImplemented"), "{freed}");
     assert_eq!(folder.read(index).matches("\"free\"").count(), 1);
+}
+
+#[test]
+fn what_goes_together_is_merged_beside_what_does_not() {
+    let folder = Folder::new("merged");
+    let (first, more) =
+        (folder.file("jots.yaml", DOCUMENT), folder.file("more.yaml", &format!("{DOCUMENT}{MORE}").replace("List jots", "List all jots")));
+    assert!(folder.flywheel(&["scaffold", &first, "--out", "repo"]).status.success());
+    let own = folder.read(SERVICE).replace("/** List jots */", "/** Ours */");
+    folder.file(SERVICE, &own);
+    let output = folder.flywheel(&["scaffold", &more, "--out", "repo"]);
+    assert_eq!(output.status.code(), Some(1));
+    let merged = folder.read(SERVICE);
+    assert!(merged.contains("/** Ours */") && merged.contains("getJot") && !merged.contains("<<<"), "{merged}");
+    let line = merged.lines().position(|line| line.contains("Ours")).unwrap() + 1;
+    assert!(said(&output).contains(&format!("packages/jots/src/service.ts, line {line}: left as it is")), "{}", said(&output));
+}
+
+/// What is derived says what the package charges, and nobody has to say it again.
+#[test]
+fn what_is_derived_has_the_packages_own_prices() {
+    let folder = Folder::new("priced");
+    let document = folder.file("leak.yaml", PAID);
+    let prices = folder.file("prices.yaml", "leak: {GET /v1/notes: $0.5}\n");
+    let output = folder.flywheel(&["scaffold", &document, "--out", "repo", "--prices", &prices, "--default-price", "$0.02"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let priced = || {
+        let listed: Value = serde_json::from_str(&folder.read("repo/generated/pricing.json")).unwrap();
+        let routes = listed["services"][0]["routes"].as_array().unwrap().iter();
+        routes.map(|route| route["price"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let generate = |more: &[&str]| folder.flywheel(&[&["generate", "catalogue", "--repo", "repo"], more].concat());
+    assert!(generate(&[]).status.success());
+    assert_eq!(priced(), ["$0.02", "$0.5", "$0.02"]);
+    assert!(generate(&["--check"]).status.success());
+
+    // Whoever says other prices has those, and is told that they are not there.
+    let other = folder.file("other.yaml", "leak: {GET /v1/notes: $0.7}\n");
+    for flags in [&["--prices", &*other][..], &["--default-price", "$0.03"]] {
+        let output = generate(&[flags, &["--check"]].concat());
+        assert_eq!(output.status.code(), Some(1), "{flags:?}");
+        assert!(said(&output).contains("pricing.json is stale"), "{}", said(&output));
+    }
+    assert!(generate(&["--prices", &other]).status.success());
+    assert_eq!(priced(), ["$0.01", "$0.7", "$0.01"]);
+
+    // A vendor more changes no price.
+    let index = "repo/packages/leak/src/index.ts";
+    let before = folder.read(index);
+    let output = folder.flywheel(&["provider", "new", "leak", "acme", "--repo", "repo"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let lines = |text: &str| text.lines().filter(|line| line.contains("price:")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(&folder.read(index)), lines(&before));
 }

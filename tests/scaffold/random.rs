@@ -5,38 +5,29 @@ use flywheel::prim;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::manifest;
+use super::{CODE, manifest};
 
 /// Texts that would like to be something else.
 fn text() -> impl Strategy<Value = String> {
-    let nasty = prop::sample::select(vec![
-        "*/",
-        "/*",
-        "//",
-        "\"",
-        "'",
-        "`",
-        "${",
-        "}",
-        "\n",
-        "\r\n",
-        "\\",
-        "\u{2028}",
-        "\u{202e}",
-        "<script>",
-        "|",
-        "{{ x }}",
-        "{% y %}",
-        "---",
-        ": ",
-        "日本",
-        " ",
-        "@ts-ignore",
-        "@ts-expect-error",
-        "@jsx x",
-        "biome-ignore lint: x",
-        "/// <reference />",
-    ]);
+    let nasty = prop::sample::select(
+        [
+            &CODE[..],
+            &[
+                "${",
+                "\n",
+                "\r\n",
+                "\u{2028}",
+                "\u{202e}",
+                " ",
+                "@ts-ignore",
+                "@ts-expect-error",
+                "@jsx x",
+                "biome-ignore lint: x",
+                "/// <reference />",
+            ][..],
+        ]
+        .concat(),
+    );
     prop::collection::vec(prop_oneof![nasty.prop_map(str::to_owned), "[a-zA-Z0-9 ]{1,20}"], 0..8).prop_map(|parts| parts.concat())
 }
 

@@ -29,6 +29,16 @@ routes_map:
 - {route: GET /v1/call, operation_id: call, response: Odd, price: free, description: "Also a name of ours"}
 "##;
 
+/// Parameters that share their names with each other and with the body.
+const NAMES: &str = r#"
+id: names
+description: Names
+routes_map:
+- {route: "POST /v1/pages/:body", operation_id: set_page, request: json, response: json, price: free, description: Set, query_params: [{name: body, type: string, required: true, description: b}, {name: constructor, type: string, description: c}]}
+- {route: "GET /v1/pages/:id/lines/:path_id/:rest*", operation_id: help, response: json, price: free, description: Read, query_params: [{name: id, type: integer, required: true, description: i}, {name: rest, type: string, description: r}]}
+- {route: "GET /v1/bodies/:body", operation_id: Help, response: json, price: free, description: Read}
+"#;
+
 fn service(document: prim::Document) -> Service {
     Service { manifest: manifest(&document), document }
 }
@@ -45,7 +55,7 @@ fn clients_have_sound_types_and_call_their_services() {
         })
         .collect();
     workspace.write("served.json", &Value::from(served).to_string());
-    let mut services = vec![service(prim::read(HOSTILE).unwrap())];
+    let mut services = vec![service(prim::read(HOSTILE).unwrap()), service(prim::read(NAMES).unwrap())];
     services.extend(ours);
     for document in given().iter().chain(&own()).filter_map(|path| prim::read(&fs::read_to_string(path).ok()?).ok()) {
         if services.iter().all(|there| there.document.id != document.id) {
@@ -73,6 +83,7 @@ fn clients_have_sound_types_and_call_their_services() {
     for arguments in [
         &["--bun", "run", "tsc", "--noEmit", "-p", "tsconfig.sdk.json"][..],
         &["test", "http/sdk"],
+        &["test", "http/names"],
         &["test", "http/mcp"],
         &["test", "http/programs"],
     ] {

@@ -120,7 +120,7 @@ fn zod_takes_what_json_schema_takes() {
         types[format!("T{i}")] = schema;
     }
     let document = json!({"id": "typed", "description": "Types", "types": types, "routes_map": []}).to_string();
-    assert_eq!(prim::check_text(&document).1, []);
+    assert_eq!(prim::check_text(&document).findings, []);
     workspace.add(&manifest(&prim::read(&document).unwrap()));
     let expected: Vec<Vec<bool>> = schemas().iter().map(|schema| values().iter().map(|value| takes(schema, value)).collect()).collect();
     workspace.write("packages/typed/cases.json", &json!({"schemas": schemas(), "values": values(), "expected": expected}).to_string());

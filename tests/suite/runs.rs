@@ -145,9 +145,9 @@ fn a_run_that_is_stopped_has_a_result_for_each_test() {
     }
 }
 
-#[test]
-fn what_was_paid_and_answered_is_told_of_a_run_that_is_stopped() {
-    let receipt = |transaction: &str| Receipt {
+/// What a payment of a cent leaves, before it is settled.
+fn receipt(transaction: &str) -> Receipt {
+    Receipt {
         version: 2,
         network: "eip155:84532".into(),
         asset: "0x02".into(),
@@ -156,7 +156,11 @@ fn what_was_paid_and_answered_is_told_of_a_run_that_is_stopped() {
         payer: "0x03".into(),
         settled: false,
         transaction: Some(transaction.into()),
-    };
+    }
+}
+
+#[test]
+fn what_was_paid_and_answered_is_told_of_a_run_that_is_stopped() {
     let plan = read(&plan_of(&json!([{"retry": {"count": 3}}, {"id": "B"}]), None), Mode::Ours);
     let secrets = Secrets::new([("KEY".to_owned(), "hunter22".to_owned().into())]);
     let mut run = Run::new(&plan, None, seeds(), secrets).unwrap();
@@ -220,16 +224,7 @@ fn hostile() -> (suite::Plan, Vec<suite::TestResult>) {
     let answers = json!({"F": {"status": 400, "type": "text/plain", "raw": format!("{evil} hunter22")}, "E": {"trouble": "connection refused by hunter22"}});
     let secrets = Secrets::new([("KEY".to_owned(), "hunter22".to_owned().into())]);
     let mut results = play_with(&plan, None, &answers, secrets).results;
-    results[0].receipts.push(Receipt {
-        version: 2,
-        network: "eip155:84532".into(),
-        asset: "0x02".into(),
-        amount: 10_000,
-        pay_to: "0x01".into(),
-        payer: "0x03".into(),
-        settled: true,
-        transaction: Some("0xabc".into()),
-    });
+    results[0].receipts.push(Receipt { settled: true, ..receipt("0xabc") });
     (plan, results)
 }
 

@@ -41,7 +41,7 @@ const LAYERS: &[Layer] = &[
         folder: "decide",
         own: &["api", "ports"],
         not: &["kube", "async_trait", "secrecy", "tracing"],
-        but: &[("src/decide/primitive/change.rs", "crate::scaffold::merge")],
+        but: &[("src/decide/primitive/change.rs", "crate::scaffold::merge"), ("src/decide/primitive/change.rs", "crate::scaffold::turned")],
     },
     Layer { folder: "prim", own: &["api"], not: &["kube", "k8s_openapi", "async_trait", "tracing"], but: &[] },
     Layer { folder: "scaffold", own: &["api", "prim"], not: &["kube", "k8s_openapi", "async_trait", "tracing"], but: &[] },

@@ -23,6 +23,8 @@ struct There {
     room: Room,
     state: State,
     report: String,
+    /// Whether its keys are still there.
+    holds_keys: bool,
     /// How often it must be looked at until it is gone; absent where nobody removed it.
     leaving: Option<u32>,
 }
@@ -78,6 +80,11 @@ impl Rooms {
         self.planned.lock().unwrap().insert(id.into(), (state, report.into()));
     }
 
+    /// Rooms in which keys lie.
+    pub fn holding_keys(&self) -> Vec<String> {
+        self.with(|rooms| rooms.iter().filter(|(_, there)| there.holds_keys).map(|(id, _)| id.clone()).collect())
+    }
+
     pub fn ids(&self) -> Vec<String> {
         self.with(|rooms| rooms.keys().cloned().collect())
     }
@@ -106,7 +113,9 @@ impl Provisioner for Rooms {
             Some(there) if there.order == text && there.leaving.is_none() => Ok(()),
             Some(_) => Err(PortError::new(Class::Conflict, Reason::Taken, format!("room {} is another's", order.id))),
             None => {
-                let there = There { order: text, room, state: State::Going("it starts".into()), report: String::new(), leaving: None };
+                let holds_keys = order.wallet.is_some() || order.model_key.is_some();
+                let state = State::Going("it starts".into());
+                let there = There { order: text, room, state, report: String::new(), holds_keys, leaving: None };
                 rooms.insert(order.id.clone(), there);
                 Ok(())
             }
@@ -150,9 +159,9 @@ impl Provisioner for Rooms {
     async fn stop(&self, id: &str) -> Result<(), PortError> {
         self.call("stop", id)?;
         self.with(|rooms| {
-            if let Some(there) = rooms.get_mut(id)
-                && matches!(there.state, State::Going(_))
-            {
+            let Some(there) = rooms.get_mut(id) else { return };
+            there.holds_keys = false;
+            if matches!(there.state, State::Going(_)) {
                 there.state = State::Broken("it was stopped".into());
             }
         });

@@ -2,39 +2,20 @@
 //! in its sandbox: what a job can reach of this bed, and the gate's table under a
 //! pull request that nobody's AgentPR made.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeMap;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
 use super::{
-    bed::{forge, forge_as, ready},
+    bed::{REPOSITORY, forge, forge_as, ready},
     journey::document,
 };
-use crate::support::{file_at, package, variable};
+use crate::support::{file_at, package, polled, variable};
 
-const REPOSITORY: &str = "/repos/prim/factory";
-/// Longest that a run may take, with those before it in the queue.
-const RUN: Duration = Duration::from_secs(240);
 /// The package whose change is gated.
 const ID: &str = "asked";
-
-/// Looks until there is what is looked for.
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    let mut looks = tokio::time::interval(Duration::from_millis(300));
-    loop {
-        looks.tick().await;
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(began.elapsed() < RUN, "{what}: not within {} s", RUN.as_secs());
-    }
-}
 
 /// Commits files to a branch, which begins at main where it is not there yet; its
 /// new head.
@@ -59,7 +40,7 @@ async fn commit(branch: &str, new: bool, files: &[(String, String)]) -> String {
 
 /// The run of a commit by a workflow's file, when it is over, and what its jobs printed.
 async fn ended(workflow: &str, head: &str) -> (String, String) {
-    let (run, jobs) = until(&format!("{workflow} over {head}"), async || {
+    let (run, jobs) = polled(&format!("{workflow} over {head}"), async || {
         let runs = forge(Method::GET, &format!("{REPOSITORY}/actions/runs?head_sha={head}"), None).await;
         let mut runs = runs["workflow_runs"].as_array().cloned().unwrap_or_default().into_iter();
         let run = runs.find(|run| run["head_sha"] == head && run["path"].as_str().is_some_and(|path| path.starts_with(workflow)))?;
@@ -102,7 +83,7 @@ async fn merge(branch: &str, head: &str) {
     let pull = pull(branch, "Phases").await;
     let passed = json!({ "context": "flywheel/gate", "state": "success" });
     forge(Method::POST, &format!("{REPOSITORY}/statuses/{head}"), Some(passed)).await;
-    until("the merge", async || {
+    polled("the merge", async || {
         let squash = json!({ "Do": "squash", "head_commit_id": head });
         // Whether it can be merged is computed after a push: until then it is refused.
         forge_as("FORGE_BOT_TOKEN_FILE", Method::POST, &format!("{REPOSITORY}/pulls/{}/merge", pull["number"]), Some(squash)).await.ok()

@@ -17,6 +17,8 @@ use crate::support::{apply, client, documents, file_at, run, testbed, until, var
 pub(crate) const NAMESPACE: &str = "flywheel";
 /// Name of the bed's Factory.
 pub(crate) const NAME: &str = "prim";
+/// Its repository in the forge's API.
+pub(crate) const REPOSITORY: &str = "/repos/prim/factory";
 
 /// The bed's Factory, applied and ready.
 pub(super) async fn ready() -> (Client, Factory) {

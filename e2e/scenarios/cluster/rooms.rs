@@ -30,7 +30,7 @@ use super::{
     gates::classes,
     journey::{answering, declare, gone, primitives},
 };
-use crate::support::{file_at, until_within, variable};
+use crate::support::{file_at, polled, until_within, variable};
 
 /// Longest that a room may take, its start included.
 const ROOM: Duration = Duration::from_secs(400);
@@ -82,7 +82,8 @@ impl Scene {
 
     async fn balance(&self, address: &str) -> u128 {
         let token = Token::dollar(&variable("CHAIN_NETWORK"), None).expect("the dollar");
-        self.chain.balance(&token, address).await.expect("a balance")
+        // A chain that makes a block just then may have no answer.
+        polled("a balance", async || self.chain.balance(&token, address).await.ok()).await
     }
 
     fn rooms(&self) -> Api<Namespace> {
@@ -97,9 +98,10 @@ impl Scene {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flywheel"));
         command.args(["gate", "spawn", "--factory", NAME, "--namespace", NAMESPACE, "--wallet-file", &variable("TEST_WALLET_KEY_FILE")]);
-        if let Some(class) = &self.class {
-            command.args(["--runtime-class", class]);
-        }
+        match &self.class {
+            Some(class) => command.args(["--runtime-class", class]),
+            None => command.arg("--unconfined"),
+        };
         command.args(arguments).current_dir(&self.folder);
         command
     }
@@ -168,7 +170,13 @@ async fn from_a_terminal(scene: &Scene) {
     assert_eq!(scene.names().await, Vec::<String>::new(), "{text}");
     assert_eq!(scene.balance(scene.funder.address()).await, before - PRICE, "{text}");
     let report = std::fs::read_to_string(scene.folder.join("report.json")).expect("the report");
-    assert_eq!(Report::parse_log(&report).expect("a report").verdict, Verdict::Passed, "{report}");
+    let found = Report::parse_log(&report).expect("a report");
+    assert_eq!(found.verdict, Verdict::Passed, "{report}");
+    let confined = found.steps.iter().find(|step| step.name == "sandbox").and_then(|step| step.message.clone()).expect("what confines it");
+    match &scene.class {
+        Some(class) => assert_eq!(confined, format!("RuntimeClass {class}")),
+        None => assert!(confined.contains("no sandbox runtime") && text.contains(&confined), "{text}"),
+    }
     let key = file_at("TEST_WALLET_KEY_FILE");
     assert!(!text.contains(key.trim_start_matches("0x")) && !report.contains(key.trim_start_matches("0x")));
 }
@@ -178,18 +186,13 @@ async fn whose_maker_is_killed(scene: &Scene) {
     let before = scene.balance(scene.funder.address()).await;
     let silent = || Stdio::null();
     let mut maker = Maker(scene.command(&["prim.yaml"]).stdout(silent()).stderr(silent()).spawn().expect("flywheel"));
-    let funded = async {
-        loop {
-            if let [name] = &scene.names().await[..] {
-                let wallet = scene.funder.derived(name).expect("its wallet");
-                if scene.balance(wallet.address()).await > 0 {
-                    return (name.clone(), wallet);
-                }
-            }
-            assert!(maker.0.try_wait().expect("its state").is_none(), "it ended before it was funded");
-        }
-    };
-    let (name, wallet) = tokio::time::timeout(ROOM, funded).await.expect("funded");
+    let (name, wallet) = polled("money in the room", async || {
+        assert!(maker.0.try_wait().expect("its state").is_none(), "it ended before it was funded");
+        let [name] = &scene.names().await[..] else { return None };
+        let wallet = scene.funder.derived(name).expect("its wallet");
+        (scene.balance(wallet.address()).await > 0).then(|| (name.clone(), wallet))
+    })
+    .await;
     maker.0.kill().expect("SIGKILL");
     maker.0.wait().expect("its end");
     assert_eq!(scene.names().await, std::slice::from_ref(&name), "it is there, and nobody keeps it");

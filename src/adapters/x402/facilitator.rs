@@ -10,13 +10,14 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::{Client, Url};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use crate::{
     adapters::http,
     api::conditions::Reason,
     ports::{
         error::{Class, PortError},
-        payments::{Ledger, Payment, Receipt, Settler, Terms, Token},
+        payments::{Ledger, Payment, Receipt, Settler, Terms, Token, networks},
     },
 };
 
@@ -24,6 +25,10 @@ use crate::{
 const SETTLED: Duration = Duration::from_secs(60);
 /// Longest answer, in bytes.
 const LONGEST: usize = 64 * 1024;
+/// Characters of an error that are repeated.
+const LONGEST_WORDS: usize = 200;
+/// What an RPC is called in errors.
+const RPC: &str = "the chain's RPC";
 /// The first four bytes of the hash of `balanceOf(address)`.
 const BALANCE_OF: &str = "70a08231";
 
@@ -52,7 +57,8 @@ impl Settler for Facilitator {
         let payload = payload.ok_or_else(|| PortError::new(Class::Bug, Reason::UnexpectedAnswer, "a payment of ours can't be read"))?;
         let asked = json!({ "x402Version": 2, "paymentPayload": payload, "paymentRequirements": terms.way });
         let said = ask(&self.http, &self.url, "the facilitator", &asked).await?;
-        let text = |key: &str| said[key].as_str().unwrap_or_default().chars().take(200).collect::<String>();
+        let text =
+            |key: &str| said[key].as_str().unwrap_or_default().chars().filter(|c| !c.is_control()).take(LONGEST_WORDS).collect::<String>();
         let success = said["success"].as_bool();
         let success = success.ok_or_else(|| unexpected("the facilitator", "does not say whether the payment was settled"))?;
         Ok(Receipt {
@@ -69,13 +75,36 @@ impl Settler for Facilitator {
 pub struct Chain {
     http: Client,
     url: Url,
+    /// The chain's number, once it said that.
+    number: OnceCell<u64>,
 }
 
 impl Chain {
     /// The one at this URL.
     pub fn new(url: &str) -> Result<Self, PortError> {
         let url = url.parse().map_err(|e| PortError::invalid("rpc", e))?;
-        Ok(Self { http: client("rpc", http::TIMEOUT)?, url })
+        Ok(Self { http: client("rpc", http::TIMEOUT)?, url, number: OnceCell::new() })
+    }
+
+    /// What it answers to a call.
+    async fn call(&self, method: &str, params: Value) -> Result<Value, PortError> {
+        let asked = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let mut said = ask(&self.http, &self.url, RPC, &asked).await?;
+        if said["error"].is_null() { Ok(said["result"].take()) } else { Err(refusal(&said["error"])) }
+    }
+
+    /// A balance of another chain would be taken for this one's.
+    async fn is_of(&self, network: &str) -> Result<(), PortError> {
+        let asked = async {
+            let said = self.call("eth_chainId", json!([])).await?;
+            let number = said.as_str().and_then(|text| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok());
+            number.ok_or_else(|| unexpected(RPC, "does not say which chain it is of"))
+        };
+        let number = *self.number.get_or_try_init(|| asked).await?;
+        if networks::chain_id(network) == Some(number) {
+            return Ok(());
+        }
+        Err(PortError::invalid("rpc", format!("it is of chain eip155:{number}, and what is paid with is on {network}")))
     }
 }
 
@@ -83,15 +112,27 @@ impl Chain {
 impl Ledger for Chain {
     async fn balance(&self, token: &Token, address: &str) -> Result<u128, PortError> {
         let owner: Address = address.parse().map_err(|_| PortError::invalid("address", format!("{address:?} is no address")))?;
+        self.is_of(&token.network).await?;
         let data = format!("0x{BALANCE_OF}{:0>64}", alloy_primitives::hex::encode(owner));
-        let call = json!([{ "to": token.asset, "data": data }, "latest"]);
-        let asked = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": call });
-        let said = ask(&self.http, &self.url, "the chain's RPC", &asked).await?;
-        let units: Option<U256> = said["result"].as_str().filter(|text| text.len() > 2).and_then(|text| text.parse().ok());
-        units.and_then(|units| u128::try_from(units).ok()).ok_or_else(|| {
-            unexpected("the chain's RPC", "says no balance: is it the chain that payments are made on, and does the token exist there?")
-        })
+        let said = self.call("eth_call", json!([{ "to": token.asset, "data": data }, "latest"])).await?;
+        if said == "0x" {
+            let what = format!("the chain of it has no contract at {}, where the dollar of {} is", token.asset, token.network);
+            return Err(PortError::invalid("rpc", what));
+        }
+        let units: Option<U256> = said.as_str().filter(|text| text.starts_with("0x")).and_then(|text| text.parse().ok());
+        units.and_then(|units| u128::try_from(units).ok()).ok_or_else(|| unexpected(RPC, "answers what is no balance"))
     }
+}
+
+/// What an RPC refuses, in its own words. What it calls a malformed question of ours, or
+/// does not know, it refuses tomorrow too; all else is a node that is behind or busy.
+fn refusal(error: &Value) -> PortError {
+    let code = error["code"].as_i64();
+    let said: String =
+        error["message"].as_str().unwrap_or("nothing more").chars().filter(|c| !c.is_control()).take(LONGEST_WORDS).collect();
+    let code_said = code.map_or_else(|| "no code".to_owned(), |code| code.to_string());
+    let class = if matches!(code, Some(-32602..=-32600)) { Class::Invalid } else { Class::Transient };
+    PortError::new(class, Reason::UnexpectedAnswer, format!("{RPC} answered with error {code_said}: {said}"))
 }
 
 fn client(field: &str, timeout: Duration) -> Result<Client, PortError> {

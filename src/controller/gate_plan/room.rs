@@ -1,6 +1,9 @@
 //! What layer 4 shows of a package that runs: what `gate room` is told, and the command
 //! line that its room is given.
 
+use std::collections::BTreeMap;
+
+use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::{Deployed, micros};
@@ -8,6 +11,10 @@ use crate::{
     api::{factory::Factory, policy::CleanRoomPolicy},
     gate::{bundle::digest, layout},
     outputs,
+    ports::{
+        payments::Token,
+        provisioner::{FACTORY, NETWORK, TOKEN},
+    },
 };
 
 /// What a clean room is given.
@@ -53,16 +60,38 @@ pub fn room(deployed: &Deployed, factory: &Factory, policy: &CleanRoomPolicy) ->
     Ok(Room { plan, cli: cli.map(|cli| cli.program) })
 }
 
-/// The same of a service that runs there, in so much time, after rooms that ended without
-/// a verdict: they may have left money behind.
-pub fn room_at(mut room: Room, url: &str, commit: &str, seconds: u64, earlier: &[String]) -> Room {
-    (room.plan["url"], room.plan["commit"]) = (url.into(), commit.into());
-    room.plan["limits"]["totalSeconds"] = seconds.into();
-    room.plan["limits"]["agent"]["groupSeconds"] = seconds.into();
-    if room.plan["money"].is_object() && !earlier.is_empty() {
-        room.plan["money"]["earlier"] = earlier.into();
+/// Where and when a room is.
+#[derive(Clone, Copy, Debug)]
+pub struct At<'a> {
+    /// Where the service answers.
+    pub url: &'a str,
+    /// The commit that says what it answers.
+    pub commit: &'a str,
+    /// How long it may take.
+    pub seconds: u64,
+    /// Rooms that ended without a verdict: they may have left money behind.
+    pub earlier: &'a [String],
+    /// What confines its commands.
+    pub confined_by: Option<&'a str>,
+}
+
+/// The same of a service that runs there.
+pub fn room_at(mut room: Room, at: At<'_>) -> Room {
+    (room.plan["url"], room.plan["commit"]) = (at.url.into(), at.commit.into());
+    room.plan["limits"]["totalSeconds"] = at.seconds.into();
+    room.plan["limits"]["agent"]["groupSeconds"] = at.seconds.into();
+    if room.plan["money"].is_object() && !at.earlier.is_empty() {
+        room.plan["money"]["earlier"] = at.earlier.into();
+    }
+    if let Some(by) = at.confined_by {
+        room.plan["confinedBy"] = by.into();
     }
     room
+}
+
+/// What is said of a room that runs under a RuntimeClass.
+pub fn confined_by(runtime_class: Option<&str>) -> Option<String> {
+    runtime_class.map(|class| format!("RuntimeClass {class}"))
 }
 
 /// How much money comes to a room, and by whom.
@@ -83,4 +112,13 @@ fn facilitator<'a>(factory: &'a Factory, policy: &'a CleanRoomPolicy) -> Result<
             layout::FACILITATOR
         )
     })
+}
+
+/// What whoever finds a room has to know of its money, and may know: on which chain it
+/// is, and by whose word.
+pub fn notes(factory: &Factory) -> BTreeMap<String, String> {
+    let terms = super::terms(&factory.spec.deploy.env);
+    let named = format!("{}/{}", factory.namespace().unwrap_or_default(), factory.name_any());
+    let token = Token::dollar(&terms.network, None).map(|token| (TOKEN.to_owned(), token.asset)).ok();
+    [(FACTORY.to_owned(), named), (NETWORK.to_owned(), terms.network)].into_iter().chain(token).collect()
 }

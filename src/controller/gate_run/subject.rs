@@ -2,7 +2,7 @@
 //! the forge by commit, or from a manifest's ConfigMap by digest; what is wrong
 //! with a change is a verdict, and what is wrong with anything else a condition.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, ResourceExt, api::ListParams, core::DeserializeGuard};
@@ -14,7 +14,7 @@ use crate::{
         agent_pr::{AgentPR, ManifestReference},
         conditions::Reason,
         factory::Factory,
-        gate_run::{AgentPRTarget, GateRun, Layer, StepResult, Target, Verdict},
+        gate_run::{AgentPRTarget, GateRun, Layer, Target, Verdict},
         names::Sha,
         primitive::{Phase, Primitive},
     },
@@ -23,17 +23,17 @@ use crate::{
         code::{Package, Source},
         connections::{self, Connection},
         context::Context,
-        gate_plan::{self, Deployed, Written},
+        gate_plan::{self, At, Deployed, Written},
         manifest,
         objects::{find, get, timely},
     },
     decide::{
         GateObjects,
-        gate_run::{Outcome, Queue, Subject, is_queued, judge, judge_derived},
+        gate_run::{Outcome, Queue, Subject, is_queued, judge, judge_derived, room_left, rooms_emptied},
     },
     gate::{
         bundle::{Bundle, SourceFile},
-        job::{self, GateJob, RoomJob, ServiceJob, ServicePlan},
+        job::{self, Frame, GateJob, RoomJob, ServiceJob, ServicePlan},
         plan::{Contract, Plan},
     },
     ports::{
@@ -204,15 +204,7 @@ impl Scene<'_> {
                 (ServicePlan::Contract(Box::new(contract)), tested)
             }
         };
-        let (config, job) = job::build_service(&ServiceJob {
-            name: self.job.into(),
-            namespace: self.cx.gates_namespace.clone(),
-            image: self.factory.spec.deploy.image.clone(),
-            timeout_seconds: self.timeout(),
-            plan,
-            wallet: gates.contract.wallet.clone(),
-            labels: self.labels(),
-        });
+        let (config, job) = job::build_service(&ServiceJob { frame: self.frame(), plan, wallet: gates.contract.wallet.clone() });
         Ok(Subject::Job(Box::new(GateObjects { config, job }), tested))
     }
 
@@ -224,20 +216,19 @@ impl Scene<'_> {
         };
         let room = gate_plan::room(deployed, &self.factory, policy).map_err(lacking)?;
         let tested = gate_plan::tested(place.tree, &room.plan, &self.factory);
-        let room = gate_plan::room_at(room, place.url, place.commit, self.seconds(), &self.broken_rooms().await?);
+        let (earlier, frame) = (self.broken_rooms().await?, self.frame());
+        let confined_by = gate_plan::confined_by(frame.runtime_class.as_deref());
+        let at =
+            At { url: place.url, commit: place.commit, seconds: self.seconds(), earlier: &earlier, confined_by: confined_by.as_deref() };
+        let room = gate_plan::room_at(room, at);
         let (config, job) = job::build_room(&RoomJob {
-            name: self.job.into(),
-            namespace: self.cx.gates_namespace.clone(),
-            image: self.factory.spec.deploy.image.clone(),
-            runtime_class: self.factory.spec.deploy.runtime_class.clone(),
-            timeout_seconds: self.timeout(),
-            sealed_from: job::API_SERVER.into(),
+            frame,
             primitive: place.primitive.into(),
             plan: room.plan,
             cli: room.cli,
             wallet: gates.contract.wallet.clone(),
             key: gates.canary.as_ref().and_then(|canary| canary.model.secret.clone()),
-            labels: self.labels(),
+            notes: gate_plan::notes(&self.factory),
         });
         Ok(Subject::Job(Box::new(GateObjects { config, job }), tested))
     }
@@ -250,10 +241,18 @@ impl Scene<'_> {
         let ours = |run: &GateRun| run.spec.layer == Layer::CleanRoom && run.spec.factory_ref == self.run.spec.factory_ref;
         let mut runs: Vec<_> = all.into_iter().filter_map(|run| run.0.ok()).filter(ours).collect();
         runs.sort_by_key(|run| std::cmp::Reverse(run.creation_timestamp().map(|at| at.0)));
-        let kept = |step: &StepResult| step.name == "return" && step.verdict != Verdict::Passed;
-        let broken = runs.into_iter().filter_map(|run| run.status);
-        let broken = broken.filter(|status| status.verdict == Some(Verdict::Error) || status.results.iter().any(kept));
-        Ok(broken.filter_map(|status| status.job).take(LOOKED_AFTER).collect())
+        let runs: Vec<_> = runs.into_iter().filter_map(|run| run.status).collect();
+        let emptied: BTreeSet<_> = runs.iter().flat_map(rooms_emptied).collect();
+        // What runs that are gone had left, their Primitives know.
+        let primitives: Api<DeserializeGuard<Primitive>> = Api::namespaced(self.cx.client.clone(), &self.namespace);
+        let primitives = timely(primitives.list(&ListParams::default())).await?.items;
+        let ours = |found: &Primitive| found.spec.factory_ref == self.run.spec.factory_ref;
+        let known = primitives.into_iter().filter_map(|found| found.0.ok()).filter(ours).filter_map(|found| found.status);
+        let known: Vec<_> = known.flat_map(|status| status.rooms).collect();
+        let left = runs.iter().filter_map(|status| room_left(Layer::CleanRoom, status)).chain(known.iter().map(String::as_str));
+        let mut once = BTreeSet::new();
+        let left = left.filter(|room| !emptied.contains(room) && once.insert(*room));
+        Ok(left.take(LOOKED_AFTER).map(str::to_owned).collect())
     }
 
     /// Whether somebody uses what the change changes: then it must pass layer 2 before
@@ -312,18 +311,20 @@ impl Scene<'_> {
 
     fn unit(&self, tree: &str, bundle: Bundle, plan: Plan) -> Subject {
         let tested = gate_plan::tested(tree, &plan, &self.factory);
-        let (config, job) = job::build(&GateJob {
+        let (config, job) = job::build(&GateJob { frame: self.frame(), bundle, plan });
+        Subject::Job(Box::new(GateObjects { config, job }), tested)
+    }
+
+    fn frame(&self) -> Frame {
+        Frame {
             name: self.job.into(),
             namespace: self.cx.gates_namespace.clone(),
             image: self.factory.spec.deploy.image.clone(),
             runtime_class: self.factory.spec.deploy.runtime_class.clone(),
             timeout_seconds: self.timeout(),
             sealed_from: job::API_SERVER.into(),
-            bundle,
-            plan,
             labels: self.labels(),
-        });
-        Subject::Job(Box::new(GateObjects { config, job }), tested)
+        }
     }
 
     fn timeout(&self) -> u32 {

@@ -12,7 +12,10 @@ use crate::{
         conditions::{self, ConditionType},
         gate_run::{GateRun, Layer, Verdict},
     },
-    decide::primitive::{Gate, Seen},
+    decide::{
+        gate_run::{room_left, rooms_emptied},
+        primitive::{Gate, Seen},
+    },
     gate::report::is_missed,
     ports::error::PortError,
 };
@@ -41,12 +44,16 @@ fn unreadable(metadata: &ObjectMeta) -> Gate {
         missed: false,
         tested: None,
         before: None,
+        room_left: None,
+        rooms_emptied: Vec::new(),
     }
 }
 
 fn read(run: &GateRun, url: &str, seen: &Seen) -> Gate {
     let status = run.status.clone().unwrap_or_default();
     let ready = conditions::find(&status.conditions, ConditionType::Ready);
+    let room_left = room_left(run.spec.layer, &status).map(str::to_owned);
+    let rooms_emptied = rooms_emptied(&status).map(str::to_owned).collect();
     Gate {
         name: run.name_any(),
         layer: run.spec.layer,
@@ -61,5 +68,7 @@ fn read(run: &GateRun, url: &str, seen: &Seen) -> Gate {
         missed: status.verdict == Some(Verdict::Blocked) && is_missed(&status.results),
         tested: status.tested,
         before: status.before,
+        room_left,
+        rooms_emptied,
     }
 }

@@ -22,7 +22,7 @@ use crate::{
         forge::{EntryKind, Forge},
     },
     prim::{self, Document, Problem},
-    scaffold::{Kind, Manifest},
+    scaffold::{Kind, Manifest, Prices},
 };
 
 /// The document that stands at `path`, read, and the files it becomes.
@@ -47,6 +47,7 @@ pub(super) fn wanted(path: &str, given: &Given, factory: Option<&Factory>) -> Re
         assumptions: manifest.assumptions.iter().map(ToString::to_string).collect(),
         routes: manifest.routes.len(),
         provider: manifest.routes.iter().filter(|route| route.backend == "provider").count(),
+        paid: manifest.paid(),
         unwritten: manifest.unimplemented.iter().map(|route| format!("{}: {}", route.route, route.reason)).collect(),
         files: manifest
             .files
@@ -101,17 +102,21 @@ async fn content(source: &Source<'_>, listed: &Listed, prices: &PricesSpec) -> R
         files.iter().map(|f| PackageFile { path: f.path.clone(), content: f.content.clone(), mode: f.mode.clone() }).collect();
     let document = document(&files, prices);
     let hash = document.as_ref().ok().map(|(document, _)| document.hash());
-    let own = document.ok().and_then(|(_, manifest)| manifest).map(|manifest| manifest.files).unwrap_or_default();
+    let manifest = document.ok().and_then(|(_, manifest)| manifest);
+    let paid = manifest.as_ref().map(Manifest::paid).unwrap_or_default();
+    let own = manifest.map(|manifest| manifest.files).unwrap_or_default();
     let (generated, seeded): (Vec<_>, Vec<_>) = own.into_iter().partition(|file| file.kind == Kind::Generated);
     Ok(Content {
         hash,
         generated: generated.into_iter().map(|file| file.path).collect(),
         seeded: seeded.into_iter().map(|file| (file.path, file.content)).collect(),
+        paid,
         files,
     })
 }
 
-/// A package's own document, and the files it becomes where it makes some.
+/// A package's own document, and the files it becomes where it makes some: for what its
+/// code charges, whatever the Factory's prices are by now.
 pub(super) fn document(files: &[PackageFile], prices: &PricesSpec) -> Result<(Document, Option<Manifest>), PortError> {
     let on_base = |what: String| PortError::new(Class::Invalid, Reason::Invalid, format!("the base branch's {what}"));
     let file = files
@@ -123,7 +128,9 @@ pub(super) fn document(files: &[PackageFile], prices: &PricesSpec) -> Result<(Do
         let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
         on_base(format!("{}: {}", file.path, all.join("; ")))
     })?;
-    let manifest = gate_plan::files_of(&document, prices).ok();
+    let index = format!("packages/{}/src/index.ts", document.id);
+    let index = files.iter().find(|file| file.path == index).map_or("", |file| &file.content);
+    let manifest = gate_plan::files_charging(&document, prices, Prices::written(&document, index)).ok();
     Ok((document, manifest))
 }
 

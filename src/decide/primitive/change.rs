@@ -15,7 +15,7 @@ use crate::{
     },
     decide::Manifest,
     ports::error::{Class, PortError},
-    scaffold::merge,
+    scaffold::{merge, turned},
 };
 
 /// Most bytes of an AgentPR's files.
@@ -28,6 +28,8 @@ const MAX_TITLE: usize = 160;
 const MAX_LINES: usize = 20;
 /// Longest line there.
 const MAX_LINE: usize = 240;
+/// Longest text of a refusal.
+const MAX_MESSAGE: usize = 1000;
 
 /// Name of the AgentPR that proposes what a document becomes: these files.
 pub fn change_name(id: &PrimitiveId, made: &str) -> String {
@@ -51,8 +53,10 @@ pub(super) struct Changes {
     /// asks for goes together with what people made of them, and no more of what only
     /// its former document generated.
     pub files: Vec<File>,
-    /// Seeded files that stay as they are, since it does not.
+    /// Where seeded files stay as they are, since it does not.
     pub contradicted: Vec<String>,
+    /// Routes that were free and are paid for now, or the other way.
+    pub turned: Vec<String>,
 }
 
 pub(super) fn changes(wanted: &Wanted, base: Option<&Content>) -> Changes {
@@ -67,14 +71,12 @@ pub(super) fn changes(wanted: &Wanted, base: Option<&Content>) -> Changes {
             Some(there) => {
                 // Where nobody knows what it came from, it is whoever's works on it.
                 let Some(former) = base.and_then(|base| base.seeded.get(&file.path)) else { continue };
-                match merge(former, &there.content, &file.content) {
-                    Some(merged) if merged == there.content => continue,
-                    Some(merged) => merged,
-                    None => {
-                        contradicted.push(file.path.clone());
-                        continue;
-                    }
+                let merged = merge(former, &there.content, &file.content);
+                contradicted.extend((!merged.contradicted.is_empty()).then(|| merged.told(&file.path)));
+                if merged.text == there.content {
+                    continue;
                 }
+                merged.text
             }
         };
         files.push(File { path: file.path.clone(), content: Some(content) });
@@ -84,13 +86,18 @@ pub(super) fn changes(wanted: &Wanted, base: Option<&Content>) -> Changes {
     files.extend(
         former.filter(|path| !kept.contains(path.as_str()) && has(path).is_some()).map(|path| File { path: path.clone(), content: None }),
     );
-    Changes { files, contradicted }
+    let turned = base.map(|base| turned(&base.paid, &wanted.paid)).unwrap_or_default();
+    Changes { files, contradicted, turned }
 }
 
 /// Generated files that are not as they are generated now, of a package whose document
-/// is the wanted one: prices changed, or the scaffolder did.
+/// is the wanted one: prices changed, or the scaffolder did. Where what was free is paid
+/// for now, or the other way, handlers go along: they are for who pays or for anybody.
 pub(super) fn stale(wanted: &Wanted, base: Option<&Content>) -> Changes {
     let mut changes = changes(wanted, base);
+    if !changes.turned.is_empty() {
+        return changes;
+    }
     let generated: BTreeSet<&str> = wanted.files.iter().filter(|file| file.generated).map(|file| file.path.as_str()).collect();
     changes.files.retain(|file| generated.contains(file.path.as_str()));
     changes.contradicted.clear();
@@ -100,6 +107,14 @@ pub(super) fn stale(wanted: &Wanted, base: Option<&Content>) -> Changes {
 /// The AgentPR that proposes a document.
 pub(super) fn propose(seen: &Seen, factory: &FactorySeen, wanted: &Wanted, new: bool, changes: &Changes) -> Result<Manifest, PortError> {
     let own = &seen.own;
+    if !changes.turned.is_empty() && !changes.contradicted.is_empty() {
+        let message = format!(
+            "{} would be free or paid for other than before, and what was changed by hand stands against it in {}: leave the price, or merge a change of that first",
+            changes.turned.join(", "),
+            changes.contradicted.join("; "),
+        );
+        return Err(PortError::new(Class::Invalid, Reason::Invalid, cut(&message, MAX_MESSAGE)));
+    }
     let verb = if new { "Add" } else { "Change" };
     let source = if seen.idea.is_some() { "that a model wrote for its idea, strictly checked" } else { "in its spec" };
     let title = format!("{verb} {}", cut(&wanted.name, MAX_TITLE));
@@ -107,7 +122,7 @@ pub(super) fn propose(seen: &Seen, factory: &FactorySeen, wanted: &Wanted, new: 
     body.push_str(&format!("Proposed by Primitive {}/{}, from the document {source}.\n", own.namespace, own.id));
     list(&mut body, "Taken for granted, since the document does not say", &wanted.assumptions);
     list(&mut body, "Answered 501 until somebody writes them", &wanted.unwritten);
-    list(&mut body, "Left as they are, though the document asks for other code in them: change them by hand", &changes.contradicted);
+    list(&mut body, "Left as it is, though the document asks for other code there: change it by hand", &changes.contradicted);
     let mut object = object(own, factory, &change_name(&own.id, &wanted.made), &title, &body, &changes.files)?;
     object["metadata"]["ownerReferences"] = json!([owner_reference(own)]);
     Ok(Manifest(object))

@@ -34,7 +34,7 @@ use crate::{
 pub const KEPT: usize = 3;
 /// How long a run that broke and does not say what it tested keeps others from it.
 const UNKNOWN: Duration = Duration::from_secs(3600);
-/// Passes on a second try that the status remembers at most.
+/// Passes on a second try, and rooms, that the status remembers at most.
 const REMEMBERED: usize = 50;
 
 /// Name of a version's run of a layer, the first being 1.
@@ -317,6 +317,7 @@ impl<'a> Part<'a> {
     fn conclude(&self, draft: &mut Draft<'_>, known: LayerVerdict, run: &Gate) -> bool {
         let verdict = run.verdict.unwrap_or(Verdict::Error);
         let at = run.at.unwrap_or(draft.now.at);
+        note_rooms(&mut draft.status.rooms, run);
         let plan = run.tested.as_ref().map(|tested| tested.plan.clone()).or_else(|| self.deployment.plans.get(&self.layer).cloned());
         let tool = run.tested.as_ref().map_or_else(|| self.deployment.tool.clone(), |tested| tested.tool.clone());
         let flaky = known.retrying && verdict == Verdict::Passed;
@@ -327,7 +328,7 @@ impl<'a> Part<'a> {
             let message = format!("{BROKE} {} broke, and what was said before stands: {}{said}", run.name, run.message);
             return self.told(draft, LayerVerdict { message: Some(message), ..ended });
         }
-        let told = verdict != Verdict::Passed || run.untried.is_some();
+        let told = verdict != Verdict::Passed || run.untried.is_some() || run.room_left.is_some();
         let mut now = LayerVerdict {
             gate: run.name.clone(),
             verdict: Some(verdict),
@@ -373,6 +374,16 @@ impl<'a> Part<'a> {
         }
         Manifest(object)
     }
+}
+
+/// Notes whose money is not back: a run's own status goes with it.
+fn note_rooms(rooms: &mut Vec<String>, run: &Gate) {
+    rooms.retain(|room| !run.rooms_emptied.contains(room));
+    if let Some(left) = run.room_left.as_ref().filter(|left| !rooms.contains(left)) {
+        rooms.push(left.clone());
+    }
+    let surplus = rooms.len().saturating_sub(REMEMBERED);
+    rooms.drain(..surplus);
 }
 
 /// Whether a run is tried once more: it broke, or its model did not do what the

@@ -162,6 +162,8 @@ pub struct Wanted {
     pub provider: usize,
     /// Those that answer 501 until somebody writes them, with the reason.
     pub unwritten: Vec<String>,
+    /// All by method and path, and whether each is paid for.
+    pub paid: BTreeMap<String, bool>,
 }
 
 /// A file that a document becomes.
@@ -205,8 +207,10 @@ pub struct Content {
     pub files: Vec<PackageFile>,
     /// Paths that its own document generates.
     pub generated: Vec<String>,
-    /// Files that its own document seeds, as they would be written.
+    /// Files that its own document seeds, as they would be written for what it charges.
     pub seeded: BTreeMap<String, String>,
+    /// Its routes by method and path, and whether each is paid for.
+    pub paid: BTreeMap<String, bool>,
 }
 
 /// A file of a package.
@@ -385,6 +389,10 @@ pub struct Gate {
     pub tested: Option<Tested>,
     /// Runs that go before it, while it waits for its turn.
     pub before: Option<i64>,
+    /// The room that may still have money after it.
+    pub room_left: Option<String>,
+    /// Rooms before it that it emptied.
+    pub rooms_emptied: Vec<String>,
 }
 
 /// What is left of something that should not be there.

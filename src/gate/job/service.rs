@@ -3,12 +3,10 @@
 //! edge, and operators' keys. What lets it out is a NetworkPolicy for its layer's
 //! label.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
 use serde_json::{Value, json};
 
-use super::{GATE, Given, TRUSTED_USER, bare, command, container, labels, limited, objects, resources, text};
+use super::{Frame, GATE, Given, TRUSTED_USER, bare, command, container, limited, resources, text};
 use crate::{
     api::gate_run::Layer,
     gate::{bundle::digest, plan::Contract},
@@ -17,20 +15,12 @@ use crate::{
 /// Everything that a run over a deployed service depends on.
 #[derive(Clone, Debug)]
 pub struct ServiceJob {
-    /// Name of the Job: unique for each run, 63 characters at most.
-    pub name: String,
-    /// Namespace of gate Jobs, and of the Secrets below.
-    pub namespace: String,
-    /// The runtime image.
-    pub image: String,
-    /// The run ends as Error after this many seconds.
-    pub timeout_seconds: u32,
+    /// What all layers have; nothing here is confined, since all of it is ours.
+    pub frame: Frame,
     /// What is to be shown, and by whom.
     pub plan: ServicePlan,
     /// Secret with the wallet that it pays from.
     pub wallet: Option<String>,
-    /// Further labels of both objects and the pod.
-    pub labels: BTreeMap<String, String>,
 }
 
 /// What a run over a deployed service shows.
@@ -53,24 +43,24 @@ pub enum ServicePlan {
 pub fn build_service(job: &ServiceJob) -> (ConfigMap, Job) {
     let (layer, part, plan, primitive, key) = match &job.plan {
         ServicePlan::Contract(contract) => {
-            let inside = Contract { plan: limited(&contract.plan, job.timeout_seconds), ..Contract::clone(contract) };
+            let inside = Contract { plan: limited(&contract.plan, job.frame.timeout_seconds), ..Contract::clone(contract) };
             (Layer::Contract, "contract", text(&inside), &contract.plan.primitive, None)
         }
         ServicePlan::Canary { primitive, plan, key } => (Layer::Canary, "agent", plan.to_string(), primitive, key.as_deref()),
     };
     let digest = digest(plan.as_bytes());
-    let Given { arguments, mounts, volumes, reader } = Given::new(&job.name, job.wallet.as_deref(), key);
-    let run = command(&[part, "--plan", "/inputs/plan.json"], &[&["--digest", &digest, "--job", &job.name], &arguments]);
+    let Frame { name, image, .. } = &job.frame;
+    let Given { arguments, mounts, volumes, reader } = Given::new(name, job.wallet.as_deref(), key);
+    let run = command(&[part, "--plan", "/inputs/plan.json"], &[&["--digest", &digest, "--job", name], &arguments]);
     let mut pod = bare(json!({
         "terminationGracePeriodSeconds": 1,
         // The service is asked by its name, as everybody asks it.
         "dnsPolicy": "ClusterFirst",
-        "containers": [container(&job.image, GATE, &run, TRUSTED_USER, &mounts.into(), &resources("20m", "500m", "32Mi", "128Mi"))],
+        "containers": [container(image, GATE, &run, TRUSTED_USER, &mounts.into(), &resources("20m", "500m", "32Mi", "128Mi"))],
         "volumes": volumes
     }));
     if let Some(group) = reader {
         pod["securityContext"]["fsGroup"] = group.into();
     }
-    let labels = labels(&job.labels, primitive, layer);
-    objects((&job.namespace, &job.name), labels, (plan, None), job.timeout_seconds, &pod)
+    job.frame.objects(primitive, layer, (plan, None), &pod)
 }

@@ -138,12 +138,22 @@ pub fn settlement_failed(header: Option<&str>, receipt: Option<&str>, body: &[u8
 
 /// The JSON of a header: base64 of at most 16 KiB.
 pub(super) fn decode(header: &str, what: &str) -> Result<Value, Unreadable> {
+    decoded(header, what).map(|(_, json)| json)
+}
+
+/// The JSON that a payment header holds, as it was written.
+pub fn challenge_text(header: &str) -> Result<Vec<u8>, Unreadable> {
+    decoded(header, "the payment header").map(|(text, _)| text)
+}
+
+fn decoded(header: &str, what: &str) -> Result<(Vec<u8>, Value), Unreadable> {
     let header = header.trim();
     if header.len() > MAX_HEADER {
         return Err(Unreadable(format!("{what} has {} bytes, and {MAX_HEADER} are plenty", header.len())));
     }
     let json = BASE64.decode(header).map_err(|_| Unreadable(format!("{what} is not base64")))?;
-    serde_json::from_slice(&json).map_err(|_| Unreadable(format!("{what} is not base64 of JSON")))
+    let value = serde_json::from_slice(&json).map_err(|_| Unreadable(format!("{what} is not base64 of JSON")))?;
+    Ok((json, value))
 }
 
 fn amount_key(version: Version) -> &'static str {

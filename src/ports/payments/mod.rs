@@ -10,7 +10,7 @@ mod receipt;
 mod terms;
 mod transfer;
 
-pub use challenge::{Challenge, REQUIRED_HEADERS, Unreadable, settlement_failed};
+pub use challenge::{Challenge, REQUIRED_HEADERS, Unreadable, challenge_text, settlement_failed};
 pub use receipt::{RECEIPT_HEADERS, Receipt};
 pub use terms::{Declared, Domain, MAX_WINDOW_SECONDS, Mismatch, Price, Terms, Version};
 pub use transfer::{Ledger, Settler, Token};

@@ -37,8 +37,19 @@ const CHOOSING: [(&str, &str); 18] = [
 /// Whether a parameter says which page of a list there is, or in which order, and so
 /// leaves nothing out.
 pub(in crate::scaffold) fn orders(param: &QueryParam) -> bool {
-    let chooses = |(name, field): &(&str, &str)| *name == param.name && !["prefix", "search"].contains(field);
+    let chooses =
+        |(name, field): &(&str, &str)| *name == param.name && !["prefix", "search"].contains(field) && may_choose(field, param.kind);
     CHOOSING.iter().any(chooses)
+}
+
+/// Whether a parameter of a kind can say that of a list; else it is a field like any.
+fn may_choose(field: &str, kind: QueryKind) -> bool {
+    let numeric = ["limit", "offset", "page"].contains(&field);
+    match kind {
+        QueryKind::Flag => false,
+        QueryKind::Text => !numeric,
+        QueryKind::Integer | QueryKind::Number => numeric || field == "after",
+    }
 }
 
 impl Draft<'_> {
@@ -220,17 +231,11 @@ impl Draft<'_> {
         let query = &self.route.query;
         let mut choosing: Vec<(&str, &str)> = Vec::new();
         for (name, field) in CHOOSING {
-            let numeric = ["limit", "offset", "page"].contains(&field);
-            let fits = |kind: QueryKind| match kind {
-                QueryKind::Flag => false,
-                QueryKind::Text => !numeric,
-                QueryKind::Integer | QueryKind::Number => numeric || field == "after",
-            };
             // A page of a book, an order of a shop: what items have is a field of theirs.
             // One that is counted beside a limit is a page of the list all the same.
             let counted = field == "page" && choosing.iter().any(|(_, there)| *there == "limit");
             let theirs = ["page", "sort", "order"].contains(&field) && !counted && self.fields.contains(&name);
-            let chooses = |param: &QueryParam| param.name == name && fits(param.kind);
+            let chooses = |param: &QueryParam| param.name == name && may_choose(field, param.kind);
             if !theirs && query.iter().any(chooses) && !choosing.iter().any(|(_, there)| *there == field) {
                 choosing.push((name, field));
             }

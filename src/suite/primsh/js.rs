@@ -147,19 +147,30 @@ fn number_text(number: f64) -> String {
     format!("{sign}{body}")
 }
 
+/// `Object.entries(value)`: of an object's keys those first that are indices, by their
+/// size. A text's characters are left out.
+pub(super) fn entries(value: &Value) -> Vec<(String, &Value)> {
+    let index = |key: &str| key.parse::<u32>().ok().filter(|n| *n != u32::MAX && n.to_string() == key);
+    let mut entries: Vec<_> = match value {
+        Value::Array(entries) => entries.iter().enumerate().map(|(i, value)| (i.to_string(), value)).collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), value)).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    };
+    // The sort is stable: other keys stay in their order.
+    entries.sort_by_key(|(key, _)| index(key).map_or(u64::MAX, u64::from));
+    entries
+}
+
 /// `JSON.stringify(value)`: numbers as ECMAScript writes them, and of an object's keys
 /// those first that are indices, by their size.
 pub(super) fn stringify(value: &Value) -> String {
     match value {
         Value::Number(number) => number.as_f64().map_or_else(|| "null".into(), number_text),
         Value::Array(entries) => format!("[{}]", entries.iter().map(stringify).collect::<Vec<_>>().join(",")),
-        Value::Object(map) => {
-            let index = |key: &str| key.parse::<u32>().ok().filter(|n| *n != u32::MAX && n.to_string() == key);
-            let mut entries: Vec<_> = map.iter().filter(|(key, _)| *key != "__proto__").collect();
-            // The sort is stable: other keys stay in their order.
-            entries.sort_by_key(|(key, _)| index(key).map_or(u64::MAX, u64::from));
-            let entry = |(key, value): (&String, &Value)| format!("{}:{}", Value::from(key.as_str()), stringify(value));
-            format!("{{{}}}", entries.into_iter().map(entry).collect::<Vec<_>>().join(","))
+        Value::Object(_) => {
+            let own = entries(value).into_iter().filter(|(key, _)| key != "__proto__");
+            let entry = |(key, value): (String, &Value)| format!("{}:{}", Value::from(key), stringify(value));
+            format!("{{{}}}", own.map(entry).collect::<Vec<_>>().join(","))
         }
         Value::Null | Value::Bool(_) | Value::String(_) => value.to_string(),
     }

@@ -14,36 +14,40 @@ const SHORTEST: usize = 4;
 
 /// Values by name.
 #[derive(Clone, Debug, Default)]
-pub struct Secrets(BTreeMap<String, SecretString>);
+pub struct Secrets {
+    values: BTreeMap<String, SecretString>,
+    /// What is looked for, each with its name: values, and the base64 of them. The
+    /// longest first: one may be a part of another.
+    sought: Vec<(SecretString, String)>,
+}
 
 impl Secrets {
     /// Those given.
     pub fn new(values: impl IntoIterator<Item = (String, SecretString)>) -> Self {
-        Self(values.into_iter().collect())
+        let values: BTreeMap<String, SecretString> = values.into_iter().collect();
+        let mut sought = Vec::new();
+        for (name, value) in &values {
+            if value.expose_secret().len() >= SHORTEST {
+                let pieces = forms::base64(value.expose_secret()).into_iter().map(SecretString::from);
+                sought.extend(std::iter::once(value.clone()).chain(pieces).map(|piece| (piece, name.clone())));
+            }
+        }
+        sought.sort_by_key(|(piece, _)| std::cmp::Reverse(piece.expose_secret().len()));
+        Self { values, sought }
     }
 
     /// One by name.
     pub fn get(&self, name: &str) -> Option<&SecretString> {
-        self.0.get(name)
+        self.values.get(name)
     }
 
     /// A text without secrets: each value, however it is written there, becomes its
     /// reference.
     pub fn redact(&self, text: &str) -> String {
-        let mut values: Vec<(String, &str)> = Vec::new();
-        for (name, value) in &self.0 {
-            let value = value.expose_secret();
-            if value.len() >= SHORTEST {
-                values.push((value.to_owned(), name));
-                values.extend(forms::base64(value).into_iter().map(|piece| (piece, name.as_str())));
-            }
-        }
-        // The longest first: one may be a part of another.
-        values.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
         let (mut clean, mut at) = (String::new(), 0);
         let mut kept = 0;
         while let Some(c) = text[at..].chars().next() {
-            let found = values.iter().find_map(|(value, name)| Some((forms::written(&text[at..], value)?, *name)));
+            let found = self.sought.iter().find_map(|(value, name)| Some((forms::written(&text[at..], value.expose_secret())?, name)));
             match found {
                 Some((length, name)) => {
                     clean.push_str(&text[kept..at]);
@@ -65,7 +69,7 @@ impl Secrets {
 impl Secrets {
     /// The answer as it may be repeated; none where it repeats no secret.
     pub(super) fn clean(&self, answer: &Answer) -> Option<Answer> {
-        if self.0.is_empty() {
+        if self.sought.is_empty() {
             return None;
         }
         let text = String::from_utf8_lossy(&answer.body);

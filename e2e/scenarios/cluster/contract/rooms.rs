@@ -14,7 +14,8 @@ use flywheel::{
     ports::provisioner::{Order, Provisioner},
     spawn::{Cluster, Ways},
 };
-use kube::{Client, Config};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, Config, api::ListParams};
 
 use super::{
     closed_port,
@@ -51,6 +52,11 @@ impl Arrange for Namespaces {
     }
 
     async fn end(&self, _: &str) {}
+
+    async fn holds_keys(&self, id: &str) -> bool {
+        let keys: Api<Secret> = Api::namespaced(self.client.clone(), id);
+        !keys.list(&ListParams::default()).await.expect("Secrets").items.is_empty()
+    }
 
     fn fresh(&self) -> String {
         format!("room-{:010x}", (u64::from(std::process::id()) << 8) + self.count.fetch_add(1, Ordering::Relaxed) as u64)

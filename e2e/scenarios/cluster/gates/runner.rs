@@ -10,7 +10,7 @@ use flywheel::{
     api::{factory::Factory, gate_run::Verdict, http::Method},
     gate::{
         bundle::{Bundle, SourceFile, digest},
-        job::{API_SERVER, GATE, GateJob, build, verdict},
+        job::{API_SERVER, Frame, GATE, GateJob, build, verdict},
         plan::{Example, Limits, Plan, Price, Route, Terms},
         report::{Report, ReportError, Summary},
     },
@@ -142,17 +142,16 @@ pub(super) async fn gate(client: &Client, factory: &Factory, plan: Plan, files: 
     let name = format!("gate-{}-{}-{}", plan.primitive, std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let bundle = Bundle::pack(files).expect("a bundle");
     let change = bundle.digest().to_owned();
-    let job = GateJob {
+    let frame = Frame {
         name: name.clone(),
         namespace: run.namespace.clone(),
         image: factory.spec.deploy.image.clone(),
         runtime_class: run.runtime_class.clone(),
         timeout_seconds: run.timeout_seconds,
         sealed_from: run.sealed_from.clone(),
-        bundle,
-        plan,
         labels: BTreeMap::from([("flywheel.prim.sh/run".to_owned(), name.clone())]),
     };
+    let job = GateJob { frame, bundle, plan };
     let (mut config, job) = build(&job);
     if let Some(bytes) = run.smuggled {
         config.binary_data.as_mut().expect("data").values_mut().for_each(|v| v.0.clone_from(&bytes));

@@ -20,6 +20,12 @@ type Shaped = Listed & Pick<Route, "body" | "query">;
 /** What changes are changes of: of themselves they only say that they are made of anything. */
 export const changes = new WeakMap<z.ZodType, z.ZodType>();
 
+/** What checks say that JSON Schema has words for, by their functions. */
+export const checks = new WeakMap<object, Record<string, unknown>>();
+
+/** The same of schemas that are functions alone; `of` is another's schema within it. */
+export const shapes = new WeakMap<object, (of: (schema: z.ZodType) => object) => object>();
+
 /** Longest shape that is shown whole, in characters. */
 const MAX_SHAPE = 2000;
 
@@ -66,15 +72,24 @@ export async function llms(about: About, routes: readonly Shaped[]): Promise<str
 /** What a schema takes. Zod is loaded for whoever asks: most requests do without. */
 async function shape(schema: NonNullable<Route["body"]>): Promise<string> {
   const { z } = await import("zod");
-  const { $schema: _, ...taken } = z.toJSONSchema(changes.get(schema) ?? schema, {
-    io: "input",
-    unrepresentable: "any",
-    // One of a value that is made from a text is left out otherwise.
-    override({ zodSchema, jsonSchema }) {
-      const { def } = zodSchema._zod;
-      if (def.type === "default") jsonSchema.default ??= def.defaultValue as number;
-    },
-  });
+  const of = (schema: z.ZodType) => {
+    const { $schema: _, ...taken } = z.toJSONSchema(schema, {
+      io: "input",
+      unrepresentable: "any",
+      override({ zodSchema, jsonSchema }) {
+        const { def } = zodSchema._zod;
+        // One of a value that is made from a text is left out otherwise.
+        if (def.type === "default") jsonSchema.default ??= def.defaultValue as number;
+        for (const { _zod: check } of def.checks ?? []) {
+          const { fn } = check.def as { fn?: object };
+          if (fn) Object.assign(jsonSchema, checks.get(fn));
+        }
+        Object.assign(jsonSchema, shapes.get(zodSchema)?.(of));
+      },
+    });
+    return taken;
+  };
+  const taken = of(changes.get(schema) ?? schema);
   const text = JSON.stringify(taken);
   if (text.length <= MAX_SHAPE) return text;
   return JSON.stringify({

@@ -16,6 +16,8 @@ export interface Run {
   pass?: readonly string[];
   /** JSON for its standard input. */
   body?: unknown;
+  /** Bytes for it instead. */
+  bytes?: Uint8Array<ArrayBuffer>;
   /** What it prints. */
   answer?: "json" | "bytes" | "nothing";
 }
@@ -70,10 +72,10 @@ async function printed(command: readonly string[], what: Run): Promise<Buffer<Ar
     throw new ServiceError(501, "not_configured", `Not configured: the program ${program}.`);
   }
   const passed = (what.pass ?? []).map((name) => [name, what.env[name]]);
-  const input = what.body === undefined ? "" : JSON.stringify(what.body);
+  const json = what.body === undefined ? "" : JSON.stringify(what.body);
   const child = Bun.spawn([found, ...command.slice(1)], {
     env: { ...Object.fromEntries(passed.filter(([, value]) => value !== undefined)), PATH: path },
-    stdin: new TextEncoder().encode(input),
+    stdin: what.bytes ?? new TextEncoder().encode(json),
     stdout: "pipe",
     stderr: "ignore",
     timeout: TIMEOUT_MS,

@@ -57,7 +57,10 @@ export interface Route<Schema extends z.ZodType = z.ZodType, Query extends z.Zod
   answers?: z.ZodType;
   /** Where answers are remembered of a route whose calls may be repeated by Idempotency-Key. */
   repeats?: (env: Env) => Repeats;
-  /** Returns what is answered as JSON, nothing where nothing is, or a Response of its own making. */
+  /**
+   * Returns what is answered as JSON, nothing where nothing is, or a Response of its
+   * own making, of which a plain 200 is the route's success, whatever status that has.
+   */
   handler: (input: Input<z.output<Schema>, z.output<Query>>) => unknown;
 }
 
@@ -188,8 +191,11 @@ function answer(route: Route, env: Env): Handler {
     const work = async (): Promise<Response> => {
       const said = await route.handler(input);
       const result = route.answers ? await shaped(route.answers, said) : said;
-      if (result instanceof Response) return result;
       const status = route.status ?? 200;
+      if (result instanceof Response) {
+        const plain = result.status === 200 && status !== 200;
+        return plain ? new Response(result.body, { status, headers: result.headers }) : result;
+      }
       return status === 204 || result === undefined ? c.body(null, status) : c.json(result, status);
     };
     const key = c.req.header("idempotency-key");

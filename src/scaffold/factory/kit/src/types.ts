@@ -1,19 +1,24 @@
 /** What Zod does not say by itself of a document's types and parameters. */
 import { z } from "zod";
-import { changes } from "./about.ts";
+import { changes, checks, shapes } from "./about.ts";
 
 /** What exactly one of the options takes. */
 export function exactlyOne<const Options extends readonly z.ZodType[]>(options: Options) {
   const fits = (value: unknown) =>
     options.filter((option) => option.safeParse(value).success).length === 1;
-  return z.unknown().refine(fits, "must be exactly one of what it may be").pipe(z.union(options));
+  const text = "must be exactly one of what it may be";
+  const schema = z.unknown().refine(fits, text).pipe(z.union(options));
+  shapes.set(schema, (of) => ({ oneOf: options.map(of) }));
+  return schema;
 }
 
 /** One of these values, arrays and objects among them. */
 export function oneOf<const Value>(values: readonly Value[]) {
   const known = (value: unknown): value is Value =>
     values.some((one) => Bun.deepEquals(one, value, true));
-  return z.custom<Value>(known, "must be one of the values that it may be");
+  const schema = z.custom<Value>(known, "must be one of the values that it may be");
+  shapes.set(schema, () => ({ enum: values }));
+  return schema;
 }
 
 /** Arguments of `refine` for an array whose entries differ. */
@@ -21,6 +26,7 @@ export function unique(): [(entries: readonly unknown[]) => boolean, string] {
   const first = (entries: readonly unknown[], entry: unknown) =>
     entries.findIndex((other) => Bun.deepEquals(other, entry, true));
   const differ = (entries: readonly unknown[]) => entries.every((e, i) => first(entries, e) === i);
+  checks.set(differ, { uniqueItems: true });
   return [differ, "must not hold the same twice"];
 }
 
@@ -43,6 +49,8 @@ export function characters({
   };
   const least = min > 0 ? `at least ${min}` : "";
   const most = max === Infinity ? "" : `at most ${max}`;
+  const words = { ...(least && { minLength: min }), ...(most && { maxLength: max }) };
+  checks.set(fits, words);
   return [fits, `must have ${[least, most].filter(Boolean).join(" and ")} characters`];
 }
 

@@ -15,6 +15,11 @@ test("a program gets its arguments as they are, the body, and the variables that
   expect(answer).toEqual([["$(id)", "`x`; y"], { a: 1 }, "yes", null]);
 });
 
+test("a program gets bytes as they came", async () => {
+  const code = "console.log(JSON.stringify([...(await Bun.stdin.bytes())]))";
+  expect(await bun(code, { bytes: new Uint8Array([0, 255, 10]) })).toEqual([0, 255, 10]);
+});
+
 test("what fails, prints no JSON or is not there has its own status", async () => {
   expect(bun("process.exit(3)")).rejects.toMatchObject({ status: 502, code: "command_failed" });
   expect(bun("console.log('{')")).rejects.toMatchObject({ status: 502 });

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { z } from "zod";
 import { type Access, createService, ServiceError } from "../src/index.ts";
 import { payment, paymentTerms, stubFacilitator, testEnv } from "../src/testing.ts";
-import { integer, number, sent } from "../src/types.ts";
+import { characters, exactlyOne, integer, number, oneOf, sent, unique } from "../src/types.ts";
 
 const about = {
   name: "notes",
@@ -101,6 +101,39 @@ test("llms.txt says what each route takes", async () => {
   const shortened = JSON.parse(lines[at + 4]?.replace("  Body: ", "") ?? "");
   expect(shortened.properties).toContain("f199");
   expect(lines[at + 6]).toContain('"properties":{"text":{"type":"string"}}');
+});
+
+test("llms.txt says what only checks know", async () => {
+  const text = z.string().refine(...characters({ min: 2, max: 5 }));
+  const body = z.looseObject({
+    text: text.optional(),
+    long: z.string().refine(...characters({ min: 2 })),
+    all: z
+      .array(text)
+      .min(1)
+      .refine(...unique()),
+    one: oneOf(["a", [1]]),
+    either: exactlyOne([text, z.int().gt(3)]),
+  });
+  const route = {
+    method: "POST",
+    path: "/v1/a",
+    price: "free",
+    body,
+    handler: () => null,
+  } as const;
+  const app = createService(about).route(route).build({ env: testEnv });
+  const lines = (await (await app.request("/llms.txt")).text()).split("\n");
+  const said = lines.find((line) => line.startsWith("  Body: "))?.slice(8) ?? "";
+  const bounded = { type: "string", minLength: 2, maxLength: 5 };
+  expect(JSON.parse(said).properties).toMatchObject({
+    text: bounded,
+    long: { type: "string", minLength: 2 },
+    all: { type: "array", items: bounded, minItems: 1, uniqueItems: true },
+    one: { enum: ["a", [1]] },
+    either: { oneOf: [bounded, { type: "integer", exclusiveMinimum: 3 }] },
+  });
+  expect(JSON.parse(said).properties.long.maxLength).toBeUndefined();
 });
 
 test("no route of a service hides its prices, what it says of itself or its metrics", async () => {

@@ -33,6 +33,17 @@ const service = createService({ name: "notes", version: "1.2.3" })
     handler: () => new Response("raw", { headers: { "content-type": "text/plain" } }),
   })
   .route({
+    method: "PUT",
+    path: "/v1/raw",
+    price: "free",
+    status: 201,
+    handler: ({ query }) =>
+      new Response("raw", {
+        status: query["moved"] ? 303 : 200,
+        headers: { "content-type": "text/plain" },
+      }),
+  })
+  .route({
     method: "GET",
     path: "/v1/gone",
     price: "free",
@@ -131,6 +142,15 @@ describe("input", () => {
 describe("answers", () => {
   test("a Response of the handler's own goes out as it is", async () => {
     expect(await (await app.request("/v1/raw")).text()).toBe("raw");
+  });
+
+  test("a plain Response is a success of the route's status, and another one stays", async () => {
+    const put = async (path: string) => {
+      const answer = await app.request(path, { method: "PUT" });
+      return [answer.status, answer.headers.get("content-type"), await answer.text()];
+    };
+    expect(await put("/v1/raw")).toEqual([201, "text/plain", "raw"]);
+    expect(await put("/v1/raw?moved=1")).toEqual([303, "text/plain", "raw"]);
   });
 
   test("a 204 has no body", async () => {
