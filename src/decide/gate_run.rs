@@ -108,8 +108,8 @@ pub fn room_left(layer: Layer, status: &GateRunStatus) -> Option<&str> {
     let returned = status.results.iter().find(|step| step.name == RETURN);
     let left = match (layer, returned) {
         (Layer::CleanRoom, Some(step)) => step.verdict != Verdict::Passed,
-        // It broke before it said anything; or it had none.
-        (Layer::CleanRoom, None) => status.verdict == Some(Verdict::Error),
+        // It broke before it said anything.
+        (Layer::CleanRoom, None) => status.verdict == Some(Verdict::Error) && status.results.is_empty(),
         (Layer::Unit | Layer::Contract | Layer::Canary, _) => false,
     };
     status.job.as_deref().filter(|_| left)
@@ -207,9 +207,9 @@ fn over(seen: &Seen, outcome: Outcome, job: Option<String>, now: Now) -> Decisio
         ..status(seen, Reason::Passed, now)
     };
     if let Some(room) = room_left(seen.layer, &status) {
-        let what = format!(
-            "what the wallet of room {room} had is not known to be back: the Factory's next room brings it, or `flywheel gate spawn --bring-back {room}`"
-        );
+        let said = status.results.iter().find(|step| step.name == RETURN).and_then(|step| step.message.clone());
+        let said = said.unwrap_or_else(|| format!("what the wallet of room {room} had, if it was filled, is not known to be back"));
+        let what = format!("{said}; the Factory's next room brings it back, or `flywheel gate spawn --bring-back {room}`");
         message = if message.is_empty() { what } else { format!("{message}; {what}") };
     }
     let statements = statements(outcome.verdict, &message);
@@ -408,6 +408,7 @@ mod tests {
             (Layer::CleanRoom, vec![step("return", Verdict::Error)], Verdict::Passed, true),
             (Layer::CleanRoom, vec![step("return", Verdict::Passed), step("return gate-y", Verdict::Error)], Verdict::Passed, false),
             (Layer::CleanRoom, vec![], Verdict::Error, true),
+            (Layer::CleanRoom, vec![step("input", Verdict::Error)], Verdict::Error, false),
             (Layer::CleanRoom, vec![], Verdict::Passed, false),
             (Layer::Contract, vec![], Verdict::Error, false),
         ] {

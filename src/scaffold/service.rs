@@ -227,6 +227,7 @@ impl Draft<'_> {
         arguments
     }
 
+    /// Takes what a caller must have; `turn` is what can be given back.
     fn claimed(&mut self, claim: &Claim, back: bool) {
         self.take(&["body"]);
         let whys = match claim {

@@ -233,7 +233,9 @@ async fn a_run_that_breaks_is_tried_once_more_and_refutes_nothing() {
 /// The name outlives the GateRun, since nothing else leads to the money.
 #[tokio::test]
 async fn a_room_whose_money_stays_is_named_until_another_brings_it_back() {
-    let gates = json!({ "cleanRoom": {}, "live": ["Contract", "CleanRoom"], "regateEverySeconds": 3600 });
+    let room = json!({ "facilitator": "http://facilitator.example" });
+    let gates =
+        json!({ "contract": { "wallet": "purse" }, "cleanRoom": room, "live": ["Contract", "CleanRoom"], "regateEverySeconds": 3600 });
     let mut run = with(gates).await;
     let step = |name: &str, verdict: &str| json!({ "name": name, "verdict": verdict, "milliseconds": 1 });
     run.results = json!([step("return", "Error")]);

@@ -6,18 +6,26 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use flywheel::api::gate_run::Verdict;
+use flywheel::{
+    adapters::{clock::SystemClock, x402::Wallet},
+    api::gate_run::Verdict,
+    ports::payments::Payer,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{Judge, Ran, notes as cli, told};
-use crate::canary::{
-    notes, plan_text,
-    service::{Character, Service},
-    test,
+use super::{Judge, Ran, WALLET, notes as cli, told};
+use crate::{
+    canary::{
+        notes, plan_text,
+        service::{Character, Service},
+        test,
+    },
+    world::bank::{Bank, Fault},
 };
 
 /// A request by hand; what was answered.
@@ -233,4 +241,34 @@ async fn a_room_that_is_ended_says_so() {
     liar.await.unwrap();
     assert_eq!((ran.verdict(), ran.code), (Verdict::Error, Some(1)), "{:#?}", ran.report);
     assert_eq!(ran.said("end"), (Verdict::Error, "the run was interrupted"));
+}
+
+/// It is said before everything that a long report may lose, and refutes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn money_that_does_not_go_back_is_said_first() {
+    let service = Service::start(Character::Sound).await;
+    let bank = Arc::new(Bank::open().await);
+    let funder = Wallet::new(&WALLET.into(), "the test", Arc::new(SystemClock)).unwrap();
+    bank.put(funder.address(), 1_000_000);
+    let plan: Value = serde_json::from_str(&plan_text(&read()[1..])).unwrap();
+    let mut told = told(&service.url, "notes", &plan, &cli());
+    told["money"] = json!({ "facilitator": bank.facilitator, "rpc": bank.rpc, "micros": 250_000 });
+    let judge = Judge::start("money", &told, &cli(), Path::new("/nowhere"));
+    let (port, refusing) = (judge.port, bank.clone());
+    let liar = tokio::task::spawn_blocking(move || {
+        sandbox(port, |_, order| {
+            // From here on, which is after it was filled.
+            refusing.fails(&[Fault::Refused]);
+            let (host, token) = place(order);
+            let answer = ask(&host, "GET", &format!("{token}/v1/notes"), "", "");
+            end(0, answer.split_once("\r\n\r\n").map_or("", |(_, body)| body), "")
+        });
+    });
+    let ran = tokio::task::spawn_blocking(|| judge.ended()).await.unwrap();
+    liar.await.unwrap();
+    let first = &ran.report.as_ref().unwrap().steps[0];
+    let said = first.message.as_deref().unwrap_or_default();
+    assert!(first.name == "return" && first.advisory && said.contains("0.25 USDC stay in room room-1"), "{:#?}", ran.report);
+    assert_eq!((ran.step("fund").verdict, ran.step("LIST").verdict), (Verdict::Passed, Verdict::Passed), "{:#?}", ran.report);
+    assert_eq!((ran.verdict(), bank.has(funder.address())), (Verdict::Passed, 750_000));
 }

@@ -219,6 +219,7 @@ fn what_every_service_answers_by_itself_is_no_documents_route() {
     assert!(said("routes_map[3]").contains("does not answer /pricing and /llms.txt"));
     let findings = flywheel::prim::check_text(
         "id: a\ndescription: b\nroutes_map:\n- {route: GET /llms.txt, operation_id: b, status: 200, description: c, response: json, price: free}\n",
-    ).findings;
+    )
+    .findings;
     assert!(findings.iter().any(|finding| finding.code.as_str() == "route-reserved"), "{findings:?}");
 }

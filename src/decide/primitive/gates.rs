@@ -317,7 +317,7 @@ impl<'a> Part<'a> {
     fn conclude(&self, draft: &mut Draft<'_>, known: LayerVerdict, run: &Gate) -> bool {
         let verdict = run.verdict.unwrap_or(Verdict::Error);
         let at = run.at.unwrap_or(draft.now.at);
-        note_rooms(&mut draft.status.rooms, run);
+        note_rooms(&mut draft.status.rooms, run, self.factory);
         let plan = run.tested.as_ref().map(|tested| tested.plan.clone()).or_else(|| self.deployment.plans.get(&self.layer).cloned());
         let tool = run.tested.as_ref().map_or_else(|| self.deployment.tool.clone(), |tested| tested.tool.clone());
         let flaky = known.retrying && verdict == Verdict::Passed;
@@ -377,9 +377,10 @@ impl<'a> Part<'a> {
 }
 
 /// Notes whose money is not back: a run's own status goes with it.
-fn note_rooms(rooms: &mut Vec<String>, run: &Gate) {
+fn note_rooms(rooms: &mut Vec<String>, run: &Gate, factory: &FactorySeen) {
     rooms.retain(|room| !run.rooms_emptied.contains(room));
-    if let Some(left) = run.room_left.as_ref().filter(|left| !rooms.contains(left)) {
+    let pays = factory.gates.contract.wallet.is_some();
+    if let Some(left) = run.room_left.as_ref().filter(|left| pays && !rooms.contains(left)) {
         rooms.push(left.clone());
     }
     let surplus = rooms.len().saturating_sub(REMEMBERED);
