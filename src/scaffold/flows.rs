@@ -7,7 +7,7 @@ use super::{
     claims::Claim,
     native::{Collection, Native, Op},
     plan::{Plan, Planned, Work},
-    samples, service, text, types, vendor,
+    samples, service, shapes, text, types, vendor,
 };
 use crate::prim::{Body, Method, RoutePrice};
 
@@ -68,8 +68,11 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
     let mut resources = Vec::new();
     for create in &plan.routes {
         let Work::Native(Native { collection, op: Op::Create { signed: None }, within, .. }) = &create.work else { continue };
+        let key = plan.collections.get(*collection).and_then(|c| c.key.as_deref()).unwrap_or("id");
+        let plain = |p: &&Planned<'_>| shapes::is_plain(plan.document, p, &[key]);
         // What nobody knows a value for, nobody can try.
-        if !within.is_empty() || create.route.request == Body::None || samples::unknown(plan, create) {
+        let known = create.route.request != Body::None && !samples::unknown(plan, create);
+        if !within.is_empty() || !known || !plain(&create) {
             continue;
         }
         // Only what is found under the path that it was made under: the test builds it from that.
@@ -77,8 +80,8 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
         let find = |wanted: fn(&Op) -> bool| plan.routes.iter().find(|p| of(p, wanted));
         // One that must be asked for something may not have the item.
         let pages = |p: &&Planned<'_>| p.route.query.iter().filter(|param| param.required).all(service::orders);
-        let list = find(|op| matches!(op, Op::List)).filter(pages);
-        let read = find(|op| matches!(op, Op::Read { bytes: false })).filter(|p| p.route.response != Body::None);
+        let list = find(|op| matches!(op, Op::List)).filter(pages).filter(|p| shapes::is_plain(plan.document, p, &["items", "total"]));
+        let read = find(|op| matches!(op, Op::Read { bytes: false })).filter(plain).filter(|p| p.route.response != Body::None);
         // What may be changed in a declared type, nobody can tell.
         let change = find(|op| matches!(op, Op::Change | Op::Replace)).filter(|p| types::taken(plan.document, p.route).is_none());
         let change = change.filter(|p| p.route.response != Body::None);
@@ -107,7 +110,7 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
             status: create.route.status,
             list: list.map(|p| samples::path(p.route)),
             prefix: of_one.map(|p| p.route.path.filled(|_| String::new())),
-            key: plan.collections.get(*collection).and_then(|c| c.key.clone()).unwrap_or_else(|| "id".into()),
+            key: key.into(),
             read: read.map(|p| step(p, "reading")),
             change: change.map(|p| step(p, "changing")),
             remove: remove.map(|p| step(p, "removing")),

@@ -19,6 +19,7 @@ mod samples;
 mod schema;
 mod schemas;
 mod service;
+mod shapes;
 mod text;
 mod types;
 mod values;

@@ -12,6 +12,7 @@ use super::{
     prices::Prices,
     render, schema,
     schemas::Field,
+    shapes,
     values::{self, Known},
     vendor::{self, Vendor},
 };
@@ -276,6 +277,8 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
     for (collection, (apart, shared)) in plan.collections.iter_mut().zip(apart) {
         (collection.apart, collection.shared) = (apart, shared);
     }
+    let lacking: Vec<_> = plan.routes.iter().filter_map(|planned| shapes::lacking(&plan, planned)).collect();
+    plan.assumptions.extend(lacking);
     Ok(plan)
 }
 

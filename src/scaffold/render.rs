@@ -12,7 +12,7 @@ use super::{
     plan::{Backend, Plan, Planned, Work},
     samples, schema, schemas,
     service::{self, Handler},
-    text, types,
+    shapes, text, types,
 };
 use crate::api::package::{CONFIGURATION, configuration};
 use crate::prim::{Body, Document, Method, QueryKind, Route, RoutePrice};
@@ -62,6 +62,8 @@ struct RouteView {
     body: String,
     params: String,
     query: String,
+    /// The type in whose shape the store's answer is.
+    answers_type: Option<String>,
     takes: String,
     does: String,
     waits: bool,
@@ -123,6 +125,7 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         stubs => any(&|p| matches!(p.work, Work::Command(_))),
         argued => needs("argument"),
         lasting => needs("lasting"),
+        answering => routes.iter().any(|route| route.answers_type.is_some()),
         stored => needs("store"),
         repeating => any(&|p| p.repeats),
         missing => missing,
@@ -221,6 +224,7 @@ fn view(plan: &Plan<'_>, planned: &Planned<'_>, handler: &Handler) -> RouteView 
         body: schemas::body(plan, planned),
         params: schemas::params(route),
         query: schemas::query(route),
+        answers_type: shapes::answered(plan.document, planned).map(|kind| kind.name.clone()),
         takes: handler.takes.clone(),
         does: handler.does.clone(),
         waits: handler.waits,

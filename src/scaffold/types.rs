@@ -52,6 +52,24 @@ pub(super) fn fields<'a>(document: &'a Document, kind: &'a Type) -> Option<&'a M
     object.then(|| schema.get("properties").and_then(Value::as_object).unwrap_or(&NONE))
 }
 
+/// Whether a type takes arrays and nothing else.
+pub(super) fn is_list(document: &Document, kind: &Type) -> bool {
+    followed(document, &kind.schema).get("type").and_then(Value::as_str) == Some("array")
+}
+
+/// Whether a type takes no fields but its own.
+pub(super) fn is_closed(document: &Document, kind: &Type) -> bool {
+    followed(document, &kind.schema).get("additionalProperties") == Some(&Value::Bool(false))
+}
+
+/// Whether a schema is that of what items or a list may stand in, or takes null.
+pub(super) fn holds(document: &Document, schema: &Value) -> bool {
+    let schema = followed(document, schema);
+    let one = |value: &Value| matches!(value.as_str(), Some("object" | "array" | "null"));
+    let kind = schema.get("type");
+    kind.is_some_and(|kind| one(kind) || kind.as_array().is_some_and(|kinds| kinds.iter().any(one)))
+}
+
 /// Whether every value of a type has a text in this field.
 pub(super) fn has_text(document: &Document, kind: &Type, name: &str) -> bool {
     let text = |field: &Value| followed(document, field).get("type").and_then(Value::as_str) == Some("string");
@@ -293,7 +311,9 @@ fn object(document: &Document, schema: &Value, indent: usize) -> String {
         let end = match (required.contains(&name.as_str()), field.get("default")) {
             // `unknown` takes what is not there too.
             (true, _) if zod == "z.unknown()" => ".refine((value) => value !== undefined, \"must be there\")".into(),
-            (true, _) => String::new(),
+            // Nobody may leave it out, and who answers knows what it is where nothing else is said.
+            (true, Some(default)) => format!(".meta({{ default: {} }})", literal(default)),
+            (true, None) => String::new(),
             (false, Some(default)) => format!(".default({})", literal(default)),
             (false, None) => ".optional()".into(),
         };

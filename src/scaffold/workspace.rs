@@ -55,6 +55,7 @@ template! {
     "kit/src/selection.ts",
     "kit/src/server.ts",
     "kit/src/service.ts",
+    "kit/src/shape.ts",
     "kit/src/signature.ts",
     "kit/src/store.ts",
     "kit/src/testing.ts",

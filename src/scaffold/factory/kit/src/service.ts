@@ -9,6 +9,7 @@ import { fail, refused, ServiceError, unexpected } from "./envelope.ts";
 import { type Access, cameTo, Observer } from "./observe.ts";
 import { type Cashier, cashier, facilitatorFor, onSettled, payerOf, waive } from "./payment.ts";
 import type { Repeats } from "./repeats.ts";
+import { shaped } from "./shape.ts";
 
 const MAX_BODY_BYTES = 1024 * 1024;
 /** How deep a JSON body may be nested: what stores and reads it later may bear less than the parser. */
@@ -52,6 +53,8 @@ export interface Route<Schema extends z.ZodType = z.ZodType, Query extends z.Zod
   query?: Query;
   /** The status of a success; 200 unless given. A 204 answers without a body. */
   status?: 200 | 201 | 202 | 204;
+  /** The type of what is answered, where the store answers: what it says is brought into that shape. */
+  answers?: z.ZodType;
   /** Where answers are remembered of a route whose calls may be repeated by Idempotency-Key. */
   repeats?: (env: Env) => Repeats;
   /**
@@ -186,7 +189,8 @@ function answer(route: Route, env: Env): Handler {
       request: c.req.raw,
     };
     const work = async (): Promise<Response> => {
-      const result = await route.handler(input);
+      const said = await route.handler(input);
+      const result = route.answers ? await shaped(route.answers, said) : said;
       const status = route.status ?? 200;
       if (result instanceof Response) {
         const plain = result.status === 200 && status !== 200;

@@ -33,7 +33,7 @@ import { refusal } from "./refusals.ts";
 import { Repeats } from "./repeats.ts";
 import { COLUMNS, ONLY, Rows } from "./rows.ts";
 import { type Clause, chosen, type Selection } from "./selection.ts";
-import { undoable } from "./undo.ts";
+import { together, undoable } from "./undo.ts";
 
 export { type Collection, type Id, type Item, lasting, type Scope, type Stored } from "./items.ts";
 export type { Selection } from "./selection.ts";
@@ -92,10 +92,9 @@ export class Store extends Rows {
   /** Stores each of the objects in the only list of a body, or none of them. */
   createAll(collection: Collection, body: object, scope: Scope = {}) {
     const objects = objectsOf(body);
-    return this.db.transaction(() => {
-      const items = objects.map((value) => this.#create(collection, value, scope));
-      return { items, total: items.length };
-    })();
+    const make = () => objects.map((value) => this.#create(collection, value, scope));
+    const items = together(make);
+    return { items, total: items.length };
   }
 
   /** Stores an item under a name that nothing has, or whose item has ended. */

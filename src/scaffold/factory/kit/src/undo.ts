@@ -19,3 +19,16 @@ export async function attempt(work: () => Promise<void>): Promise<() => void> {
     for (const back of steps.splice(0).reverse()) back();
   };
 }
+
+/** Does several things at once, or none of them: what one did before another throws is taken back. */
+export function together<T>(work: () => T): T {
+  const steps: (() => void)[] = [];
+  try {
+    return current.run(steps, work);
+  } catch (error) {
+    for (const back of steps.splice(0).reverse()) back();
+    throw error;
+  } finally {
+    for (const back of steps) undoable(back);
+  }
+}

@@ -45,6 +45,15 @@ describe("all of them", () => {
     }
   });
 
+  test("that were made together are taken back together", async () => {
+    const store = fresh();
+    const body = { notes: [{ n: 1 }, { n: 2 }] };
+    const back = await attempt(async () => void store.createAll(notes, body, alice));
+    expect(store.list(notes, {}, alice).total).toBe(2);
+    back();
+    expect(store.list(notes, {}, alice).total).toBe(0);
+  });
+
   test("are handed out one by one, those that are kept again after a while", () => {
     const store = fresh();
     const [first, second] = [1, 2].map((n) => store.create(notes, { n }, alice).id);
