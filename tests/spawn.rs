@@ -32,7 +32,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     contract,
     world::{
-        bank::{Bank, Fault, quick},
+        bank::{Bank, Fault, Said, quick},
         rooms::Rooms,
     },
 };
@@ -263,6 +263,22 @@ async fn a_room_of_another_chain_or_token_is_left_to_its_own_factory() {
         assert!(problem.contains(other) && problem.contains("Factory flywheel/prim"), "{problem}");
         assert_eq!((scene.rooms.ids(), scene.rooms.holding_keys()), (vec![ROOM.to_owned()], vec![]), "{note}");
     }
+}
+
+/// A node that is behind shows nothing of what a room does not know to be back: it is
+/// looked at again, and its name stays until then.
+#[tokio::test]
+async fn a_room_that_is_not_sure_of_its_money_is_looked_at_again() {
+    let scene = Scene::new().await;
+    scene.funded();
+    scene.bank.says(&[Said::Nothing]);
+    scene.will_say(vec![Step::passed("all"), Step { advisory: true, ..Step::not("return", Verdict::Error, "the RPC is behind") }]);
+    let outcome = scene.run(pending()).await;
+    assert!(outcome.left.unwrap().contains("shows none yet"));
+    assert_eq!((scene.rooms.ids(), scene.rooms.holding_keys()), (vec![ROOM.to_owned()], vec![]));
+    scene.wait(61);
+    assert_eq!(scene.sweep().await, [Swept { id: ROOM.into(), brought: Ok(FUND) }]);
+    scene.nothing_is_left();
 }
 
 /// Nobody sees what its wallet has: its name stays, and no key.

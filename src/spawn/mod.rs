@@ -91,6 +91,17 @@ pub struct Spawner<'a> {
     pub tell: &'a (dyn Fn(&str) + Sync),
 }
 
+/// How a room's money is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Looks {
+    /// Not at all: it sent it back itself.
+    Nowhere,
+    /// What its wallet shows now is all.
+    Once,
+    /// The room itself says that there may be more than its wallet shows.
+    Doubtful,
+}
+
 /// What became of a room.
 #[derive(Debug)]
 pub struct Outcome {
@@ -139,8 +150,12 @@ impl Spawner<'_> {
             Err(_) => None,
         };
         // What a room sent back itself needs nobody to look where nobody can.
-        let returned = verdict.as_ref().is_ok_and(|said| said.steps.iter().any(|s| s.name == "return" && !s.advisory));
-        let looks = !(returned && self.is_blind());
+        let said = verdict.as_ref().ok().and_then(|said| said.steps.iter().find(|step| step.name == "return"));
+        let looks = match said {
+            Some(said) if said.advisory => Looks::Doubtful,
+            Some(_) if self.is_blind() => Looks::Nowhere,
+            _ => Looks::Once,
+        };
         let left = self.clear(&order.id, &order.notes, looks).await.err();
         Outcome { verdict, report, left }
     }
@@ -192,13 +207,16 @@ impl Spawner<'_> {
     /// fails is tried again by whoever sweeps. Money goes first, since without the room
     /// nobody knows its wallet, though not if there is nothing to look for. How much came
     /// back.
-    async fn clear(&self, id: &str, notes: &BTreeMap<String, String>, looks: bool) -> Result<u128, String> {
+    async fn clear(&self, id: &str, notes: &BTreeMap<String, String>, looks: Looks) -> Result<u128, String> {
         let failed = |doing: &str, error: &dyn std::fmt::Display| format!("room {id} could not be {doing}: {error}");
         self.persist(|| self.rooms.stop(id)).await.map_err(|error| failed("stopped", &error))?;
-        let brought = match notes.get(FUNDER).filter(|_| looks) {
+        let brought = match notes.get(FUNDER).filter(|_| looks != Looks::Nowhere) {
             Some(funder) => self.empty(id, funder, notes).await.map_err(|problem| failed("emptied", &problem))?,
             None => 0,
         };
+        if brought == 0 && looks == Looks::Doubtful {
+            return Err(failed("emptied", &"it does not know that all of its money is back, and its wallet shows none yet"));
+        }
         self.persist(|| self.rooms.remove(id)).await.map_err(|error| failed("removed", &error))?;
         let gone = async {
             while self.persist(|| self.rooms.look(id)).await? != State::Gone {
