@@ -26,7 +26,7 @@ fuzz_target!(|text: &str| {
                 run.again(task.ticket);
             }
         }
-        run.stop("enough");
+        run.stop("enough", &BTreeMap::new());
         assert!(run.is_done());
         let results = run.into_results();
         conclude(&plan, &results, None);
