@@ -7,6 +7,9 @@ use serde_json::{Map, Number, Value};
 
 use super::notes::Position;
 
+/// Keys that most mappings have room for, so that they don't grow in steps.
+const USUAL: usize = 8;
+
 /// A mapping or a list whose entries are still to come.
 enum Open {
     /// What it has so far, and the key whose value comes next.
@@ -19,7 +22,7 @@ enum Open {
 /// where, as they come, the whole, each key and each entry of a list stand.
 pub(super) fn read(text: &str, deepest: usize, most: usize) -> Option<(Value, Vec<Position>)> {
     let mut open: Vec<Open> = Vec::new();
-    let mut places = Vec::new();
+    let mut places = Vec::with_capacity(text.len() / 32);
     let mut whole = None;
     let mut begun = false;
     let mut left = most;
@@ -46,7 +49,7 @@ pub(super) fn read(text: &str, deepest: usize, most: usize) -> Option<(Value, Ve
                 if let Some(Open::Mapping(_, None)) = open.last() {
                     return None;
                 }
-                open.push(Open::Mapping(Map::new(), None));
+                open.push(Open::Mapping(Map::with_capacity(USUAL), None));
                 continue;
             }
             Event::SequenceStart(_, 0, None) if open.len() < deepest => {
