@@ -48,9 +48,9 @@ describe("all of them", () => {
   test("that were made together are taken back together", async () => {
     const store = fresh();
     const body = { notes: [{ n: 1 }, { n: 2 }] };
-    const back = await attempt(async () => void store.createAll(notes, body, alice));
+    const { undo } = await attempt(async () => void store.createAll(notes, body, alice));
     expect(store.list(notes, {}, alice).total).toBe(2);
-    back();
+    undo();
     expect(store.list(notes, {}, alice).total).toBe(0);
   });
 
@@ -113,8 +113,8 @@ describe("one", () => {
     expect(refusal(() => store.step(locks, "hits", {}, up, bob))[0]).toBe(403);
     store.change(locks, "hits", { value: "many" }, alice);
     expect(refusal(() => store.step(locks, "hits", {}, up, alice))[1]).toBe("conflict");
-    const back = await attempt(async () => void store.step(locks, "new", {}, up, alice));
-    back();
+    const { undo } = await attempt(async () => void store.step(locks, "new", {}, up, alice));
+    undo();
     expect(refusal(() => store.read(locks, "new", alice))[0]).toBe(404);
   });
 
