@@ -127,6 +127,7 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         lasting => needs("lasting"),
         answering => routes.iter().any(|route| route.answers_type.is_some()),
         stored => needs("store"),
+        parses => needs("schemas"),
         repeating => any(&|p| p.repeats),
         missing => missing,
         throws => needs("ServiceError"),

@@ -1,4 +1,5 @@
 /** What an item of a store is: its name, its fields, and when it ends. */
+import type { z } from "zod";
 import type { Codes, Refusal } from "./refusals.ts";
 import { invalid } from "./selection.ts";
 
@@ -35,6 +36,8 @@ export interface Scope {
   codes?: Codes;
   /** Fields that no two items have alike, and what is answered where one does. */
   unique?: Readonly<Record<string, Refusal>>;
+  /** What each of several must be that are made at once. */
+  each?: z.ZodType<object>;
 }
 
 /** What an item is called, as it came. */
@@ -152,14 +155,19 @@ export function lasting(fields: object, query: object): Record<string, unknown> 
   return Object.fromEntries([...others, ...spans]);
 }
 
-/** The objects of the only list in a body. */
-export function objectsOf(body: object): object[] {
+/** The objects of the only list in a body, each as `schema` makes it. */
+export function objectsOf(body: object, schema?: z.ZodType<object>): object[] {
   const lists = Object.values(body).filter((one): one is unknown[] => Array.isArray(one));
   const [given] = lists;
   if (given === undefined || lists.length > 1) throw invalid("body: must have one list of items");
   return given.map((one, at) => {
-    if (typeof one === "object" && one !== null && !Array.isArray(one)) return one;
-    throw invalid(`${at}: must be an object`);
+    if (typeof one !== "object" || one === null || Array.isArray(one)) {
+      throw invalid(`${at}: must be an object`);
+    }
+    const parsed = schema?.safeParse(one);
+    if (parsed === undefined || parsed.success) return parsed?.data ?? one;
+    const problems = parsed.error.issues.map((i) => `${[at, ...i.path].join(".")}: ${i.message}`);
+    throw invalid(problems.join("; "));
   });
 }
 

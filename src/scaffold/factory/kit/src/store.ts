@@ -33,7 +33,7 @@ import {
 import { refusal } from "./refusals.ts";
 import { Repeats } from "./repeats.ts";
 import { COLUMNS, ONLY, Rows } from "./rows.ts";
-import { type Clause, chosen, type Selection } from "./selection.ts";
+import { type Clause, chosen, invalid, type Selection } from "./selection.ts";
 import { together } from "./undo.ts";
 
 export { type Collection, type Id, type Item, lasting, type Scope, type Stored } from "./items.ts";
@@ -85,7 +85,10 @@ export class Store extends Rows {
     const place = this.place(collection, scope) ?? "";
     this.ready(collection, scope);
     const fields: Record<string, unknown> = { ...value };
-    const given = collection.key === undefined ? undefined : fields[collection.key];
+    const given = collection.key === undefined ? undefined : (fields[collection.key] ?? undefined);
+    if (given !== undefined && typeof given !== "string" && typeof given !== "number") {
+      throw invalid(`${collection.key}: must be a text or a number`);
+    }
     const id = given === undefined ? this.#made(collection) : named(given);
     if (collection.key) fields[collection.key] = nameOf(collection, id);
     if (collection.status) fields["status"] = collection.status;
@@ -100,7 +103,7 @@ export class Store extends Rows {
 
   /** Stores each of the objects in the only list of a body, or none of them. */
   createAll(collection: Collection, body: object, scope: Scope = {}) {
-    const objects = objectsOf(body);
+    const objects = objectsOf(body, scope.each);
     const make = () => objects.map((value) => this.#create(collection, value, scope));
     const items = together(make);
     return { items, total: items.length };
