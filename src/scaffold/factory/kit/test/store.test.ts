@@ -320,6 +320,16 @@ describe("what lies within an item", () => {
     expect(store.setPart(policy, { max: null, mid: 2 }, inA)).toEqual({ min: 0, mid: 2 });
     expect(store.part(policy, inA)).toEqual({ min: 0, mid: 2 });
     store.emptied(buckets, "a", alice);
+    // What has ended fills nothing.
+    const files: Collection = { name: "files", within: buckets, ends: true };
+    try {
+      store.create(files, { ttl: 60 }, inA);
+      expect(refusal(() => store.emptied(buckets, "a", alice))).toEqual([409, "not_empty"]);
+      setSystemTime(Date.now() + 61_000);
+      store.emptied(buckets, "a", alice);
+    } finally {
+      setSystemTime();
+    }
     expect(store.replacePart(policy, { last: 3 }, inA)).toEqual({ last: 3 });
     expect(store.part(policy, inA)).toEqual({ last: 3 });
   });
