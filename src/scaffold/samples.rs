@@ -97,6 +97,7 @@ fn make(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<String> {
                         value.filter(|value| value.as_f64().is_some_and(lives)).cloned().unwrap_or_else(|| json!(3_600_000))
                     }
                     (Kind::Hex, _) => json!("0x00"),
+                    (Kind::Time, _) if types::ENDS.contains(&name.as_str()) => json!(types::LATE),
                     (Kind::Time, _) => json!("2026-01-01T00:00:00Z"),
                     (Kind::Text { .. }, Some(Value::String(text))) if text.is_empty() => json!("test"),
                     (Kind::Text { longest: Some(most) }, Some(Value::String(text))) => {

@@ -18,7 +18,10 @@ export interface Collection {
   shared?: boolean;
   /** The status that an item begins with. */
   status?: string;
-  /** Whether an item may say how long it lives: `ttl` or `expires_in` in seconds, or `ttl_ms`. */
+  /**
+   * Whether an item may say how long it lives: `ttl` or `expires_in` in seconds, `ttl_ms`,
+   * or `expires_at` as a time.
+   */
   ends?: boolean;
   /** How many one wallet may have. */
   most?: number;
@@ -80,7 +83,13 @@ export interface Row {
 }
 
 /** Fields by which an item says how long it lives. */
-export const SPANS = ["ttl", "ttl_seconds", "expires_in", "ttl_ms"];
+const SPANS = ["ttl", "ttl_seconds", "expires_in", "ttl_ms"];
+/** Fields by which it says when it ends. */
+const ENDS = ["expires_at", "expiresAt", "expires"];
+/** All of them. */
+const TIMES = [...SPANS, ...ENDS];
+/** A time that is told apart from any other: with its zone. */
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/i;
 
 /** Where what lies within an item lies. */
 export const within = (seq: number) => `#${seq}`;
@@ -124,12 +133,33 @@ export function endOf(value: Record<string, unknown>): number | undefined {
   const seconds = value["ttl"] ?? value["ttl_seconds"] ?? value["expires_in"];
   // Seconds that are no number are refused, not taken for an item that never ends.
   const span = typeof seconds === "number" ? seconds * 1000 : (seconds ?? value["ttl_ms"] ?? null);
-  if (span === null) return undefined;
+  if (span === null) return timeOf(value);
   const end = Date.now() + Number(span);
   if (typeof span !== "number" || !(span > 0) || !Number.isFinite(new Date(end).getTime())) {
     throw invalid("ttl: must be a number above 0");
   }
   return end;
+}
+
+/** The same where it says a time. */
+function timeOf(value: Record<string, unknown>): number | undefined {
+  // A number there may be anything.
+  const field = ENDS.find((name) => typeof value[name] === "string");
+  if (field === undefined) return undefined;
+  const said = String(value[field]);
+  const end = TIME.test(said) ? Date.parse(said) : Number.NaN;
+  if (!(end > Date.now())) {
+    throw invalid(`${field}: must be a time to come such as 2030-01-31T12:00:00Z`);
+  }
+  return end;
+}
+
+/** Whether fields say anew when an item ends. */
+export const says = (value: object) => TIMES.some((field) => field in value);
+
+/** Fields without what they say of when an item ends. */
+export function timeless(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !TIMES.includes(name)));
 }
 
 /** By how much a body says that a number changes; by one unless it says so. */

@@ -24,10 +24,11 @@ import {
   objectsOf,
   type Row,
   type Scope,
-  SPANS,
   type Step,
   type Stored,
+  says,
   short,
+  timeless,
   within,
 } from "./items.ts";
 import { refusal } from "./refusals.ts";
@@ -166,14 +167,13 @@ export class Store extends Rows {
    */
   change(collection: Collection, id: Id, value: object, scope: Scope = {}): Item {
     const row = this.row(collection, id, scope);
-    const fields = (before: Fields) => merged(before, free(collection, value));
+    const anew = collection.ends === true && says(value);
+    const fields = (before: Fields) =>
+      merged(anew ? timeless(before) : before, free(collection, value));
     const next = fields(JSON.parse(row.value));
     this.#distinct(collection, row.place, next, scope, row.seq);
-    const says = collection.ends && SPANS.some((field) => field in value);
-    return this.#update(collection, row, {
-      fields,
-      ends: says ? (endOf(next) ?? null) : undefined,
-    });
+    const ends = anew ? (endOf(next) ?? null) : undefined;
+    return this.#update(collection, row, { fields, ends });
   }
 
   /** Gives an item these fields in place of its own; its name and its status it keeps. */
@@ -247,7 +247,7 @@ export class Store extends Rows {
   renew(collection: Collection, id: Id, value: object, scope: Scope = {}): Item {
     const row = this.row(collection, id, scope);
     const fields = JSON.parse(row.value) as Record<string, unknown>;
-    const ends = endOf({ ...fields, ...value });
+    const ends = endOf(says(value) ? { ...timeless(fields), ...value } : fields);
     return this.#update(collection, row, { fields: (before) => before, ends });
   }
 

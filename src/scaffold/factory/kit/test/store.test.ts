@@ -160,6 +160,38 @@ describe("an item", () => {
     }
   });
 
+  test.each(["expires_at", "expiresAt", "expires"])("ends when its %s says", (field) => {
+    const store = fresh();
+    const ending: Collection = { name: "ending", ends: true };
+    setSystemTime(new Date("2026-01-01T00:00:00Z"));
+    try {
+      const codes = { ended: [410, "gone"] } as const;
+      const scope = { ...alice, codes };
+      const made = store.create(ending, { [field]: "2026-01-01T03:00:00+02:00" }, scope);
+      expect(made["expires_at"]).toBe("2026-01-01T01:00:00.000Z");
+      const later = "2026-01-01T02:00:00.000Z";
+      expect(store.change(ending, made.id, { text: "a" }, scope)["expires_at"]).toBe(
+        made["expires_at"],
+      );
+      expect(store.change(ending, made.id, { [field]: later }, scope)["expires_at"]).toBe(later);
+      // What is said last holds, whichever way it is said.
+      const soon = "2026-01-01T00:01:00.000Z";
+      expect(store.change(ending, made.id, { ttl: 60 }, scope)["expires_at"]).toBe(soon);
+      expect(store.change(ending, made.id, { [field]: later }, scope)["expires_at"]).toBe(later);
+      setSystemTime(new Date(later));
+      expect(refusal(() => store.read(ending, made.id, scope))).toEqual([410, "gone"]);
+      const past = ["2025-12-31T23:59:59Z", later, "2027-01-01", "never", ""];
+      for (const wrong of past) {
+        const create = () => store.create(ending, { [field]: wrong }, scope);
+        expect(refusal(create)).toEqual([400, "validation_error"]);
+      }
+      const never = store.create(ending, { [field]: null }, scope);
+      expect(never["expires_at"] ?? null).toBeNull();
+    } finally {
+      setSystemTime();
+    }
+  });
+
   test.each([0, -1, "soon", 1e300])("can't live for %p", (ttl) => {
     const ending: Collection = { name: "ending", ends: true };
     expect(refusal(() => fresh().create(ending, { ttl }))).toEqual([400, "validation_error"]);
