@@ -242,6 +242,8 @@ impl Search<'_> {
             status: turns.then_some(status),
             ends,
             most: prose::most(self.document, noun),
+            counts: Vec::new(),
+            changed: None,
         });
         self.collections.len() - 1
     }

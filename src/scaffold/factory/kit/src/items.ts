@@ -25,6 +25,10 @@ export interface Collection {
   ends?: boolean;
   /** How many one wallet may have. */
   most?: number;
+  /** Numbers of an item that begin at nothing. */
+  counts?: readonly string[];
+  /** The field that says when an item was last changed. */
+  changed?: string;
 }
 
 /** For whom, within what, and with what codes something is done. */
@@ -114,6 +118,13 @@ export function itemOf(collection: Collection, row: Row): Item {
 /** Fields that an item keeps whatever it is given. */
 export function fixed(collection: Collection): string[] {
   return [collection.key ?? "", collection.status ? "status" : ""].filter(Boolean);
+}
+
+/** Fields with what the store itself has of them: numbers from nothing on, and when it is. */
+export function counted(collection: Collection, fields: object, now: string): object {
+  const counts = collection.counts?.map((field) => [field, 0]) ?? [];
+  const changed = collection.changed === undefined ? {} : { [collection.changed]: now };
+  return { ...Object.fromEntries(counts), ...fields, ...changed };
 }
 
 /** The others. */

@@ -12,6 +12,7 @@ import {
   about,
   amount,
   type Collection,
+  counted,
   endOf,
   fixed,
   free,
@@ -372,6 +373,7 @@ export class Store extends Rows {
     value: object,
     more: { ends?: number | undefined; bytes?: Uint8Array<ArrayBuffer> | undefined } = {},
   ): Item | undefined {
+    const now = new Date().toISOString();
     // A name is free again once what had it has ended by itself.
     this.db
       .query("DELETE FROM items WHERE collection = ? AND place = ? AND id = ? AND ends_at <= ?")
@@ -386,9 +388,9 @@ export class Store extends Rows {
         place,
         id,
         owner ?? null,
-        new Date().toISOString(),
+        now,
         more.ends ?? null,
-        JSON.stringify(value),
+        JSON.stringify(counted(collection, value, now)),
         more.bytes ?? null,
       );
     if (row === null) return undefined;
@@ -425,9 +427,10 @@ export class Store extends Rows {
 
   #update(collection: Collection, row: Row, changes: Changes): Item {
     const { fields, ends, makes } = changes;
+    const now = new Date().toISOString();
     const change = <T extends Row>(there: T): T => ({
       ...there,
-      value: JSON.stringify(fields(JSON.parse(there.value))),
+      value: JSON.stringify(counted(collection, fields(JSON.parse(there.value)), now)),
       ends_at: ends === undefined ? there.ends_at : ends,
       ...(changes.bytes === undefined ? {} : { bytes: changes.bytes }),
     });

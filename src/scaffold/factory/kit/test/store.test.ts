@@ -160,6 +160,25 @@ describe("an item", () => {
     }
   });
 
+  test("has its counts from nothing on, and says when it was changed", () => {
+    const store = fresh();
+    const kept: Collection = { name: "kept", counts: ["hits"], changed: "updated_at" };
+    setSystemTime(new Date("2026-01-01T00:00:00Z"));
+    try {
+      const made = store.create(kept, { text: "a", updated_at: "never" }, alice);
+      expect(made).toMatchObject({ hits: 0, updated_at: made.created_at });
+      setSystemTime(new Date("2026-01-01T00:01:00Z"));
+      const updated_at = "2026-01-01T00:01:00.000Z";
+      const step = { field: "hits", way: 1 };
+      expect(store.step(kept, made.id, {}, step, alice)).toMatchObject({ hits: 1, updated_at });
+      const replaced = store.replace(kept, made.id, { text: "b" }, alice);
+      expect(replaced).toMatchObject({ text: "b", hits: 0, updated_at });
+      expect(store.read(kept, made.id, alice)).toEqual(replaced);
+    } finally {
+      setSystemTime();
+    }
+  });
+
   test.each(["expires_at", "expiresAt", "expires"])("ends when its %s says", (field) => {
     const store = fresh();
     const ending: Collection = { name: "ending", ends: true };
