@@ -17,7 +17,7 @@ pub use own::{asks_for, of_service};
 
 use super::{Service, line};
 use crate::{
-    prim::{Body, Document, Method, Route, Segment, singular, words},
+    prim::{Body, Document, Method, Route, Segment, TypeCheck, singular, words},
     scaffold::RouteSummary,
 };
 
@@ -180,12 +180,13 @@ impl Growing {
     fn route(&self, service: &Service, ids: &Ids, url: &str, (i, route, summary): (usize, &Route, &RouteSummary)) -> Value {
         let document = &service.document;
         let (path, makers) = self.filled(service, ids, route, summary);
-        let input = summary.request.as_deref().map_or(Value::Null, |text| serde_json::from_str(text).unwrap_or_else(|_| text.into()));
+        let mut input = summary.request.as_deref().map_or(Value::Null, |text| serde_json::from_str(text).unwrap_or_else(|_| text.into()));
+        renew(&mut input, summary);
         let title = line(&route.description);
         let mut made = test(&ids.routes[i], service, &title, route.method.as_str(), &format!("{url}{path}"), &input);
         made["expected"] = json!({ "status": route.status });
         if let Body::Json(Some(name)) = &route.response
-            && let Some(shape) = document.kind(name).and_then(|kind| shape::of(&kind.schema, document))
+            && let Some(shape) = document.kind(name).and_then(|kind| shape::of(&kind.schema, document, &summary.lacking))
         {
             made["expected"]["body"] = shape;
         }
@@ -297,6 +298,30 @@ fn key(method: &str, url: &str) -> String {
 
 fn snake(name: &str) -> String {
     words(name).join("_")
+}
+
+/// Texts of a run's own, with what a field has otherwise after them where there is room.
+const OWN: [&str; 4] = ["{{test_prefix}}-{}", "{{test_prefix}}", "{{test_prefix}}@example.com", "https://{{test_prefix}}.example.com/"];
+/// A run's prefix, as [`crate::runner::seeds`] makes it.
+const PREFIX: &str = "gate-1795907405042";
+
+/// Gives a body's fields that no two items have alike a text of the run's own: what the
+/// last run made may still be there. One that takes no such text stays as it is.
+fn renew(input: &mut Value, summary: &RouteSummary) {
+    let Some(check) = summary.body.as_ref().map(TypeCheck::of) else { return };
+    // As it is sent in the end.
+    let mut sent = input.clone();
+    for field in &summary.fresh {
+        let Some(before) = input[field].as_str().filter(|text| !text.contains("{{")).map(str::to_owned) else { continue };
+        let taken = OWN.iter().map(|own| own.replace("{}", &before)).find(|own| {
+            sent[field] = own.replace("{{test_prefix}}", PREFIX).into();
+            check.takes(&sent)
+        });
+        match taken {
+            Some(own) => input[field] = own.into(),
+            None => sent[field] = before.into(),
+        }
+    }
 }
 
 /// The route that puts something under the name that ends a path.

@@ -23,10 +23,7 @@ impl Expression {
         write(&read.0, &mut String::new())?;
         // Its repetitions may multiply beyond what anybody can match.
         regex::Regex::new(text).map_err(|_| "it is too big".to_owned())?;
-        if explodes(&read.0) {
-            return Err("within a repetition a text can be read in two ways, which JavaScript would try without end".into());
-        }
-        Ok(read)
+        explodes(&read.0).map_or(Ok(read), |why| Err(why.to_owned()))
     }
 
     /// As JavaScript writes it, for its flag `u`.

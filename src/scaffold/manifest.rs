@@ -114,6 +114,10 @@ pub struct RouteSummary {
     pub answers: Vec<u16>,
     /// A body that it takes, if it takes one: a text, of JSON or anything.
     pub request: Option<String>,
+    /// Fields of that body that no two items have alike: each request takes others.
+    pub fresh: Vec<String>,
+    /// Fields that the type of its answer requires and that nothing keeps.
+    pub lacking: Vec<String>,
     /// A request that succeeds, where that is sure.
     pub example: Option<Example>,
     /// What is known of the JSON that it takes, as JSON Schema: what is checked.

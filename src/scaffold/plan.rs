@@ -277,6 +277,10 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
     for (collection, (apart, shared)) in plan.collections.iter_mut().zip(apart) {
         (collection.apart, collection.shared) = (apart, shared);
     }
+    let own: Vec<_> = (0..plan.collections.len()).map(|collection| shapes::own(&plan, collection)).collect();
+    for (collection, (counts, changed)) in plan.collections.iter_mut().zip(own) {
+        (collection.counts, collection.changed) = (counts, changed);
+    }
     let lacking: Vec<_> = plan.routes.iter().filter_map(|planned| shapes::lacking(&plan, planned)).collect();
     plan.assumptions.extend(lacking);
     Ok(plan)

@@ -127,6 +127,7 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         lasting => needs("lasting"),
         answering => routes.iter().any(|route| route.answers_type.is_some()),
         stored => needs("store"),
+        parses => needs("schemas"),
         repeating => any(&|p| p.repeats),
         missing => missing,
         throws => needs("ServiceError"),
@@ -264,6 +265,8 @@ fn summary(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteSummary {
         implied: planned.work.backend() == Backend::Provider && !plan.declared,
         answers: samples::answers(plan, planned),
         request: samples::body(plan, planned),
+        fresh: samples::fresh(plan, planned),
+        lacking: shapes::missing(plan, planned),
         example: samples::example(plan, planned),
         mistyped: samples::mistyped(plan, planned).cloned(),
         body: schemas::json_schema(plan, planned),
@@ -287,12 +290,16 @@ struct CollectionView {
     status: Option<String>,
     ends: bool,
     most: Option<u64>,
+    counts: Option<String>,
+    changed: Option<String>,
 }
 
 fn collection(plan: &Plan<'_>, collection: &Collection) -> CollectionView {
     let within = collection.within.and_then(|outer| plan.collections.get(outer)).map(|outer| outer.name.clone());
-    let Collection { name, key, numbers, apart, shared, status, ends, most, .. } = collection.clone();
-    CollectionView { name, key, within, numbers, apart, shared, status, ends, most }
+    let Collection { name, key, numbers, apart, shared, status, ends, most, counts, changed, .. } = collection.clone();
+    let counts: Vec<_> = counts.iter().map(|field| text::string(field)).collect();
+    let counts = (!counts.is_empty()).then(|| text::array(2, "counts: ", &counts, ","));
+    CollectionView { name, key, within, numbers, apart, shared, status, ends, most, counts, changed }
 }
 
 /// A variable, and what it is in tests.

@@ -8,6 +8,7 @@ use super::{
     manifest::{Example, Mistyped},
     native::{Native, Op},
     plan::{Plan, Planned, Work},
+    refusals,
     schemas::{self, Field, Kind},
     types,
 };
@@ -97,6 +98,7 @@ fn make(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<String> {
                         value.filter(|value| value.as_f64().is_some_and(lives)).cloned().unwrap_or_else(|| json!(3_600_000))
                     }
                     (Kind::Hex, _) => json!("0x00"),
+                    (Kind::Time, _) if types::ENDS.contains(&name.as_str()) => json!(types::LATE),
                     (Kind::Time, _) => json!("2026-01-01T00:00:00Z"),
                     (Kind::Text { .. }, Some(Value::String(text))) if text.is_empty() => json!("test"),
                     (Kind::Text { longest: Some(most) }, Some(Value::String(text))) => {
@@ -113,6 +115,20 @@ fn make(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<String> {
             Some(Value::Object(fields).to_string())
         }
     }
+}
+
+/// Fields of a body that no two items have alike.
+pub(super) fn fresh(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<String> {
+    let Some(native) = planned.work.kept().filter(|_| matches!(planned.route.request, Body::Json(_))) else { return Vec::new() };
+    let key = plan.collections.get(native.collection).filter(|kept| !kept.numbers).and_then(|kept| kept.key.as_deref());
+    let named = match &native.op {
+        Op::Create { .. } => key,
+        Op::Change | Op::Replace => None,
+        _ => return Vec::new(),
+    };
+    let sent = types::taken(plan.document, planned.route).and_then(|kind| types::fields(plan.document, kind));
+    let unique = refusals::unique(planned.route, key, |field| sent.map(|fields| fields.contains_key(field)));
+    named.map(str::to_owned).into_iter().chain(unique.into_iter().map(|(field, _)| field)).collect()
 }
 
 /// A request with one value of a wrong type, where a type is known.

@@ -103,11 +103,13 @@ fn find(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<Field> {
     }
     let ends = planned.work.kept().and_then(|native| plan.collections.get(native.collection)).is_some_and(|c| c.ends);
     let lives = |name: &str| ends && types::SPANS.contains(&name);
+    let late = |name: &str, value: Option<&Value>| ends && types::ENDS.contains(&name) && value.is_none_or(Value::is_string);
     let missing = prose::missing(route);
     for (name, value) in example(document, route) {
         let kind = match &value {
             // The store refuses others, whatever an example says.
             _ if lives(&name) => Kind::Number,
+            value if late(&name, Some(value)) => Kind::Time,
             Value::String(_) if address(&name) => Kind::Address,
             Value::String(_) => match prose::one_of(document, &name) {
                 Some(values) => Kind::OneOf(values),
@@ -123,6 +125,7 @@ fn find(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<Field> {
     for name in missing {
         let kind = match &*name {
             name if lives(name) => Kind::Number,
+            name if name != "expires" && late(name, None) => Kind::Time,
             name if address(name) => Kind::Address,
             _ => Kind::Any,
         };

@@ -39,6 +39,7 @@ pub(super) fn handler(plan: &Plan<'_>, planned: &Planned<'_>) -> Handler {
             .and_then(|kind| types::fields(plan.document, kind))
             .map(|fields| fields.keys().map(String::as_str).collect()),
         distinct: Vec::new(),
+        each: each(plan, planned),
         declared: plan.declared,
         asked: &planned.asked,
         payer: planned.price != RoutePrice::Free,
@@ -105,6 +106,29 @@ fn listed<'a>(plan: &'a Plan<'_>, planned: &Planned<'_>) -> Vec<&'a str> {
     .collect()
 }
 
+/// How one is made of what a route makes several of.
+fn each<'a>(plan: &'a Plan<'_>, planned: &Planned<'_>) -> Option<Each<'a>> {
+    let Some(Native { op: Op::Batch, collection, .. }) = planned.work.kept() else { return None };
+    let makes = |native: &Native| native.collection == *collection && matches!(native.op, Op::Create { signed: None });
+    let made = plan.routes.iter().find(|other| other.work.kept().is_some_and(makes))?;
+    let kind = types::taken(plan.document, made.route);
+    Some(Each {
+        route: made.route,
+        sent: kind.and_then(|kind| types::fields(plan.document, kind)).map(|fields| fields.keys().map(String::as_str).collect()),
+        // What a type of its own says of them was looked at already.
+        parses: matches!(made.route.request, Body::Json(_)) && types::taken(plan.document, planned.route).is_none(),
+    })
+}
+
+/// The route that makes one of what another makes several of.
+struct Each<'a> {
+    route: &'a Route,
+    /// Fields of what it takes, where its type says them.
+    sent: Option<Vec<&'a str>>,
+    /// Whether each has to be what it takes.
+    parses: bool,
+}
+
 /// A handler while it is written.
 struct Draft<'a> {
     route: &'a Route,
@@ -117,6 +141,8 @@ struct Draft<'a> {
     sent: Option<Vec<&'a str>>,
     /// Lines of the next scope about fields that none has twice.
     distinct: Vec<String>,
+    /// How one is made where several are.
+    each: Option<Each<'a>>,
     /// Whether who pays is known.
     payer: bool,
     /// Whether it is about everybody's items.
@@ -190,9 +216,9 @@ impl Draft<'_> {
             return Vec::new();
         }
         self.line("    const scope = {");
-        self.lines.extend(entries);
         // A refusal's status is a literal, and not any number.
-        let literal = if self.lines.last().is_some_and(|line| line == "      },") { " as const" } else { "" };
+        let literal = if entries.iter().any(|line| line == "      },") { " as const" } else { "" };
+        self.lines.extend(entries);
         self.line(format!("    }}{literal};"));
         vec!["scope".into()]
     }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::{
     native::{Native, Op},
     plan::{Plan, Planned, Work},
@@ -10,13 +12,10 @@ use super::{
 };
 use crate::prim::{Assumption, Document, Type};
 
-/// What the kit knows of any item or list, by whatever name it goes there.
-const KNOWN: [&str; 26] = [
-    "id",
-    "created_at",
-    "createdAt",
-    "created",
-    "uuid",
+/// What the kit knows of any item, by whatever name it goes there.
+const KNOWN: [&str; 11] = ["id", "created_at", "createdAt", "created", "uuid", "ok", "success", "deleted", "removed", "done", "cleared"];
+/// The same of several.
+const PAGE: [&str; 12] = [
     "items",
     "total",
     "count",
@@ -28,17 +27,11 @@ const KNOWN: [&str; 26] = [
     "next",
     "has_more",
     "hasMore",
-    "ok",
-    "success",
-    "deleted",
-    "removed",
-    "done",
-    "cleared",
-    "content_type",
-    "size",
     "results",
-    "status",
 ];
+
+/// Names of the time at which an item was last changed.
+const CHANGED: [&str; 4] = ["updated_at", "updatedAt", "modified_at", "modifiedAt"];
 
 /// The type of what a route answers from the store.
 pub(super) fn answered<'a>(document: &'a Document, planned: &Planned<'_>) -> Option<&'a Type> {
@@ -49,7 +42,7 @@ pub(super) fn answered<'a>(document: &'a Document, planned: &Planned<'_>) -> Opt
 /// Whether an answer has these fields of the store's as the store has them, and all others.
 pub(super) fn is_plain(document: &Document, planned: &Planned<'_>, fields: &[&str]) -> bool {
     let Some(kind) = answered(document, planned) else { return true };
-    let has = |all: &serde_json::Map<String, serde_json::Value>| fields.iter().all(|field| all.contains_key(*field));
+    let has = |all: &serde_json::Map<String, Value>| fields.iter().all(|field| all.contains_key(*field));
     types::fields(document, kind).is_some_and(has) && !types::is_closed(document, kind)
 }
 
@@ -57,39 +50,102 @@ pub(super) fn is_plain(document: &Document, planned: &Planned<'_>, fields: &[&st
 /// told that they are not there.
 pub(super) fn lacking(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<Assumption> {
     let kind = answered(plan.document, planned)?;
-    let Native { collection, .. } = planned.work.kept()?;
-    let Some(fields) = types::fields(plan.document, kind) else {
+    planned.work.kept()?;
+    let path = format!("{}.response", planned.route.place);
+    if types::fields(plan.document, kind).is_none() && !types::is_list(plan.document, kind) {
         let text = format!("answers {} as the store has it, which is an object or a list", kind.name);
-        return (!types::is_list(plan.document, kind)).then(|| Assumption { path: format!("{}.response", planned.route.place), text });
-    };
-    let kept = plan.collections.get(*collection)?;
-    let mut known: BTreeSet<&str> = KNOWN.into_iter().chain(kept.key.as_deref()).collect();
+        return Some(Assumption { path, text });
+    }
+    let missing = missing(plan, planned);
+    let text = format!("{} requires {}, which nothing keeps unless it is sent: it is not there", kind.name, missing.join(", "));
+    (!missing.is_empty()).then_some(Assumption { path, text })
+}
+
+/// The same by their names.
+pub(super) fn missing(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<String> {
+    let document = plan.document;
+    let Some(kind) = answered(document, planned) else { return Vec::new() };
+    let Some(native) = planned.work.kept() else { return Vec::new() };
+    let Some(kept) = plan.collections.get(native.collection) else { return Vec::new() };
+    let mut known: BTreeSet<&str> = KNOWN.into_iter().chain(kept.key.as_deref()).chain(kept.changed.as_deref()).collect();
+    known.extend(kept.status.as_ref().map(|_| "status"));
+    known.extend(kept.counts.iter().map(String::as_str));
     known.extend(kept.ends.then_some(["expires_at", "expiresAt", "expires"]).into_iter().flatten());
-    let mut open = false;
-    for other in plan.routes.iter().filter(|other| other.work.kept().is_some_and(|native| native.collection == *collection)) {
-        if let Some(Native { op: Op::Step { field, .. } | Op::Flip { field }, .. }) = other.work.kept() {
-            known.insert(field);
+    for other in plan.routes.iter() {
+        let Some(Native { op, .. }) = other.work.kept().filter(|other| other.collection == native.collection) else { continue };
+        match op {
+            Op::Step { field, makes: true, .. } | Op::Flip { field } => known.extend([field.as_str()]),
+            Op::Become { .. } => known.extend(["status"]),
+            Op::Upload | Op::Put { bytes: true, .. } => known.extend(["content_type", "size"]),
+            _ => {}
         }
-        match types::taken(plan.document, other.route) {
-            Some(taken) => known.extend(types::fields(plan.document, taken).into_iter().flatten().map(|(name, _)| name.as_str())),
-            None => {
-                // Whoever sends any JSON may send what the type wants.
-                open |= matches!(other.route.request, crate::prim::Body::Json(_));
-                known.extend(schemas::fields(plan, other).iter().map(|field| field.name.as_str()));
-            }
+        // Of what was not sent when it was made, nothing is there.
+        if !matches!(op, Op::Create { .. } | Op::Put { .. } | Op::SetPart { .. }) {
+            continue;
+        }
+        match types::taken(document, other.route) {
+            Some(taken) => known.extend(types::fields(document, taken).into_iter().flatten().map(|(name, _)| name.as_str())),
+            None => known.extend(schemas::fields(plan, other).iter().map(|field| field.name.as_str())),
         }
     }
-    let said = |name: &str| {
-        let field = &fields[name];
-        known.contains(name)
-            || name.ends_with("_id")
-            || name.ends_with("Id")
-            || field.get("default").is_some()
-            || field.get("const").is_some()
-            || types::holds(plan.document, field)
+    let mut missing: Vec<String> = Vec::new();
+    let several = matches!(native.op, Op::List | Op::Search | Op::Count | Op::Tally | Op::Clear | Op::Batch);
+    for (at, schema) in items(document, &kind.schema, &known).into_iter().enumerate() {
+        let Some(fields) = schema.get("properties").and_then(Value::as_object) else { continue };
+        let said = |name: &str| {
+            let field = &fields[name];
+            known.contains(name)
+                || (at == 0 && several && (PAGE.contains(&name) || native.op == Op::Count && types::is_number(document, kind, name)))
+                || name.ends_with("_id")
+                || name.ends_with("Id")
+                || field.get("default").is_some()
+                || field.get("const").is_some()
+                || types::holds(document, field)
+        };
+        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        let absent = required.filter(|name| fields.contains_key(*name) && !said(name)).map(str::to_owned);
+        missing.extend(absent.filter(|name| !missing.contains(name)).collect::<Vec<_>>());
+    }
+    missing
+}
+
+/// The schema of an answer, and that of the items in it: in a list, or in what is around one.
+fn items<'a>(document: &'a Document, schema: &'a Value, known: &BTreeSet<&str>) -> Vec<&'a Value> {
+    let whole = types::followed(document, schema);
+    let entries = |list: &'a Value| list.get("items").map(|items| types::followed(document, items));
+    let fields = whole.get("properties").and_then(Value::as_object).into_iter().flatten();
+    // What is sent is as it was sent.
+    let inner = fields.filter(|(name, _)| *name == "items" || !known.contains(name.as_str())).filter_map(|(_, field)| {
+        let field = types::followed(document, field);
+        entries(field).or_else(|| field.get("properties").map(|_| field))
+    });
+    [Some(whole), entries(whole)].into_iter().flatten().chain(inner).collect()
+}
+
+/// Numbers of a collection's items that begin at nothing, and the field that says when
+/// one was changed: where a type of an answer has them and no route takes them.
+pub(super) fn own(plan: &Plan<'_>, collection: usize) -> (Vec<String>, Option<String>) {
+    let document = plan.document;
+    let routes: Vec<_> = plan.routes.iter().filter(|other| other.work.kept().is_some_and(|kept| kept.collection == collection)).collect();
+    let ops = || routes.iter().filter_map(|route| route.work.kept()).map(|native| &native.op);
+    // What there is one of has the fields that it was given.
+    if ops().any(|op| matches!(op, Op::SetPart { .. } | Op::Part)) {
+        return (Vec::new(), None);
+    }
+    let answers = routes.iter().filter_map(|route| answered(document, route));
+    let items: Vec<_> = answers.flat_map(|kind| items(document, &kind.schema, &BTreeSet::new())).collect();
+    let has = |name: &str, kinds: &[&str]| {
+        let is = |schema: &&Value| {
+            let field = schema.get("properties").and_then(|fields| fields.get(name));
+            field.and_then(|field| types::followed(document, field).get("type")?.as_str()).is_some_and(|kind| kinds.contains(&kind))
+        };
+        items.iter().any(is)
     };
-    let missing: Vec<_> =
-        fields.keys().map(String::as_str).filter(|name| types::requires(plan.document, kind, name) && !open && !said(name)).collect();
-    let text = format!("{} requires {}, which nothing keeps: it is not there", kind.name, missing.join(", "));
-    (!missing.is_empty()).then(|| Assumption { path: format!("{}.response", planned.route.place), text })
+    let takes = |name: &str| {
+        routes.iter().filter_map(|route| types::fields(document, types::taken(document, route.route)?)).any(|all| all.contains_key(name))
+    };
+    let stepped: BTreeSet<_> = ops().filter_map(|op| if let Op::Step { field, .. } = op { Some(field.clone()) } else { None }).collect();
+    let counts = stepped.into_iter().filter(|field| has(field, &["integer", "number"])).collect();
+    let changed = CHANGED.into_iter().find(|name| has(name, &["string"]) && !takes(name)).map(str::to_owned);
+    (counts, changed)
 }

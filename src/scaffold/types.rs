@@ -10,6 +10,10 @@ use crate::prim::{Body, Document, Expression, Route, Type};
 
 /// Fields by which an item says for how long it lives.
 pub(super) const SPANS: [&str; 4] = ["ttl", "ttl_seconds", "expires_in", "ttl_ms"];
+/// Fields by which it says when it ends.
+pub(super) const ENDS: [&str; 3] = ["expires_at", "expiresAt", "expires"];
+/// A time that no test lives to see.
+pub(super) const LATE: &str = "2999-12-31T23:59:59Z";
 /// Whole numbers beyond this are not told apart in JavaScript.
 pub(super) const SAFE: f64 = 9_007_199_254_740_991.0;
 
@@ -104,6 +108,23 @@ pub(super) fn is_flag(document: &Document, kind: &Type, name: &str) -> bool {
 pub(super) fn lives(document: &Document, kind: &Type) -> bool {
     let number = |field: &Value| matches!(followed(document, field).get("type").and_then(Value::as_str), Some("integer" | "number"));
     fields(document, kind).is_some_and(|fields| SPANS.iter().any(|name| fields.get(*name).is_some_and(number)))
+}
+
+/// Whether an object of a type may say at what time it ends.
+pub(super) fn ends(document: &Document, kind: &Type) -> bool {
+    let is = |field: &Value, what: &str| match field.get("type") {
+        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == what),
+        kind => kind.and_then(Value::as_str) == Some(what),
+    };
+    let text = |field: &Value| {
+        let format = field.get("format").and_then(Value::as_str);
+        is(field, "string") && field.get("enum").is_none() && matches!(format, None | Some("date-time"))
+    };
+    let time = |field: &Value| {
+        let field = followed(document, field);
+        text(field) || field.get("anyOf").and_then(Value::as_array).is_some_and(|some| some.iter().any(text))
+    };
+    fields(document, kind).is_some_and(|fields| ENDS.iter().any(|name| fields.get(*name).is_some_and(time)))
 }
 
 /// The texts that a field of a type may be, where it names them.

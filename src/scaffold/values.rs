@@ -223,7 +223,12 @@ impl<'a> Making<'a> {
     /// A field of that name.
     fn field(&mut self, name: &str, schema: &'a Value, turn: usize) -> Option<Value> {
         // What a test makes lives until it has looked at it.
-        let long = types::SPANS.contains(&name).then(|| self.first(schema, vec![json!(3_600_000)], 0)).flatten();
+        let times = match name {
+            name if types::SPANS.contains(&name) => vec![json!(3_600_000)],
+            name if types::ENDS.contains(&name) => vec![json!(types::LATE)],
+            _ => Vec::new(),
+        };
+        let long = if times.is_empty() { None } else { self.first(schema, times, 0) };
         long.or_else(|| self.value(schema, turn))
     }
 

@@ -41,6 +41,7 @@ template! {
     "kit/src/about.ts",
     "kit/src/command.ts",
     "kit/src/config.ts",
+    "kit/src/deeds.ts",
     "kit/src/envelope.ts",
     "kit/src/index.ts",
     "kit/src/items.ts",

@@ -157,6 +157,28 @@ fn what_takes_no_body_hands_none_on_and_no_text_is_an_order() {
 /// Shapes that recur in documents of small services: all of them are the store's, but
 /// for what would have to reach somebody outside.
 #[test]
+fn what_nothing_keeps_is_named_wherever_it_is_answered() {
+    let text = std::fs::read_to_string(root().join("tests/scaffold/documents/links.yaml")).unwrap();
+    let said = |text: &str, named: &str| -> Vec<String> {
+        let made = manifest(&document(text));
+        made.assumptions
+            .iter()
+            .filter(|a| a.text.contains(&format!("requires {named}, which nothing keeps")))
+            .map(|a| a.path.clone())
+            .collect()
+    };
+    let paths = |places: &[usize]| places.iter().map(|at| format!("routes_map[{at}].response")).collect::<Vec<_>>();
+    // In what makes one, lists them and reads one.
+    assert_eq!(said(&text, "clicks, short_url"), paths(&[0, 1, 2]));
+    assert_eq!(said(&text, "visits"), paths(&[3, 4]));
+    // What is counted begins at nothing, unless no route counts.
+    assert_eq!(said(&text, "count"), Vec::<String>::new());
+    assert!(said(&text.replace("/increment", "/rename"), "count").starts_with(&paths(&[5, 6])));
+    // Whoever may send anything may leave it out.
+    assert_eq!(said(&text.replace("request: NewLink", "request: json"), "url, clicks, short_url"), paths(&[0, 1, 2]));
+}
+
+#[test]
 fn what_small_services_have_is_kept_here() {
     let routes = |lines: &[(&str, &str)]| {
         let entry = |(route, operation): &(&str, &str)| {

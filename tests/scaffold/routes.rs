@@ -30,7 +30,8 @@ fn ours() -> Vec<Value> {
             { "route": "GET /v1/notes/:id", "response": "Note", "status": 200, "operation_id": "get_note", "description": "One note." },
         ],
     });
-    vec![suggest, notes]
+    let links = prim::value(&fs::read_to_string(root().join("tests/scaffold/documents/links.yaml")).unwrap()).unwrap();
+    vec![suggest, notes, links]
 }
 
 #[test]
@@ -71,15 +72,18 @@ fn layer_2_asks_what_generated_services_answer() {
     for (id, (name, suite)) in &suites {
         // Whatever a document is called: its own address.
         let at = BTreeMap::from([(name.trim_end_matches(".sh").to_owned(), addresses[id].clone())]);
-        let results = run(&suite.to_string(), &at);
-        assert_eq!(results.len(), suite["tests"].as_array().unwrap().len(), "{id}: every test is accounted for");
-        let count = |outcome| results.iter().filter(|result| result.outcome == outcome).count();
-        eprintln!("{id:<10} {}", Outcome::ALL.map(|outcome| format!("{} {}", count(outcome), outcome.as_str())).join(", "));
-        for result in results.iter().filter(|result| result.outcome != Outcome::Pass) {
-            let why: String = result.note.clone().unwrap_or_default().chars().take(160).collect();
-            eprintln!("  {:<12} {:<8} {why}", result.id, result.outcome.as_str());
-            if ids.contains(id) && matches!(result.outcome, Outcome::Fail | Outcome::Error | Outcome::Blocked) {
-                red.push(format!("{}: {why}", result.id));
+        // And once more on what the first run left.
+        for turn in ["first", "second"].into_iter().take(if ids.contains(id) { 2 } else { 1 }) {
+            let results = run(&suite.to_string(), &at);
+            assert_eq!(results.len(), suite["tests"].as_array().unwrap().len(), "{id}: every test is accounted for");
+            let count = |outcome| results.iter().filter(|result| result.outcome == outcome).count();
+            eprintln!("{id:<10} {}", Outcome::ALL.map(|outcome| format!("{} {}", count(outcome), outcome.as_str())).join(", "));
+            for result in results.iter().filter(|result| result.outcome != Outcome::Pass) {
+                let why: String = result.note.clone().unwrap_or_default().chars().take(160).collect();
+                eprintln!("  {:<12} {:<8} {why}", result.id, result.outcome.as_str());
+                if ids.contains(id) && matches!(result.outcome, Outcome::Fail | Outcome::Error | Outcome::Blocked) {
+                    red.push(format!("{}, {turn} run: {why}", result.id));
+                }
             }
         }
     }

@@ -9,16 +9,20 @@ const DEEPEST: usize = 8;
 /// Where a type that is referred to stands.
 const TYPES: &str = "#/types/";
 
-/// What an answer of a type is like; none where nothing is known of it.
-pub(super) fn of(schema: &Value, document: &Document) -> Option<Value> {
-    said(schema, document, 0)
+/// The document, and fields that its service lacks.
+type About<'a> = (&'a Document, &'a [String]);
+
+/// What an answer of a type is like; none where nothing is known of it. Fields that the
+/// service is known to lack may be there, and need not.
+pub(super) fn of(schema: &Value, document: &Document, lacking: &[String]) -> Option<Value> {
+    said(schema, (document, lacking), 0)
 }
 
-fn said(schema: &Value, document: &Document, depth: usize) -> Option<Value> {
+fn said(schema: &Value, about: About<'_>, depth: usize) -> Option<Value> {
     if depth > DEEPEST {
         return None;
     }
-    let schema = resolved(schema, document)?;
+    let schema = resolved(schema, about.0)?;
     if let Some(value) = schema.get("const") {
         return Some(json!({ "$equals": value }));
     }
@@ -26,7 +30,7 @@ fn said(schema: &Value, document: &Document, depth: usize) -> Option<Value> {
         return Some(json!({ "$oneOf": values.iter().map(|value| json!({ "$equals": value })).collect::<Vec<_>>() }));
     }
     if let Some(several) = ["anyOf", "oneOf"].iter().find_map(|key| schema.get(*key)?.as_array()) {
-        let all: Option<Vec<_>> = several.iter().map(|one| said(one, document, depth + 1)).collect();
+        let all: Option<Vec<_>> = several.iter().map(|one| said(one, about, depth + 1)).collect();
         return Some(json!({ "$oneOf": all? }));
     }
     let kinds: Vec<&str> = match &schema["type"] {
@@ -36,7 +40,7 @@ fn said(schema: &Value, document: &Document, depth: usize) -> Option<Value> {
     };
     let mut shapes = Vec::new();
     for kind in kinds.iter().filter(|kind| **kind != "null") {
-        shapes.push(of_kind(kind, schema, document, depth)?);
+        shapes.push(of_kind(kind, schema, about, depth)?);
     }
     let nullable = kinds.contains(&"null");
     match (shapes.len(), nullable) {
@@ -49,7 +53,7 @@ fn said(schema: &Value, document: &Document, depth: usize) -> Option<Value> {
     }
 }
 
-fn of_kind(kind: &str, schema: &Value, document: &Document, depth: usize) -> Option<Value> {
+fn of_kind(kind: &str, schema: &Value, about: About<'_>, depth: usize) -> Option<Value> {
     let bounds = |least: &str, most: &str| {
         let pairs = [("min", schema.get(least)), ("max", schema.get(most))];
         pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.clone()))).collect::<Map<_, _>>()
@@ -69,7 +73,7 @@ fn of_kind(kind: &str, schema: &Value, document: &Document, depth: usize) -> Opt
         }
         "array" => {
             let length = bounds("minItems", "maxItems");
-            let each = schema.get("items").and_then(|items| said(items, document, depth + 1));
+            let each = schema.get("items").and_then(|items| said(items, about, depth + 1));
             match (each, length.is_empty()) {
                 (None, true) => "array".into(),
                 (Some(each), true) => json!({ "$each": each }),
@@ -81,10 +85,11 @@ fn of_kind(kind: &str, schema: &Value, document: &Document, depth: usize) -> Opt
             let required: Vec<_> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             let mut fields = Map::new();
             for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
-                let Some(shape) = said(inner, document, depth + 1) else { continue };
+                let Some(shape) = said(inner, about, depth + 1) else { continue };
                 // A key that begins so is a matcher in a plan.
                 if !name.starts_with('$') {
-                    fields.insert(name.clone(), if required.contains(&name.as_str()) { shape } else { json!({ "$optional": shape }) });
+                    let there = required.contains(&name.as_str()) && !about.1.contains(name);
+                    fields.insert(name.clone(), if there { shape } else { json!({ "$optional": shape }) });
                 }
             }
             fields.into()

@@ -212,6 +212,7 @@ impl Search<'_> {
             || renewed
             || all().any(|route| route.error(410).is_some() || route.prose().any(prose::says_ttl))
             || all().any(|route| route.query.iter().any(|param| types::SPANS.contains(&param.name.as_str())))
+            || all().filter_map(|route| types::taken(self.document, route)).any(|kind| types::ends(self.document, kind))
             || prose::example_fields(self.document, first).any(|field| prose::says_ttl(&field))
             || shapes.iter().any(|kind| types::lives(self.document, kind));
         let statuses = shapes.iter().find_map(|kind| types::words(self.document, kind, "status"));
@@ -241,6 +242,8 @@ impl Search<'_> {
             status: turns.then_some(status),
             ends,
             most: prose::most(self.document, noun),
+            counts: Vec::new(),
+            changed: None,
         });
         self.collections.len() - 1
     }

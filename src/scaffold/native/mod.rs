@@ -33,6 +33,10 @@ pub(super) struct Collection {
     pub ends: bool,
     /// How many one wallet may have.
     pub most: Option<u64>,
+    /// Numbers of an item that begin at nothing.
+    pub counts: Vec<String>,
+    /// The field that says when an item was last changed.
+    pub changed: Option<String>,
 }
 
 /// What a route does to a collection.

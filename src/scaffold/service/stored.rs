@@ -61,9 +61,10 @@ impl Draft<'_> {
     /// Writes down which conflicts are those of a field, for the scope that comes next.
     fn unique(&mut self, native: &Native) {
         let key = self.collections.get(native.collection).and_then(|collection| collection.key.as_deref());
-        let sent = &self.sent;
+        // What is said of one holds for several.
+        let (route, sent) = self.each.as_ref().map_or((self.route, &self.sent), |each| (each.route, &each.sent));
         let known = |field: &str| sent.as_ref().map(|fields| fields.contains(&field));
-        self.distinct = refusals::unique_lines(&refusals::unique(self.route, key, known), 6);
+        self.distinct = refusals::unique_lines(&refusals::unique(route, key, known), 6);
     }
 
     /// What is stored: the body, with the time to live that may be in the query.
@@ -186,6 +187,11 @@ impl Draft<'_> {
             }
             Op::Batch => {
                 let body = self.body();
+                self.unique(native);
+                if let Some(each) = self.each.as_ref().filter(|each| each.parses) {
+                    self.distinct.push(format!("      each: schemas.{}.body,", each.route.name));
+                    self.needs.insert("schemas");
+                }
                 let scope = self.scope(&native.within, &whys, None);
                 self.end_stored("createAll", &[vec![self.items(native.collection), body], scope].concat());
             }

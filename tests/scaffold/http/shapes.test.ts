@@ -34,6 +34,19 @@ test("the newest, a count, a search and a clearing are of one's own", async () =
   expect((await call("GET", "/v1/notes", undefined, bob)).json.total).toBe(1);
 });
 
+test("several are each what one must be", async () => {
+  const batch = (...notes: unknown[]) => call("POST", "/v1/notes/batch", { notes });
+  expect((await batch({ title: "only" })).status).toBe(201);
+  for (const notes of [[{ title: "only" }], [{ title: "two" }, { title: "two" }]]) {
+    expect(await batch(...notes)).toMatchObject({
+      status: 409,
+      json: { error: { code: "title_taken" } },
+    });
+  }
+  expect((await batch({ title: "three" }, {})).status).toBe(400);
+  expect((await batch({ title: "three" })).status).toBe(201);
+});
+
 test("a time to live may stand in the query", async () => {
   const made = await make("/v1/notes?ttl=60", { text: "short" });
   const left = new Date(made["expires_at"] as string).getTime() - Date.now();

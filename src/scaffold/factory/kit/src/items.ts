@@ -1,4 +1,5 @@
 /** What an item of a store is: its name, its fields, and when it ends. */
+import type { z } from "zod";
 import type { Codes, Refusal } from "./refusals.ts";
 import { invalid } from "./selection.ts";
 
@@ -17,10 +18,17 @@ export interface Collection {
   shared?: boolean;
   /** The status that an item begins with. */
   status?: string;
-  /** Whether an item may say how long it lives: `ttl` or `expires_in` in seconds, or `ttl_ms`. */
+  /**
+   * Whether an item may say how long it lives: `ttl` or `expires_in` in seconds, `ttl_ms`,
+   * or `expires_at` as a time.
+   */
   ends?: boolean;
   /** How many one wallet may have. */
   most?: number;
+  /** Numbers of an item that begin at nothing. */
+  counts?: readonly string[];
+  /** The field that says when an item was last changed. */
+  changed?: string;
 }
 
 /** For whom, within what, and with what codes something is done. */
@@ -35,6 +43,8 @@ export interface Scope {
   codes?: Codes;
   /** Fields that no two items have alike, and what is answered where one does. */
   unique?: Readonly<Record<string, Refusal>>;
+  /** What each of several must be that are made at once. */
+  each?: z.ZodType<object>;
 }
 
 /** What an item is called, as it came. */
@@ -77,7 +87,13 @@ export interface Row {
 }
 
 /** Fields by which an item says how long it lives. */
-export const SPANS = ["ttl", "ttl_seconds", "expires_in", "ttl_ms"];
+const SPANS = ["ttl", "ttl_seconds", "expires_in", "ttl_ms"];
+/** Fields by which it says when it ends. */
+const ENDS = ["expires_at", "expiresAt", "expires"];
+/** All of them. */
+const TIMES = [...SPANS, ...ENDS];
+/** A time that is told apart from any other: with its zone. */
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/i;
 
 /** Where what lies within an item lies. */
 export const within = (seq: number) => `#${seq}`;
@@ -104,6 +120,13 @@ export function fixed(collection: Collection): string[] {
   return [collection.key ?? "", collection.status ? "status" : ""].filter(Boolean);
 }
 
+/** Fields with what the store itself has of them: numbers from nothing on, and when it is. */
+export function counted(collection: Collection, fields: object, now: string): object {
+  const counts = collection.counts?.map((field) => [field, 0]) ?? [];
+  const changed = collection.changed === undefined ? {} : { [collection.changed]: now };
+  return { ...Object.fromEntries(counts), ...fields, ...changed };
+}
+
 /** The others. */
 export function free(collection: Collection, value: object): Record<string, unknown> {
   const kept = fixed(collection);
@@ -121,12 +144,33 @@ export function endOf(value: Record<string, unknown>): number | undefined {
   const seconds = value["ttl"] ?? value["ttl_seconds"] ?? value["expires_in"];
   // Seconds that are no number are refused, not taken for an item that never ends.
   const span = typeof seconds === "number" ? seconds * 1000 : (seconds ?? value["ttl_ms"] ?? null);
-  if (span === null) return undefined;
+  if (span === null) return timeOf(value);
   const end = Date.now() + Number(span);
   if (typeof span !== "number" || !(span > 0) || !Number.isFinite(new Date(end).getTime())) {
     throw invalid("ttl: must be a number above 0");
   }
   return end;
+}
+
+/** The same where it says a time. */
+function timeOf(value: Record<string, unknown>): number | undefined {
+  // A number there may be anything.
+  const field = ENDS.find((name) => typeof value[name] === "string");
+  if (field === undefined) return undefined;
+  const said = String(value[field]);
+  const end = TIME.test(said) ? Date.parse(said) : Number.NaN;
+  if (!(end > Date.now())) {
+    throw invalid(`${field}: must be a time to come such as 2030-01-31T12:00:00Z`);
+  }
+  return end;
+}
+
+/** Whether fields say anew when an item ends. */
+export const says = (value: object) => TIMES.some((field) => field in value);
+
+/** Fields without what they say of when an item ends. */
+export function timeless(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !TIMES.includes(name)));
 }
 
 /** By how much a body says that a number changes; by one unless it says so. */
@@ -152,14 +196,19 @@ export function lasting(fields: object, query: object): Record<string, unknown> 
   return Object.fromEntries([...others, ...spans]);
 }
 
-/** The objects of the only list in a body. */
-export function objectsOf(body: object): object[] {
+/** The objects of the only list in a body, each as `schema` makes it. */
+export function objectsOf(body: object, schema?: z.ZodType<object>): object[] {
   const lists = Object.values(body).filter((one): one is unknown[] => Array.isArray(one));
   const [given] = lists;
   if (given === undefined || lists.length > 1) throw invalid("body: must have one list of items");
   return given.map((one, at) => {
-    if (typeof one === "object" && one !== null && !Array.isArray(one)) return one;
-    throw invalid(`${at}: must be an object`);
+    if (typeof one !== "object" || one === null || Array.isArray(one)) {
+      throw invalid(`${at}: must be an object`);
+    }
+    const parsed = schema?.safeParse(one);
+    if (parsed === undefined || parsed.success) return parsed?.data ?? one;
+    const problems = parsed.error.issues.map((i) => `${[at, ...i.path].join(".")}: ${i.message}`);
+    throw invalid(problems.join("; "));
   });
 }
 

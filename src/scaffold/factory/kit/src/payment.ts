@@ -16,7 +16,7 @@ import { paymentMiddlewareFromHTTPServer } from "@x402/hono";
 import type { Context, MiddlewareHandler } from "hono";
 import type { Config } from "./config.ts";
 import { enveloped } from "./envelope.ts";
-import { attempt } from "./undo.ts";
+import { type Attempt, attempt } from "./undo.ts";
 
 /** What one priced route asks for. */
 export interface Terms {
@@ -153,18 +153,23 @@ export function cashier(network: Network, payTo: string, client: FacilitatorClie
     return async (c, next) => {
       const note: Note = {};
       let again: Response | undefined;
-      let undo = () => {};
+      let done: Attempt | undefined;
       const paid = async () => {
         if (note.payer !== undefined) payers.set(c, note.payer);
-        undo = await attempt(next);
+        done = await attempt(next);
         if (!waived.has(c)) return;
         // What looks like a failure is not settled.
         again = c.res;
         c.res = undefined;
         c.res = new Response(null, { status: 409 });
       };
-      const refusal = await witness.attend(note, () => charge(c, paid));
-      if (note.refused) undo();
+      let refusal: Response | undefined;
+      try {
+        refusal = (await witness.attend(note, () => charge(c, paid))) ?? undefined;
+      } finally {
+        if (note.refused) done?.undo();
+        else done?.keep();
+      }
       const answer = again ?? (await enveloped(refusal ?? c.res));
       if (again === undefined && answer.status < 400) receipts.get(c)?.();
       if (answer !== c.res) {

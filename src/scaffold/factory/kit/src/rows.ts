@@ -147,8 +147,11 @@ export class Rows {
   emptied(collection: Collection, id: Id, scope: Scope = {}): void {
     const row = this.row(collection, id, scope);
     const inside = this.db
-      .query("SELECT 1 FROM items WHERE place = ? AND id != ? AND gone = 0 LIMIT 1")
-      .get(within(row.seq), ONLY);
+      .query(
+        `SELECT 1 FROM items WHERE place = ? AND id != ? AND gone = 0
+         AND (ends_at IS NULL OR ends_at > ?) LIMIT 1`,
+      )
+      .get(within(row.seq), ONLY, Date.now());
     if (inside !== null) throw refusal("filled", scope.codes, `${row.id} is not empty.`);
   }
 

@@ -6,11 +6,13 @@
  */
 import type { SQLQueryBindings } from "bun:sqlite";
 import type { Env } from "./config.ts";
+import { Deeds, type State, type Whole } from "./deeds.ts";
 import { ServiceError } from "./envelope.ts";
 import {
   about,
   amount,
   type Collection,
+  counted,
   endOf,
   fixed,
   free,
@@ -23,25 +25,33 @@ import {
   objectsOf,
   type Row,
   type Scope,
-  SPANS,
   type Step,
   type Stored,
+  says,
   short,
+  timeless,
   within,
 } from "./items.ts";
 import { refusal } from "./refusals.ts";
 import { Repeats } from "./repeats.ts";
 import { COLUMNS, ONLY, Rows } from "./rows.ts";
-import { type Clause, chosen, type Selection } from "./selection.ts";
-import { together, undoable } from "./undo.ts";
+import { type Clause, chosen, invalid, type Selection } from "./selection.ts";
+import { together } from "./undo.ts";
 
 export { type Collection, type Id, type Item, lasting, type Scope, type Stored } from "./items.ts";
 export type { Selection } from "./selection.ts";
 
-/** All that there is of an item. */
-interface Whole extends Row {
-  collection: string;
-  bytes: Uint8Array<ArrayBuffer> | null;
+type Fields = Record<string, unknown>;
+
+/** What is changed of an item. */
+interface Changes {
+  /** Its fields as they are from what they were. */
+  fields: (before: Fields) => Fields;
+  /** When it ends; as before where nothing is said. */
+  ends?: number | null | undefined;
+  bytes?: Uint8Array<ArrayBuffer> | null;
+  /** The fields of one that this call would have made, had another not done so. */
+  makes?: Fields;
 }
 
 /** How long what was handed out is nobody else's. */
@@ -51,6 +61,7 @@ const HANDED_OUT_MS = 30_000;
 export class Store extends Rows {
   /** Answers of calls that may be repeated. */
   readonly repeats: Repeats;
+  readonly #deeds = new Deeds((seq, is, becomes) => this.#bring(seq, is, becomes));
 
   constructor(path: string) {
     super(path);
@@ -76,7 +87,10 @@ export class Store extends Rows {
     const place = this.place(collection, scope) ?? "";
     this.ready(collection, scope);
     const fields: Record<string, unknown> = { ...value };
-    const given = collection.key === undefined ? undefined : fields[collection.key];
+    const given = collection.key === undefined ? undefined : (fields[collection.key] ?? undefined);
+    if (given !== undefined && typeof given !== "string" && typeof given !== "number") {
+      throw invalid(`${collection.key}: must be a text or a number`);
+    }
     const id = given === undefined ? this.#made(collection) : named(given);
     if (collection.key) fields[collection.key] = nameOf(collection, id);
     if (collection.status) fields["status"] = collection.status;
@@ -91,7 +105,7 @@ export class Store extends Rows {
 
   /** Stores each of the objects in the only list of a body, or none of them. */
   createAll(collection: Collection, body: object, scope: Scope = {}) {
-    const objects = objectsOf(body);
+    const objects = objectsOf(body, scope.each);
     const make = () => objects.map((value) => this.#create(collection, value, scope));
     const items = together(make);
     return { items, total: items.length };
@@ -133,8 +147,8 @@ export class Store extends Rows {
     const row = this.select<Row>(COLUMNS, waiting, "ORDER BY seq LIMIT 1")[0];
     if (row === undefined) throw refusal("missing", scope.codes, "Nothing waits.");
     if (keeps) {
-      const handed = { ...JSON.parse(row.value), handed_out_at: new Date().toISOString() };
-      return this.#update(collection, row, handed);
+      const handed = { handed_out_at: new Date().toISOString() };
+      return this.#update(collection, row, { fields: (before) => ({ ...before, ...handed }) });
     }
     this.#take("seq = ?", row.seq);
     return itemOf(collection, row);
@@ -154,21 +168,28 @@ export class Store extends Rows {
    */
   change(collection: Collection, id: Id, value: object, scope: Scope = {}): Item {
     const row = this.row(collection, id, scope);
-    const next = merged(JSON.parse(row.value), free(collection, value));
+    const anew = collection.ends === true && says(value);
+    const fields = (before: Fields) =>
+      merged(anew ? timeless(before) : before, free(collection, value));
+    const next = fields(JSON.parse(row.value));
     this.#distinct(collection, row.place, next, scope, row.seq);
-    const says = collection.ends && SPANS.some((field) => field in value);
-    return this.#update(collection, row, next, says ? (endOf(next) ?? null) : row.ends_at);
+    const ends = anew ? (endOf(next) ?? null) : undefined;
+    return this.#update(collection, row, { fields, ends });
   }
 
   /** Gives an item these fields in place of its own; its name and its status it keeps. */
   replace(collection: Collection, id: Id, value: object, scope: Scope = {}): Item {
     const row = this.row(collection, id, scope);
-    const kept = Object.entries(JSON.parse(row.value)).filter(([field]) =>
-      fixed(collection).includes(field),
-    );
-    const next = { ...free(collection, value), ...Object.fromEntries(kept) };
+    const fields = (before: Fields) => {
+      const kept = Object.entries(before).filter(([field]) => fixed(collection).includes(field));
+      return { ...free(collection, value), ...Object.fromEntries(kept) };
+    };
+    const next = fields(JSON.parse(row.value));
     this.#distinct(collection, row.place, next, scope, row.seq);
-    return this.#update(collection, row, next, collection.ends ? (endOf(next) ?? null) : null);
+    return this.#update(collection, row, {
+      fields,
+      ends: collection.ends ? (endOf(next) ?? null) : null,
+    });
   }
 
   /**
@@ -182,12 +203,12 @@ export class Store extends Rows {
     scope: Scope = {},
   ): Item {
     const row = this.row(collection, id, scope);
-    const value = JSON.parse(row.value) as Record<string, unknown>;
-    const now = value["status"];
+    const now = (JSON.parse(row.value) as Fields)["status"];
     if ((status.from !== undefined && now !== status.from) || (status.once && now === status.to)) {
       throw refusal("state", scope.codes, `${row.id} is ${now}.`);
     }
-    return this.#update(collection, row, { ...value, status: status.to });
+    const fields = (before: Fields) => ({ ...before, status: status.to });
+    return this.#update(collection, row, { fields });
   }
 
   /** Adds to a number of an item, takes from it, or sets it to nothing: by one unless a body says by how much. */
@@ -200,31 +221,35 @@ export class Store extends Rows {
       return this.hold(collection, id, { [how.field]: by }, scope);
     }
     const row = this.row(collection, id, scope);
-    const value = JSON.parse(row.value) as Record<string, unknown>;
-    const now = value[how.field] ?? 0;
+    const now = (JSON.parse(row.value) as Fields)[how.field] ?? 0;
     if (typeof now !== "number") {
       throw refusal("state", scope.codes, `${how.field} of ${row.id} is no number.`);
     }
-    return this.#update(collection, row, { ...value, [how.field]: how.way === 0 ? 0 : now + by });
+    const fields = (before: Fields) => {
+      const from = how.way === 0 ? 0 : Number(before[how.field] ?? 0);
+      return { ...before, [how.field]: from + by };
+    };
+    const key = collection.key ? { [collection.key]: nameOf(collection, row.id) } : {};
+    return this.#update(collection, row, { fields, ...(how.makes ? { makes: key } : {}) });
   }
 
   /** Turns a switch of an item over; one that was never set was off. */
   flip(collection: Collection, id: Id, field: string, scope: Scope = {}): Item {
     const row = this.row(collection, id, scope);
-    const value = JSON.parse(row.value) as Record<string, unknown>;
-    const now = value[field] ?? false;
+    const now = (JSON.parse(row.value) as Fields)[field] ?? false;
     if (typeof now !== "boolean") {
       throw refusal("state", scope.codes, `${field} of ${row.id} is neither true nor false.`);
     }
-    return this.#update(collection, row, { ...value, [field]: !now });
+    const fields = (before: Fields) => ({ ...before, [field]: !before[field] });
+    return this.#update(collection, row, { fields });
   }
 
   /** Lets an item live on from now, for `ttl` seconds if it says so, else as long as before. */
   renew(collection: Collection, id: Id, value: object, scope: Scope = {}): Item {
     const row = this.row(collection, id, scope);
     const fields = JSON.parse(row.value) as Record<string, unknown>;
-    const ends = endOf({ ...fields, ...value }) ?? row.ends_at;
-    return this.#set(collection, row, { ...row, ends_at: ends });
+    const ends = endOf(says(value) ? { ...timeless(fields), ...value } : fields);
+    return this.#update(collection, row, { fields: (before) => before, ends });
   }
 
   /** Removes an item and what lies within it. */
@@ -238,7 +263,7 @@ export class Store extends Rows {
   retire(collection: Collection, id: Id, status: string, scope: Scope = {}) {
     const row = this.row(collection, id, scope);
     this.#take("place = ?", within(row.seq));
-    this.#set(collection, row, { ...row, gone: 1 });
+    this.#set(row, (there) => ({ ...there, gone: 1 }));
     return { ...itemOf(collection, row), status };
   }
 
@@ -265,7 +290,7 @@ export class Store extends Rows {
     const place = this.only(collection, scope);
     const row = this.find(collection, place, ONLY);
     const next = change(row === undefined ? {} : JSON.parse(row.value));
-    if (row !== undefined) this.#update(collection, row, next);
+    if (row !== undefined) this.#update(collection, row, { fields: change, makes: {} });
     else this.#insert(collection, place, ONLY, scope.owner, next);
     return next;
   }
@@ -348,6 +373,7 @@ export class Store extends Rows {
     value: object,
     more: { ends?: number | undefined; bytes?: Uint8Array<ArrayBuffer> | undefined } = {},
   ): Item | undefined {
+    const now = new Date().toISOString();
     // A name is free again once what had it has ended by itself.
     this.db
       .query("DELETE FROM items WHERE collection = ? AND place = ? AND id = ? AND ends_at <= ?")
@@ -362,13 +388,18 @@ export class Store extends Rows {
         place,
         id,
         owner ?? null,
-        new Date().toISOString(),
+        now,
         more.ends ?? null,
-        JSON.stringify(value),
+        JSON.stringify(counted(collection, value, now)),
         more.bytes ?? null,
       );
     if (row === null) return undefined;
-    undoable(() => this.#take("seq = ?", row.seq));
+    const made = { ...row, collection: collection.name, bytes: more.bytes ?? null };
+    this.#deeds.note(
+      row.seq,
+      () => undefined,
+      () => made,
+    );
     return itemOf(collection, row);
   }
 
@@ -386,31 +417,63 @@ export class Store extends Rows {
     const made = this.#insert(collection, place, id, scope.owner, value, { ends, bytes });
     if (made !== undefined) return made;
     const row = this.row(collection, id, scope);
-    const after = { ...row, value: JSON.stringify(value), ends_at: ends ?? null };
-    const item = this.#set(collection, row, after);
-    this.#setBytes(after, bytes ?? null);
-    return item;
+    return this.#update(collection, row, {
+      fields: () => value,
+      ends: ends ?? null,
+      bytes: bytes ?? null,
+      makes: {},
+    });
   }
 
-  #update(collection: Collection, row: Row, value: object, ends = row.ends_at): Item {
-    return this.#set(collection, row, { ...row, value: JSON.stringify(value), ends_at: ends });
+  #update(collection: Collection, row: Row, changes: Changes): Item {
+    const { fields, ends, makes } = changes;
+    const now = new Date().toISOString();
+    const change = <T extends Row>(there: T): T => ({
+      ...there,
+      value: JSON.stringify(counted(collection, fields(JSON.parse(there.value)), now)),
+      ends_at: ends === undefined ? there.ends_at : ends,
+      ...(changes.bytes === undefined ? {} : { bytes: changes.bytes }),
+    });
+    const empty = makes && { ...row, value: JSON.stringify(makes), ends_at: null, gone: 0 };
+    const first = empty && { ...empty, collection: collection.name, bytes: null };
+    return itemOf(collection, this.#set(row, change, first));
   }
 
-  #set(collection: Collection, before: Row, after: Row): Item {
+  /** Changes a row; `first` is what one begins as that is not there, where the change makes one. */
+  #set(row: Row, change: <T extends Row>(row: T) => T, first?: Whole): Row {
+    const whole = () =>
+      this.db.query<Whole, [number]>("SELECT * FROM items WHERE seq = ?").get(row.seq) ?? undefined;
+    this.#deeds.note(row.seq, whole, (there = first) => there && change(there));
+    const after: Row & { bytes?: Whole["bytes"] } = change(row);
     const query = "UPDATE items SET value = ?, ends_at = ?, gone = ? WHERE seq = ?";
     this.db.query(query).run(after.value, after.ends_at, after.gone, after.seq);
-    // What somebody changed since is theirs.
-    const unchanged = `${query} AND value = ? AND ends_at IS ?`;
-    const old = [before.value, before.ends_at, before.gone, before.seq] as const;
-    undoable(() => this.db.query(unchanged).run(...old, after.value, after.ends_at));
-    return itemOf(collection, after);
+    if (after.bytes !== undefined) {
+      this.db.query("UPDATE items SET bytes = ? WHERE seq = ?").run(after.bytes, after.seq);
+    }
+    return after;
   }
 
-  #setBytes({ seq, value }: Row, bytes: Uint8Array<ArrayBuffer> | null): void {
-    const there = this.db.query<Whole, [number]>("SELECT * FROM items WHERE seq = ?").get(seq);
-    this.db.query("UPDATE items SET bytes = ? WHERE seq = ?").run(bytes, seq);
-    const unchanged = "UPDATE items SET bytes = ? WHERE seq = ? AND value = ?";
-    undoable(() => this.db.query(unchanged).run(there?.bytes ?? null, seq, value));
+  /** Brings a row from one state into another, unless another process changed it since. */
+  #bring(seq: number, is: State, becomes: State): void {
+    if (becomes === undefined) {
+      if (is !== undefined) this.#take("seq = ?", seq);
+    } else if (is === undefined) {
+      const columns = Object.keys(becomes);
+      const marks = columns.map(() => "?").join(", ");
+      this.db
+        .query(`INSERT OR IGNORE INTO items (${columns.join(", ")}) VALUES (${marks})`)
+        .run(...(Object.values(becomes) as SQLQueryBindings[]));
+    } else {
+      this.db
+        .query(
+          `UPDATE items SET value = ?, ends_at = ?, gone = ?, bytes = ?
+           WHERE seq = ? AND value = ? AND ends_at IS ? AND gone = ?`,
+        )
+        .run(
+          ...[becomes.value, becomes.ends_at, becomes.gone, becomes.bytes],
+          ...[seq, is.value, is.ends_at, is.gone],
+        );
+    }
   }
 
   /** Removes rows and all that lies within them, and within that. */
@@ -419,10 +482,11 @@ export class Store extends Rows {
       .query<Whole, [string | number]>(`DELETE FROM items WHERE ${where} RETURNING *`)
       .all(what);
     for (const row of taken) {
-      const columns = Object.keys(row);
-      const marks = columns.map(() => "?").join(", ");
-      const query = `INSERT OR IGNORE INTO items (${columns.join(", ")}) VALUES (${marks})`;
-      undoable(() => this.db.query(query).run(...(Object.values(row) as SQLQueryBindings[])));
+      this.#deeds.note(
+        row.seq,
+        () => row,
+        () => undefined,
+      );
       this.#take("place = ?", within(row.seq));
     }
   }

@@ -1,5 +1,6 @@
 /** What is done to items beside making, reading and changing them. */
 import { describe, expect, setSystemTime, test } from "bun:test";
+import { z } from "zod";
 import { ServiceError } from "../src/index.ts";
 import { type Collection, lasting, Store } from "../src/store.ts";
 import { attempt } from "../src/undo.ts";
@@ -45,12 +46,34 @@ describe("all of them", () => {
     }
   });
 
+  test("that are made together are each what one must be", () => {
+    const store = fresh();
+    const unique = { title: [409, "title_taken"] } as const;
+    const scope = { ...alice, unique, each: z.object({ title: z.string() }) };
+    const make = (...entries: unknown[]) => store.createAll(notes, { notes: entries }, scope);
+    expect(make({ title: "a", more: 1 }).items).toMatchObject([{ title: "a" }]);
+    expect(make({ title: "z", more: 1 }).items[0]).not.toHaveProperty("more");
+    for (const twice of [[{ title: "a" }], [{ title: "b" }, { title: "b" }]]) {
+      expect(refusal(() => make(...twice)).slice(0, 2)).toEqual([409, "title_taken"]);
+    }
+    expect(refusal(() => make({ title: "c" }, { title: 3 }))).toEqual([
+      400,
+      "validation_error",
+      expect.stringContaining("1.title: "),
+    ]);
+    for (const name of [{}, ["a"], true]) {
+      const [status, , text] = refusal(() => store.createAll(locks, { locks: [{ name }] }, alice));
+      expect([status, text]).toEqual([400, "name: must be a text or a number"]);
+    }
+    expect(store.list(notes, {}, alice).total).toBe(2);
+  });
+
   test("that were made together are taken back together", async () => {
     const store = fresh();
     const body = { notes: [{ n: 1 }, { n: 2 }] };
-    const back = await attempt(async () => void store.createAll(notes, body, alice));
+    const { undo } = await attempt(async () => void store.createAll(notes, body, alice));
     expect(store.list(notes, {}, alice).total).toBe(2);
-    back();
+    undo();
     expect(store.list(notes, {}, alice).total).toBe(0);
   });
 
@@ -113,8 +136,8 @@ describe("one", () => {
     expect(refusal(() => store.step(locks, "hits", {}, up, bob))[0]).toBe(403);
     store.change(locks, "hits", { value: "many" }, alice);
     expect(refusal(() => store.step(locks, "hits", {}, up, alice))[1]).toBe("conflict");
-    const back = await attempt(async () => void store.step(locks, "new", {}, up, alice));
-    back();
+    const { undo } = await attempt(async () => void store.step(locks, "new", {}, up, alice));
+    undo();
     expect(refusal(() => store.read(locks, "new", alice))[0]).toBe(404);
   });
 

@@ -160,6 +160,57 @@ describe("an item", () => {
     }
   });
 
+  test("has its counts from nothing on, and says when it was changed", () => {
+    const store = fresh();
+    const kept: Collection = { name: "kept", counts: ["hits"], changed: "updated_at" };
+    setSystemTime(new Date("2026-01-01T00:00:00Z"));
+    try {
+      const made = store.create(kept, { text: "a", updated_at: "never" }, alice);
+      expect(made).toMatchObject({ hits: 0, updated_at: made.created_at });
+      setSystemTime(new Date("2026-01-01T00:01:00Z"));
+      const updated_at = "2026-01-01T00:01:00.000Z";
+      const step = { field: "hits", way: 1 };
+      expect(store.step(kept, made.id, {}, step, alice)).toMatchObject({ hits: 1, updated_at });
+      const replaced = store.replace(kept, made.id, { text: "b" }, alice);
+      expect(replaced).toMatchObject({ text: "b", hits: 0, updated_at });
+      expect(store.read(kept, made.id, alice)).toEqual(replaced);
+    } finally {
+      setSystemTime();
+    }
+  });
+
+  test.each(["expires_at", "expiresAt", "expires"])("ends when its %s says", (field) => {
+    const store = fresh();
+    const ending: Collection = { name: "ending", ends: true };
+    setSystemTime(new Date("2026-01-01T00:00:00Z"));
+    try {
+      const codes = { ended: [410, "gone"] } as const;
+      const scope = { ...alice, codes };
+      const made = store.create(ending, { [field]: "2026-01-01T03:00:00+02:00" }, scope);
+      expect(made["expires_at"]).toBe("2026-01-01T01:00:00.000Z");
+      const later = "2026-01-01T02:00:00.000Z";
+      expect(store.change(ending, made.id, { text: "a" }, scope)["expires_at"]).toBe(
+        made["expires_at"],
+      );
+      expect(store.change(ending, made.id, { [field]: later }, scope)["expires_at"]).toBe(later);
+      // What is said last holds, whichever way it is said.
+      const soon = "2026-01-01T00:01:00.000Z";
+      expect(store.change(ending, made.id, { ttl: 60 }, scope)["expires_at"]).toBe(soon);
+      expect(store.change(ending, made.id, { [field]: later }, scope)["expires_at"]).toBe(later);
+      setSystemTime(new Date(later));
+      expect(refusal(() => store.read(ending, made.id, scope))).toEqual([410, "gone"]);
+      const past = ["2025-12-31T23:59:59Z", later, "2027-01-01", "never", ""];
+      for (const wrong of past) {
+        const create = () => store.create(ending, { [field]: wrong }, scope);
+        expect(refusal(create)).toEqual([400, "validation_error"]);
+      }
+      const never = store.create(ending, { [field]: null }, scope);
+      expect(never["expires_at"] ?? null).toBeNull();
+    } finally {
+      setSystemTime();
+    }
+  });
+
   test.each([0, -1, "soon", 1e300])("can't live for %p", (ttl) => {
     const ending: Collection = { name: "ending", ends: true };
     expect(refusal(() => fresh().create(ending, { ttl }))).toEqual([400, "validation_error"]);
@@ -320,6 +371,16 @@ describe("what lies within an item", () => {
     expect(store.setPart(policy, { max: null, mid: 2 }, inA)).toEqual({ min: 0, mid: 2 });
     expect(store.part(policy, inA)).toEqual({ min: 0, mid: 2 });
     store.emptied(buckets, "a", alice);
+    // What has ended fills nothing.
+    const files: Collection = { name: "files", within: buckets, ends: true };
+    try {
+      store.create(files, { ttl: 60 }, inA);
+      expect(refusal(() => store.emptied(buckets, "a", alice))).toEqual([409, "not_empty"]);
+      setSystemTime(Date.now() + 61_000);
+      store.emptied(buckets, "a", alice);
+    } finally {
+      setSystemTime();
+    }
     expect(store.replacePart(policy, { last: 3 }, inA)).toEqual({ last: 3 });
     expect(store.part(policy, inA)).toEqual({ last: 3 });
   });
