@@ -395,6 +395,34 @@ async fn the_same_tree_by_the_same_plan_and_image_is_not_tested_twice() {
     assert!(run.status("notes").gates.iter().all(|known| known.tool.as_deref() == Some("registry.example/factory:2")));
 }
 
+/// What runs charges what it charged: it is neither tested anew nor refuted, and the
+/// price comes with the package that has it.
+#[tokio::test]
+async fn another_default_price_degrades_nothing_that_runs() {
+    let mut run = with(json!({})).await;
+    let mut paid = document("notes");
+    paid["factory"] = json!({});
+    run.apply(&paid, &json!({ "stage": "Live" }));
+    run.until("notes", "True", "Live").await;
+    let first = run.status("notes");
+    run.api.edit(FACTORY, |mut factory| {
+        factory["spec"]["prices"]["default"] = json!("$0.25");
+        Some(factory)
+    });
+    for _ in 0..80 {
+        run.step("notes").await;
+    }
+    run.until("notes", "True", "Live").await;
+    let now = run.status("notes");
+    assert!(now.tree != first.tree, "the price is merged by itself");
+    for (layer, then, now) in first.gates.iter().zip(&now.gates).map(|(then, now)| (then.layer.name(), then, now)) {
+        let of_first = run.runs_of(layer).into_iter().filter(|name| name.starts_with(&then.gate)).count();
+        assert_eq!((of_first, now.plan != then.plan), (1, true), "{layer}: {:?}", run.runs_of(layer));
+    }
+    let counted = run.cx.metrics.encode().unwrap();
+    assert!(!counted.contains("phase=\"Degraded\""), "{counted}");
+}
+
 #[tokio::test]
 async fn a_verdict_that_is_due_again_is_not_reused() {
     let mut run = live(json!({ "regateEverySeconds": 3600 })).await;
