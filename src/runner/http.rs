@@ -182,7 +182,7 @@ impl Http {
         let mut call = call.clone();
         for _ in 0..=MAX_REDIRECTS {
             let reply = self.once(&call, time).await?;
-            let next = if call.follow { redirected(&call, &reply) } else { None };
+            let next = if call.follow { redirected(&call, &reply)? } else { None };
             match next {
                 None => return Ok(reply),
                 Some(next) => call = next,
@@ -413,17 +413,21 @@ pub(super) fn too_long(limit: usize) -> String {
     format!("the body is longer than {limit} bytes, and no more are read")
 }
 
-/// Where a redirect leads, if it leads to the same host, as fetch would go there.
-fn redirected(call: &Call, reply: &Answer) -> Option<Call> {
-    if !matches!(reply.status, 301 | 302 | 303 | 307 | 308) {
-        return None;
+/// Where a redirect leads, if it leads to the same host, as fetch would go there. What
+/// fetch takes for no answer is none.
+fn redirected(call: &Call, reply: &Answer) -> Result<Option<Call>, NoReply> {
+    if reply.status == 101 {
+        return Err(NoReply::Broken("it answers 101, and nobody asked for another protocol".into()));
     }
-    let url = call.url.join(&reply.header(LOCATION.as_str())?).ok()?;
+    let location = if matches!(reply.status, 301 | 302 | 303 | 307 | 308) { reply.header(LOCATION.as_str()) } else { None };
+    let Some(location) = location.filter(|location| !location.is_empty()) else { return Ok(None) };
+    let url = call.url.join(&location);
+    let url = url.map_err(|problem| NoReply::Broken(format!("it answers {}, and leads to what is no URL: {problem}", reply.status)))?;
     let same = url.scheme() == call.url.scheme()
         && url.host() == call.url.host()
         && url.port_or_known_default() == call.url.port_or_known_default();
     if !same {
-        return None;
+        return Ok(None);
     }
     let mut next = Call { url, ..call.clone() };
     let reads = matches!(call.method.as_str(), "GET" | "HEAD");
@@ -432,7 +436,7 @@ fn redirected(call: &Call, reply: &Answer) -> Option<Call> {
         next.body = None;
         next.headers.retain(|(name, _)| OF_BODIES.iter().all(|of| !name.eq_ignore_ascii_case(of.as_str())));
     }
-    Some(next)
+    Ok(Some(next))
 }
 
 fn headers(map: &HeaderMap) -> Vec<(String, String)> {

@@ -243,6 +243,30 @@ async fn prim_shs_way_follows_redirects_and_drops_bodies() {
     assert_eq!(outcomes(&results), ["T-1", "T-2", "T-3"].map(|id| (id, Outcome::Pass)), "{results:?}");
 }
 
+/// As fetch does: what leads to no URL is no answer, what leads nowhere is one.
+#[tokio::test]
+async fn prim_shs_way_takes_redirects_as_fetch_does() {
+    let server = Server::answering(|head, _| match head.split(' ').nth(1).unwrap() {
+        "/unread" => answer(302, "location: http://[/\r\n", "{}"),
+        "/empty" => answer(302, "location: \r\n", "{}"),
+        "/none" => answer(302, "", "{}"),
+        _ => "HTTP/1.1 101 X\r\n\r\n".into(),
+    })
+    .await;
+    let expects = |status: u16| json!({"expected": {"status": status}});
+    let tests = [("unread", 302), ("empty", 302), ("none", 302), ("switches", 101)];
+    let tests = tests.map(|(path, status)| test(path, &format!("{}/{path}", server.url), &expects(status)));
+    let results = run(&runner(), &plan_in(Mode::Primsh, tests.into())).await;
+    let came: Vec<_> = results.iter().map(|result| (result.id.as_str(), result.outcome, result.actual_status)).collect();
+    let expected = [
+        ("unread", Outcome::Fail, None),
+        ("empty", Outcome::Pass, Some(302)),
+        ("none", Outcome::Pass, Some(302)),
+        ("switches", Outcome::Fail, None),
+    ];
+    assert_eq!(came, expected, "{results:?}");
+}
+
 #[tokio::test]
 async fn each_request_counts_for_the_rate_of_its_host() {
     let server = Server::answering(|head, _| match head.split(' ').nth(1).unwrap() {
