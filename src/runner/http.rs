@@ -57,6 +57,8 @@ pub struct Call {
     pub body: Option<Vec<u8>>,
     /// Whether redirects on the same host are followed.
     pub follow: bool,
+    /// Place in its plan of the test that it is of, where it is one's.
+    pub test: Option<usize>,
 }
 
 /// Why there is no answer.
