@@ -17,7 +17,7 @@ const FACTORY: &str = "/apis/flywheel.prim.sh/v1alpha1/namespaces/flywheel/facto
 const SERVICE: &str = "packages/notes/src/service.ts";
 
 /// A Factory with a model, and what else of its policy on gates.
-async fn with(policy: Value) -> Run {
+pub async fn with(policy: Value) -> Run {
     let run = Run::new().await;
     set(&run, policy);
     run
@@ -45,7 +45,7 @@ fn phase(run: &Run) -> Phase {
 }
 
 /// Somebody's merge into the package, which is seen.
-async fn merge(run: &Run, text: &str) {
+pub async fn merge(run: &Run, text: &str) {
     run.push(SERVICE, Some(text));
     run.factory_looks().await;
 }
@@ -228,33 +228,6 @@ async fn a_run_that_breaks_is_tried_once_more_and_refutes_nothing() {
     run.canary = "Failed";
     run.world.wait(Duration::from_secs(5500));
     run.until("notes", "False", "Degraded").await;
-}
-
-/// The name outlives the GateRun, since nothing else leads to the money.
-#[tokio::test]
-async fn a_room_whose_money_stays_is_named_until_another_brings_it_back() {
-    let room = json!({ "facilitator": "http://facilitator.example" });
-    let gates =
-        json!({ "contract": { "wallet": "purse" }, "cleanRoom": room, "live": ["Contract", "CleanRoom"], "regateEverySeconds": 3600 });
-    let mut run = with(gates).await;
-    let step = |name: &str, verdict: &str| json!({ "name": name, "verdict": verdict, "milliseconds": 1 });
-    run.results = json!([step("return", "Error")]);
-    run.apply(&document("notes"), &json!({ "stage": "Live" }));
-    run.until("notes", "True", "Live").await;
-    let [name] = &run.runs_of("CleanRoom")[..] else { panic!("{:?}", run.runs_of("CleanRoom")) };
-    let room = format!("room-of-{name}");
-    assert_eq!(run.status("notes").rooms, [room.as_str()]);
-    let message = run.says("notes", "CleanRoomPassed", "True", "Passed");
-    assert!(message.contains("as the test says"), "what its GateRun says of it: {message}");
-
-    run.api.delete(&format!("{OWN}/gateruns/{name}"));
-    run.settle("notes").await;
-    assert_eq!(run.status("notes").rooms, [room.as_str()]);
-
-    run.results = json!([step("return", "Passed"), step(&format!("return {room}"), "Passed")]);
-    run.world.wait(Duration::from_secs(5500));
-    run.settle("notes").await;
-    assert_eq!(run.status("notes").rooms, Vec::<String>::new());
 }
 
 #[tokio::test]
