@@ -30,7 +30,7 @@ use crate::{
         budget::Budget,
         http::{Http, Settings},
         pay::Cashier,
-        progress::Progress,
+        progress::Quiet,
         seeds::{Agent, seeds},
     },
     suite::{self, Mode, Outcome, Payment, Plan, Run, Secrets, TestResult},
@@ -139,7 +139,7 @@ pub async fn tests(
     let seeds = seeds(plan, &agent, SystemClock.now(), []).await?;
     let mut run = Run::new(plan, None, seeds, Secrets::default()).map_err(|findings| refused("the plan".as_ref(), &findings))?;
     let runner = runner(contract, plan, payer, began, wires)?;
-    runner.run(plan, &mut run, std::future::pending(), &mut Silent).await;
+    runner.run(plan, &mut run, std::future::pending(), &mut Quiet).await;
     Ok(run.into_results().iter().map(|result| step(&contract.plan.routes, plan, result)).collect())
 }
 
@@ -204,12 +204,4 @@ pub(crate) fn step(routes: &[Route], plan: &Plan, result: &TestResult) -> Step {
         Outcome::Skipped => Step::untried(name.trim_end(), left_out()),
     };
     Step { milliseconds: i64::try_from(result.duration_ms).unwrap_or(i64::MAX), ..step }
-}
-
-/// Nobody watches: the log is the report.
-struct Silent;
-
-impl Progress for Silent {
-    fn result(&mut self, _: &Plan, _: &TestResult) {}
-    fn under_way(&mut self, _: usize) {}
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow, bail};
+use jiff::{SignedDuration, Timestamp};
 use kube::{Api, Client};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -126,11 +127,14 @@ pub(crate) async fn run(args: &SpawnArgs) -> anyhow::Result<Exit> {
     // Whoever makes a room first clears up after those who could not.
     let swept = swept(&spawner).await?;
     let Some(order) = order else { return Ok(if swept { Exit::Proven } else { Exit::Unproven }) };
+    // Sweeping takes as long as it takes: its maker counts as there from now on.
+    let order = Order { expires: leased(&SystemClock)?, ..order };
     let outcome = spawner.run(&order, async { drop(interrupted().await) }).await;
     told(result, &order, &outcome)
 }
 
-/// Empties the wallets of rooms that are gone.
+/// Empties the wallets of rooms that are gone. One that has nothing proves nothing: it
+/// may be another's, or a node may be behind.
 async fn brought_back(rooms: &[String], treasury: &Treasury) -> anyhow::Result<Exit> {
     let mut exit = Exit::Proven;
     for room in rooms {
@@ -138,6 +142,7 @@ async fn brought_back(rooms: &[String], treasury: &Treasury) -> anyhow::Result<E
             Ok(0) => {
                 let on = &treasury.bank.token.network;
                 eprintln!("the wallet of room {room} has nothing on {on}; of another Factory's room, name that Factory");
+                exit = Exit::Unproven;
             }
             Ok(brought) => eprintln!("{} USDC of room {room} are back", usd(brought)),
             Err(problem) => {
@@ -202,9 +207,14 @@ fn order(args: &SpawnArgs, document: &Path, factory: &Factory) -> anyhow::Result
         wallet,
         model_key: args.model_key_file.as_deref().map(create::key).transpose()?,
         seconds,
-        expires: SystemClock.now() + jiff::SignedDuration::try_from(Pace::default().lease)?,
+        expires: leased(&SystemClock)?,
         notes,
     })
+}
+
+/// Until when a room's maker counts as there that says so now.
+fn leased(clock: &dyn Clock) -> anyhow::Result<Timestamp> {
+    Ok(clock.now() + SignedDuration::try_from(Pace::default().lease)?)
 }
 
 /// What tests need of each other has to be there: those of other services are left out

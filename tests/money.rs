@@ -278,3 +278,50 @@ async fn an_rpc_that_knows_of_less_than_came_is_not_believed() {
         assert_eq!(bank.has(purse.payer().address()), left, "{said}");
     }
 }
+
+/// Who can't see into a wallet goes by receipts: what never came is not said to stay.
+#[tokio::test]
+async fn without_an_rpc_what_is_sure_goes_back_and_what_is_in_doubt_is_tried() {
+    let bank = Bank::open().await;
+    let (never, refused) = (purse("room-1", &bank, false), purse("room-2", &bank, false));
+    assert_eq!(refused.fund().await[1].verdict, Verdict::Blocked, "nobody has anything");
+    for purse in [never, refused] {
+        let back = purse.bring_back().await;
+        assert_eq!((back.verdict, back.advisory, bank.asked()), (Verdict::Passed, false, 1), "{back:?}");
+    }
+
+    for (fault, came) in [(Fault::Lost, true), (Fault::Down, false)] {
+        let bank = opened().await;
+        let purse = purse("room-3", &bank, false);
+        bank.fails(&[fault; 3]);
+        assert_eq!(purse.fund().await[1].verdict, Verdict::Error);
+        let back = purse.bring_back().await;
+        let said = back.message.clone().unwrap_or_default();
+        assert_eq!((back.verdict == Verdict::Passed, said.contains("at most 0.25 USDC stay")), (came, !came), "{back:?}");
+        assert_eq!((bank.has(funder().address()), bank.has(purse.payer().address())), (DOLLAR, 0), "{fault:?}");
+    }
+}
+
+/// A node that does not know yet what was spent says too much, and that is refused.
+#[tokio::test]
+async fn an_rpc_that_knows_of_more_than_is_there_is_asked_again() {
+    for (lies, verdict, said) in [(1, Verdict::Passed, "0.24 USDC to"), (4, Verdict::Error, "says that it has 0.25")] {
+        let bank = opened().await;
+        let purse = purse("room-1", &bank, true);
+        purse.fund().await;
+        spend(&purse, &bank, 10_000).await;
+        bank.says(&[Said::Has(250_000); 4][..lies]);
+        let back = purse.bring_back().await;
+        assert!(back.verdict == verdict && back.message.as_ref().is_some_and(|what| what.contains(said)), "{back:?}");
+        assert_eq!((bank.has(funder().address()), bank.has(purse.payer().address())), (DOLLAR - 10_000, 0), "{back:?}");
+    }
+
+    // One of whom nobody knows what came.
+    let bank = opened().await;
+    bank.put(room("room-1").address(), 240_000);
+    bank.says(&[Said::Has(250_000)]);
+    assert_eq!(seeing(&bank).empty(&room("room-1"), funder().address()).await.unwrap(), 240_000);
+    bank.says(&[Said::Has(250_000); 4]);
+    let said = seeing(&bank).empty(&room("room-1"), funder().address()).await.unwrap_err().to_string();
+    assert!(said.contains("insufficient_funds"), "{said}");
+}

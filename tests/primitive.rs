@@ -11,6 +11,7 @@ mod deletion;
 mod idea;
 mod live;
 mod random;
+mod rooms;
 mod trouble;
 mod way;
 

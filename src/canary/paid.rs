@@ -18,10 +18,10 @@ use crate::{
         Runner,
         http::{Call, sent},
         pay::Purchase,
-        progress::Progress,
+        progress::Quiet,
         tally::Tally,
     },
-    suite::{Answer, Plan, Run, Secrets, TestResult, Trouble},
+    suite::{Answer, Plan, Run, Secrets, Trouble},
 };
 
 /// The services of a plan, and the runner that asks them.
@@ -50,6 +50,7 @@ impl<'a> Services<'a> {
             body: request.body.as_ref().map(|body| body.clone().into_bytes()),
             // An agent sees where a service sends it, and may only follow to the service.
             follow: false,
+            test: None,
         };
         let Runner { http, patience, cashier, .. } = self.runner;
         let tally = Tally::default();
@@ -100,11 +101,4 @@ impl Service for Services<'_> {
         let spending = self.runner.cashier.budget.spending();
         (spending.spent, spending.outstanding)
     }
-}
-
-struct Quiet;
-
-impl Progress for Quiet {
-    fn result(&mut self, _: &Plan, _: &TestResult) {}
-    fn under_way(&mut self, _: usize) {}
 }

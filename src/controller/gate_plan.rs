@@ -36,13 +36,13 @@ const NOBODY: &str = "0x0000000000000000000000000000000000000001";
 
 /// The plan for a package's files; or what is wrong with them, from the path on.
 pub fn plan(files: &[SourceFile], factory: &Factory) -> Result<Plan, String> {
-    planned(files, factory).map(|(plan, _)| plan)
+    planned(files, factory, |_| Prices::default()).map(|(plan, _)| plan)
 }
 
 /// The plan with what layer 2 would show of the same files, where the policy has it
 /// tried before a merge; `required` where that decides.
 pub fn with_preview(files: &[SourceFile], factory: &Factory, required: bool, written: &Written) -> Result<Plan, String> {
-    let (plan, mut service) = planned(files, factory)?;
+    let (plan, mut service) = planned(files, factory, |_| Prices::default())?;
     if !factory.spec.policy.gates.preview {
         return Ok(plan);
     }
@@ -71,7 +71,9 @@ pub struct Deployed {
 
 /// The same with what else the layers after it need.
 pub fn deployed(files: &[SourceFile], factory: &Factory, written: &Written) -> Result<Deployed, String> {
-    let (plan, mut service) = planned(files, factory)?;
+    // What runs charges what it was merged with, which a gate had held against the
+    // Factory's prices then, whatever those are by now.
+    let (plan, mut service) = planned(files, factory, |document| charged(files, document))?;
     let policy = &factory.spec.policy.gates.contract;
     let payment = match &policy.wallet {
         None => None,
@@ -159,10 +161,16 @@ fn micros(field: &str, text: &str) -> Result<u64, String> {
     Ok(price.micros())
 }
 
-fn planned(files: &[SourceFile], factory: &Factory) -> Result<(Plan, Service), String> {
+/// What a package's own code charges for its routes.
+fn charged(files: &[SourceFile], document: &Document) -> Prices {
+    let path = format!("packages/{}/src/index.ts", document.id);
+    files.iter().find(|file| file.path == path).map_or_else(Prices::default, |file| Prices::written(document, &file.content))
+}
+
+fn planned(files: &[SourceFile], factory: &Factory, prices: impl FnOnce(&Document) -> Prices) -> Result<(Plan, Service), String> {
     let (file, document) = document(files)?;
     let wrong = |problem: String| format!("{file}: {problem}");
-    let manifest = files_of(&document, &factory.spec.prices).map_err(|problems| wrong(all(&problems)))?;
+    let manifest = files_charging(&document, &factory.spec.prices, prices(&document)).map_err(|problems| wrong(all(&problems)))?;
     if manifest.routes.len() > MAX_ROUTES {
         return Err(wrong(format!("has {} routes, and a gate tries {MAX_ROUTES} at most", manifest.routes.len())));
     }
@@ -303,6 +311,28 @@ mod tests {
         assert_eq!(cost(&factory), Ok(Price::Exactly { micros: 250_000 }));
         factory.spec.prices.default = "much".into();
         assert!(cost(&factory).expect_err("no price").contains("spec.prices.default"));
+    }
+
+    #[test]
+    fn what_runs_is_shown_by_the_prices_that_it_charges() {
+        let paid = FREE.replace("factory: { free_service: true }\n", "");
+        let mut factory = factory();
+        factory.spec.policy.gates.canary = serde_json::from_value(
+            json!({ "model": { "url": "https://model.example/v1", "name": "small" }, "maxRounds": 1, "budget": "$1" }),
+        )
+        .ok();
+        let merged = files_of(&prim::read(&paid).expect("a document"), &factory.spec.prices).expect("a package").files;
+        let merged: Vec<_> = merged.into_iter().map(|file| SourceFile::new(file.path, file.content)).collect();
+        let seen = |factory: &Factory| {
+            let cost = |plan: &Plan| plan.routes[0].price.clone();
+            let proposed = plan(&merged, factory).map(|plan| cost(&plan)).expect("a plan");
+            let runs = contract(&merged, factory, &Ok(None)).map(|contract| cost(&contract.plan)).expect("a contract");
+            (proposed, runs, digests(&merged, factory, &Ok(None)).expect("digests"))
+        };
+        let before = seen(&factory);
+        assert_eq!((&before.0, &before.1, before.2.len()), (&Price::Exactly { micros: 10_000 }, &Price::Exactly { micros: 10_000 }, 2));
+        factory.spec.prices.default = "$0.25".into();
+        assert_eq!(seen(&factory), (Price::Exactly { micros: 250_000 }, before.1, before.2));
     }
 
     #[test]

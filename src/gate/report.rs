@@ -132,7 +132,7 @@ impl Report {
                 return line;
             }
         }
-        shrink(report, MAX_REPORT, |r| &mut r.steps, |s| s.verdict)
+        shrink(report, MAX_REPORT, |r| &mut r.steps, |s| (s.verdict, &s.name))
     }
 
     /// The verdict that goes with a report that was printed as `log`.
@@ -235,7 +235,7 @@ impl Summary {
                 return text;
             }
         }
-        shrink(summary, MAX_SUMMARY, |s| &mut s.steps, |s| s.verdict)
+        shrink(summary, MAX_SUMMARY, |s| &mut s.steps, |s| (s.verdict, &s.name))
     }
 
     /// Reads the trusted container's termination message.
@@ -251,15 +251,26 @@ impl Summary {
     }
 }
 
-/// Leaves out steps until the rest fits: what passed first, then the last ones.
-fn shrink<T: Serialize, S>(mut whole: T, limit: usize, steps: impl Fn(&mut T) -> &mut Vec<S>, verdict: impl Fn(&S) -> Verdict) -> String {
+/// How the names of steps begin that say where a room's money is.
+pub const RETURN: &str = "return";
+
+/// Leaves out steps until the rest fits: what passed first, then the last ones. Where a
+/// room's money is stays to the end: nothing else leads to it.
+fn shrink<T: Serialize, S>(
+    mut whole: T,
+    limit: usize,
+    steps: impl Fn(&mut T) -> &mut Vec<S>,
+    told: impl Fn(&S) -> (Verdict, &String),
+) -> String {
+    let stays = |step: &S| told(step).1.split(' ').next() == Some(RETURN);
     loop {
         if let Some(text) = fitting(&whole, limit) {
             return text;
         }
         let steps = steps(&mut whole);
-        let last_passed = steps.iter().rposition(|s| verdict(s) == Verdict::Passed);
-        match last_passed.or(steps.len().checked_sub(1)) {
+        let last_passed = steps.iter().rposition(|s| told(s).0 == Verdict::Passed && !stays(s));
+        let last = || steps.iter().rposition(|s| !stays(s)).or(steps.len().checked_sub(1));
+        match last_passed.or_else(last) {
             Some(index) => drop(steps.remove(index)),
             // Names and digests alone are far below every limit.
             None => return String::new(),
@@ -365,6 +376,19 @@ mod tests {
         let report = Report::new("job", "sha256:0", steps);
         let read = Summary::parse_termination(&report.summary("").to_termination()).unwrap();
         assert!(read.steps.iter().any(|s| s.name == "Failed"));
+    }
+
+    #[test]
+    fn where_money_is_outlives_everything() {
+        let returns = [Step::passed("return"), Step::passed("return gate-a"), Step::not("return gate-b", Verdict::Error, "x".repeat(900))];
+        for verdict in [Verdict::Passed, Verdict::Failed] {
+            let mut steps = returns.to_vec();
+            steps.extend(vec![Step { verdict, ..Step::passed("x".repeat(100)) }; 200]);
+            let read = Summary::parse_termination(&Report::new("job", "sha256:0", steps).summary("").to_termination()).unwrap();
+            let kept: Vec<_> = read.steps.iter().map(|s| s.name.as_str()).filter(|name| name.starts_with(RETURN)).collect();
+            assert_eq!(kept, ["return", "return gate-a", "return gate-b"], "{verdict:?}");
+            assert!(read.steps.len() > 3, "{verdict:?}: others are there, too");
+        }
     }
 
     #[test]

@@ -253,6 +253,7 @@ mod tests {
             headers: headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
             body: body.map(|body| body.as_bytes().to_vec()),
             follow: false,
+            test: None,
         }
     }
 

@@ -32,7 +32,7 @@ pub use sandbox::{Sandbox, SandboxError, Settings};
 
 use self::{
     agent::{Overheard, Terminal},
-    ordered::{Commands, Notes},
+    ordered::Commands,
 };
 use crate::{
     api::gate_run::Verdict,
@@ -43,7 +43,7 @@ use crate::{
         report::{MAX_OUTPUT, Step, cut},
     },
     ports::{model::Agent, payments::Payer},
-    runner::Runner,
+    runner::{Runner, progress::Quiet},
     suite::{Group, Interface, Outcome, Plan, Run, Secrets, TestResult},
 };
 
@@ -153,18 +153,18 @@ impl Room<'_> {
             patience,
             ways: RefCell::default(),
         });
-        let mut notes = Notes { commands: commands.as_ref(), ways: BTreeMap::new() };
         let over = async {
             sleep_until(self.until.into()).await;
             "the room's time is over".to_owned()
         };
         match &commands {
-            Some(commands) => self.runner.run_by(commands, self.plan, &mut run, over, &mut notes).await,
-            None => self.runner.run(self.plan, &mut run, over, &mut notes).await,
+            Some(commands) => self.runner.run_by(commands, self.plan, &mut run, over, &mut Quiet).await,
+            None => self.runner.run(self.plan, &mut run, over, &mut Quiet).await,
         }
+        let noted = commands.map(|commands| commands.ways.into_inner()).unwrap_or_default();
         let results = run.into_results();
         let steps = results.iter().filter(|result| !self.is_agents(result)).map(|result| {
-            let ways = notes.ways.get(&result.test).map(Vec::as_slice).unwrap_or_default();
+            let ways = noted.get(&result.test).map(Vec::as_slice).unwrap_or_default();
             with((self.as_step)(&self.told.routes, self.plan, result), ways)
         });
         steps.collect()

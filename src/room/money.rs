@@ -140,7 +140,19 @@ impl Bank {
     /// Sends all that a room's wallet has back, and says how much that was.
     pub async fn empty(&self, room: &dyn Payer, funder: &str) -> Result<u128, Unmoved> {
         let left = self.balance(room.address()).await?.ok_or(Unmoved::Unseen)?;
-        self.give(room, funder, left, left).await
+        self.give_all(room, funder, left).await
+    }
+
+    /// Sends all back that the ledger saw. Where that is refused a node may not know yet
+    /// what has gone since: it is asked again, and what it says then is tried once.
+    async fn give_all(&self, room: &dyn Payer, funder: &str, seen: u128) -> Result<u128, Unmoved> {
+        match self.give(room, funder, seen, seen).await {
+            Err(Unmoved::Refused(why)) => match self.once(room.address(), |now| now < seen).await {
+                Ok(Some(now)) if now < seen => self.give(room, funder, now, now).await,
+                _ => Err(Unmoved::Refused(why)),
+            },
+            other => other,
+        }
     }
 
     /// Sends an amount back, of so much that the ledger saw.
@@ -255,13 +267,20 @@ impl RoomPurse {
             self.note(&filling.await.unwrap_or_else(|error| Err(broken(error))));
         }
         let (room, funder) = (self.room.wallet.as_ref(), self.funder.address());
-        if self.bank.ledger.is_none() {
-            return Ok(self.bank.give(room, funder, self.amount.saturating_sub(self.signed()), 0).await?);
-        }
         let sure = self.sure();
+        if self.bank.ledger.is_none() {
+            // What may have come is tried: what is not there is refused.
+            let doubtful = self.is_doubtful.load(Ordering::Relaxed);
+            let amount = if doubtful { self.amount.saturating_sub(self.signed()) } else { sure };
+            return Ok(self.bank.give(room, funder, amount, 0).await?);
+        }
         let said = self.bank.once(room.address(), |now| now >= sure).await.map_err(Unmoved::from)?.unwrap_or_default();
         if said >= sure {
-            return Ok(self.bank.give(room, funder, said, said).await?);
+            match self.bank.give_all(room, funder, said).await {
+                // It goes on knowing of more than is there.
+                Err(Unmoved::Refused(_)) if said > sure && sure > 0 => {}
+                moved => return Ok(moved?),
+            }
         }
         // The facilitator asks the chain itself.
         Err(Stays::Unseen { said, moved: self.bank.give(room, funder, sure, said).await })
@@ -272,7 +291,7 @@ impl RoomPurse {
 enum Stays {
     /// It did not move.
     Unmoved(Unmoved),
-    /// The ledger says less than came and was not signed away, and what was tried then.
+    /// The ledger says other than came and was not signed away, and what was tried then.
     Unseen { said: u128, moved: Result<u128, Unmoved> },
 }
 

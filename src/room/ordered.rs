@@ -24,11 +24,8 @@ use crate::{
         host::MAX_OUTPUT,
     },
     ports::payments::{REQUIRED_HEADERS, Unreadable, challenge_text},
-    runner::{
-        http::{Ask, Call, Http, NoReply, Sent},
-        progress::Progress,
-    },
-    suite::{Answer, Plan, TestResult},
+    runner::http::{Ask, Call, Http, NoReply, Sent},
+    suite::Answer,
 };
 
 /// Characters of what a command complains of that a message repeats.
@@ -53,15 +50,24 @@ pub struct Commands<'a> {
     pub http: &'a Http,
     /// How long one may take.
     pub patience: Duration,
-    /// What was done since somebody asked.
-    pub ways: RefCell<Vec<Way>>,
+    /// How each test's requests were made, by its place in the plan. Between two tries of
+    /// one, others are made.
+    pub ways: RefCell<BTreeMap<usize, Vec<Way>>>,
+}
+
+impl Commands<'_> {
+    fn note(&self, call: &Call, way: Way) {
+        if let Some(test) = call.test {
+            self.ways.borrow_mut().entry(test).or_default().push(way);
+        }
+    }
 }
 
 #[async_trait(?Send)]
 impl Ask for Commands<'_> {
     async fn ask(&self, call: &Call, patience: Duration) -> Sent {
         let Some(Made { words, call }) = made(self.commands, call) else {
-            self.ways.borrow_mut().push(Way::Runner);
+            self.note(call, Way::Runner);
             return self.http.send(call, patience).await;
         };
         let began = Instant::now();
@@ -76,7 +82,7 @@ impl Ask for Commands<'_> {
         let ended = self.sandbox.command(&words, &once, self.patience).await;
         let answer = once.answer.take();
         let problem = problem(ended.as_ref(), answer.as_ref(), once.strange.take());
-        self.ways.borrow_mut().push(Way::Command(words.into_iter().next().unwrap_or_default(), problem));
+        self.note(&call, Way::Command(words.into_iter().next().unwrap_or_default(), problem));
         let answer = answer.unwrap_or_else(|| Err(NoReply::Broken("the command did not ask the service".into())));
         Sent { answer, took: began.elapsed() }
     }
@@ -166,23 +172,6 @@ impl Once<'_> {
         self.begun.set(true);
         Ok(())
     }
-}
-
-/// Notes for each test how its requests were made.
-pub struct Notes<'a> {
-    /// Who makes them, one after the other.
-    pub commands: Option<&'a Commands<'a>>,
-    /// By the test's place in the plan.
-    pub ways: BTreeMap<usize, Vec<Way>>,
-}
-
-impl Progress for Notes<'_> {
-    fn result(&mut self, _: &Plan, result: &TestResult) {
-        let ways = self.commands.map(|commands| commands.ways.take()).unwrap_or_default();
-        self.ways.entry(result.test).or_default().extend(ways);
-    }
-
-    fn under_way(&mut self, _: usize) {}
 }
 
 #[cfg(test)]

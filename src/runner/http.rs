@@ -1,17 +1,22 @@
 //! Requests over HTTP to servers that nobody vouches for: answers are bounded in
 //! their head, their size and their time; connections are kept for the next
-//! request; redirects go nowhere unless asked to, and never to another host.
+//! request, which is sent once more where the server had closed its one; redirects go
+//! nowhere unless asked to, and never to another host.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
+    error::Error,
+    io,
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
+use hyper::http::Extensions;
+use hyper_util::client::legacy::{self, connect::HttpInfo};
 use reqwest::{
-    Certificate, Client, Method, RequestBuilder,
+    Certificate, Client, Method, Request, RequestBuilder,
     dns::{Addrs, Name, Resolve, Resolving},
     header::{CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, LOCATION},
     redirect,
@@ -52,6 +57,8 @@ pub struct Call {
     pub body: Option<Vec<u8>>,
     /// Whether redirects on the same host are followed.
     pub follow: bool,
+    /// Place in its plan of the test that it is of, where it is one's.
+    pub test: Option<usize>,
 }
 
 /// Why there is no answer.
@@ -128,17 +135,40 @@ pub struct Http {
     settings: Settings,
     rate: Rate,
     addresses: Addresses,
-    // Certificates are read for the first request that needs them: that takes longer
-    // than a run on loopback.
+    kept: Clients,
+    anew: Clients,
+    answered: Answered,
+}
+
+/// Clients by what they speak. Certificates are read for the first request that needs
+/// them: that takes longer than a run on loopback.
+#[derive(Debug, Default)]
+struct Clients {
     plain: OnceLock<Result<Client, String>>,
     secure: OnceLock<Result<Client, String>>,
+}
+
+/// Whether a request goes over a connection that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wire {
+    /// Over one that an answer came over, where there is one.
+    Kept,
+    /// Over one of its own.
+    Anew,
 }
 
 impl Http {
     /// A client; nothing is opened yet.
     pub fn new(settings: Settings) -> Self {
         let rate = Rate::new(settings.rate);
-        Self { settings, rate, addresses: Addresses::default(), plain: OnceLock::new(), secure: OnceLock::new() }
+        Self {
+            settings,
+            rate,
+            addresses: Addresses::default(),
+            kept: Clients::default(),
+            anew: Clients::default(),
+            answered: Answered::default(),
+        }
     }
 
     /// Asks, and follows redirects if the call says so, within this time. Each of the
@@ -154,7 +184,7 @@ impl Http {
         let mut call = call.clone();
         for _ in 0..=MAX_REDIRECTS {
             let reply = self.once(&call, time).await?;
-            let next = if call.follow { redirected(&call, &reply) } else { None };
+            let next = if call.follow { redirected(&call, &reply)? } else { None };
             match next {
                 None => return Ok(reply),
                 Some(next) => call = next,
@@ -167,7 +197,7 @@ impl Http {
         let (url, host) = self.place(call)?;
         let method =
             Method::from_bytes(call.method.as_bytes()).map_err(|_| NoReply::Unsendable(format!("{:?} is no method", call.method)))?;
-        let mut head = self.client(url.scheme())?.request(method, url);
+        let mut head = self.client(url.scheme(), Wire::Kept)?.request(method, url);
         if let Some(host) = host {
             head = head.header(HOST, host);
         }
@@ -177,22 +207,32 @@ impl Http {
         if let Some(body) = &call.body {
             head = head.body(body.clone());
         }
-        time.turn(&self.rate, call.url.authority()).await;
-        let reply = self.waited(head, time).await?;
-        Ok(decoded(reply, self.settings.body_limit))
+        let request = head.build().map_err(broken)?;
+        let again = request.try_clone();
+        let mut came = self.waited(request, Wire::Kept, call, time).await;
+        // A server may close a connection that it keeps whenever it likes: it has not
+        // answered this request, and a payment in it can be settled but once.
+        let closed = came.as_ref().is_err_and(|nothing| nothing.closed);
+        if let Some(again) = again.filter(|_| closed) {
+            came = self.waited(again, Wire::Anew, call, time).await;
+        }
+        came.map(|reply| decoded(reply, self.settings.body_limit)).map_err(|nothing| nothing.why)
     }
 
     /// Waits for an answer, and takes what there is of it when the time is over.
-    async fn waited(&self, head: RequestBuilder, time: &Time) -> Result<Answer, NoReply> {
+    async fn waited(&self, request: Request, wire: Wire, call: &Call, time: &mut Time) -> Result<Answer, Nothing> {
+        let client = self.client(request.url().scheme(), wire)?.clone();
+        time.turn(&self.rate, call.url.authority()).await;
         let so_far = Arc::new(Mutex::new(None));
-        let receiving = received(head, self.settings.body_limit, so_far.clone());
+        let head = RequestBuilder::from_parts(client, request);
+        let receiving = received(head, self.settings.body_limit, self.answered.clone(), so_far.clone());
         let mut receiving = Aborted(self.settings.wires.clone().unwrap_or_else(Handle::current).spawn(receiving));
         let ended = timeout_at(time.until, &mut receiving.0).await;
         let reply = so_far.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (ended, reply) {
             (Ok(Ok(Err(none))), _) => Err(none),
-            (Ok(Err(broke)), _) => Err(NoReply::Broken(broke.to_string())),
-            (_, None) => Err(NoReply::Late(time.patience)),
+            (Ok(Err(broke)), _) => Err(NoReply::Broken(broke.to_string()).into()),
+            (_, None) => Err(NoReply::Late(time.patience).into()),
             (Ok(Ok(Ok(()))), Some(reply)) => Ok(reply),
             (Err(_), Some(reply)) => {
                 let cut = format!("it had no end within {} ms", time.patience.as_millis());
@@ -229,24 +269,29 @@ impl Http {
         Ok((url, Some(name.into())))
     }
 
-    fn client(&self, scheme: &str) -> Result<&Client, NoReply> {
+    fn client(&self, scheme: &str, wire: Wire) -> Result<&Client, NoReply> {
+        let (clients, idle) = match wire {
+            Wire::Kept => (&self.kept, usize::MAX),
+            Wire::Anew => (&self.anew, 0),
+        };
         let client = if scheme == "https" {
-            self.secure.get_or_init(|| match &self.settings.ca {
-                None => self.build(|builder| builder),
+            clients.secure.get_or_init(|| match &self.settings.ca {
+                None => self.build(idle, |builder| builder),
                 Some(pem) => {
                     let roots = certificates(pem)?;
-                    self.build(|builder| builder.tls_certs_only(roots))
+                    self.build(idle, |builder| builder.tls_certs_only(roots))
                 }
             })
         } else {
-            self.plain.get_or_init(|| self.build(|builder| builder.tls_certs_only([])))
+            clients.plain.get_or_init(|| self.build(idle, |builder| builder.tls_certs_only([])))
         };
         client.as_ref().map_err(|problem| NoReply::Unsendable(problem.clone()))
     }
 
-    fn build(&self, more: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Result<Client, String> {
+    fn build(&self, idle: usize, more: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Result<Client, String> {
         let builder = Client::builder()
             .connect_timeout(CONNECT)
+            .pool_max_idle_per_host(idle)
             .redirect(redirect::Policy::none())
             .http1_max_headers(MAX_HEADERS)
             .user_agent(concat!("flywheel/", env!("CARGO_PKG_VERSION")))
@@ -258,8 +303,11 @@ impl Http {
 
 /// Receives an answer into `so_far`. Once its head is there, there is an answer,
 /// whatever becomes of its body.
-async fn received(head: RequestBuilder, limit: usize, so_far: Arc<Mutex<Option<Answer>>>) -> Result<(), NoReply> {
-    let mut answer = head.send().await.map_err(broken)?;
+async fn received(head: RequestBuilder, limit: usize, answered: Answered, so_far: Arc<Mutex<Option<Answer>>>) -> Result<(), Nothing> {
+    let mut answer = head.send().await.map_err(|error| Nothing { closed: answered.ended(&error), why: broken(error) })?;
+    if let Some(info) = answer.extensions().get() {
+        answered.note(info);
+    }
     let note = |change: &mut dyn FnMut(&mut Answer)| {
         change(so_far.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default());
     };
@@ -285,6 +333,58 @@ async fn received(head: RequestBuilder, limit: usize, so_far: Arc<Mutex<Option<A
             }
         }
     }
+}
+
+/// Why there is no answer, and whether that is since the server had closed a connection
+/// that it had kept.
+#[derive(Debug)]
+struct Nothing {
+    why: NoReply,
+    closed: bool,
+}
+
+impl From<NoReply> for Nothing {
+    fn from(why: NoReply) -> Self {
+        Self { why, closed: false }
+    }
+}
+
+/// Both ends of each connection that an answer came over.
+#[derive(Clone, Debug, Default)]
+struct Answered(Arc<Mutex<HashSet<(SocketAddr, SocketAddr)>>>);
+
+impl Answered {
+    fn note(&self, info: &HttpInfo) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((info.local_addr(), info.remote_addr()));
+    }
+
+    /// Whether such a connection ended before a request over it had an answer.
+    fn ended(&self, error: &reqwest::Error) -> bool {
+        let Some(error) = causes(error).find_map(|cause| cause.downcast_ref::<legacy::Error>()) else { return false };
+        let mut extras = Extensions::new();
+        error.connect_info().inspect(|connected| connected.get_extras(&mut extras));
+        let Some(info) = extras.get::<HttpInfo>() else { return false };
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&(info.local_addr(), info.remote_addr()));
+        known && causes(error).any(is_end)
+    }
+}
+
+/// Whether a connection ended, and nothing else is wrong with what came over it.
+fn is_end(cause: &(dyn Error + 'static)) -> bool {
+    const ENDS: [io::ErrorKind; 4] =
+        [io::ErrorKind::ConnectionReset, io::ErrorKind::ConnectionAborted, io::ErrorKind::BrokenPipe, io::ErrorKind::UnexpectedEof];
+    cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message)
+        || cause.downcast_ref::<io::Error>().is_some_and(|error| ENDS.contains(&error.kind()))
+}
+
+/// An error and its causes.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
 }
 
 /// A task that ends when nobody waits for it any more.
@@ -315,17 +415,21 @@ pub(super) fn too_long(limit: usize) -> String {
     format!("the body is longer than {limit} bytes, and no more are read")
 }
 
-/// Where a redirect leads, if it leads to the same host, as fetch would go there.
-fn redirected(call: &Call, reply: &Answer) -> Option<Call> {
-    if !matches!(reply.status, 301 | 302 | 303 | 307 | 308) {
-        return None;
+/// Where a redirect leads, if it leads to the same host, as fetch would go there. What
+/// fetch takes for no answer is none.
+fn redirected(call: &Call, reply: &Answer) -> Result<Option<Call>, NoReply> {
+    if reply.status == 101 {
+        return Err(NoReply::Broken("it answers 101, and nobody asked for another protocol".into()));
     }
-    let url = call.url.join(&reply.header(LOCATION.as_str())?).ok()?;
+    let location = if matches!(reply.status, 301 | 302 | 303 | 307 | 308) { reply.header(LOCATION.as_str()) } else { None };
+    let Some(location) = location.filter(|location| !location.is_empty()) else { return Ok(None) };
+    let url = call.url.join(&location);
+    let url = url.map_err(|problem| NoReply::Broken(format!("it answers {}, and leads to what is no URL: {problem}", reply.status)))?;
     let same = url.scheme() == call.url.scheme()
         && url.host() == call.url.host()
         && url.port_or_known_default() == call.url.port_or_known_default();
     if !same {
-        return None;
+        return Ok(None);
     }
     let mut next = Call { url, ..call.clone() };
     let reads = matches!(call.method.as_str(), "GET" | "HEAD");
@@ -334,7 +438,7 @@ fn redirected(call: &Call, reply: &Answer) -> Option<Call> {
         next.body = None;
         next.headers.retain(|(name, _)| OF_BODIES.iter().all(|of| !name.eq_ignore_ascii_case(of.as_str())));
     }
-    Some(next)
+    Ok(Some(next))
 }
 
 fn headers(map: &HeaderMap) -> Vec<(String, String)> {
@@ -352,16 +456,15 @@ fn broken(error: reqwest::Error) -> NoReply {
 }
 
 /// An error's causes in one line, the last one first told: that is what helps.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !line.contains(&text) {
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut line = String::new();
+    for text in causes(error).map(ToString::to_string) {
+        if line.is_empty() {
+            line = text;
+        } else if !line.contains(&text) {
             line.push_str(": ");
             line.push_str(&text);
         }
-        source = cause.source();
     }
     line
 }

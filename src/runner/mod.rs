@@ -182,6 +182,7 @@ fn call(plan: &Plan, task: &Task, places: &mut BTreeSet<String>) -> Result<Call,
         body: request.body.clone(),
         // What prim.sh's runner sends with follows them; elsewhere they go nowhere.
         follow: plan.mode == Mode::Primsh,
+        test: Some(task.test),
     })
 }
 

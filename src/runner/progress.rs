@@ -13,6 +13,15 @@ pub trait Progress {
     fn under_way(&mut self, requests: usize);
 }
 
+/// Nobody watches.
+#[derive(Clone, Copy, Debug)]
+pub struct Quiet;
+
+impl Progress for Quiet {
+    fn result(&mut self, _: &Plan, _: &TestResult) {}
+    fn under_way(&mut self, _: usize) {}
+}
+
 /// Writes to a terminal, or lines to something else.
 #[derive(Debug)]
 pub struct Lines<W: Write> {

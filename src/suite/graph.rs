@@ -35,10 +35,7 @@ impl Graph {
         for (i, test) in plan.tests.iter().enumerate() {
             graph.ids.entry(test.id.clone()).or_insert(i);
         }
-        let mut fillers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (i, test) in plan.tests.iter().enumerate() {
-            test.captures.keys().for_each(|name| fillers.entry(name).or_default().push(i));
-        }
+        let fillers = fillers(plan);
         for (i, test) in plan.tests.iter().enumerate() {
             let mut needs: Vec<usize> = Vec::new();
             let mut dangling = Vec::new();
@@ -214,6 +211,15 @@ pub(super) fn variables(test: &Test) -> BTreeSet<&str> {
         .flat_map(|(_, text)| pieces(text))
         .filter_map(|piece| if let Piece::Variable(name) = piece { Some(name) } else { None })
         .collect()
+}
+
+/// The tests that fill each variable: those that are left out fill none.
+pub(super) fn fillers(plan: &Plan) -> BTreeMap<&str, Vec<usize>> {
+    let mut fillers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (i, test) in plan.tests.iter().enumerate().filter(|(_, test)| !test.skip) {
+        test.captures.keys().for_each(|name| fillers.entry(name).or_default().push(i));
+    }
+    fillers
 }
 
 /// Every text of a test in which variables stand, and the field it is in.

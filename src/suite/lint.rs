@@ -4,16 +4,38 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use url::Url;
 
 use super::{
     finding::{Code, Finding},
-    graph::{Graph, templates},
-    plan::{Mode, Plan},
+    graph::{Graph, fillers, templates},
+    plan::{Mode, Plan, Test},
     template::{Piece, pieces},
 };
 
 /// Variables that a runner fills before the first test.
 pub const SEEDS: [&str; 5] = ["test_prefix", "runner", "iso_timestamp", "agent_address", "eip191_sig"];
+
+/// Keys that a test may have.
+const KEYS: [&str; 15] = [
+    "id",
+    "service",
+    "test",
+    "method",
+    "endpoint",
+    "headers",
+    "input",
+    "expected",
+    "depends_on",
+    "captures",
+    "notes",
+    "skip",
+    "generated",
+    "timeout_ms",
+    "retry",
+];
+/// One that is ours, and those that prim.sh's runner writes.
+const MORE_KEYS: [&str; 5] = ["payment", "actual_status", "actual_body", "result", "run_note"];
 
 /// What a plan is held against.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +65,8 @@ pub fn lint(plan: &Plan, known: &Known) -> Vec<Finding> {
                 found.push(Finding::new(Code::UnknownService, format!("tests[{i}].service"), message));
             }
         }
+        keys(test, i, &mut found);
+        sendable(test, i, &mut found);
         if plan.mode == Mode::Primsh {
             unseen(&test.given["expected"], i, &mut found);
         }
@@ -58,6 +82,12 @@ fn groups(plan: &Plan, graph: &Graph, found: &mut Vec<Finding>) {
     for (i, group) in plan.groups.iter().enumerate() {
         if !ids.insert(&group.id) {
             found.push(Finding::new(Code::DuplicateGroup, format!("groups[{i}].id"), format!("another group is called {}", group.id)));
+        }
+        for (hook, named) in [("setup", &group.setup), ("cleanup", &group.cleanup)] {
+            if let Some(named) = named.as_ref().filter(|named| !named.is_empty()) {
+                let message = format!("the hook {named} is not run: what it would do has to be done before, or by tests");
+                found.push(Finding::new(Code::NotLookedAt, format!("groups[{i}].{hook}"), message));
+            }
         }
         for (n, id) in group.tests.iter().enumerate() {
             let path = format!("groups[{i}].tests[{n}]");
@@ -78,10 +108,7 @@ fn groups(plan: &Plan, graph: &Graph, found: &mut Vec<Finding>) {
 }
 
 fn variables(plan: &Plan, seeds: &BTreeSet<&str>, found: &mut Vec<Finding>) {
-    let mut fillers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (i, test) in plan.tests.iter().enumerate() {
-        test.captures.keys().for_each(|name| fillers.entry(name).or_default().push(i));
-    }
+    let fillers = fillers(plan);
     let mut used = BTreeSet::new();
     for (i, test) in plan.tests.iter().enumerate() {
         let mut said = BTreeSet::new();
@@ -91,7 +118,7 @@ fn variables(plan: &Plan, seeds: &BTreeSet<&str>, found: &mut Vec<Finding>) {
                     Piece::Variable(name) => {
                         used.insert(name);
                         let filled = seeds.contains(name) || fillers.get(name).is_some_and(|all| all.iter().any(|at| *at != i));
-                        if !filled && said.insert(name) {
+                        if !filled && !test.skip && said.insert(name) {
                             let message = format!("nothing fills {{{{{name}}}}}: {} can only be blocked", test.id);
                             found.push(Finding::new(Code::NeverFilled, format!("tests[{i}].{field}"), message));
                         }
@@ -119,6 +146,39 @@ fn variables(plan: &Plan, seeds: &BTreeSet<&str>, found: &mut Vec<Finding>) {
         for at in &all[1..] {
             let message = format!("{} fills {{{{{name}}}}} too: say by depends_on whose is meant", plan.tests[all[0]].id);
             found.push(Finding::new(Code::FilledTwice, format!("tests[{at}].captures.{name}"), message));
+        }
+    }
+}
+
+/// Keys of a test that say nothing to anybody.
+fn keys(test: &Test, at: usize, found: &mut Vec<Finding>) {
+    let known = |key: &str| KEYS.contains(&key) || MORE_KEYS.contains(&key);
+    for key in test.given.as_object().into_iter().flatten().map(|(key, _)| key).filter(|key| !known(key)) {
+        let message = format!("is no key of a test: nobody looks at it; {} and payment are", KEYS.join(", "));
+        found.push(Finding::new(Code::NotLookedAt, format!("tests[{at}].{key}"), message));
+    }
+}
+
+/// What of a request can't be sent, whatever its variables are.
+fn sendable(test: &Test, at: usize, found: &mut Vec<Finding>) {
+    let mut wrong = |path: String, message: String| found.push(Finding::new(Code::WrongValue, format!("tests[{at}].{path}"), message));
+    if !test.endpoint.contains("{{") {
+        match Url::parse(&test.endpoint) {
+            Err(problem) => wrong("endpoint".into(), format!("is no URL: {problem}")),
+            Ok(url) if !matches!(url.scheme(), "http" | "https") => wrong("endpoint".into(), "must be a URL of http or https".into()),
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                wrong("endpoint".into(), "must have no user in it: a header with {{secret:NAME}} is for that".into());
+            }
+            Ok(_) => {}
+        }
+    }
+    for (name, value) in &test.headers {
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)) {
+            wrong(format!("headers.{name}"), "is no name of a header: letters, digits and - are fine".into());
+        }
+        let plain = |piece: &Piece<'_>| matches!(piece, Piece::Plain(text) if text.bytes().any(|b| b != b'\t' && b.is_ascii_control()));
+        if pieces(value).iter().any(plain) {
+            wrong(format!("headers.{name}"), "has a line break or another character that no header has".into());
         }
     }
 }

@@ -17,11 +17,11 @@ use super::{
     plan::{Plan, Test},
     verdict::Outcome,
 };
-use js::{Js, number, same, string};
+use js::{Js, number, same};
 
 mod js;
 
-pub(super) use js::truthy;
+pub(super) use js::{string, truthy};
 
 /// What is said where JavaScript would throw.
 const THROWN: &str = "TypeError";
@@ -64,10 +64,9 @@ pub(super) fn prepare(test: &Test, variables: &BTreeMap<String, String>, passed:
         return done(Outcome::Pass, "skipped (marked skip in test plan)");
     }
     let Some(needed) = given["depends_on"].as_array() else { return done(Outcome::Fail, THROWN) };
-    let missing = needed.iter().find(|id| !id.as_str().is_some_and(&passed)).filter(|id| truthy(id));
-    if let Some(id) = missing {
-        let id = string(id);
-        return Prepared::Done(Outcome::Blocked, format!("blocked by {id}"), Some(id));
+    let missing = needed.iter().zip(&test.depends_on).find(|(_, id)| !passed(id)).filter(|(given, _)| truthy(given));
+    if let Some((given, id)) = missing {
+        return Prepared::Done(Outcome::Blocked, format!("blocked by {}", string(given)), Some(id.clone()));
     }
     let Some(endpoint) = given["endpoint"].as_str() else { return done(Outcome::Fail, THROWN) };
     let url = substitute(endpoint, variables);

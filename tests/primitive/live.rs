@@ -17,7 +17,7 @@ const FACTORY: &str = "/apis/flywheel.prim.sh/v1alpha1/namespaces/flywheel/facto
 const SERVICE: &str = "packages/notes/src/service.ts";
 
 /// A Factory with a model, and what else of its policy on gates.
-async fn with(policy: Value) -> Run {
+pub async fn with(policy: Value) -> Run {
     let run = Run::new().await;
     set(&run, policy);
     run
@@ -45,7 +45,7 @@ fn phase(run: &Run) -> Phase {
 }
 
 /// Somebody's merge into the package, which is seen.
-async fn merge(run: &Run, text: &str) {
+pub async fn merge(run: &Run, text: &str) {
     run.push(SERVICE, Some(text));
     run.factory_looks().await;
 }
@@ -230,33 +230,6 @@ async fn a_run_that_breaks_is_tried_once_more_and_refutes_nothing() {
     run.until("notes", "False", "Degraded").await;
 }
 
-/// The name outlives the GateRun, since nothing else leads to the money.
-#[tokio::test]
-async fn a_room_whose_money_stays_is_named_until_another_brings_it_back() {
-    let room = json!({ "facilitator": "http://facilitator.example" });
-    let gates =
-        json!({ "contract": { "wallet": "purse" }, "cleanRoom": room, "live": ["Contract", "CleanRoom"], "regateEverySeconds": 3600 });
-    let mut run = with(gates).await;
-    let step = |name: &str, verdict: &str| json!({ "name": name, "verdict": verdict, "milliseconds": 1 });
-    run.results = json!([step("return", "Error")]);
-    run.apply(&document("notes"), &json!({ "stage": "Live" }));
-    run.until("notes", "True", "Live").await;
-    let [name] = &run.runs_of("CleanRoom")[..] else { panic!("{:?}", run.runs_of("CleanRoom")) };
-    let room = format!("room-of-{name}");
-    assert_eq!(run.status("notes").rooms, [room.as_str()]);
-    let message = run.says("notes", "CleanRoomPassed", "True", "Passed");
-    assert!(message.contains("as the test says"), "what its GateRun says of it: {message}");
-
-    run.api.delete(&format!("{OWN}/gateruns/{name}"));
-    run.settle("notes").await;
-    assert_eq!(run.status("notes").rooms, [room.as_str()]);
-
-    run.results = json!([step("return", "Passed"), step(&format!("return {room}"), "Passed")]);
-    run.world.wait(Duration::from_secs(5500));
-    run.settle("notes").await;
-    assert_eq!(run.status("notes").rooms, Vec::<String>::new());
-}
-
 #[tokio::test]
 async fn a_run_that_breaks_by_another_image_is_tried_once_more_and_not_for_ever() {
     let mut run = live(json!({})).await;
@@ -393,6 +366,34 @@ async fn the_same_tree_by_the_same_plan_and_image_is_not_tested_twice() {
     assert_eq!((run.runs_of("Contract").len(), run.runs_of("Canary").len()), (3, 3));
     run.says("notes", "Ready", "True", "Live");
     assert!(run.status("notes").gates.iter().all(|known| known.tool.as_deref() == Some("registry.example/factory:2")));
+}
+
+/// What runs charges what it charged: it is neither tested anew nor refuted, and the
+/// price comes with the package that has it.
+#[tokio::test]
+async fn another_default_price_degrades_nothing_that_runs() {
+    let mut run = with(json!({})).await;
+    let mut paid = document("notes");
+    paid["factory"] = json!({});
+    run.apply(&paid, &json!({ "stage": "Live" }));
+    run.until("notes", "True", "Live").await;
+    let first = run.status("notes");
+    run.api.edit(FACTORY, |mut factory| {
+        factory["spec"]["prices"]["default"] = json!("$0.25");
+        Some(factory)
+    });
+    for _ in 0..80 {
+        run.step("notes").await;
+    }
+    run.until("notes", "True", "Live").await;
+    let now = run.status("notes");
+    assert!(now.tree != first.tree, "the price is merged by itself");
+    for (layer, then, now) in first.gates.iter().zip(&now.gates).map(|(then, now)| (then.layer.name(), then, now)) {
+        let of_first = run.runs_of(layer).into_iter().filter(|name| name.starts_with(&then.gate)).count();
+        assert_eq!((of_first, now.plan != then.plan), (1, true), "{layer}: {:?}", run.runs_of(layer));
+    }
+    let counted = run.cx.metrics.encode().unwrap();
+    assert!(!counted.contains("phase=\"Degraded\""), "{counted}");
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use crate::{
     canary::{
         notes, plan_text,
         service::{Character, Service},
-        test,
+        test, with,
     },
     world::bank::{Bank, Fault},
 };
@@ -183,6 +183,31 @@ async fn what_the_service_answered_stands_whatever_the_sandbox_says() {
     let (verdict, said) = ran.said("LIST");
     assert!(verdict == Verdict::Failed && said.contains("more than once"), "{said}");
     assert_eq!(service.asked().len(), 2, "{:?}", service.asked());
+}
+
+/// While a test waits for its next try another one has its turn, and none of the blame.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_lies_fails_the_test_that_ordered_it() {
+    let service = Service::start(Character::Sound).await;
+    let tests = [
+        with(test("READ", "GET", "/v1/notes/n1", 404), json!({ "retry": { "count": 1, "interval_ms": 1000 } })),
+        test("LIST", "GET", "/v1/notes", 200),
+    ];
+    let mut lied = false;
+    let ran = room("retry", &service, &tests, move |words, order| {
+        let (host, token) = place(order);
+        let (path, code) = if words[0] == "get-note" { ("/v1/notes/n1", 1) } else { ("/v1/notes", 0) };
+        if code == 1 && !std::mem::replace(&mut lied, true) {
+            return end(0, "a lie", "");
+        }
+        let answer = ask(&host, "GET", &format!("{token}{path}"), "", "");
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        if code == 0 { end(0, body, "") } else { end(1, "", body) }
+    })
+    .await;
+    let (verdict, said) = ran.said("READ");
+    assert!(verdict == Verdict::Failed && said.contains("before it asks the service"), "{said}");
+    assert_eq!(ran.said("LIST"), (Verdict::Passed, "command list-notes"), "{:#?}", ran.report);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -60,6 +60,60 @@ async fn connections_are_used_again() {
     assert_eq!((server.seen.connections.load(Ordering::SeqCst), server.requests()), (1, 40));
 }
 
+/// A server may close a connection that it keeps: whoever asks over it then has no
+/// answer, and asks once more over another.
+#[tokio::test]
+async fn a_request_over_a_connection_that_was_closed_is_sent_once_more() {
+    for mode in [Mode::Ours, Mode::Primsh] {
+        for reads in [true, false] {
+            let server = Server::new(move |mut stream, seen| async move {
+                request(&mut stream).await;
+                seen.requests.fetch_add(1, Ordering::SeqCst);
+                let _ = stream.write_all(answer(200, "", "{}").as_bytes()).await;
+                // It never says so; what it has not read makes that a reset.
+                if reads { drop(request(&mut stream).await) } else { drop(stream.peek(&mut [0]).await) }
+            })
+            .await;
+            let mut runner = runner();
+            runner.jobs = 1;
+            let more = |method: &str| json!({"method": method, "input": {"a": 1}});
+            let tests =
+                ["GET", "POST", "PUT", "PATCH", "DELETE"].map(|method| test(method, &format!("{}/v1/x", server.url), &more(method)));
+            let results = run(&runner, &plan_in(mode, tests.into())).await;
+            assert!(results.iter().all(|result| result.outcome == Outcome::Pass), "{mode:?} {reads}: {results:?}");
+            assert_eq!(server.requests(), 5, "{mode:?} {reads}: each was answered once");
+        }
+    }
+}
+
+/// What was answered in part was heard; so was what comes over a connection of its own.
+#[tokio::test]
+async fn a_request_that_was_heard_is_sent_once() {
+    let server = Server::new(|mut stream, seen| async move {
+        request(&mut stream).await;
+        seen.requests.fetch_add(1, Ordering::SeqCst);
+    })
+    .await;
+    let mut runner = runner();
+    runner.jobs = 1;
+    let results = run(&runner, &plan(vec![test("T-1", &server.url, &json!({})), test("T-2", &server.url, &json!({}))])).await;
+    assert_eq!(outcomes(&results), [("T-1", Outcome::Error), ("T-2", Outcome::Error)], "{results:?}");
+    assert_eq!(server.requests(), 2);
+
+    // One answer and the beginning of the next over each connection.
+    let server = Server::new(|mut stream, seen| async move {
+        for said in [answer(200, "", "{}"), "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_owned()] {
+            request(&mut stream).await;
+            seen.requests.fetch_add(1, Ordering::SeqCst);
+            let _ = stream.write_all(said.as_bytes()).await;
+        }
+    })
+    .await;
+    let results = run(&runner, &plan(vec![test("T-1", &server.url, &json!({})), test("T-2", &server.url, &json!({}))])).await;
+    assert_eq!(outcomes(&results), [("T-1", Outcome::Pass), ("T-2", Outcome::Error)], "{results:?}");
+    assert_eq!(server.requests(), 2);
+}
+
 #[tokio::test]
 async fn what_one_test_made_the_next_ones_use() {
     let server = Server::answering(|head, body| match head.split(' ').next() {
@@ -187,6 +241,30 @@ async fn prim_shs_way_follows_redirects_and_drops_bodies() {
     ];
     let results = run(&runner(), &plan_in(Mode::Primsh, tests)).await;
     assert_eq!(outcomes(&results), ["T-1", "T-2", "T-3"].map(|id| (id, Outcome::Pass)), "{results:?}");
+}
+
+/// As fetch does: what leads to no URL is no answer, what leads nowhere is one.
+#[tokio::test]
+async fn prim_shs_way_takes_redirects_as_fetch_does() {
+    let server = Server::answering(|head, _| match head.split(' ').nth(1).unwrap() {
+        "/unread" => answer(302, "location: http://[/\r\n", "{}"),
+        "/empty" => answer(302, "location: \r\n", "{}"),
+        "/none" => answer(302, "", "{}"),
+        _ => "HTTP/1.1 101 X\r\n\r\n".into(),
+    })
+    .await;
+    let expects = |status: u16| json!({"expected": {"status": status}});
+    let tests = [("unread", 302), ("empty", 302), ("none", 302), ("switches", 101)];
+    let tests = tests.map(|(path, status)| test(path, &format!("{}/{path}", server.url), &expects(status)));
+    let results = run(&runner(), &plan_in(Mode::Primsh, tests.into())).await;
+    let came: Vec<_> = results.iter().map(|result| (result.id.as_str(), result.outcome, result.actual_status)).collect();
+    let expected = [
+        ("unread", Outcome::Fail, None),
+        ("empty", Outcome::Pass, Some(302)),
+        ("none", Outcome::Pass, Some(302)),
+        ("switches", Outcome::Fail, None),
+    ];
+    assert_eq!(came, expected, "{results:?}");
 }
 
 #[tokio::test]

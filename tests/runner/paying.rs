@@ -103,6 +103,39 @@ async fn what_is_asked_is_signed_and_the_receipt_is_kept() {
     assert_eq!(runner.cashier.budget.spending().spent, 5000);
 }
 
+/// The server closes each connection that it keeps at the second request, which is the
+/// payment: the same goes out again, and no other.
+#[tokio::test]
+async fn a_payment_over_a_connection_that_was_closed_is_sent_again_and_not_signed_anew() {
+    for mode in [Mode::Ours, Mode::Primsh] {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let kept = heard.clone();
+        let server = Server::new(move |mut stream, _| {
+            let kept = kept.clone();
+            async move {
+                for first in [true, false] {
+                    let Some((head, _)) = request(&mut stream).await else { return };
+                    let payment = header(&head, "payment-signature");
+                    let said = if payment.is_some() { paid(0) } else { answer(402, &asks(&way("5000")), "{}") };
+                    kept.lock().unwrap().extend(payment);
+                    if first {
+                        let _ = stream.write_all(said.as_bytes()).await;
+                    }
+                }
+            }
+        })
+        .await;
+        let mut runner = paying();
+        runner.cashier.mode = mode;
+        let results = run(&runner, &plan_in(mode, vec![test("T-1", &format!("{}/v1/x", server.url), &json!({}))])).await;
+        let result = &results[0];
+        assert_eq!((result.outcome, result.receipts.len()), (Outcome::Pass, 1), "{mode:?}: {result:?}");
+        let heard = heard.lock().unwrap();
+        assert!(heard.len() == 2 && heard[0] == heard[1], "{mode:?}: {heard:?}");
+        assert_eq!(runner.cashier.budget.spending().spent, 5000, "{mode:?}");
+    }
+}
+
 #[tokio::test]
 async fn version_one_is_paid_too() {
     let server = Server::answering(|head, _| match header(head, "x-payment") {

@@ -298,3 +298,27 @@ fn a_comment_is_bounded_and_says_what_it_leaves_out() {
     assert!(markdown.len() <= 60 * 1024 && markdown.contains("which had no room here"), "{}", markdown.len());
     assert!(markdown.contains("<summary>Ask again") && markdown.trim_end().ends_with("</details>"));
 }
+
+/// prim.sh's runner finds tests by their ids in a `Map`, which takes any value as a key.
+#[test]
+fn ids_that_are_no_texts_are_keys_by_their_value() {
+    let tests = json!([
+        { "id": 1 }, { "id": "1" }, { "id": "B", "depends_on": [1] }, { "id": 2.5, "depends_on": ["1"] }, { "id": true }, { "id": null },
+        { "id": "C", "depends_on": [true, 1.0] }, { "id": "D", "depends_on": [{}] }, { "id": {} },
+    ]);
+    let played = play(&read(&plan_of(&tests, None), Mode::Primsh), None, &json!({ "1": { "status": 500 } }));
+    let expected = [
+        "1 (a number) pass 200",
+        "1 fail 500",
+        "B pass 200",
+        "2.5 blocked null",
+        "true pass 200",
+        "null pass 200",
+        "C pass 200",
+        "D blocked null",
+    ];
+    assert_eq!(played.lines(), expected);
+    let blocked: Vec<_> =
+        played.results.iter().filter_map(|result| Some((result.note.as_deref()?, result.blocked_by.as_deref()?))).collect();
+    assert_eq!(blocked, [("blocked by 1", "1"), ("blocked by [object Object]", "[object Object] (an object)")]);
+}

@@ -37,6 +37,8 @@ pub enum Said {
     Busy,
     /// What it was before anything came.
     Nothing,
+    /// So much.
+    Has(u128),
 }
 
 #[derive(Default)]
@@ -197,6 +199,7 @@ async fn rpc(State(books): State<Arc<Mutex<Books>>>, Json(asked): Json<Value>) -
             return Json(json!({ "jsonrpc": "2.0", "id": 1, "error": { "code": -32000, "message": message } }));
         }
         Some(Said::Nothing) => 0,
+        Some(Said::Has(units)) => units,
         None => books.has(&format!("0x{}", &data[34..])),
     };
     result(format!("0x{units:064x}"))

@@ -131,6 +131,11 @@ pub(super) fn remember(draft: &mut Draft<'_>, version: &Version) {
 pub(super) fn judge(draft: &mut Draft<'_>, deployment: &Deployment, url: &str) -> bool {
     let seen = draft.seen;
     let Some(factory) = &seen.factory else { return false };
+    // Also of runs that broke, or whose version is no more, before they are removed: a
+    // later one may have emptied a former one's room.
+    let mut ended: Vec<_> = deployment.runs.iter().filter(|run| run.ours && run.verdict.is_some()).collect();
+    ended.sort_by(|a, b| (a.at, a.created, &a.name).cmp(&(b.at, b.created, &b.name)));
+    ended.into_iter().for_each(|run| note_rooms(&mut draft.status.rooms, run, factory));
     for layer in layers(super::stage(seen), &factory.gates) {
         let part = Part { layer, factory, deployment, url };
         if !part.judge(draft) || !enough(draft, &part) {
@@ -317,7 +322,6 @@ impl<'a> Part<'a> {
     fn conclude(&self, draft: &mut Draft<'_>, known: LayerVerdict, run: &Gate) -> bool {
         let verdict = run.verdict.unwrap_or(Verdict::Error);
         let at = run.at.unwrap_or(draft.now.at);
-        note_rooms(&mut draft.status.rooms, run, self.factory);
         let plan = run.tested.as_ref().map(|tested| tested.plan.clone()).or_else(|| self.deployment.plans.get(&self.layer).cloned());
         let tool = run.tested.as_ref().map_or_else(|| self.deployment.tool.clone(), |tested| tested.tool.clone());
         let flaky = known.retrying && verdict == Verdict::Passed;

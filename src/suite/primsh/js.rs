@@ -104,7 +104,7 @@ pub(super) fn same(one: &Value, other: &Value) -> bool {
 }
 
 /// `String(value)`.
-pub(super) fn string(value: &Value) -> String {
+pub(in crate::suite) fn string(value: &Value) -> String {
     match value {
         Value::Null => "null".into(),
         Value::Bool(flag) => flag.to_string(),
