@@ -331,7 +331,7 @@ impl Draft<'_> {
                 }
                 self.forward("return");
             }
-            Op::Read { .. } | Op::Become { .. } | Op::Renew | Op::Step { .. } | Op::Flip { .. } | Op::Under => {
+            Op::Read { .. } | Op::Become { .. } | Op::Switch { .. } | Op::Renew | Op::Step { .. } | Op::Flip { .. } | Op::Under => {
                 self.checked(native);
                 self.forward("return");
             }

@@ -62,6 +62,18 @@ pub(super) fn is_closed(document: &Document, kind: &Type) -> bool {
     followed(document, &kind.schema).get("additionalProperties") == Some(&Value::Bool(false))
 }
 
+/// Whether an answer of a type has fields that the type does not name. Whoever pays sees
+/// what is theirs; what anybody sees is what the type says, unless it says that there is more.
+pub(super) fn shows_more(document: &Document, kind: &Type, free: bool) -> bool {
+    let schema = followed(document, &kind.schema);
+    let named = schema.get("properties").and_then(Value::as_object).is_some_and(|fields| !fields.is_empty());
+    match schema.get("additionalProperties") {
+        Some(Value::Bool(more)) => *more,
+        Some(_) => true,
+        None => !free || !named,
+    }
+}
+
 /// Whether a schema is that of what items or a list may stand in, or takes null.
 pub(super) fn holds(document: &Document, schema: &Value) -> bool {
     let schema = followed(document, schema);

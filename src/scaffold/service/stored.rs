@@ -162,6 +162,13 @@ impl Draft<'_> {
                 let arguments = [self.one(native), vec!["status".into()], scope].concat();
                 self.end_stored("become", &arguments);
             }
+            Op::Switch { field, on, once } => {
+                let scope = self.scope(&native.within, &whys, None);
+                let once = if *once { ", once: true" } else { "" };
+                self.line(format!("    const status = {{ to: {on}, field: {}{once} }};", string(field)));
+                let arguments = [self.one(native), vec!["status".into()], scope].concat();
+                self.end_stored("become", &arguments);
+            }
             Op::Read { bytes } => {
                 let scope = self.scope(&native.within, &whys, None);
                 let arguments = [self.one(native), scope].concat();
