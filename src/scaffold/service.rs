@@ -2,7 +2,7 @@
 
 mod stored;
 
-pub(super) use stored::orders;
+pub(super) use stored::{chooses, orders};
 
 use std::collections::BTreeSet;
 
@@ -38,6 +38,7 @@ pub(super) fn handler(plan: &Plan<'_>, planned: &Planned<'_>) -> Handler {
         sent: types::taken(plan.document, planned.route)
             .and_then(|kind| types::fields(plan.document, kind))
             .map(|fields| fields.keys().map(String::as_str).collect()),
+        lacks: &planned.lacks,
         distinct: Vec::new(),
         declared: plan.declared,
         asked: &planned.asked,
@@ -115,6 +116,8 @@ struct Draft<'a> {
     asked: &'a Asked,
     /// Fields of what it takes, where its type says them.
     sent: Option<Vec<&'a str>>,
+    /// Parameters of its query that nothing kept has.
+    lacks: &'a [String],
     /// Lines of the next scope about fields that none has twice.
     distinct: Vec<String>,
     /// Whether who pays is known.

@@ -124,6 +124,14 @@ describe("an item", () => {
     expect(store.become(notes, id, off, alice)["archived"]).toBe(false);
   });
 
+  test("is not looked for by what none has", () => {
+    const store = fresh();
+    const lacks = ["since"];
+    expect(store.list(notes, { match: { since: undefined }, lacks }, alice).total).toBe(0);
+    const asked = () => store.list(notes, { match: { since: "a" }, lacks }, alice);
+    expect(refusal(asked)).toEqual([501, "not_implemented"]);
+  });
+
   test("that was retired is seen by nobody, and its name stays taken", () => {
     const store = fresh();
     store.create(buckets, { name: "a" }, alice);
