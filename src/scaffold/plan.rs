@@ -145,7 +145,7 @@ pub(super) struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     /// The routes about a collection.
-    fn of(&self, collection: usize) -> impl Iterator<Item = &Planned<'a>> {
+    pub fn of(&self, collection: usize) -> impl Iterator<Item = &Planned<'a>> {
         self.routes.iter().filter(move |planned| planned.work.kept().is_some_and(|kept| kept.collection == collection))
     }
 

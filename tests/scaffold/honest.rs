@@ -34,6 +34,21 @@ const READ: &str = "route: 'GET /v1/notes/:id', operation_id: get_note, status: 
 const LIST: &str = "route: GET /v1/notes, operation_id: list_notes, status: 200, response: json, description: List them";
 
 #[test]
+fn what_a_type_requires_and_nothing_knows_is_named() {
+    let comment = "  Comment: {type: object, required: [id, author_id, note_id, post_id, done], properties: {id: {type: string}, author_id: {type: string}, note_id: {type: string}, post_id: {type: string}, done: {type: boolean}}}\n  Stats: {type: object, required: [open, done], properties: {open: {type: integer}, done: {type: integer}}}";
+    let post =
+        "route: 'POST /v1/posts/:post_id/notes', operation_id: create_note, status: 201, request: json, response: Comment, description: c";
+    let read = "route: 'GET /v1/posts/:post_id/notes/:id', operation_id: get_note, status: 200, response: Comment, description: c";
+    let stats = "route: 'GET /v1/posts/:post_id/notes/stats', operation_id: get_stats, status: 200, response: Stats, description: c";
+    let typed = post.replace("request: json", "request: Note");
+    let package = package(&format!("{NOTE}\n{comment}"), &[&typed, read, stats]);
+    let assumed = assumed(&package);
+    assert!(assumed.contains("Comment requires author_id, done, which nothing keeps"), "{assumed}");
+    assert!(assumed.contains("Stats requires done, open, which nothing keeps"), "{assumed}");
+    assert!(file(&package, "src/index.ts").contains("  ids: [\"note_id\"],\n"), "{}", file(&package, "src/index.ts"));
+}
+
+#[test]
 fn what_anybody_sees_hides_what_is_private() {
     let paste = "  Paste: {type: object, properties: {text: {type: string}, visibility: {enum: [public, private]}}}";
     let create = CREATE.replace("Note", "Paste") + ", price: $0.01";
