@@ -10,6 +10,7 @@ mod checked;
 mod command;
 mod derived;
 mod floor;
+mod honest;
 mod manifests;
 mod money;
 mod random;

@@ -1,7 +1,7 @@
 //! What the seeded tests do, and what the README says of the environment.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     claims::Claim,
@@ -69,7 +69,9 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
     for create in &plan.routes {
         let Work::Native(Native { collection, op: Op::Create { signed: None }, within, .. }) = &create.work else { continue };
         let key = plan.collections.get(*collection).and_then(|c| c.key.as_deref()).unwrap_or("id");
-        let plain = |p: &&Planned<'_>| shapes::is_plain(plan.document, p, &[key]);
+        let body = samples::body(plan, create).unwrap_or_default();
+        let sent: Vec<String> = serde_json::from_str::<Map<String, Value>>(&body).into_iter().flatten().map(|(name, _)| name).collect();
+        let plain = |p: &&Planned<'_>| shapes::is_plain(plan.document, p, &[key], &sent);
         // What nobody knows a value for, nobody can try.
         let known = create.route.request != Body::None && !samples::unknown(plan, create);
         if !within.is_empty() || !known || !plain(&create) {
@@ -80,7 +82,7 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
         let find = |wanted: fn(&Op) -> bool| plan.routes.iter().find(|p| of(p, wanted));
         // One that must be asked for something may not have the item.
         let pages = |p: &&Planned<'_>| p.route.query.iter().filter(|param| param.required).all(service::orders);
-        let list = find(|op| matches!(op, Op::List)).filter(pages).filter(|p| shapes::is_plain(plan.document, p, &["items", "total"]));
+        let list = find(|op| matches!(op, Op::List)).filter(pages).filter(|p| shapes::is_plain(plan.document, p, &["items", "total"], &[]));
         let read = find(|op| matches!(op, Op::Read { bytes: false })).filter(plain).filter(|p| p.route.response != Body::None);
         // What may be changed in a declared type, nobody can tell.
         let change = find(|op| matches!(op, Op::Change | Op::Replace)).filter(|p| types::taken(plan.document, p.route).is_none());
@@ -100,7 +102,6 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
                 status: p.route.status,
             }
         };
-        let body = samples::body(plan, create).unwrap_or_default();
         resources.push(Resource {
             title: format!("{} {} keeps what it is given", create.route.method, create.route.path),
             path: samples::path(create.route),

@@ -4,6 +4,7 @@
 //! repository that packages live in, with the kit they stand on. Read `plan.rs`
 //! next: what each route costs and what answers it.
 
+mod able;
 mod backend;
 mod claims;
 mod flows;

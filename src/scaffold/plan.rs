@@ -5,6 +5,7 @@
 use std::{cell::OnceCell, collections::BTreeMap};
 
 use super::{
+    able,
     backend::{self, Command},
     claims::{self, Claim},
     manifest::{Manifest, Mistyped},
@@ -58,6 +59,8 @@ pub(super) struct Planned<'a> {
     pub guarded: bool,
     /// Whether a call that is repeated is answered as it was.
     pub repeats: bool,
+    /// Parameters of its query that are no field of what is kept.
+    pub lacks: Vec<String>,
     /// The vendor that is asked and by which of its operations, where the document says.
     pub asked: backend::Asked,
     /// What is known of its body, and a body that it takes: looked for once.
@@ -142,7 +145,7 @@ pub(super) struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     /// The routes about a collection.
-    fn of(&self, collection: usize) -> impl Iterator<Item = &Planned<'a>> {
+    pub fn of(&self, collection: usize) -> impl Iterator<Item = &Planned<'a>> {
         self.routes.iter().filter(move |planned| planned.work.kept().is_some_and(|kept| kept.collection == collection))
     }
 
@@ -190,8 +193,9 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
         vendors.extend(vendor::implied(document, &mut assumptions));
     }
     let found = native::infer(document, &prices, !vendors.is_empty());
+    let limits = able::limits(document, &prices, &found);
     let mut routes = Vec::new();
-    for ((route, price), native) in document.routes.iter().zip(prices).zip(found.routes) {
+    for (((route, price), native), limits) in document.routes.iter().zip(prices).zip(found.routes).zip(limits) {
         let implied = declared || (!vendors.is_empty() && vendor::fails(route));
         let said = route.backend.as_ref();
         let claim = claims::of(document, route);
@@ -205,9 +209,9 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
         let work = decided.unwrap_or_else(|| match native {
             // Whose it is can't be told of what the store takes no part in.
             native if outside => Work::Provider(native.ok()),
-            Ok(native) if !under => Work::Native(native),
+            Ok(native) if !under && limits.refusal.is_none() => Work::Native(native),
             refused => {
-                let reason = refused.err().unwrap_or_else(|| native::ALONE.into());
+                let reason = refused.err().or(limits.refusal).unwrap_or_else(|| native::ALONE.into());
                 special(document, route, claim.as_ref()).unwrap_or(Work::Missing(reason))
             }
         });
@@ -233,6 +237,11 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
             let text = format!("{route} answers 501 until {} is written, since its provider is called by its library", route.operation);
             assumptions.push(Assumption { path: route.place.clone(), text });
         }
+        let lacks = if matches!(work, Work::Native(_)) { limits.lacks } else { Vec::new() };
+        assumptions.extend(lacks.iter().map(|name| Assumption {
+            path: format!("{}.query_params", route.place),
+            text: format!("{name} is no field of what is kept: a call with it answers 501"),
+        }));
         // Bytes are not compared, and what is only read needs no memory.
         let repeats = route.idempotent == Some(true) && route.method != Method::Get && route.request != Body::Bytes;
         let repeats = repeats && work.backend() != Backend::Missing;
@@ -243,6 +252,7 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
             work,
             claim,
             guarded,
+            lacks,
             asked: asked.unwrap_or_default(),
             fields: OnceCell::new(),
             sample: OnceCell::new(),

@@ -31,6 +31,14 @@ pub(super) fn says_meaning(text: &str) -> bool {
     ["semantic", "vector", "embedding", "similar", "nearest"].iter().any(|word| text.contains(word))
 }
 
+/// Whether a sentence says of what is read that nobody reads it a second time.
+pub(super) fn says_once(text: &str) -> bool {
+    const ONCE: [&str; 9] =
+        ["read once", "read it once", "once only", "only once", "just once", "exactly once", "one-time", "one time", "view it once"];
+    let text = text.to_ascii_lowercase();
+    words(&text).iter().any(|word| ["burn", "burns", "burned"].contains(&word.as_str())) || ONCE.iter().any(|words| text.contains(words))
+}
+
 /// Everything a document says about itself, a sentence or line each.
 fn lines(document: &Document) -> impl Iterator<Item = &str> {
     let lists = [&document.tips, &document.limits, &document.quick_start];

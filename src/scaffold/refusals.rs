@@ -48,7 +48,7 @@ pub(super) fn of(native: &Native, collections: &[Collection]) -> Vec<Why> {
     let mut whys = match &native.op {
         Op::Create { .. } | Op::Batch | Op::Put { once: true, .. } => vec![Why::Taken, Why::Full],
         Op::Put { .. } | Op::Upload | Op::Step { makes: true, .. } => vec![Why::Full],
-        Op::Become { .. } | Op::Step { .. } | Op::Flip { .. } => vec![Why::State],
+        Op::Become { .. } | Op::Switch { .. } | Op::Step { .. } | Op::Flip { .. } => vec![Why::State],
         Op::Edge { .. } | Op::Take { .. } => vec![Why::Missing],
         Op::Remove { emptied: true, .. } => vec![Why::Filled],
         _ => Vec::new(),

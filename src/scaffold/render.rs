@@ -64,6 +64,8 @@ struct RouteView {
     query: String,
     /// The type in whose shape the store's answer is.
     answers_type: Option<String>,
+    /// Fields of it that are the item's own id, as literals.
+    ids: Vec<String>,
     takes: String,
     does: String,
     waits: bool,
@@ -226,6 +228,7 @@ fn view(plan: &Plan<'_>, planned: &Planned<'_>, handler: &Handler) -> RouteView 
         params: schemas::params(route),
         query: schemas::query(route),
         answers_type: shapes::answered(plan.document, planned).map(|kind| kind.name.clone()),
+        ids: shapes::ids(plan, planned).into_iter().map(text::string).collect(),
         takes: handler.takes.clone(),
         does: handler.does.clone(),
         waits: handler.waits,

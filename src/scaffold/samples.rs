@@ -185,7 +185,7 @@ pub(super) fn answers(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<u16> {
             _ => statuses.extend([403, 404, 409]),
         }
         // A gate fills a path with any text.
-        let listed = matches!(planned.work.kept(), Some(Native { op: Op::Batch, .. }));
+        let listed = matches!(planned.work.kept(), Some(Native { op: Op::Batch | Op::Search, .. }));
         if listed || unknown(plan, planned) || route.path.params().any(|name| whole(route, name).is_some()) {
             statuses.push(400);
         }
@@ -215,8 +215,11 @@ fn surely(plan: &Plan<'_>, planned: &Planned<'_>) -> bool {
             let inside = kept.is_some_and(|collection| collection.within.is_some());
             // Whoever asks for nothing may have taken the name before.
             let taken = matches!(op, Op::Create { .. }) && planned.price == RoutePrice::Free && kept.is_some_and(|c| c.key.is_some());
+            // A cursor and an order have a form that a type does not say.
+            let plain = *op != Op::Search || types::taken(plan.document, planned.route).is_none();
             !inside
                 && !taken
+                && plain
                 && matches!(
                     op,
                     Op::Create { signed: None }

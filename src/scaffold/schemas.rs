@@ -252,6 +252,7 @@ pub(super) fn must_be_filled(planned: &Planned<'_>) -> bool {
         // Of these the path says what is meant.
         Some(
             Op::Become { .. }
+            | Op::Switch { .. }
             | Op::Renew
             | Op::Step { .. }
             | Op::Flip { .. }

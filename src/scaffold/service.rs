@@ -2,7 +2,7 @@
 
 mod stored;
 
-pub(super) use stored::orders;
+pub(super) use stored::{chooses, orders};
 
 use std::collections::BTreeSet;
 
@@ -38,6 +38,7 @@ pub(super) fn handler(plan: &Plan<'_>, planned: &Planned<'_>) -> Handler {
         sent: types::taken(plan.document, planned.route)
             .and_then(|kind| types::fields(plan.document, kind))
             .map(|fields| fields.keys().map(String::as_str).collect()),
+        lacks: &planned.lacks,
         distinct: Vec::new(),
         each: each(plan, planned),
         declared: plan.declared,
@@ -139,6 +140,8 @@ struct Draft<'a> {
     asked: &'a Asked,
     /// Fields of what it takes, where its type says them.
     sent: Option<Vec<&'a str>>,
+    /// Parameters of its query that nothing kept has.
+    lacks: &'a [String],
     /// Lines of the next scope about fields that none has twice.
     distinct: Vec<String>,
     /// How one is made where several are.
@@ -357,7 +360,7 @@ impl Draft<'_> {
                 }
                 self.forward("return");
             }
-            Op::Read { .. } | Op::Become { .. } | Op::Renew | Op::Step { .. } | Op::Flip { .. } | Op::Under => {
+            Op::Read { .. } | Op::Become { .. } | Op::Switch { .. } | Op::Renew | Op::Step { .. } | Op::Flip { .. } | Op::Under => {
                 self.checked(native);
                 self.forward("return");
             }

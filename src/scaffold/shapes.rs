@@ -6,14 +6,15 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{
-    native::{Native, Op},
+    able,
+    native::{self, Native, Op},
     plan::{Plan, Planned, Work},
     schemas, types,
 };
-use crate::prim::{Assumption, Document, Type};
+use crate::prim::{Assumption, Document, RoutePrice, Type, words};
 
 /// What the kit knows of any item, by whatever name it goes there.
-const KNOWN: [&str; 11] = ["id", "created_at", "createdAt", "created", "uuid", "ok", "success", "deleted", "removed", "done", "cleared"];
+const KNOWN: [&str; 5] = ["id", "created_at", "createdAt", "created", "uuid"];
 /// The same of several.
 const PAGE: [&str; 12] = [
     "items",
@@ -30,6 +31,9 @@ const PAGE: [&str; 12] = [
     "results",
 ];
 
+/// What says that something was done away with.
+const DONE: [&str; 6] = ["ok", "success", "deleted", "removed", "done", "cleared"];
+
 /// Names of the time at which an item was last changed.
 const CHANGED: [&str; 4] = ["updated_at", "updatedAt", "modified_at", "modifiedAt"];
 
@@ -39,11 +43,29 @@ pub(super) fn answered<'a>(document: &'a Document, planned: &Planned<'_>) -> Opt
     types::answered(document, planned.route).filter(|_| matches!(planned.work, Work::Native(_)) && !bytes)
 }
 
-/// Whether an answer has these fields of the store's as the store has them, and all others.
-pub(super) fn is_plain(document: &Document, planned: &Planned<'_>, fields: &[&str]) -> bool {
+/// Whether an answer has these fields of the store's as the store has them, and all others,
+/// or at least those that were sent.
+pub(super) fn is_plain(document: &Document, planned: &Planned<'_>, fields: &[&str], sent: &[String]) -> bool {
     let Some(kind) = answered(document, planned) else { return true };
-    let has = |all: &serde_json::Map<String, Value>| fields.iter().all(|field| all.contains_key(*field));
-    types::fields(document, kind).is_some_and(has) && !types::is_closed(document, kind)
+    let Some(all) = types::fields(document, kind) else { return false };
+    let free = planned.price == RoutePrice::Free;
+    let told = types::shows_more(document, kind, free) || (!sent.is_empty() && sent.iter().all(|field| all.contains_key(field)));
+    fields.iter().all(|field| all.contains_key(*field)) && types::shows_more(document, kind, false) && told
+}
+
+/// Fields of what a route answers that are its item's own id by another name: that of a
+/// path's parameter, or of what the item is.
+pub(super) fn ids<'a>(plan: &Plan<'a>, planned: &Planned<'a>) -> Vec<&'a str> {
+    let Some((kind, native)) = answered(plan.document, planned).zip(planned.work.kept()) else { return Vec::new() };
+    let noun = plan.collections.get(native.collection).map(|kept| words(&kept.name)).unwrap_or_default();
+    let param = |name: &str| plan.of(native.collection).any(|other| other.work.kept().is_some_and(|n| n.param.as_deref() == Some(name)));
+    let own = |name: &&&str| {
+        let words = words(name);
+        let of = words.split_last().is_some_and(|(last, before)| last == "id" && !before.is_empty() && before == noun);
+        native::is_id(name) && **name != "id" && (of || param(name))
+    };
+    let fields: BTreeSet<&str> = able::items(plan.document, kind).flat_map(|fields| fields.keys().map(String::as_str)).collect();
+    fields.iter().filter(own).copied().collect()
 }
 
 /// Fields that the type of an answer requires and that nothing keeps: whoever calls is
@@ -64,40 +86,16 @@ pub(super) fn lacking(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<Assumpti
 /// The same by their names.
 pub(super) fn missing(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<String> {
     let document = plan.document;
-    let Some(kind) = answered(document, planned) else { return Vec::new() };
-    let Some(native) = planned.work.kept() else { return Vec::new() };
-    let Some(kept) = plan.collections.get(native.collection) else { return Vec::new() };
-    let mut known: BTreeSet<&str> = KNOWN.into_iter().chain(kept.key.as_deref()).chain(kept.changed.as_deref()).collect();
-    known.extend(kept.status.as_ref().map(|_| "status"));
-    known.extend(kept.counts.iter().map(String::as_str));
-    known.extend(kept.ends.then_some(["expires_at", "expiresAt", "expires"]).into_iter().flatten());
-    for other in plan.routes.iter() {
-        let Some(Native { op, .. }) = other.work.kept().filter(|other| other.collection == native.collection) else { continue };
-        match op {
-            Op::Step { field, makes: true, .. } | Op::Flip { field } => known.extend([field.as_str()]),
-            Op::Become { .. } => known.extend(["status"]),
-            Op::Upload | Op::Put { bytes: true, .. } => known.extend(["content_type", "size"]),
-            _ => {}
-        }
-        // Of what was not sent when it was made, nothing is there.
-        if !matches!(op, Op::Create { .. } | Op::Put { .. } | Op::SetPart { .. }) {
-            continue;
-        }
-        match types::taken(document, other.route) {
-            Some(taken) => known.extend(types::fields(document, taken).into_iter().flatten().map(|(name, _)| name.as_str())),
-            None => known.extend(schemas::fields(plan, other).iter().map(|field| field.name.as_str())),
-        }
-    }
+    let Some((kind, native)) = answered(document, planned).zip(planned.work.kept()) else { return Vec::new() };
+    let Some(known) = known(plan, planned, kind, native) else { return Vec::new() };
+    let several = matches!(native.op, Op::List | Op::Search | Op::Batch);
     let mut missing: Vec<String> = Vec::new();
-    let several = matches!(native.op, Op::List | Op::Search | Op::Count | Op::Tally | Op::Clear | Op::Batch);
     for (at, schema) in items(document, &kind.schema, &known).into_iter().enumerate() {
         let Some(fields) = schema.get("properties").and_then(Value::as_object) else { continue };
         let said = |name: &str| {
             let field = &fields[name];
             known.contains(name)
-                || (at == 0 && several && (PAGE.contains(&name) || native.op == Op::Count && types::is_number(document, kind, name)))
-                || name.ends_with("_id")
-                || name.ends_with("Id")
+                || (at == 0 && several && PAGE.contains(&name))
                 || field.get("default").is_some()
                 || field.get("const").is_some()
                 || types::holds(document, field)
@@ -107,6 +105,57 @@ pub(super) fn missing(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<String> {
         missing.extend(absent.filter(|name| !missing.contains(name)).collect::<Vec<_>>());
     }
     missing
+}
+
+/// Fields that an answer of a type has.
+fn known<'a>(plan: &'a Plan<'a>, planned: &'a Planned<'a>, kind: &'a Type, native: &'a Native) -> Option<BTreeSet<&'a str>> {
+    let document = plan.document;
+    let op = &native.op;
+    let kept = plan.collections.get(native.collection)?;
+    let fields = types::fields(document, kind);
+    // What tells how many there are, or what became of one, has no fields of items.
+    let mut known: BTreeSet<&str> = match op {
+        Op::Count => ["count", "total", "total_count", "totalCount"].into(),
+        Op::Tally => ["results", "total"].into(),
+        Op::Remove { retired: None, .. } => ["id", "uuid"].into(),
+        Op::Clear | Op::Unset => BTreeSet::new(),
+        _ => KNOWN.into_iter().chain(kept.key.as_deref()).collect(),
+    };
+    let of_items = !matches!(op, Op::Count | Op::Tally | Op::Remove { retired: None, .. } | Op::Clear | Op::Unset);
+    known.extend(kept.ends.then_some(["expires_at", "expiresAt", "expires"]).into_iter().flatten());
+    known.extend(planned.route.path.params());
+    known.extend(ids(plan, planned));
+    let ended = matches!(op, Op::Remove { .. } | Op::Clear | Op::Unset);
+    let well = fields.is_some_and(|fields| fields.keys().all(|name| ["ok", "success", "id"].contains(&name.as_str())));
+    known.extend(DONE.into_iter().filter(|name| ended || (well && ["ok", "success"].contains(name))));
+    let names = fields.into_iter().flat_map(|fields| fields.keys().map(String::as_str));
+    let numbers: Vec<_> = names.filter(|name| types::requires(document, kind, name) && types::is_number(document, kind, name)).collect();
+    if matches!(op, Op::Count | Op::Clear) && numbers.len() == 1 {
+        known.extend(numbers);
+    }
+    if !of_items {
+        return Some(known);
+    }
+    known.extend(kept.changed.as_deref());
+    known.extend(kept.status.as_ref().map(|_| "status"));
+    known.extend(kept.counts.iter().map(String::as_str));
+    for other in plan.of(native.collection) {
+        match other.work.kept().map(|native| &native.op) {
+            Some(Op::Step { field, makes: true, .. } | Op::Flip { field } | Op::Switch { field, .. }) => known.extend([field.as_str()]),
+            Some(Op::Become { .. }) => known.extend(["status"]),
+            Some(Op::Upload | Op::Put { bytes: true, .. }) => known.extend(["content_type", "size"]),
+            _ => {}
+        }
+        // Of what was not sent when it was made, nothing is there.
+        if !matches!(other.work.kept().map(|native| &native.op), Some(Op::Create { .. } | Op::Put { .. } | Op::SetPart { .. })) {
+            continue;
+        }
+        match types::taken(document, other.route) {
+            Some(taken) => known.extend(types::fields(document, taken).into_iter().flatten().map(|(name, _)| name.as_str())),
+            None => known.extend(schemas::fields(plan, other).iter().map(|field| field.name.as_str())),
+        }
+    }
+    Some(known)
 }
 
 /// The schema of an answer, and that of the items in it: in a list, or in what is around one.

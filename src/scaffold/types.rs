@@ -61,9 +61,16 @@ pub(super) fn is_list(document: &Document, kind: &Type) -> bool {
     followed(document, &kind.schema).get("type").and_then(Value::as_str) == Some("array")
 }
 
-/// Whether a type takes no fields but its own.
-pub(super) fn is_closed(document: &Document, kind: &Type) -> bool {
-    followed(document, &kind.schema).get("additionalProperties") == Some(&Value::Bool(false))
+/// Whether an answer of a type has fields that the type does not name. Whoever pays sees
+/// what is theirs; what anybody sees is what the type says, unless it says that there is more.
+pub(super) fn shows_more(document: &Document, kind: &Type, free: bool) -> bool {
+    let schema = followed(document, &kind.schema);
+    let named = schema.get("properties").and_then(Value::as_object).is_some_and(|fields| !fields.is_empty());
+    match schema.get("additionalProperties") {
+        Some(Value::Bool(more)) => *more,
+        Some(_) => true,
+        None => !free || !named,
+    }
 }
 
 /// Whether a schema is that of what items or a list may stand in, or takes null.
@@ -343,6 +350,8 @@ fn object(document: &Document, schema: &Value, indent: usize) -> String {
     let fields = if fields.is_empty() { "{}".into() } else { format!("{{{fields}\n{space}}}") };
     let (open, rest) = match schema.get("additionalProperties") {
         Some(Value::Bool(false)) => ("z.strictObject", String::new()),
+        // Said, and not only left open: an answer to anybody has other fields then, too.
+        Some(Value::Bool(true)) => ("z.looseObject", ".meta({ additionalProperties: true })".into()),
         Some(Value::Object(more)) => ("z.object", format!(".catchall({})", zod(document, &Value::Object(more.clone()), indent))),
         _ => ("z.looseObject", String::new()),
     };

@@ -75,6 +75,7 @@ template! {
     "kit/test/schema.test.ts",
     "kit/test/server.test.ts",
     "kit/test/service.test.ts",
+    "kit/test/shape.test.ts",
     "kit/test/signature.test.ts",
     "kit/test/store.test.ts",
     "kit/test/types.test.ts",

@@ -1,7 +1,7 @@
 //! Finds the collections of a document, outer ones first, and what each route
 //! does to them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{
     prose,
@@ -19,6 +19,7 @@ const SIGNED: &str = "it must check a signature, and the document does not say o
 const MIXED: &str = "some routes of its resource are paid and some free, so an item's owner could not be told";
 const NAMELESS: &str = "its body has no field by which an item is found";
 const STATUS: &str = "other routes give its resource a status, so that this one can't";
+const COUNTLESS: &str = "nothing in the document counts what it would set back";
 const OWNERLESS: &str = "without a payment nobody can be told apart from an item's owner";
 
 /// What a document's routes keep. `outside`: a vendor makes what is kept, and the
@@ -200,7 +201,10 @@ impl Search<'_> {
             self.bases.iter().position(|bases| bases.iter().any(|b| b.is(before)))
         });
         let all = || [at].into_iter().chain(members.iter().map(|(i, _)| *i)).map(|i| &routes[i]);
-        let turns = members.iter().any(|(_, member)| matches!(member, Member::Become { .. }));
+        let becomes = |(i, member): &(usize, Member)| {
+            matches!(member, Member::Become { .. }) && matches!(self.turned(*i, at, members), Some(Turned::Status))
+        };
+        let turns = members.iter().any(becomes);
         let decided = members.iter().any(|(_, member)| matches!(member, Member::Become { decides: true, .. }));
         let pending = decided && all().any(|route| route.prose().any(|text| text.to_ascii_lowercase().contains("pending")));
         let shapes = self.shapes(at, members);
@@ -269,6 +273,11 @@ impl Search<'_> {
             _ => (false, false),
         };
         let number = self.number(at, &members);
+        let turned: BTreeMap<usize, Turned> = members.iter().filter_map(|(i, _)| Some((*i, self.turned(*i, at, &members)?))).collect();
+        // What nothing counts has no number to set back.
+        let counts = counted
+            || members.iter().any(|(_, member)| matches!(member, Member::Step(way) if *way != 0))
+            || self.shapes(at, &members).iter().any(|kind| types::is_number(self.document, kind, &number));
         let switch = self.field(at, &members, &["enabled", "active", "on", "done", "value"], types::is_flag);
         // What is handed out stays where somebody is to say that it is done with.
         let removed = members.iter().any(|(_, member)| matches!(member, Member::Remove));
@@ -320,10 +329,27 @@ impl Search<'_> {
                 Member::Change | Member::Give => Op::Change,
                 Member::Replace => Op::Replace,
                 Member::Release => Op::Remove { emptied: false, retired: None },
+                Member::Step(0) if !counts => {
+                    self.found[i] = Some(Err(COUNTLESS.into()));
+                    continue;
+                }
                 Member::Step(way) => Op::Step { way, field: number.clone(), makes: counted },
                 Member::Flip => Op::Flip { field: switch.clone() },
                 Member::Renew => Op::Renew,
                 Member::Become { to, decides } => {
+                    match turned.get(&i) {
+                        Some(Turned::Switch(field, on)) => {
+                            let (field, on, once) = (field.clone(), *on, route.error(409).is_some());
+                            let within = all_params(route).into_iter().take_while(|name| Some(name) != param.as_ref()).collect();
+                            self.found[i] = Some(Ok(Native { collection, op: Op::Switch { field, on, once }, param, sent, within }));
+                            continue;
+                        }
+                        Some(Turned::Nothing) => {
+                            self.found[i] = Some(Err(format!("it makes an item {to}, and no answer has a field that says so")));
+                            continue;
+                        }
+                        Some(Turned::Status) | None => {}
+                    }
                     let Some(to) = becomes(statuses.as_ref(), to) else {
                         self.found[i] = Some(Err(format!("it makes an item {to}, which the status of its type can't be")));
                         continue;
@@ -342,6 +368,36 @@ impl Search<'_> {
             let within = all_params(route).into_iter().take_while(|name| Some(name) != param.as_ref()).collect();
             self.found[i] = Some(Ok(Native { collection, op, param, sent, within }));
         }
+    }
+
+    /// What a route that says how an item is afterwards gives it: the switch that its type
+    /// has for that, or a status where an answer has a place for one.
+    fn turned(&self, route: usize, at: usize, members: &[(usize, Member)]) -> Option<Turned> {
+        let document = self.document;
+        let Some(Segment::Literal(last)) = document.routes[route].path.segments.last() else { return None };
+        let word = words(last).into_iter().next()?;
+        verbs::turn(&word)?;
+        let shapes = self.shapes(at, members);
+        let has = |field: &str| shapes.iter().any(|kind| types::fields(document, kind).is_some_and(|fields| fields.contains_key(field)));
+        if has("status") {
+            return Some(Turned::Status);
+        }
+        let flag = |field: &String| shapes.iter().any(|kind| types::is_flag(document, kind, field));
+        let named = |(word, on): (String, bool)| {
+            let names = [word.clone(), format!("is_{word}"), camel(&format!("is_{word}"))];
+            names.into_iter().find(flag).map(|field| Turned::Switch(field, on))
+        };
+        if let Some(switch) = verbs::switches(&word).into_iter().find_map(named) {
+            return Some(switch);
+        }
+        // What a route answers that says no more of its answer, or takes other fields.
+        let shows = |i: usize| {
+            let route = &document.routes[i];
+            let free = self.prices[i] == RoutePrice::Free;
+            members::json(route) && types::answered(document, route).is_none_or(|kind| types::shows_more(document, kind, free))
+        };
+        let shown = [at].into_iter().chain(members.iter().map(|(i, _)| *i)).any(shows);
+        Some(if shown { Turned::Status } else { Turned::Nothing })
     }
 
     /// What of a DELETE names the item: its body's field or its query's parameter.
@@ -398,6 +454,15 @@ impl Search<'_> {
         let address = fields.iter().find(named)?.clone();
         Some(Signed { message, address, seconds })
     }
+}
+
+/// What a route gives an item that says how it is afterwards.
+enum Turned {
+    Status,
+    /// A switch of its type, and whether it is on.
+    Switch(String, bool),
+    /// Nothing that anybody would see.
+    Nothing,
 }
 
 /// The status that items begin with, of those that their type names: its default, the

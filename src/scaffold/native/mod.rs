@@ -57,7 +57,10 @@ pub(super) struct Native {
 impl Native {
     /// Whether its path says all, so that a body may be left away.
     pub fn bare(&self) -> bool {
-        matches!(self.op, Op::Become { .. } | Op::Renew | Op::Step { .. } | Op::Flip { .. } | Op::Put { once: true, .. })
+        matches!(
+            self.op,
+            Op::Become { .. } | Op::Switch { .. } | Op::Renew | Op::Step { .. } | Op::Flip { .. } | Op::Put { once: true, .. }
+        )
     }
 }
 
@@ -125,6 +128,15 @@ pub(super) enum Op {
         /// The only one that may become it.
         from: Option<String>,
         /// Whether one that has it is a conflict.
+        once: bool,
+    },
+    /// Turns a switch of one on or off.
+    Switch {
+        /// The field with the switch.
+        field: String,
+        /// Whether it is on afterwards.
+        on: bool,
+        /// Whether one that is so already is a conflict.
         once: bool,
     },
     /// Lets one live on.

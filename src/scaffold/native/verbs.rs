@@ -164,6 +164,28 @@ pub(super) fn turn(verb: &str) -> Option<Turn> {
     }
 }
 
+/// What an operation's word says of a switch: the words that a type may have for it, each
+/// with what it is afterwards.
+pub(super) fn switches(verb: &str) -> Vec<(String, bool)> {
+    let words: &[(&str, bool)] = match verb {
+        "enable" | "activate" | "reactivate" => &[("enabled", true), ("active", true), ("disabled", false), ("on", true)],
+        "disable" | "deactivate" => &[("enabled", false), ("active", false), ("disabled", true), ("on", false)],
+        "pause" => &[("paused", true), ("active", false), ("enabled", false)],
+        "resume" | "unpause" => &[("paused", false), ("active", true), ("enabled", true)],
+        "complete" | "finish" | "done" => &[("completed", true), ("complete", true), ("done", true), ("finished", true)],
+        "reopen" => &[("completed", false), ("complete", false), ("done", false), ("closed", false), ("resolved", false)],
+        "restore" => &[("archived", false), ("deleted", false)],
+        "unread" => &[("read", false), ("unread", true)],
+        "read" => &[("read", true), ("unread", false)],
+        _ => &[],
+    };
+    if !words.is_empty() {
+        return words.iter().map(|(word, on)| ((*word).to_owned(), *on)).collect();
+    }
+    let undone = verb.strip_prefix("un").and_then(|verb| Some((turn(verb)?.to.to_owned(), false)));
+    undone.or_else(|| Some((turn(verb)?.to.to_owned(), true))).into_iter().collect()
+}
+
 /// The status that an item ends with where DELETE does more than remove it.
 pub(super) fn retired(verb: &str) -> Option<&'static str> {
     if REMOVES.contains(&verb) { None } else { turn(verb).map(|turn| turn.to) }

@@ -4,7 +4,7 @@ use super::{
     super::{
         native::{Native, Op, Signed},
         refusals::{self, Why},
-        text::{prop, string},
+        text::{array, fits, prop, string},
         types,
     },
     Draft,
@@ -40,6 +40,11 @@ pub(in crate::scaffold) fn orders(param: &QueryParam) -> bool {
     let chooses =
         |(name, field): &(&str, &str)| *name == param.name && !["prefix", "search"].contains(field) && may_choose(field, param.kind);
     CHOOSING.iter().any(chooses)
+}
+
+/// Whether a parameter says which items a list has, by no field of theirs.
+pub(in crate::scaffold) fn chooses(param: &QueryParam) -> bool {
+    CHOOSING.iter().any(|(name, field)| *name == param.name && may_choose(field, param.kind))
 }
 
 /// Whether a parameter of a kind can say that of a list; else it is a field like any.
@@ -163,6 +168,13 @@ impl Draft<'_> {
                 let arguments = [self.one(native), vec!["status".into()], scope].concat();
                 self.end_stored("become", &arguments);
             }
+            Op::Switch { field, on, once } => {
+                let scope = self.scope(&native.within, &whys, None);
+                let once = if *once { ", once: true" } else { "" };
+                self.line(format!("    const status = {{ to: {on}, field: {}{once} }};", string(field)));
+                let arguments = [self.one(native), vec!["status".into()], scope].concat();
+                self.end_stored("become", &arguments);
+            }
             Op::Read { bytes } => {
                 let scope = self.scope(&native.within, &whys, None);
                 let arguments = [self.one(native), scope].concat();
@@ -256,7 +268,14 @@ impl Draft<'_> {
             let field = |(name, field): &(&str, &str)| if name == field { (*name).to_owned() } else { format!("{field}: {name}") };
             let mut fields: Vec<String> = choosing.iter().map(field).collect();
             fields.extend(matching.then(|| "match".into()));
-            self.line(format!("    const selection = {{ {} }};", fields.join(", ")));
+            if !self.lacks.is_empty() {
+                let names: Vec<_> = self.lacks.iter().map(|name| string(name)).collect();
+                self.line(array(4, "const lacks = ", &names, ";"));
+                fields.push("lacks".into());
+            }
+            let line = format!("    const selection = {{ {} }};", fields.join(", "));
+            let broken = || format!("    const selection = {{\n      {},\n    }};", fields.join(",\n      "));
+            self.line(if fits(&line) { line } else { broken() });
             arguments.push("selection".into());
         }
         let scope = self.scope(&native.within, whys, None);

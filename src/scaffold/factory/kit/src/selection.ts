@@ -20,6 +20,8 @@ export interface Selection {
   order?: string | undefined;
   /** Fields as they must be. */
   match?: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** Those of them that no item has: whoever asks for one is told, and not that there is nothing. */
+  lacks?: readonly string[] | undefined;
 }
 
 /** A part of a query, and what stands for its question marks. */
@@ -49,6 +51,9 @@ export function chosen(collection: { numbers?: boolean }, selection: Selection) 
   if (search) conditions.push({ sql: SAYS, bound: [search] });
   for (const [field, wanted] of Object.entries(selection.match ?? {})) {
     if (wanted === undefined) continue;
+    if (selection.lacks?.includes(field)) {
+      throw new ServiceError(501, "not_implemented", `${field}: nothing that is kept has it.`);
+    }
     const { sql, bound } = columnOf(collection, field);
     const plain = typeof wanted === "boolean" ? Number(wanted) : wanted;
     conditions.push({ sql: `${sql} = ?`, bound: [...bound, plain] });

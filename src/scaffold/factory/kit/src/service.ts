@@ -55,6 +55,8 @@ export interface Route<Schema extends z.ZodType = z.ZodType, Query extends z.Zod
   status?: 200 | 201 | 202 | 204;
   /** The type of what is answered, where the store answers: what it says is brought into that shape. */
   answers?: z.ZodType;
+  /** Fields of that type that are an item's own id, by other names. */
+  ids?: readonly string[];
   /** Where answers are remembered of a route whose calls may be repeated by Idempotency-Key. */
   repeats?: (env: Env) => Repeats;
   /**
@@ -190,7 +192,9 @@ function answer(route: Route, env: Env): Handler {
     };
     const work = async (): Promise<Response> => {
       const said = await route.handler(input);
-      const result = route.answers ? await shaped(route.answers, said) : said;
+      const free = route.price === "free";
+      const asked = { method: route.method, params: input.params, ids: route.ids, free };
+      const result = route.answers ? await shaped(route.answers, said, asked) : said;
       const status = route.status ?? 200;
       if (result instanceof Response) {
         const plain = result.status === 200 && status !== 200;

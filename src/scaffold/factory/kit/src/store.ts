@@ -193,21 +193,24 @@ export class Store extends Rows {
   }
 
   /**
-   * Gives an item a status. `from` is the only one that may become it; with
-   * `once`, one that has it already may not.
+   * Gives an item a status, or turns a switch of its own in its `field` on or off. `from`
+   * is the only one that may become it; with `once`, one that has it already may not.
    */
   become(
     collection: Collection,
     id: Id,
-    status: { to: string; from?: string; once?: boolean },
+    status: { to: string | boolean; field?: string; from?: string; once?: boolean },
     scope: Scope = {},
   ): Item {
     const row = this.row(collection, id, scope);
-    const now = (JSON.parse(row.value) as Fields)["status"];
+    const field = status.field ?? "status";
+    // A switch that was never set is off.
+    const unset = typeof status.to === "boolean" ? false : undefined;
+    const now = (JSON.parse(row.value) as Fields)[field] ?? unset;
     if ((status.from !== undefined && now !== status.from) || (status.once && now === status.to)) {
-      throw refusal("state", scope.codes, `${row.id} is ${now}.`);
+      throw refusal("state", scope.codes, `${row.id}: ${field} is ${now}.`);
     }
-    const fields = (before: Fields) => ({ ...before, status: status.to });
+    const fields = (before: Fields) => ({ ...before, [field]: status.to });
     return this.#update(collection, row, { fields });
   }
 

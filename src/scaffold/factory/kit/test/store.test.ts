@@ -112,6 +112,26 @@ describe("an item", () => {
     expect(refusal(() => store.become(asked, id, once, alice))).toEqual([409, "conflict"]);
   });
 
+  test("has a switch turned on and off, once where that is wanted", () => {
+    const store = fresh();
+    const { id } = store.create(notes, { text: "a" }, alice);
+    const off = { to: false, field: "archived", once: true };
+    expect(refusal(() => store.become(notes, id, off, alice))).toEqual([409, "conflict"]);
+    const on = { ...off, to: true };
+    expect(store.become(notes, id, on, alice)).toMatchObject({ text: "a", archived: true });
+    expect(store.read(notes, id, alice)).not.toHaveProperty("status");
+    expect(refusal(() => store.become(notes, id, on, alice))).toEqual([409, "conflict"]);
+    expect(store.become(notes, id, off, alice)["archived"]).toBe(false);
+  });
+
+  test("is not looked for by what none has", () => {
+    const store = fresh();
+    const lacks = ["since"];
+    expect(store.list(notes, { match: { since: undefined }, lacks }, alice).total).toBe(0);
+    const asked = () => store.list(notes, { match: { since: "a" }, lacks }, alice);
+    expect(refusal(asked)).toEqual([501, "not_implemented"]);
+  });
+
   test("that was retired is seen by nobody, and its name stays taken", () => {
     const store = fresh();
     store.create(buckets, { name: "a" }, alice);

@@ -1,0 +1,226 @@
+//! What a route's words ask for that no store does, though the route looks like what
+//! one does. It is 501 and says why, and never answers as if it had been done.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{
+    native::{self, Found, Native, Op},
+    prose, service, types,
+};
+use crate::prim::{Body, Document, QueryKind, QueryParam, Route, RoutePrice, Segment, Type, words};
+
+const LOGIN: &str = "it must tell who logs in by what was kept, and a store compares nothing";
+const ONCE: &str = "what it answers is to be read once, and what a store keeps is read as often as somebody asks";
+const NOBODY: &str = "it refuses some with a 403, and a free route tells nobody apart";
+
+/// What the store can't do of a route, and which parameters of its query it can't follow.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Limits {
+    /// Why it can't answer at all.
+    pub refusal: Option<String>,
+    /// Parameters that are no field of what is kept: a call with one is refused.
+    pub lacks: Vec<String>,
+}
+
+/// The limits of each route, in the document's order.
+pub(super) fn limits(document: &Document, prices: &[RoutePrice], found: &Found) -> Vec<Limits> {
+    let able = Able { document, prices, found };
+    let mut all: Vec<_> = (0..document.routes.len()).map(|at| able.limits(at)).collect();
+    let mut lost = vec![false; found.collections.len()];
+    // Outer ones come first, and nothing is made within what is not there.
+    for (collection, kept) in found.collections.iter().enumerate() {
+        let of: Vec<_> = able.of(collection).collect();
+        let gone = |does: fn(&Op) -> bool| {
+            let mut doing = of.iter().filter(|(_, native)| does(&native.op)).peekable();
+            doing.peek().is_some() && doing.all(|(at, _)| all[*at].refusal.is_some())
+        };
+        lost[collection] = gone(makes) || gone(answers) || kept.within.is_some_and(|outer| lost[outer]);
+        for (at, _) in of.iter().filter(|_| lost[collection]) {
+            all[*at].refusal.get_or_insert_with(|| native::ALONE.into());
+        }
+    }
+    all
+}
+
+/// Whether an operation brings into being what others are about.
+fn makes(op: &Op) -> bool {
+    matches!(op, Op::Create { .. } | Op::Upload | Op::Put { .. } | Op::Batch | Op::SetPart { .. } | Op::Step { makes: true, .. })
+}
+
+/// Whether one tells of it.
+fn answers(op: &Op) -> bool {
+    matches!(op, Op::List | Op::Search | Op::Read { .. } | Op::Take { .. } | Op::Edge { .. } | Op::Part)
+}
+
+struct Able<'a> {
+    document: &'a Document,
+    prices: &'a [RoutePrice],
+    found: &'a Found,
+}
+
+impl<'a> Able<'a> {
+    /// The routes about a collection.
+    fn of(&self, collection: usize) -> impl Iterator<Item = (usize, &'a Native)> {
+        let routes = self.found.routes.iter().enumerate();
+        routes.filter_map(|(at, native)| Some((at, native.as_ref().ok()?))).filter(move |(_, native)| native.collection == collection)
+    }
+
+    fn limits(&self, at: usize) -> Limits {
+        let Ok(native) = &self.found.routes[at] else { return Limits::default() };
+        let route = &self.document.routes[at];
+        let free = self.prices[at] == RoutePrice::Free && !native::guarded(route);
+        let refusal = match &native.op {
+            Op::Create { signed: None } if !native::guarded(route) && route.error(401).is_some() => Some(LOGIN.into()),
+            Op::Read { .. } => secret(route, free),
+            Op::Clear => paged(route),
+            Op::List | Op::Search | Op::Edge { .. } if free => self.private(native.collection),
+            _ => None,
+        };
+        if refusal.is_some() {
+            return Limits { refusal, ..Limits::default() };
+        }
+        match &native.op {
+            Op::Search => Limits { refusal: self.sought(route, native.collection), ..Limits::default() },
+            Op::List | Op::Count | Op::Clear => self.asked(route, native),
+            _ => Limits::default(),
+        }
+    }
+
+    /// Parameters by which a list is asked for fields that nothing kept has.
+    fn asked(&self, route: &Route, native: &Native) -> Limits {
+        let Some(fields) = self.fields(native.collection) else { return Limits::default() };
+        let follows = |param: &&QueryParam| service::chooses(param) || fields.get(param.name.as_str()) == Some(&true);
+        let lacks: Vec<_> = route.query.iter().filter(|param| !follows(param)).collect();
+        let Some(first) = lacks.iter().find(|param| param.required).or_else(|| lacks.first()) else { return Limits::default() };
+        // What is searched for by more than fields is another thing without that.
+        let searches = matches!(route.path.segments.last(), Some(Segment::Literal(last)) if last == "search");
+        if first.required || searches || native.op != Op::List {
+            let refusal = Some(format!("it asks for {}, which is no field of what is kept", first.name));
+            return Limits { refusal, lacks: Vec::new() };
+        }
+        Limits { refusal: None, lacks: lacks.into_iter().map(|param| param.name.clone()).collect() }
+    }
+
+    /// Why a store can't look for what a body asks for.
+    fn sought(&self, route: &Route, collection: usize) -> Option<String> {
+        let fields = types::fields(self.document, types::taken(self.document, route)?)?;
+        let kept = self.fields(collection);
+        let meant = |name: &str, field: &Value| match chosen_by(name) {
+            Some(kinds) => kinds_of(self.document, field).is_some_and(|all| all.iter().all(|kind| kinds.contains(kind))),
+            None => is_plain(self.document, field) && kept.as_ref().is_none_or(|kept| kept.get(name) == Some(&true)),
+        };
+        let (name, _) = fields.iter().find(|(name, field)| !meant(name, field))?;
+        Some(format!("its body asks for {name}, which is no plain field of what is kept"))
+    }
+
+    /// Why not everybody may see all that there is.
+    fn private(&self, collection: usize) -> Option<String> {
+        let hides = |name: &&&str| {
+            let words = words(name);
+            let word = words.iter().filter(|word| *word != "is").collect::<Vec<_>>();
+            matches!(&word[..], [only] if ["visibility", "private", "public", "unlisted"].contains(&only.as_str()))
+        };
+        let fields = self.fields(collection)?;
+        let name = fields.keys().find(hides)?;
+        Some(format!("an item's {name} says who may see it, and it would show all of them to anybody"))
+    }
+
+    /// Fields that items of a collection may have, and whether each is a plain value; none
+    /// where they may have any.
+    fn fields(&self, collection: usize) -> Option<BTreeMap<&'a str, bool>> {
+        let document = self.document;
+        let kept = self.found.collections.get(collection)?;
+        let mut fields: BTreeMap<&str, bool> = [("id", true), ("created_at", true)].into();
+        fields.extend(kept.status.as_ref().map(|_| ("status", true)));
+        if let Some(key) = kept.key.as_deref() {
+            fields.insert(key, true);
+        }
+        // What a change takes may be any field that is answered.
+        let mut changed = false;
+        for (at, native) in self.of(collection) {
+            let route = &document.routes[at];
+            let taken = types::taken(document, route).and_then(|kind| types::fields(document, kind));
+            match &native.op {
+                Op::Step { field, .. } | Op::Flip { field } | Op::Switch { field, .. } => _ = fields.insert(field, true),
+                Op::Create { .. } | Op::Put { bytes: false, .. } if matches!(route.request, Body::Json(_)) => {
+                    add(document, &mut fields, taken?)
+                }
+                Op::Upload | Op::Put { .. } | Op::Batch | Op::Create { .. } => return None,
+                Op::Change | Op::Replace => match taken {
+                    Some(taken) => add(document, &mut fields, taken),
+                    None => changed = true,
+                },
+                _ => {}
+            }
+        }
+        if changed {
+            let answered = self.of(collection).filter_map(|(at, _)| types::answered(document, &document.routes[at]));
+            answered.for_each(|kind| items(document, kind).for_each(|inner| add(document, &mut fields, inner)));
+        }
+        Some(fields)
+    }
+}
+
+fn add<'a>(document: &Document, fields: &mut BTreeMap<&'a str, bool>, more: &'a Map<String, Value>) {
+    for (name, field) in more {
+        *fields.entry(name).or_default() |= is_plain(document, field);
+    }
+}
+
+/// The fields of a type that answers, and those of what it has one or a list of.
+pub(super) fn items<'a>(document: &'a Document, kind: &'a Type) -> impl Iterator<Item = &'a Map<String, Value>> {
+    let of = |schema: &'a Value| types::followed(document, schema).get("properties").and_then(Value::as_object);
+    let entries = move |schema: &'a Value| types::followed(document, schema).get("items").and_then(of);
+    let whole = of(&kind.schema);
+    let inner = whole.into_iter().flat_map(Map::values).flat_map(move |field| [of(field), entries(field)]);
+    [whole, entries(&kind.schema)].into_iter().chain(inner).flatten()
+}
+
+/// The kinds that a schema names.
+fn kinds_of<'a>(document: &'a Document, schema: &'a Value) -> Option<Vec<&'a str>> {
+    match types::followed(document, schema).get("type")? {
+        Value::String(kind) => Some(vec![kind]),
+        kinds => Some(kinds.as_array()?.iter().filter_map(Value::as_str).collect()),
+    }
+}
+
+/// Whether a schema's values can be compared: it takes a text, a number or a flag.
+fn is_plain(document: &Document, schema: &Value) -> bool {
+    let plain = |kind: &&str| ["string", "integer", "number", "boolean"].contains(kind);
+    let schema = types::followed(document, schema);
+    match kinds_of(document, schema) {
+        Some(kinds) => kinds.iter().any(|kind| plain(&kind)),
+        None => ["anyOf", "oneOf"].iter().all(|key| schema.get(*key).is_none()),
+    }
+}
+
+/// The kinds of what a body chooses a page by, as the kit's `said` takes it.
+fn chosen_by(name: &str) -> Option<&'static [&'static str]> {
+    match name {
+        "limit" | "per_page" | "page_size" | "offset" | "page" => Some(&["integer", "number"]),
+        "after" | "cursor" | "prefix" | "q" | "search" | "query" | "text" | "sort" | "sort_by" | "order" => Some(&["string"]),
+        _ => None,
+    }
+}
+
+/// Why a route that reads one item would give away what it should not.
+fn secret(route: &Route, free: bool) -> Option<String> {
+    const PROOFS: [&str; 7] = ["passphrase", "password", "passcode", "token", "secret", "pin", "otp"];
+    let proves =
+        |param: &&QueryParam| param.kind == QueryKind::Text && words(&param.name).iter().any(|word| PROOFS.contains(&word.as_str()));
+    if let Some(param) = route.query.iter().find(proves) {
+        return Some(format!("{} must be held against what was kept, and a store compares nothing", param.name));
+    }
+    if route.prose().any(prose::says_once) {
+        return Some(ONCE.into());
+    }
+    (free && route.error(403).is_some()).then(|| NOBODY.into())
+}
+
+/// Why what a query fits is not all that is to be removed.
+fn paged(route: &Route) -> Option<String> {
+    let param = route.query.iter().find(|param| service::orders(param))?;
+    Some(format!("it removes all that its query fits, and {} would leave some", param.name))
+}
