@@ -44,7 +44,7 @@ fn what_a_type_requires_and_nothing_knows_is_named() {
     let package = package(&format!("{NOTE}\n{comment}"), &[&typed, read, stats]);
     let assumed = assumed(&package);
     assert!(assumed.contains("Comment requires author_id, done, which nothing keeps"), "{assumed}");
-    assert!(assumed.contains("Stats requires done, open, which nothing keeps"), "{assumed}");
+    assert!(assumed.contains("Stats requires open, done, which nothing keeps"), "{assumed}");
     assert!(file(&package, "src/index.ts").contains("  ids: [\"note_id\"],\n"), "{}", file(&package, "src/index.ts"));
 }
 
