@@ -191,7 +191,7 @@ fn is_plain(document: &Document, schema: &Value) -> bool {
     let plain = |kind: &&str| ["string", "integer", "number", "boolean"].contains(kind);
     let schema = types::followed(document, schema);
     match kinds_of(document, schema) {
-        Some(kinds) => kinds.iter().any(|kind| plain(kind)),
+        Some(kinds) => kinds.iter().any(plain),
         None => ["anyOf", "oneOf"].iter().all(|key| schema.get(*key).is_none()),
     }
 }
