@@ -108,7 +108,10 @@ impl<'a> Able<'a> {
         let fields = types::fields(self.document, types::taken(self.document, route)?)?;
         let kept = self.fields(collection);
         let meant = |name: &str, field: &Value| match chosen_by(name) {
-            Some(kinds) => kinds_of(self.document, field).is_some_and(|all| all.iter().all(|kind| kinds.contains(kind))),
+            Some(kinds) => {
+                let all = types::kinds(types::followed(self.document, field));
+                !all.is_empty() && all.iter().all(|kind| kinds.contains(kind))
+            }
             None => is_plain(self.document, field) && kept.as_ref().is_none_or(|kept| kept.get(name) == Some(&true)),
         };
         let (name, _) = fields.iter().find(|(name, field)| !meant(name, field))?;
@@ -171,28 +174,16 @@ fn add<'a>(document: &Document, fields: &mut BTreeMap<&'a str, bool>, more: &'a 
 
 /// The fields of a type that answers, and those of what it has one or a list of.
 pub(super) fn items<'a>(document: &'a Document, kind: &'a Type) -> impl Iterator<Item = &'a Map<String, Value>> {
-    let of = |schema: &'a Value| types::followed(document, schema).get("properties").and_then(Value::as_object);
-    let entries = move |schema: &'a Value| types::followed(document, schema).get("items").and_then(of);
-    let whole = of(&kind.schema);
-    let inner = whole.into_iter().flat_map(Map::values).flat_map(move |field| [of(field), entries(field)]);
-    [whole, entries(&kind.schema)].into_iter().chain(inner).flatten()
-}
-
-/// The kinds that a schema names.
-fn kinds_of<'a>(document: &'a Document, schema: &'a Value) -> Option<Vec<&'a str>> {
-    match types::followed(document, schema).get("type")? {
-        Value::String(kind) => Some(vec![kind]),
-        kinds => Some(kinds.as_array()?.iter().filter_map(Value::as_str).collect()),
-    }
+    types::items(document, &kind.schema, |_| true).into_iter().filter_map(|schema| schema.get("properties")?.as_object())
 }
 
 /// Whether a schema's values can be compared: it takes a text, a number or a flag.
 fn is_plain(document: &Document, schema: &Value) -> bool {
     let plain = |kind: &&str| ["string", "integer", "number", "boolean"].contains(kind);
     let schema = types::followed(document, schema);
-    match kinds_of(document, schema) {
-        Some(kinds) => kinds.iter().any(plain),
-        None => ["anyOf", "oneOf"].iter().all(|key| schema.get(*key).is_none()),
+    match &types::kinds(schema)[..] {
+        [] => ["anyOf", "oneOf"].iter().all(|key| schema.get(*key).is_none()),
+        kinds => kinds.iter().any(plain),
     }
 }
 

@@ -68,6 +68,8 @@ pub(super) struct Planned<'a> {
     pub sample: OnceCell<Option<String>>,
     /// A request with a value of a wrong type: likewise.
     pub mistyped: OnceCell<Option<Mistyped>>,
+    /// Fields that its answer's type requires and nothing keeps: likewise, once all is planned.
+    pub missing: OnceCell<Vec<String>>,
 }
 
 /// What a handler does.
@@ -257,6 +259,7 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
             fields: OnceCell::new(),
             sample: OnceCell::new(),
             mistyped: OnceCell::new(),
+            missing: OnceCell::new(),
         });
     }
     // Of a library, what routes without a word for it call too.

@@ -269,7 +269,7 @@ fn summary(plan: &Plan<'_>, planned: &Planned<'_>) -> RouteSummary {
         answers: samples::answers(plan, planned),
         request: samples::body(plan, planned),
         fresh: samples::fresh(plan, planned),
-        lacking: shapes::missing(plan, planned),
+        lacking: shapes::missing(plan, planned).to_vec(),
         example: samples::example(plan, planned),
         mistyped: samples::mistyped(plan, planned).cloned(),
         body: schemas::json_schema(plan, planned),

@@ -84,13 +84,19 @@ pub(super) fn lacking(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<Assumpti
 }
 
 /// The same by their names.
-pub(super) fn missing(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<String> {
+pub(super) fn missing<'a>(plan: &Plan<'_>, planned: &'a Planned<'_>) -> &'a [String] {
+    planned.missing.get_or_init(|| look(plan, planned))
+}
+
+fn look(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<String> {
     let document = plan.document;
     let Some((kind, native)) = answered(document, planned).zip(planned.work.kept()) else { return Vec::new() };
     let Some(known) = known(plan, planned, kind, native) else { return Vec::new() };
     let several = matches!(native.op, Op::List | Op::Search | Op::Batch);
     let mut missing: Vec<String> = Vec::new();
-    for (at, schema) in items(document, &kind.schema, &known).into_iter().enumerate() {
+    // What is sent is as it was sent.
+    let around = |name: &str| name == "items" || !known.contains(name);
+    for (at, schema) in types::items(document, &kind.schema, around).into_iter().enumerate() {
         let Some(fields) = schema.get("properties").and_then(Value::as_object) else { continue };
         let said = |name: &str| {
             let field = &fields[name];
@@ -114,14 +120,14 @@ fn known<'a>(plan: &'a Plan<'a>, planned: &'a Planned<'a>, kind: &'a Type, nativ
     let kept = plan.collections.get(native.collection)?;
     let fields = types::fields(document, kind);
     // What tells how many there are, or what became of one, has no fields of items.
-    let mut known: BTreeSet<&str> = match op {
-        Op::Count => ["count", "total", "total_count", "totalCount"].into(),
-        Op::Tally => ["results", "total"].into(),
-        Op::Remove { retired: None, .. } => ["id", "uuid"].into(),
-        Op::Clear | Op::Unset => BTreeSet::new(),
-        _ => KNOWN.into_iter().chain(kept.key.as_deref()).collect(),
+    let told: Option<&[&str]> = match op {
+        Op::Count => Some(&["count", "total", "total_count", "totalCount"]),
+        Op::Tally => Some(&["results", "total"]),
+        Op::Remove { retired: None, .. } => Some(&["id", "uuid"]),
+        Op::Clear | Op::Unset => Some(&[]),
+        _ => None,
     };
-    let of_items = !matches!(op, Op::Count | Op::Tally | Op::Remove { retired: None, .. } | Op::Clear | Op::Unset);
+    let mut known: BTreeSet<&str> = told.unwrap_or(&KNOWN).iter().copied().collect();
     known.extend(kept.ends.then_some(["expires_at", "expiresAt", "expires"]).into_iter().flatten());
     known.extend(planned.route.path.params());
     known.extend(ids(plan, planned));
@@ -133,21 +139,23 @@ fn known<'a>(plan: &'a Plan<'a>, planned: &'a Planned<'a>, kind: &'a Type, nativ
     if matches!(op, Op::Count | Op::Clear) && numbers.len() == 1 {
         known.extend(numbers);
     }
-    if !of_items {
+    if told.is_some() {
         return Some(known);
     }
+    known.extend(kept.key.as_deref());
     known.extend(kept.changed.as_deref());
     known.extend(kept.status.as_ref().map(|_| "status"));
     known.extend(kept.counts.iter().map(String::as_str));
     for other in plan.of(native.collection) {
-        match other.work.kept().map(|native| &native.op) {
-            Some(Op::Step { field, makes: true, .. } | Op::Flip { field } | Op::Switch { field, .. }) => known.extend([field.as_str()]),
-            Some(Op::Become { .. }) => known.extend(["status"]),
-            Some(Op::Upload | Op::Put { bytes: true, .. }) => known.extend(["content_type", "size"]),
+        let Some(Native { op, .. }) = other.work.kept() else { continue };
+        match op {
+            Op::Step { field, makes: true, .. } | Op::Flip { field } | Op::Switch { field, .. } => known.extend([field.as_str()]),
+            Op::Become { .. } => known.extend(["status"]),
+            Op::Upload | Op::Put { bytes: true, .. } => known.extend(["content_type", "size"]),
             _ => {}
         }
         // Of what was not sent when it was made, nothing is there.
-        if !matches!(other.work.kept().map(|native| &native.op), Some(Op::Create { .. } | Op::Put { .. } | Op::SetPart { .. })) {
+        if !matches!(op, Op::Create { .. } | Op::Put { .. } | Op::SetPart { .. }) {
             continue;
         }
         match types::taken(document, other.route) {
@@ -158,31 +166,18 @@ fn known<'a>(plan: &'a Plan<'a>, planned: &'a Planned<'a>, kind: &'a Type, nativ
     Some(known)
 }
 
-/// The schema of an answer, and that of the items in it: in a list, or in what is around one.
-fn items<'a>(document: &'a Document, schema: &'a Value, known: &BTreeSet<&str>) -> Vec<&'a Value> {
-    let whole = types::followed(document, schema);
-    let entries = |list: &'a Value| list.get("items").map(|items| types::followed(document, items));
-    let fields = whole.get("properties").and_then(Value::as_object).into_iter().flatten();
-    // What is sent is as it was sent.
-    let inner = fields.filter(|(name, _)| *name == "items" || !known.contains(name.as_str())).filter_map(|(_, field)| {
-        let field = types::followed(document, field);
-        entries(field).or_else(|| field.get("properties").map(|_| field))
-    });
-    [Some(whole), entries(whole)].into_iter().flatten().chain(inner).collect()
-}
-
 /// Numbers of a collection's items that begin at nothing, and the field that says when
 /// one was changed: where a type of an answer has them and no route takes them.
 pub(super) fn own(plan: &Plan<'_>, collection: usize) -> (Vec<String>, Option<String>) {
     let document = plan.document;
-    let routes: Vec<_> = plan.routes.iter().filter(|other| other.work.kept().is_some_and(|kept| kept.collection == collection)).collect();
+    let routes: Vec<_> = plan.of(collection).collect();
     let ops = || routes.iter().filter_map(|route| route.work.kept()).map(|native| &native.op);
     // What there is one of has the fields that it was given.
     if ops().any(|op| matches!(op, Op::SetPart { .. } | Op::Part)) {
         return (Vec::new(), None);
     }
     let answers = routes.iter().filter_map(|route| answered(document, route));
-    let items: Vec<_> = answers.flat_map(|kind| items(document, &kind.schema, &BTreeSet::new())).collect();
+    let items: Vec<_> = answers.flat_map(|kind| types::items(document, &kind.schema, |_| true)).collect();
     let has = |name: &str, kinds: &[&str]| {
         let is = |schema: &&Value| {
             let field = schema.get("properties").and_then(|fields| fields.get(name));

@@ -56,6 +56,28 @@ pub(super) fn fields<'a>(document: &'a Document, kind: &'a Type) -> Option<&'a M
     object.then(|| schema.get("properties").and_then(Value::as_object).unwrap_or(&NONE))
 }
 
+/// The schema of an answer, and those of the items in it: in a list, or in those of its
+/// fields that `around` says may be around some.
+pub(super) fn items<'a>(document: &'a Document, schema: &'a Value, around: impl Fn(&str) -> bool) -> Vec<&'a Value> {
+    let whole = followed(document, schema);
+    let entries = |list: &'a Value| list.get("items").map(|items| followed(document, items));
+    let fields = whole.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let inner = fields.filter(|(name, _)| around(name)).filter_map(|(_, field)| {
+        let field = followed(document, field);
+        entries(field).or_else(|| field.get("properties").map(|_| field))
+    });
+    [Some(whole), entries(whole)].into_iter().flatten().chain(inner).collect()
+}
+
+/// The kinds that a schema names.
+pub(super) fn kinds(schema: &Value) -> Vec<&str> {
+    match schema.get("type") {
+        Some(Value::String(kind)) => vec![kind],
+        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// Whether a type takes arrays and nothing else.
 pub(super) fn is_list(document: &Document, kind: &Type) -> bool {
     followed(document, &kind.schema).get("type").and_then(Value::as_str) == Some("array")
@@ -83,8 +105,7 @@ pub(super) fn holds(document: &Document, schema: &Value) -> bool {
 
 /// Whether every value of a type has a text in this field.
 pub(super) fn has_text(document: &Document, kind: &Type, name: &str) -> bool {
-    let text = |field: &Value| followed(document, field).get("type").and_then(Value::as_str) == Some("string");
-    requires(document, kind, name) && fields(document, kind).and_then(|fields| fields.get(name)).is_some_and(text)
+    requires(document, kind, name) && kind_of_field(document, kind, name) == Some("string")
 }
 
 /// Whether every value of a type has this field.
@@ -93,28 +114,29 @@ pub(super) fn requires(document: &Document, kind: &Type, name: &str) -> bool {
     required.is_some_and(|names| names.iter().any(|one| one == name))
 }
 
+/// The one kind that a field of a type is.
+fn kind_of_field<'a>(document: &'a Document, kind: &'a Type, name: &str) -> Option<&'a str> {
+    followed(document, fields(document, kind)?.get(name)?).get("type")?.as_str()
+}
+
 /// Whether a field of a type is a whole number.
 pub(super) fn is_whole(document: &Document, kind: &Type, name: &str) -> bool {
-    let field = fields(document, kind).and_then(|fields| fields.get(name));
-    field.is_some_and(|field| followed(document, field).get("type").and_then(Value::as_str) == Some("integer"))
+    kind_of_field(document, kind, name) == Some("integer")
 }
 
 /// Whether a field of a type is a number.
 pub(super) fn is_number(document: &Document, kind: &Type, name: &str) -> bool {
-    let field = fields(document, kind).and_then(|fields| fields.get(name));
-    field.is_some_and(|field| matches!(followed(document, field).get("type").and_then(Value::as_str), Some("integer" | "number")))
+    matches!(kind_of_field(document, kind, name), Some("integer" | "number"))
 }
 
 /// Whether a field of a type is true or false.
 pub(super) fn is_flag(document: &Document, kind: &Type, name: &str) -> bool {
-    let field = fields(document, kind).and_then(|fields| fields.get(name));
-    field.is_some_and(|field| followed(document, field).get("type").and_then(Value::as_str) == Some("boolean"))
+    kind_of_field(document, kind, name) == Some("boolean")
 }
 
 /// Whether an object of a type may say for how many seconds it lives.
 pub(super) fn lives(document: &Document, kind: &Type) -> bool {
-    let number = |field: &Value| matches!(followed(document, field).get("type").and_then(Value::as_str), Some("integer" | "number"));
-    fields(document, kind).is_some_and(|fields| SPANS.iter().any(|name| fields.get(*name).is_some_and(number)))
+    SPANS.iter().any(|name| is_number(document, kind, name))
 }
 
 /// Whether an object of a type may say at what time it ends.

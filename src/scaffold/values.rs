@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::types::{self, SAFE, followed, is, reference};
+use super::types::{self, SAFE, followed, is, kinds, reference};
 use crate::prim::{Document, Expression, Type, TypeCheck, standalone};
 
 /// How many values one sample is made of at most.
@@ -82,14 +82,6 @@ fn may_be(document: &Document, schema: &Value, value: &Value) -> bool {
     let schema = followed(document, schema);
     let all = |key: &str| schema.get(key).and_then(Value::as_array).into_iter().flatten();
     kinds(schema).iter().any(|kind| is(kind, value)) || all("anyOf").chain(all("oneOf")).any(|option| may_be(document, option, value))
-}
-
-fn kinds(schema: &Value) -> Vec<&str> {
-    match schema.get("type") {
-        Some(Value::String(kind)) => vec![kind],
-        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    }
 }
 
 fn entries<'a>(schema: &'a Value, key: &str) -> &'a [Value] {

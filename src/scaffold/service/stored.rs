@@ -37,14 +37,16 @@ const CHOOSING: [(&str, &str); 18] = [
 /// Whether a parameter says which page of a list there is, or in which order, and so
 /// leaves nothing out.
 pub(in crate::scaffold) fn orders(param: &QueryParam) -> bool {
-    let chooses =
-        |(name, field): &(&str, &str)| *name == param.name && !["prefix", "search"].contains(field) && may_choose(field, param.kind);
-    CHOOSING.iter().any(chooses)
+    CHOOSING.iter().any(|choice| !["prefix", "search"].contains(&choice.1) && is_choice(choice, param))
 }
 
 /// Whether a parameter says which items a list has, by no field of theirs.
 pub(in crate::scaffold) fn chooses(param: &QueryParam) -> bool {
-    CHOOSING.iter().any(|(name, field)| *name == param.name && may_choose(field, param.kind))
+    CHOOSING.iter().any(|choice| is_choice(choice, param))
+}
+
+fn is_choice((name, field): &(&str, &str), param: &QueryParam) -> bool {
+    *name == param.name && may_choose(field, param.kind)
 }
 
 /// Whether a parameter of a kind can say that of a list; else it is a field like any.
@@ -248,13 +250,12 @@ impl Draft<'_> {
     fn list(&mut self, native: &Native, whys: &[Why]) {
         let query = &self.route.query;
         let mut choosing: Vec<(&str, &str)> = Vec::new();
-        for (name, field) in CHOOSING {
+        for choice @ (name, field) in CHOOSING {
             // A page of a book, an order of a shop: what items have is a field of theirs.
             // One that is counted beside a limit is a page of the list all the same.
             let counted = field == "page" && choosing.iter().any(|(_, there)| *there == "limit");
             let theirs = ["page", "sort", "order"].contains(&field) && !counted && self.fields.contains(&name);
-            let chooses = |param: &QueryParam| param.name == name && may_choose(field, param.kind);
-            if !theirs && query.iter().any(chooses) && !choosing.iter().any(|(_, there)| *there == field) {
+            if !theirs && query.iter().any(|param| is_choice(&choice, param)) && !choosing.iter().any(|(_, there)| *there == field) {
                 choosing.push((name, field));
             }
         }
