@@ -182,11 +182,11 @@ fn services(repo: &Path, said: Option<&Options>) -> anyhow::Result<Vec<Service>>
             anyhow::anyhow!(all.join("\n"))
         };
         let document = prim::read(&text).map_err(all)?;
-        let own = if said.is_none() { Some(charged(path.parent().unwrap_or(&path), &document)?) } else { None };
-        let manifest = match said.or(own.as_ref()) {
-            Some(options) => scaffold::manifest(&document, options).map_err(all)?,
-            None => continue,
+        let options = match said {
+            Some(options) => options,
+            None => &charged(path.parent().unwrap_or(&path), &document)?,
         };
+        let manifest = scaffold::manifest(&document, options).map_err(all)?;
         services.push(Service { manifest, document });
     }
     Ok(services)

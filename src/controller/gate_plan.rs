@@ -73,7 +73,8 @@ pub struct Deployed {
 pub fn deployed(files: &[SourceFile], factory: &Factory, written: &Written) -> Result<Deployed, String> {
     // What runs charges what it was merged with, which a gate had held against the
     // Factory's prices then, whatever those are by now.
-    let (plan, mut service) = planned(files, factory, |document| charged(files, document))?;
+    let (plan, mut service) =
+        planned(files, factory, |document| Prices::charged(document, files.iter().map(|file| (&*file.path, &*file.content))))?;
     let policy = &factory.spec.policy.gates.contract;
     let payment = match &policy.wallet {
         None => None,
@@ -159,12 +160,6 @@ pub fn tested(tree: &str, plan: &impl Serialize, factory: &Factory) -> Tested {
 fn micros(field: &str, text: &str) -> Result<u64, String> {
     let price: prim::Price = text.parse().map_err(|e| format!("the Factory's spec.policy.gates.{field}: {e}"))?;
     Ok(price.micros())
-}
-
-/// What a package's own code charges for its routes.
-fn charged(files: &[SourceFile], document: &Document) -> Prices {
-    let path = format!("packages/{}/src/index.ts", document.id);
-    files.iter().find(|file| file.path == path).map_or_else(Prices::default, |file| Prices::written(document, &file.content))
 }
 
 fn planned(files: &[SourceFile], factory: &Factory, prices: impl FnOnce(&Document) -> Prices) -> Result<(Plan, Service), String> {

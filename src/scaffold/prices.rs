@@ -31,6 +31,13 @@ impl Prices {
         Self(BTreeMap::from([(document.id.to_string(), document.routes.iter().filter_map(price).collect())]))
     }
 
+    /// The same by the files of its package, each with its path.
+    pub fn charged<'a>(document: &Document, files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let index = format!("packages/{}/src/index.ts", document.id);
+        let code = files.into_iter().find(|(path, _)| *path == index).map_or("", |(_, code)| code);
+        Self::written(document, code)
+    }
+
     /// The prices of a document's routes. A price that is none is a problem: nothing
     /// is sold for another price than somebody wrote down.
     pub(super) fn of(&self, document: &Document) -> Result<Listed, Vec<Problem>> {

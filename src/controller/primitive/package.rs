@@ -128,9 +128,8 @@ pub(super) fn document(files: &[PackageFile], prices: &PricesSpec) -> Result<(Do
         let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
         on_base(format!("{}: {}", file.path, all.join("; ")))
     })?;
-    let index = format!("packages/{}/src/index.ts", document.id);
-    let index = files.iter().find(|file| file.path == index).map_or("", |file| &file.content);
-    let manifest = gate_plan::files_charging(&document, prices, Prices::written(&document, index)).ok();
+    let charged = Prices::charged(&document, files.iter().map(|file| (&*file.path, &*file.content)));
+    let manifest = gate_plan::files_charging(&document, prices, charged).ok();
     Ok((document, manifest))
 }
 
