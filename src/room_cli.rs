@@ -14,7 +14,7 @@ use tokio::{runtime::Handle, time::timeout_at};
 
 use crate::{
     adapters::{clock::SystemClock, x402::Wallet},
-    api::gate_run::Verdict,
+    api::gate_run::{RETURN, Verdict},
     bank,
     canary_cli::{self, declared, model, wallet_from},
     contract_cli::{self, BODY},
@@ -82,7 +82,7 @@ fn late(room: &str, purse: &RoomPurse, most: Duration) -> Step {
         most.as_secs(),
         purse.payer().address()
     );
-    Step { advisory: true, ..Step::not("return", Verdict::Error, what) }
+    Step { advisory: true, ..Step::not(RETURN, Verdict::Error, what) }
 }
 
 /// Runs, and exits with 0 whenever there is a verdict other than Error.

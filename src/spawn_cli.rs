@@ -15,7 +15,11 @@ use serde_json::Value;
 
 use crate::{
     adapters::{clock::SystemClock, provisioner::HttpProvisioner, x402::Wallet},
-    api::{factory::Factory, gate_run::Verdict, policy::CleanRoomPolicy},
+    api::{
+        factory::Factory,
+        gate_run::{RETURN, StepResult, Verdict},
+        policy::CleanRoomPolicy,
+    },
     bank,
     controller::{
         gate_plan::{self, At},
@@ -312,7 +316,7 @@ fn told(result: Option<Output>, order: &Order, outcome: &Outcome) -> anyhow::Res
         }
     };
     // Whoever had no last word, or none of its money's, may have some that comes late.
-    let returned = |summary: &Summary| summary.steps.iter().all(|step| step.name != "return" || step.verdict == Verdict::Passed);
+    let returned = |summary: &Summary| summary.steps.iter().all(|step| step.name != RETURN || step.verdict == Verdict::Passed);
     if order.notes.contains_key(FUNDER) && !outcome.verdict.as_ref().is_ok_and(returned) {
         let id = &order.id;
         eprintln!(
@@ -337,7 +341,7 @@ fn told(result: Option<Output>, order: &Order, outcome: &Outcome) -> anyhow::Res
 }
 
 fn lines(summary: &Summary) -> String {
-    let line = |step: &crate::api::gate_run::StepResult| {
+    let line = |step: &StepResult| {
         let why = step.message.as_ref().map(|message| format!(": {}", plain(message))).unwrap_or_default();
         format!("{:<8} {}{why}\n", step.verdict.as_str(), plain(&step.name))
     };

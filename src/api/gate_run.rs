@@ -220,6 +220,10 @@ pub struct ReportReference {
     pub missing: Option<String>,
 }
 
+/// The step in which a room's money goes back; with a space and a room's name after it,
+/// that of a room before it.
+pub const RETURN: &str = "return";
+
 /// One step's result.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase")]

@@ -18,7 +18,7 @@ use super::{Action, Decision, GateObjects, Now, Receipt, retry};
 use crate::{
     api::{
         conditions::{self, ConditionType, Reason, Statement, Truth},
-        gate_run::{GateRunStatus, Layer, StepResult, Tested, Verdict},
+        gate_run::{GateRunStatus, Layer, RETURN, StepResult, Tested, Verdict},
     },
     ports::error::PortError,
 };
@@ -27,8 +27,6 @@ use crate::{
 const POLL: Duration = Duration::from_secs(30);
 /// How often a run asks whether it is its turn, if nothing tells it before.
 const TURN: Duration = Duration::from_secs(30);
-/// The step in which a room's money goes back.
-const RETURN: &str = "return";
 /// Until a Job that was found is looked at once more.
 const SOON: Duration = Duration::from_secs(1);
 

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::gate_run::{StepResult, Verdict};
+use crate::api::gate_run::{RETURN, StepResult, Verdict};
 
 use super::bundle::digest;
 
@@ -250,9 +250,6 @@ impl Summary {
         if same { Ok(self) } else { Err(ReportError::Other { job: self.job, change: self.change }) }
     }
 }
-
-/// How the names of steps begin that say where a room's money is.
-pub const RETURN: &str = "return";
 
 /// Leaves out steps until the rest fits: what passed first, then the last ones. Where a
 /// room's money is stays to the end: nothing else leads to it.

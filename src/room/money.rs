@@ -20,7 +20,10 @@ use tokio::{
 
 use super::{Persistence, Purse};
 use crate::{
-    api::{conditions::Reason, gate_run::Verdict},
+    api::{
+        conditions::Reason,
+        gate_run::{RETURN, Verdict},
+    },
     gate::report::Step,
     ports::{
         error::{Class, PortError},
@@ -262,6 +265,11 @@ impl RoomPurse {
         u128::from(self.funded.load(Ordering::Relaxed)).saturating_sub(self.signed())
     }
 
+    /// A step by which money went back.
+    fn back(&self, step: &str, moved: u128) -> Step {
+        Step { message: Some(format!("{} USDC to {}", usd(moved), self.funder.address())), ..Step::passed(step) }
+    }
+
     async fn returned(&self) -> Result<u128, Stays> {
         if let Some(filling) = self.filling.lock().await.take() {
             self.note(&filling.await.unwrap_or_else(|error| Err(broken(error))));
@@ -334,7 +342,7 @@ impl Purse for RoomPurse {
                 "up to {} USDC may still come to the wallet {wallet} of room {name}, by a transfer of which nobody knows",
                 usd(self.amount)
             )),
-            Ok(moved) => Step { message: Some(format!("{} USDC to {}", usd(moved), self.funder.address())), ..Step::passed("return") },
+            Ok(moved) => self.back(RETURN, moved),
             Err(Stays::Unmoved(error)) => {
                 let left = self.bank.balance(wallet).await.ok().flatten().map(|left| usd(left.max(self.sure())));
                 let left = left.unwrap_or_else(|| format!("at most {}", usd(self.amount)));
@@ -358,10 +366,10 @@ impl Purse for RoomPurse {
     async fn gather(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         for (name, room) in &self.earlier {
-            let step = format!("return {name}");
+            let step = format!("{RETURN} {name}");
             steps.push(match self.bank.empty(room.as_ref(), self.funder.address()).await {
                 Ok(0) => Step { message: Some("nothing was left there".into()), ..Step::passed(step) },
-                Ok(moved) => Step { message: Some(format!("{} USDC to {}", usd(moved), self.funder.address())), ..Step::passed(step) },
+                Ok(moved) => self.back(&step, moved),
                 // The next one is told of it, too.
                 Err(error) => Step { advisory: true, ..Step::not(step, Verdict::Error, error.to_string()) },
             });
@@ -372,7 +380,7 @@ impl Purse for RoomPurse {
 
 /// The end of a room of which nobody knows that all of its money is back.
 fn warned(what: String) -> Step {
-    Step { advisory: true, ..Step::not("return", Verdict::Error, what) }
+    Step { advisory: true, ..Step::not(RETURN, Verdict::Error, what) }
 }
 
 fn broken(error: JoinError) -> Unmoved {

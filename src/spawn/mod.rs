@@ -17,6 +17,7 @@ pub use objects::Ways;
 pub use sweep::{Swept, sweep};
 
 use crate::{
+    api::gate_run::RETURN,
     gate::{
         bundle::digest,
         report::{Report, Summary},
@@ -150,7 +151,7 @@ impl Spawner<'_> {
             Err(_) => None,
         };
         // What a room sent back itself needs nobody to look where nobody can.
-        let said = verdict.as_ref().ok().and_then(|said| said.steps.iter().find(|step| step.name == "return"));
+        let said = verdict.as_ref().ok().and_then(|said| said.steps.iter().find(|step| step.name == RETURN));
         let looks = match said {
             Some(said) if said.advisory => Looks::Doubtful,
             Some(_) if self.is_blind() => Looks::Nowhere,

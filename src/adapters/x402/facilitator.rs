@@ -57,8 +57,7 @@ impl Settler for Facilitator {
         let payload = payload.ok_or_else(|| PortError::new(Class::Bug, Reason::UnexpectedAnswer, "a payment of ours can't be read"))?;
         let asked = json!({ "x402Version": 2, "paymentPayload": payload, "paymentRequirements": terms.way });
         let said = ask(&self.http, &self.url, "the facilitator", &asked).await?;
-        let text =
-            |key: &str| said[key].as_str().unwrap_or_default().chars().filter(|c| !c.is_control()).take(LONGEST_WORDS).collect::<String>();
+        let text = |key: &str| bounded(said[key].as_str().unwrap_or_default());
         let success = said["success"].as_bool();
         let success = success.ok_or_else(|| unexpected("the facilitator", "does not say whether the payment was settled"))?;
         Ok(Receipt {
@@ -128,11 +127,15 @@ impl Ledger for Chain {
 /// does not know, it refuses tomorrow too; all else is a node that is behind or busy.
 fn refusal(error: &Value) -> PortError {
     let code = error["code"].as_i64();
-    let said: String =
-        error["message"].as_str().unwrap_or("nothing more").chars().filter(|c| !c.is_control()).take(LONGEST_WORDS).collect();
+    let said = bounded(error["message"].as_str().unwrap_or("nothing more"));
     let code_said = code.map_or_else(|| "no code".to_owned(), |code| code.to_string());
     let class = if matches!(code, Some(-32602..=-32600)) { Class::Invalid } else { Class::Transient };
     PortError::new(class, Reason::UnexpectedAnswer, format!("{RPC} answered with error {code_said}: {said}"))
+}
+
+/// What a server said, as it may be repeated.
+fn bounded(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(LONGEST_WORDS).collect()
 }
 
 fn client(field: &str, timeout: Duration) -> Result<Client, PortError> {
