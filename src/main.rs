@@ -8,6 +8,9 @@ use flywheel::{
     telemetry,
 };
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     telemetry::install_crypto_provider();
     let cli = match Cli::try_parse() {

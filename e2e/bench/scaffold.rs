@@ -11,6 +11,10 @@ use flywheel::{
 };
 use serde_json::json;
 
+/// The allocator that `flywheel` has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Rounds before those that count, and those.
 const WARM: usize = 200;
 const ROUNDS: usize = 1000;
