@@ -97,7 +97,7 @@ pub struct Spawner<'a> {
 /// How a room's money is looked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Looks {
-    /// Not at all: it sent it back itself, or never had any.
+    /// Not at all, where nobody can: it sent it back itself, or never had any.
     Nowhere,
     /// What its wallet shows now is all.
     Once,
@@ -164,7 +164,9 @@ impl Spawner<'_> {
             // What a room sent back itself needs nobody to look where nobody can.
             Some(Some(_)) if self.is_blind() => Looks::Nowhere,
             Some(_) => Looks::Once,
-            None if *stopped == Stopped::Never => Looks::Nowhere,
+            // It never had any but what somebody else may have sent there.
+            None if *stopped == Stopped::Never && self.is_blind() => Looks::Nowhere,
+            None if *stopped == Stopped::Never => Looks::Once,
             None => Looks::Twice,
         }
     }
