@@ -10,6 +10,7 @@ use crate::{
     call_args::NETWORK,
     gate::plan::Terms,
     ports::{
+        clock::Clock,
         error::PortError,
         payments::{Ledger, Payer, Token},
     },
@@ -31,10 +32,10 @@ pub fn bank(money: &Money, terms: Option<&Terms>) -> anyhow::Result<Bank> {
 }
 
 /// The purse of the room of this name, which `funder` fills.
-pub fn purse(name: &str, money: &Money, terms: Option<&Terms>, funder: Wallet) -> anyhow::Result<RoomPurse> {
+pub fn purse(name: &str, money: &Money, terms: Option<&Terms>, funder: Wallet, clock: Arc<dyn Clock>) -> anyhow::Result<RoomPurse> {
     let wallet = |name: &str| Ok::<Arc<dyn Payer>, PortError>(Arc::new(funder.derived(name)?));
-    let earlier = money.earlier.iter().map(|name| Ok((name.clone(), wallet(name)?))).collect::<Result<_, PortError>>()?;
+    let earlier = money.earlier.iter().map(|left| Ok((left.clone(), wallet(&left.name)?))).collect::<Result<_, PortError>>()?;
     let room = wallet(name)?;
     let bank = bank(money, terms)?;
-    Ok(RoomPurse::new(name, bank, Arc::new(funder), room, money.micros).after(earlier))
+    Ok(RoomPurse::new(name, bank, Arc::new(funder), room, money.micros).after(earlier, clock))
 }

@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::PathBuf,
     str::FromStr,
 };
@@ -12,6 +11,7 @@ use anyhow::{Context as _, bail};
 use url::Url;
 
 use crate::{
+    gate_cli::read,
     runner::{
         budget::{self, Budget},
         http::{Settings, certificates},
@@ -60,6 +60,7 @@ impl CallArgs {
     /// have can't be elsewhere.
     pub(crate) fn settings(&self, plan: &Plan, body_limit: usize) -> anyhow::Result<Settings> {
         named("--base", "service", self.base.iter().map(|Pair(service, _)| service.as_str()), &plan.services(), is_service)?;
+        given_once("--var", self.vars.iter().map(|Pair(name, _)| name.as_str()))?;
         let mut bases = BTreeMap::new();
         for Pair(service, url) in &self.base {
             if !matches!(url.scheme(), "http" | "https") || url.query().is_some() {
@@ -67,7 +68,7 @@ impl CallArgs {
             }
             bases.insert(service.clone(), url.clone());
         }
-        let ca = self.ca.as_deref().map(|path| fs::read_to_string(path).with_context(|| path.display().to_string())).transpose()?;
+        let ca = self.ca.as_deref().map(|path| read(path).context("--ca")).transpose()?;
         if let (Some(path), Some(pem)) = (&self.ca, &ca) {
             certificates(pem).map_err(|problem| anyhow::anyhow!("--ca {} {problem}", path.display()))?;
         }
@@ -109,10 +110,23 @@ pub(crate) fn named<'a>(
     known: &BTreeSet<&str>,
     is: impl Fn(&str, &str) -> bool,
 ) -> anyhow::Result<()> {
+    let given: Vec<_> = given.into_iter().collect();
+    given_once(flag, given.iter().copied())?;
     for name in given {
         if !known.iter().any(|known| is(known, name)) {
             let there = if known.is_empty() { format!("it has no {what}s") } else { format!("there are {}", some(known)) };
             bail!("{flag}: the plan has no {what} {name:?}; {there}");
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what is given twice: one of them would be lost.
+fn given_once<'a>(flag: &str, given: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
+    let mut once = BTreeSet::new();
+    for name in given {
+        if !once.insert(name) {
+            bail!("{flag}: {name:?} is given twice");
         }
     }
     Ok(())

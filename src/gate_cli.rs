@@ -5,6 +5,7 @@
 use std::{
     fs,
     io::Read as _,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -22,13 +23,14 @@ use crate::{
     call_args::{CallArgs, Pair, is_service, named},
     canary_cli, contract_cli, gate,
     ports::{clock::Clock, payments::Payer},
-    report_files::{Output, ended},
+    report_files::{Output, apart, ended},
     room_cli,
     runner::{
         Runner,
         budget::{Spending, usd},
         http::{Http, Settings},
         pay::Cashier,
+        phases,
         progress::{Lines, plain},
         seeds::{Agent, seeds},
     },
@@ -40,6 +42,8 @@ use crate::{
     telemetry,
 };
 
+/// Requests a second to a host: one in a quarter of an hour, and more than any is asked.
+const RATES: RangeInclusive<f64> = 0.001..=1_000_000.0;
 /// Longest file that is read, in bytes: no plan is longer.
 const MAX_FILE: u64 = suite::LARGEST as u64 + 1;
 
@@ -125,8 +129,9 @@ pub struct RunArgs {
     /// Failures count by their service's phase: hard for what is live, soft before.
     #[arg(long)]
     ci: bool,
-    /// The phase of each service, as JSON or YAML: `{"store.sh": "live"}`.
-    #[arg(long, value_name = "FILE", requires = "ci")]
+    /// The phase of each service, `{"store.sh": "live"}`: a file with JSON or YAML, or the
+    /// address of a server that says it as JSON, such as a controller's /phases.
+    #[arg(long, value_name = "URL|FILE", requires = "ci")]
     phases: Option<PathBuf>,
     /// Prints what would be run, and sends nothing.
     #[arg(long)]
@@ -209,8 +214,7 @@ fn lint(args: &LintArgs) -> anyhow::Result<Exit> {
 async fn run_plan(args: &RunArgs, wires: Handle) -> anyhow::Result<Exit> {
     let mode = mode(args.compat);
     let plan = suite::read(&read(&args.plan)?, mode).map_err(|findings| refused(&args.plan, &findings))?;
-    let phases = args.phases.as_deref().map(phases).transpose()?;
-    let phases = phases.or_else(|| args.ci.then(Phases::default));
+    let phases = phases(args, &plan, &wires).await?;
     let payer = wallet()?;
     let began = SystemClock.now();
     let agent = Agent { payer: payer.as_deref(), address: args.calls.address() };
@@ -264,6 +268,9 @@ struct Outputs {
 
 impl Outputs {
     fn open(args: &RunArgs) -> anyhow::Result<Self> {
+        let reports = [("--result", &args.result), ("--junit", &args.junit), ("--markdown", &args.markdown)];
+        let reports = reports.into_iter().filter_map(|(flag, path)| Some((flag, path.as_deref()?)));
+        apart([("the plan", args.plan.as_path())].into_iter().chain(reports))?;
         let open = |path: &Option<PathBuf>| path.as_deref().map(Output::open).transpose();
         Ok(Self { result: open(&args.result)?, junit: open(&args.junit)?, markdown: open(&args.markdown)? })
     }
@@ -353,15 +360,28 @@ pub(crate) fn wallet() -> anyhow::Result<Option<Arc<dyn Payer>>> {
 fn secrets(files: &[Pair<PathBuf>]) -> anyhow::Result<Secrets> {
     let mut secrets = Vec::new();
     for Pair(name, path) in files {
-        let text = fs::read_to_string(path).with_context(|| format!("--secret-file {name}: {}", path.display()))?;
+        let text = read(path).with_context(|| format!("--secret-file {name}"))?;
         // Editors end files with a line break, which is no part of a secret.
         secrets.push((name.clone(), SecretString::from(text.trim_end_matches(['\n', '\r']).to_owned())));
     }
     Ok(Secrets::new(secrets))
 }
 
-fn phases(path: &Path) -> anyhow::Result<Phases> {
-    Phases::read(&read(path)?).map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))
+/// The services' phases, where those count.
+async fn phases(args: &RunArgs, plan: &Plan, wires: &Handle) -> anyhow::Result<Option<Phases>> {
+    let Some(given) = &args.phases else { return Ok(args.ci.then(Phases::default)) };
+    let is_address = |text: &&str| {
+        ["http://", "https://"].iter().any(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
+    };
+    let said = match given.to_str().filter(is_address) {
+        Some(text) => {
+            let url = text.parse().map_err(|problem| anyhow::anyhow!("--phases: it is no address: {problem}"))?;
+            let settings = Settings { wires: Some(wires.clone()), ..args.calls.settings(plan, phases::MOST)? };
+            phases::ask(&Http::new(settings), &url).await.map_err(|problem| anyhow::anyhow!("--phases: {}", plain(&problem)))
+        }
+        None => Phases::read(&read(given)?).map_err(|problem| anyhow::anyhow!("--phases: {}: {}", given.display(), plain(&problem))),
+    };
+    said.map(Some)
 }
 
 /// A file's text, or the standard input's, up to a limit.
@@ -408,7 +428,8 @@ fn said(findings: &[Finding]) -> String {
 }
 
 fn rate(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0).ok_or_else(|| format!("{text:?} is no rate, such as 5 or 0.5"))
+    let rate = text.parse().ok().filter(|rate| RATES.contains(rate));
+    rate.ok_or_else(|| format!("{text:?} is no rate from {} to {}, such as 5 or 0.5", RATES.start(), RATES.end()))
 }
 
 pub(crate) fn print(text: &str) -> std::io::Result<()> {

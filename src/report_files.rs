@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::{suite::Exit, telemetry};
 
@@ -21,8 +21,7 @@ pub(crate) struct Output {
 impl Output {
     /// Makes the file with its folders. What was in it is gone: it was of another run.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let made = folder.map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::File::create(path));
+        let made = fs::create_dir_all(folder(path)).and_then(|()| fs::File::create(path));
         let file = made.with_context(|| format!("{} can't be written, and nothing was sent", path.display()))?;
         Ok(Self { path: path.to_owned(), file })
     }
@@ -31,6 +30,29 @@ impl Output {
     pub fn write(mut self, text: &str) -> anyhow::Result<()> {
         self.file.write_all(text.as_bytes()).and_then(|()| self.file.flush()).with_context(|| self.path.display().to_string())
     }
+}
+
+/// Refuses files of which one would be written over another: what is asked for is lost,
+/// or what is run. Devices take what they are given.
+pub(crate) fn apart<'a>(files: impl Iterator<Item = (&'a str, &'a Path)>) -> anyhow::Result<()> {
+    let mut known: Vec<(&str, PathBuf)> = Vec::new();
+    for (what, path) in files {
+        // One that is not there yet is where its folder is.
+        let whole = path.canonicalize().or_else(|_| Ok(folder(path).canonicalize()?.join(path.file_name().unwrap_or_default())));
+        let whole: PathBuf = whole.unwrap_or_else(|_: std::io::Error| path.to_owned());
+        if whole.exists() && !whole.is_file() {
+            continue;
+        }
+        if let Some((other, _)) = known.iter().find(|(_, known)| *known == whole) {
+            bail!("{what} {} is {other}, too: name another file", path.display());
+        }
+        known.push((what, whole));
+    }
+    Ok(())
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// What a run ends with whose reports were written, or not: it has its verdict all

@@ -200,7 +200,7 @@ fn purse(args: &RoomArgs, told: &RoomPlan) -> anyhow::Result<Option<RoomPurse>> 
         bail!("money: a wallet is made for a room's name, and --job says none");
     }
     let funder = Wallet::from_file(file, Arc::new(SystemClock))?;
-    Ok(Some(bank::purse(job, money, told.terms.as_ref(), funder)?))
+    Ok(Some(bank::purse(job, money, told.terms.as_ref(), funder, Arc::new(SystemClock))?))
 }
 
 fn runner(told: &RoomPlan, plan: &Plan, payer: Option<Arc<dyn Payer>>, wires: Handle) -> anyhow::Result<Runner> {

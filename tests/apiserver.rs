@@ -193,7 +193,7 @@ impl State {
             ("POST", ["apis", "events.k8s.io", "v1", "namespaces", _, "events"]) => (StatusCode::CREATED, seen.json()),
             ("PATCH", ["apis", "events.k8s.io", "v1", "namespaces", _, "events", _]) => (StatusCode::OK, seen.json()),
             ("GET", [.., "pods", _, "log"]) => (StatusCode::NOT_FOUND, failure(StatusCode::NOT_FOUND)),
-            ("POST", ["api", "v1", "namespaces"]) => self.collection("POST", seen),
+            (method, ["api", "v1", "namespaces"]) => self.collection(method, seen),
             (method, ["api", "v1", "namespaces", _]) => self.single(method, seen),
             (method, [.., "namespaces", _, _]) => self.collection(method, seen),
             (method, [.., "namespaces", _, _, _]) => self.single(method, seen),
@@ -308,11 +308,11 @@ fn limited(log: &str, query: &str) -> String {
     log.chars().take(limit.unwrap_or(usize::MAX)).collect()
 }
 
-/// Whether an object has every `key=value` of a selector.
+/// Whether an object has every `key=value` of a selector, and every `key`.
 fn has_labels(object: &Value, selector: &str) -> bool {
-    selector.split(',').filter(|part| !part.is_empty()).all(|part| {
-        let (key, value) = part.split_once('=').expect("a selector of equalities");
-        object["metadata"]["labels"][key] == value
+    selector.split(',').filter(|part| !part.is_empty()).all(|part| match part.split_once('=') {
+        Some((key, value)) => object["metadata"]["labels"][key] == value,
+        None => !object["metadata"]["labels"][part].is_null(),
     })
 }
 

@@ -2,16 +2,24 @@
 //! signed: it comes once, and goes back whole, wherever somebody dies or says nothing.
 //! `payments/rooms.rs` is the same on a real chain.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use flywheel::{
     adapters::{clock::SystemClock, x402::Wallet},
-    api::gate_run::Verdict,
+    api::gate_run::{RoomLeft, Verdict},
     bank,
     gate::plan::Terms,
-    ports::payments::Payer,
+    ports::{
+        clock::Clock,
+        payments::{LATEST_SECONDS, Payer},
+    },
     room::{Money, Purse, RoomPurse},
 };
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::world::bank::{Bank, Fault, Said, quick};
 
@@ -108,9 +116,10 @@ async fn a_death_in_between_costs_nothing() {
 async fn a_room_looks_after_those_that_broke_before_it() {
     let bank = opened().await;
     purse("room-1", &bank, true).fund().await;
-    let earlier = ["room-0", "room-1"].map(String::from).to_vec();
+    let left = |name: &str| RoomLeft { name: name.into(), until: None };
+    let earlier = ["room-0", "room-1"].map(left).to_vec();
     let money = Money { facilitator: bank.facilitator.clone(), rpc: Some(bank.rpc.clone()), micros: 250_000, earlier };
-    let next = bank::purse("room-2", &money, Some(&terms()), funder()).unwrap();
+    let next = bank::purse("room-2", &money, Some(&terms()), funder(), Arc::new(SystemClock)).unwrap();
     next.fund().await;
     assert_eq!(next.bring_back().await.verdict, Verdict::Passed);
     let gathered = next.gather().await;
@@ -118,6 +127,60 @@ async fn a_room_looks_after_those_that_broke_before_it() {
     let back = format!("0.25 USDC to {}", funder().address());
     assert_eq!(said, [("return room-0", Verdict::Passed, "nothing was left there".to_owned()), ("return room-1", Verdict::Passed, back)]);
     assert_eq!(bank.has(funder().address()), DOLLAR);
+}
+
+struct Watch(Mutex<Timestamp>);
+
+impl Clock for Watch {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// A transfer that was signed may be settled as long as it holds, whoever has looked by then.
+#[tokio::test]
+async fn a_room_that_is_empty_too_early_is_looked_at_again() {
+    let bank = opened().await;
+    let ended = Timestamp::from_second(1_800_000_000).unwrap();
+    let until = ended + SignedDuration::from_secs(360);
+    let clock = Arc::new(Watch(Mutex::new(ended)));
+    let purse = |clock: Arc<Watch>| {
+        let earlier = vec![RoomLeft { name: "room-1".into(), until: Some(Time(until)) }];
+        let money = Money { facilitator: bank.facilitator.clone(), rpc: Some(bank.rpc.clone()), micros: 250_000, earlier };
+        bank::purse("room-2", &money, Some(&terms()), funder(), clock).unwrap()
+    };
+    let gathered = async |seconds: i64| {
+        *clock.0.lock().unwrap() = ended + SignedDuration::from_secs(seconds);
+        let steps = purse(clock.clone()).gather().await;
+        let [step] = &steps[..] else { panic!("{steps:?}") };
+        assert_eq!(step.name, "return room-1");
+        (step.verdict == Verdict::Passed, step.advisory, step.message.clone().unwrap())
+    };
+    for seconds in [0, 359] {
+        let (forgotten, advisory, said) = gathered(seconds).await;
+        assert!(!forgotten && advisory && said.contains(&format!("until {until}")), "after {seconds} s: {said}");
+    }
+    assert_eq!(gathered(360).await, (true, false, "nothing was left there".into()), "nothing comes any more");
+
+    // What comes late is brought back, and then nothing else can come.
+    bank.put(room("room-1").address(), 250_000);
+    assert!(gathered(100).await.0);
+    assert_eq!((bank.has(room("room-1").address()), bank.has(funder().address())), (0, DOLLAR + 250_000));
+}
+
+/// What a room can still get after its end is over when its name is forgotten.
+#[tokio::test]
+async fn a_transfers_time_is_over_when_a_room_is_forgotten() {
+    let (terms, declared) = Bank::token().transfer(room("room-1").address(), 1);
+    let before = SystemClock.now().as_second();
+    let payment = funder().authorize(&terms, &declared).await.unwrap();
+    let after = SystemClock.now().as_second();
+    let latest = u64::try_from(before + LATEST_SECONDS).unwrap();
+    assert!(
+        payment.valid_before + 30 <= latest && payment.valid_before > u64::try_from(after).unwrap(),
+        "{} {latest}",
+        payment.valid_before
+    );
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! a zone, an edge and a cluster in memory, with the real passes of Factory and
 //! AgentPR beside them. `way.rs` has the way there, `trouble.rs` what may be in
 //! it, `idea.rs` a document that a model writes, `live.rs` what the last
-//! stage takes and how it is lost, `deletion.rs` the way back, `decisions.rs` single decisions
+//! stage takes and how it is lost, `phases.rs` who is told of it, `deletion.rs` the way back, `decisions.rs` single decisions
 //! without a pass, `random.rs` what holds of any.
 
 mod catalogue;
@@ -10,6 +10,7 @@ mod decisions;
 mod deletion;
 mod idea;
 mod live;
+mod phases;
 mod random;
 mod rooms;
 mod trouble;

@@ -22,7 +22,7 @@ use flywheel::{
     ports::{
         clock::Clock,
         payments::Payer,
-        provisioner::{FACTORY, FUNDER, NETWORK, Order, Provisioner, State, TOKEN},
+        provisioner::{FACTORY, FUNDER, NETWORK, Order, Provisioner, State, Stopped, TOKEN},
     },
     room::Money,
     spawn::{Outcome, Pace, Spawner, Swept, Treasury, sweep},
@@ -274,11 +274,72 @@ async fn a_room_that_is_not_sure_of_its_money_is_looked_at_again() {
     scene.bank.says(&[Said::Nothing]);
     scene.will_say(vec![Step::passed("all"), Step { advisory: true, ..Step::not("return", Verdict::Error, "the RPC is behind") }]);
     let outcome = scene.run(pending()).await;
-    assert!(outcome.left.unwrap().contains("shows none yet"));
+    assert!(outcome.left.unwrap().contains("money may come to it until"));
     assert_eq!((scene.rooms.ids(), scene.rooms.holding_keys()), (vec![ROOM.to_owned()], vec![]));
-    scene.wait(61);
+    scene.wait(361);
     assert_eq!(scene.sweep().await, [Swept { id: ROOM.into(), brought: Ok(FUND) }]);
     scene.nothing_is_left();
+}
+
+/// What fills a room was signed and not settled when its maker looked: it may come as long
+/// as the signature holds, and the name leads there until then.
+#[tokio::test]
+async fn a_transfer_that_settles_late_is_brought_back() {
+    for (what, maker_dies, comes) in [
+        ("interrupted, and it comes", false, true),
+        ("interrupted, and it never comes", false, false),
+        ("killed, and it comes", true, true),
+        ("killed, and it never comes", true, false),
+    ] {
+        let scene = Scene::new().await;
+        if maker_dies {
+            scene.rooms.make(&scene.order()).await.unwrap();
+            scene.wait(61);
+            let swept = scene.sweep().await;
+            let [Swept { brought: Err(left), .. }] = &swept[..] else { panic!("{what}: {swept:?}") };
+            assert!(left.contains(ROOM) && left.contains("until"), "{what}: {left}");
+        } else {
+            let left = scene.run(ready(())).await.left.unwrap();
+            assert!(left.contains(ROOM) && left.contains("its wallet is empty, and money may come to it until"), "{what}: {left}");
+        }
+        assert_eq!((scene.rooms.ids(), scene.rooms.holding_keys()), (vec![ROOM.to_owned()], vec![]), "{what}: a name alone");
+        scene.wait(359);
+        assert_eq!(scene.sweep().await, [], "{what}: it is not over");
+        if comes {
+            scene.funded();
+        }
+        scene.wait(2);
+        assert_eq!(scene.sweep().await, [Swept { id: ROOM.into(), brought: Ok(if comes { FUND } else { 0 }) }], "{what}");
+        scene.nothing_is_left();
+    }
+}
+
+/// A room that is stopped sends its money back itself, and its last words say so: nobody
+/// has to wait. Neither has who stops one that never began.
+#[tokio::test]
+async fn a_room_whose_last_words_are_heard_is_taken_away_at_once() {
+    let words =
+        |step: Step| Report::new(ROOM, digest(b"{}"), vec![Step::not("end", Verdict::Error, "ended"), step]).summary("").to_termination();
+    let returned = words(Step::passed("return"));
+    let doubtful = words(Step { advisory: true, ..Step::not("return", Verdict::Error, "nobody knows") });
+    let others = Report::new("room-9999999999", "", vec![Step::passed("return")]).summary("").to_termination();
+    for (what, stopped, at_once) in [
+        ("it sent it back", Stopped::Said(returned), true),
+        ("it never began", Stopped::Never, true),
+        ("it does not know", Stopped::Said(doubtful), false),
+        ("another's words", Stopped::Said(others), false),
+        ("nonsense", Stopped::Said("passed!".into()), false),
+        ("nothing was heard", Stopped::Unheard, false),
+    ] {
+        for sees in [true, false] {
+            let mut scene = Scene::new().await;
+            scene.treasury = Some(treasury(&scene.bank, KEY, sees));
+            scene.rooms.will_be_stopped(ROOM, stopped.clone());
+            let outcome = scene.run(ready(())).await;
+            assert_eq!(outcome.left.is_none(), at_once, "{what}, seen {sees}: {:?}", outcome.left);
+            assert_eq!(scene.rooms.ids().is_empty(), at_once, "{what}, seen {sees}");
+        }
+    }
 }
 
 /// Nobody sees what its wallet has: its name stays, and no key.

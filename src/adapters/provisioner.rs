@@ -16,7 +16,7 @@ use crate::{
     api::conditions::Reason,
     ports::{
         error::{Class, PortError},
-        provisioner::{Order, Provisioner, Room, State},
+        provisioner::{Order, Provisioner, Room, State, Stopped},
     },
 };
 
@@ -50,6 +50,14 @@ struct Seen {
     message: String,
     #[serde(default)]
     last_words: String,
+}
+
+/// What a server may say of a room that it stopped.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Ended {
+    last_words: Option<String>,
+    began: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -118,6 +126,11 @@ impl HttpProvisioner {
         }
     }
 
+    async fn change(&self, id: &str, what: &Value) -> Result<(), PortError> {
+        let response = Self::send(self.ask(Method::PATCH, &[id])?.json(what)).await?;
+        if response.status() == StatusCode::NOT_FOUND { Err(gone(id)) } else { Ok(()) }
+    }
+
     /// An answer's JSON; nothing where there is no such room.
     async fn json<T: DeserializeOwned>(request: RequestBuilder) -> Result<Option<T>, PortError> {
         let response = Self::send(request).await?;
@@ -169,12 +182,22 @@ impl Provisioner for HttpProvisioner {
     }
 
     async fn keep(&self, id: &str, until: Timestamp) -> Result<(), PortError> {
-        let response = Self::send(self.ask(Method::PATCH, &[id])?.json(&json!({ "expires": until }))).await?;
-        if response.status() == StatusCode::NOT_FOUND { Err(gone(id)) } else { Ok(()) }
+        self.change(id, &json!({ "expires": until })).await
     }
 
-    async fn stop(&self, id: &str) -> Result<(), PortError> {
-        Self::send(self.ask(Method::POST, &[id, "stop"])?).await.map(drop)
+    async fn note(&self, id: &str, name: &str, text: &str) -> Result<(), PortError> {
+        self.change(id, &json!({ "notes": { name: text } })).await
+    }
+
+    async fn stop(&self, id: &str) -> Result<Stopped, PortError> {
+        let response = Self::send(self.ask(Method::POST, &[id, "stop"])?).await?;
+        // It need not say anything.
+        let said = http::body(SERVER, response, LONGEST).await?;
+        Ok(match serde_json::from_slice(&said).unwrap_or_default() {
+            Ended { last_words: Some(words), .. } => Stopped::Said(words),
+            Ended { began: Some(false), .. } => Stopped::Never,
+            Ended { .. } => Stopped::Unheard,
+        })
     }
 
     async fn remove(&self, id: &str) -> Result<(), PortError> {

@@ -192,6 +192,7 @@ pub struct GateRunStatus {
 
 /// What a run tests, and by what.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Tested {
     /// Git tree: of the package, or of the whole change.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -200,6 +201,10 @@ pub struct Tested {
     pub plan: String,
     /// The image whose program shows it.
     pub tool: String,
+    /// What confines the commands of a clean room beside its container, such as a
+    /// RuntimeClass; nothing where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confined_by: Option<String>,
 }
 
 /// Where a run's full report is kept, or why it is not.
@@ -223,6 +228,17 @@ pub struct ReportReference {
 /// The step in which a room's money goes back; with a space and a room's name after it,
 /// that of a room before it.
 pub const RETURN: &str = "return";
+
+/// A clean room of which nobody knows that all of its money is back.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+pub struct RoomLeft {
+    /// Its name, from which its wallet follows.
+    pub name: String,
+    /// Until when money may still come to its wallet: one that is found empty before then
+    /// is looked at again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+}
 
 /// One step's result.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]

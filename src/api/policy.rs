@@ -164,11 +164,14 @@ pub struct CleanRoomPolicy {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048), regex(pattern = "^https?://[^/@?#]+(/[^?#]*)?$"))]
     pub rpc: Option<String>,
+    /// Rooms whose commands nothing confines but a container count for Live. Without it
+    /// they are run and told of, and Live takes one under `spec.deploy.runtimeClass`.
+    pub unconfined: bool,
 }
 
 impl Default for CleanRoomPolicy {
     fn default() -> Self {
-        Self { timeout_seconds: 600, fund: "$1.00".into(), facilitator: None, rpc: None }
+        Self { timeout_seconds: 600, fund: "$1.00".into(), facilitator: None, rpc: None, unconfined: false }
     }
 }
 

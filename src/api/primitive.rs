@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    gate_run::{Layer, Verdict},
+    gate_run::{Layer, RoomLeft, Verdict},
     references::{FactoryReference, Milestone},
 };
 
@@ -199,7 +199,7 @@ pub struct PrimitiveStatus {
     /// `flywheel gate spawn --bring-back ROOM`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
-    pub rooms: Vec<String>,
+    pub rooms: Vec<RoomLeft>,
     /// What it waits for; absent where it is Ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<WaitsFor>,
@@ -318,6 +318,11 @@ pub struct LayerVerdict {
     /// The image whose program showed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
+    /// What confined the commands of a clean room, such as a RuntimeClass. Where absent,
+    /// what layer 4 says does not count for Live, unless the Factory's
+    /// `policy.gates.cleanRoom.unconfined` says that it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confined_by: Option<String>,
     /// The earlier GateRun whose verdict it is, where none was made for this rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reused_from: Option<String>,

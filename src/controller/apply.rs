@@ -148,6 +148,15 @@ async fn one(action: &Action, hands: &Hands, cx: &Context) -> Result<Receipt, Po
             let retained: BTreeMap<_, ()> = ids.iter().map(|id| (id, ())).collect();
             objects::merge_status(factory, &json!({ "status": { "retained": retained } }), &cx.client).await?;
         }
+        Action::NoteRoom { factory, name, until } => {
+            objects::merge_status(factory, &json!({ "status": { "rooms": { name: until } } }), &cx.client).await?;
+        }
+        Action::DropRooms { factory, names } => {
+            let rooms: BTreeMap<_, ()> = names.iter().map(|name| (name, ())).collect();
+            if let Err(error) = objects::merge_status(factory, &json!({ "status": { "rooms": rooms } }), &cx.client).await {
+                tracing::warn!(error = chain(&error), rooms = names.join(" "), "rooms stay on the Factory's list");
+            }
+        }
         Action::Retain { factory, id, tree } => {
             let retained = json!({ id.as_str(): tree });
             objects::merge_status(factory, &json!({ "status": { "retained": retained } }), &cx.client).await?;

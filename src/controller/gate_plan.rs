@@ -153,7 +153,7 @@ pub fn plan_digest(plan: &impl Serialize) -> String {
 
 /// What a run tests: this tree, by this plan and the Factory's image.
 pub fn tested(tree: &str, plan: &impl Serialize, factory: &Factory) -> Tested {
-    Tested { tree: tree.into(), plan: plan_digest(plan), tool: factory.spec.deploy.image.clone() }
+    Tested { tree: tree.into(), plan: plan_digest(plan), tool: factory.spec.deploy.image.clone(), confined_by: None }
 }
 
 /// Dollars as the millionths that are paid in.

@@ -17,11 +17,15 @@ use super::{
     driver::{Kind, StatusFields},
 };
 use crate::{
-    api::gate_run::{GateRun, GateRunStatus},
+    api::{
+        API_VERSION,
+        gate_run::{GateRun, GateRunStatus, Layer},
+    },
     decide::{
-        self, Action, Decision, Now, Receipt,
+        self, Action, Decision, Now, ObjectName, Receipt,
         gate_run::{Log, Owner, Queue, Run, Seen, Subject},
     },
+    gate::job::pays,
     ports::error::PortError,
     telemetry::{GateLabels, Metrics},
 };
@@ -42,12 +46,29 @@ impl Kind for GateRun {
         let job = job_name(self);
         let own = Owner { namespace: self.namespace().unwrap_or_default(), name: self.name_any(), uid: self.uid().unwrap_or_default() };
         let (subject, queue) = (Ok(Subject::NotLooked), Queue::default());
-        let mut seen = Seen { previous, layer: self.spec.layer, job, subject, queue, run: Run::Absent, own, log: Log::NotLooked };
+        let layer = self.spec.layer;
+        let factory = ObjectName {
+            api_version: API_VERSION,
+            kind: "Factory",
+            namespace: own.namespace.clone(),
+            name: self.spec.factory_ref.name.clone(),
+        };
+        let mut seen = Seen { previous, factory, layer, job, subject, queue, run: Run::Absent, pays: false, own, log: Log::NotLooked };
         if seen.previous.verdict.is_none() {
-            seen.run = job::observe(&seen.job, cx).await?;
+            let has_wallet;
+            (seen.run, has_wallet) = job::observe(&seen.job, cx).await?;
+            seen.pays = match has_wallet {
+                Some(pays) => pays,
+                // The Job is gone with all that it says.
+                None if layer == Layer::CleanRoom && seen.previous.job.is_some() => subject::pays(self, cx).await,
+                None => false,
+            };
             // Whose Job is written down has its inputs.
             if seen.previous.job.is_none() {
                 (seen.subject, seen.queue) = subject::look(self, &seen.job, cx).await;
+                if let Ok(Subject::Job(objects, _)) = &seen.subject {
+                    seen.pays = pays(&objects.job);
+                }
             }
         } else if seen.previous.job.is_some() && seen.previous.report.is_none() {
             seen.log = report::look(&seen.own, &seen.job, cx).await;

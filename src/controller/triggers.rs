@@ -114,9 +114,9 @@ where
         let factory = guard.0.as_ref().ok()?;
         let status = factory.status.as_ref()?;
         let ready = conditions::find(&status.conditions, ConditionType::Ready).map(|c| c.status.as_str());
-        // What gates ask with, and what Live needs of them.
+        // What gates ask with and what confines them, and what Live needs of them.
         let gates = serde_json::to_string(&factory.spec.policy.gates).ok();
-        Some(hash(&(&status.base_sha, ready, gates)))
+        Some(hash(&(&status.base_sha, ready, gates, &factory.spec.deploy.runtime_class)))
     };
     let events = watcher(factories, watcher::Config::default()).default_backoff().touched_objects();
     let names = told(events.predicate_filter(moved, PredicateConfig::default())).map(|guard| guard.name_any());

@@ -300,7 +300,9 @@ fn status(seen: &Seen) -> FactoryStatus {
         Part::Seen(forge) => (Some(forge.account.clone()), Some(forge.base.head.to_string())),
         Part::Failed(_) | Part::NotChecked => (previous.account.clone(), previous.base_sha.clone()),
     };
-    FactoryStatus { repository: Some(repository_name(seen)), account, base_sha, ..FactoryStatus::default() }
+    // What GateRuns note is theirs to take away.
+    let rooms = previous.rooms.clone();
+    FactoryStatus { repository: Some(repository_name(seen)), account, base_sha, rooms, ..FactoryStatus::default() }
 }
 
 fn repository_name(seen: &Seen) -> String {

@@ -12,15 +12,16 @@ pub use self::{
     queue::{Queue, held, is_queued},
     report::{KEY as REPORT_KEY, Log, Owner, name as report_name},
 };
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Action, Decision, GateObjects, Now, Receipt, retry};
+use super::{Action, Decision, GateObjects, Now, ObjectName, Receipt, retry};
 use crate::{
     api::{
         conditions::{self, ConditionType, Reason, Statement, Truth},
-        gate_run::{GateRunStatus, Layer, RETURN, StepResult, Tested, Verdict},
+        gate_run::{GateRunStatus, Layer, RETURN, RoomLeft, StepResult, Tested, Verdict},
     },
-    ports::error::PortError,
+    ports::{error::PortError, payments::LATEST_SECONDS},
 };
 
 /// How often a Job is looked at that nothing is heard of; its changes poke.
@@ -35,6 +36,8 @@ const SOON: Duration = Duration::from_secs(1);
 pub struct Seen {
     /// What was said last time.
     pub previous: GateRunStatus,
+    /// Its Factory.
+    pub factory: ObjectName,
     /// Which gate it is.
     pub layer: Layer,
     /// Name of the Job, in the gates' namespace.
@@ -45,6 +48,8 @@ pub struct Seen {
     pub queue: Queue,
     /// The Job.
     pub run: Run,
+    /// Whether it has a wallet to pay from.
+    pub pays: bool,
     /// The run itself, as the owner of its report.
     pub own: Owner,
     /// Its full report.
@@ -101,8 +106,9 @@ impl Outcome {
     }
 }
 
-/// The room that may still have money after such a run, by its Job's name.
-pub fn room_left(layer: Layer, status: &GateRunStatus) -> Option<&str> {
+/// The room that may still have money after such a run, by its Job's name, and until when
+/// what it signed last may be settled.
+pub fn room_left(layer: Layer, status: &GateRunStatus) -> Option<RoomLeft> {
     let returned = status.results.iter().find(|step| step.name == RETURN);
     let left = match (layer, returned) {
         (Layer::CleanRoom, Some(step)) => step.verdict != Verdict::Passed,
@@ -110,7 +116,27 @@ pub fn room_left(layer: Layer, status: &GateRunStatus) -> Option<&str> {
         (Layer::CleanRoom, None) => status.verdict == Some(Verdict::Error) && status.results.is_empty(),
         (Layer::Unit | Layer::Contract | Layer::Canary, _) => false,
     };
-    status.job.as_deref().filter(|_| left)
+    let name = status.job.clone().filter(|_| left)?;
+    let until = status.since.as_ref().and_then(|ended| ended.0.checked_add(SignedDuration::from_secs(LATEST_SECONDS)).ok());
+    Some(RoomLeft { name, until: until.map(Time) })
+}
+
+/// Notes a room on the Factory before it is there: its GateRun may go at any time, and
+/// nothing else leads to its money.
+fn noted(seen: &Seen, objects: &GateObjects, now: Now) -> Option<Action> {
+    let seconds = objects.job.spec.as_ref().and_then(|spec| spec.active_deadline_seconds).unwrap_or_default();
+    let until = now.at.checked_add(SignedDuration::from_secs(seconds.saturating_add(LATEST_SECONDS))).unwrap_or(Timestamp::MAX);
+    let name = objects.job.metadata.name.clone().filter(|_| seen.layer == Layer::CleanRoom && seen.pays)?;
+    Some(Action::NoteRoom { factory: seen.factory.clone(), name, until })
+}
+
+/// What a run came to takes off that list: its own room, if its money is back, and those
+/// before it that it emptied.
+fn settled(seen: &Seen, status: &GateRunStatus) -> Option<Action> {
+    let own = status.job.clone().filter(|_| seen.layer == Layer::CleanRoom && seen.pays)?;
+    let own = Some(own).filter(|_| room_left(seen.layer, status).is_none());
+    let names: Vec<_> = rooms_emptied(status).map(str::to_owned).chain(own).collect();
+    (!names.is_empty()).then(|| Action::DropRooms { factory: seen.factory.clone(), names })
 }
 
 /// Rooms before it that a run has emptied, or found empty.
@@ -184,7 +210,8 @@ fn begin(seen: &Seen, subject: &Result<Subject, PortError>, now: Now) -> Decisio
 /// Not ready, and the Job's name is not written down: that is [`receive`]'s, when
 /// the Job is there.
 fn making(seen: &Seen, objects: &GateObjects, what: &str, again: Duration, now: Now) -> Decision<GateRunStatus> {
-    doing(seen, vec![Action::CreateGate(Box::new(objects.clone()))], what, again, now)
+    let actions = noted(seen, objects, now).into_iter().chain([Action::CreateGate(Box::new(objects.clone()))]);
+    doing(seen, actions.collect(), what, again, now)
 }
 
 fn doing(seen: &Seen, actions: Vec<Action>, what: &str, again: Duration, now: Now) -> Decision<GateRunStatus> {
@@ -204,14 +231,14 @@ fn over(seen: &Seen, outcome: Outcome, job: Option<String>, now: Now) -> Decisio
         since: Some(Time(now.at)),
         ..status(seen, Reason::Passed, now)
     };
-    if let Some(room) = room_left(seen.layer, &status) {
+    if let Some(RoomLeft { name: room, .. }) = room_left(seen.layer, &status).filter(|_| seen.pays) {
         let said = status.results.iter().find(|step| step.name == RETURN).and_then(|step| step.message.clone());
         let said = said.unwrap_or_else(|| format!("what the wallet of room {room} had, if it was filled, is not known to be back"));
         let what = format!("{said}; the Factory's next room brings it back, or `flywheel gate spawn --bring-back {room}`");
         message = if message.is_empty() { what } else { format!("{message}; {what}") };
     }
     let statements = statements(outcome.verdict, &message);
-    Decision { actions: Vec::new(), status, statements, again }
+    Decision { actions: settled(seen, &status).into_iter().collect(), status, statements, again }
 }
 
 /// What is known of the run so far, and since when it waits for this.
@@ -244,19 +271,18 @@ fn statements(verdict: Verdict, message: &str) -> Vec<Statement> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use k8s_openapi::{
         api::{batch::v1::Job, core::v1::ConfigMap},
         apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time},
     };
 
     use super::*;
-    use crate::{decide::audit, ports::error::Class};
+    use crate::{api::API_VERSION, decide::audit, ports::error::Class};
 
     const NOW: Now = Now { at: Timestamp::UNIX_EPOCH, resync: Duration::from_secs(600) };
 
     fn tested() -> Tested {
-        Tested { tree: "t".into(), plan: "p".into(), tool: "image".into() }
+        Tested { tree: "t".into(), plan: "p".into(), tool: "image".into(), confined_by: None }
     }
 
     fn objects() -> Box<GateObjects> {
@@ -266,14 +292,17 @@ mod tests {
 
     fn seen(run: Run) -> Seen {
         let previous = GateRunStatus::default();
+        let factory = ObjectName { api_version: API_VERSION, kind: "Factory", namespace: "flywheel".into(), name: "prim".into() };
         let subject = Ok(Subject::Job(objects(), tested()));
         Seen {
             previous,
+            factory,
             layer: Layer::Unit,
             job: "gate-x".into(),
             subject,
             queue: Queue { before: 0, limit: 1 },
             run,
+            pays: true,
             own: Owner::default(),
             log: Log::NotLooked,
         }
@@ -415,10 +444,53 @@ mod tests {
             ready(&decision);
             let said = decision.statements.iter().any(|statement| statement.message.contains("--bring-back gate-x"));
             assert_eq!(said, named, "{layer:?} {verdict:?} {results:?}");
-            assert_eq!(room_left(layer, &decision.status), named.then_some("gate-x"));
+            // Where there is no wallet there is no money.
+            let poor = Outcome { results: results.clone(), verdict, message: "it broke".into(), ..passed.clone() };
+            let poor = decide(&Seen { layer, pays: false, ..begun(Run::Over(poor)) }, NOW);
+            assert!(poor.statements.iter().all(|statement| statement.message == "it broke"), "{:?}", poor.statements);
+            let until = Some(Time(NOW.at + SignedDuration::from_secs(360)));
+            assert_eq!(room_left(layer, &decision.status), named.then(|| RoomLeft { name: "gate-x".into(), until }));
         }
         let results = vec![step("return", Verdict::Passed), step("return gate-y", Verdict::Passed), step("return gate-z", Verdict::Error)];
         assert!(rooms_emptied(&GateRunStatus { results, ..GateRunStatus::default() }).eq(["gate-y"]));
+    }
+
+    /// A room is noted before it can get money, and taken off where that is known to be back.
+    #[test]
+    fn a_room_that_pays_is_on_its_factorys_list_until_its_money_is_back() {
+        let mut objects = objects();
+        objects.job.spec = Some(k8s_openapi::api::batch::v1::JobSpec { active_deadline_seconds: Some(600), ..Default::default() });
+        for (layer, pays) in [(Layer::CleanRoom, true), (Layer::CleanRoom, false), (Layer::Contract, true)] {
+            let subject = Ok(Subject::Job(objects.clone(), tested()));
+            let decision = decide(&Seen { layer, pays, subject, ..seen(Run::Absent) }, NOW);
+            let factory = seen(Run::Absent).factory;
+            let until = NOW.at + SignedDuration::from_secs(960);
+            let note = Action::NoteRoom { factory, name: "gate-x".into(), until };
+            let noted = (layer == Layer::CleanRoom && pays).then_some(note);
+            assert_eq!(decision.actions, noted.into_iter().chain([Action::CreateGate(objects.clone())]).collect::<Vec<_>>());
+        }
+        let step =
+            |name: &str, verdict| StepResult { advisory: verdict != Verdict::Passed, ..Outcome::told(name, verdict, "").results.remove(0) };
+        let (back, emptied, stays) =
+            (step("return", Verdict::Passed), step("return gate-y", Verdict::Passed), step("return", Verdict::Error));
+        for (results, verdict, dropped) in [
+            (vec![back.clone(), emptied.clone()], Verdict::Passed, vec!["gate-y", "gate-x"]),
+            (vec![stays.clone(), emptied], Verdict::Passed, vec!["gate-y"]),
+            (vec![stays], Verdict::Failed, vec![]),
+            (vec![back], Verdict::Failed, vec!["gate-x"]),
+            // It broke: nobody knows.
+            (vec![], Verdict::Error, vec![]),
+        ] {
+            let over = Run::Over(Outcome { results, verdict, message: String::new(), untried: 0 });
+            let names = |actions: &[Action]| match actions {
+                [Action::DropRooms { names, .. }] => names.clone(),
+                [] => Vec::new(),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(names(&decide(&Seen { layer: Layer::CleanRoom, ..begun(over.clone()) }, NOW).actions), dropped, "{over:?}");
+            let poor = Seen { layer: Layer::CleanRoom, pays: false, ..begun(over) };
+            assert!(decide(&poor, NOW).actions.is_empty(), "what has no money is on no list");
+        }
     }
 
     #[test]

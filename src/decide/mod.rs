@@ -115,6 +115,23 @@ pub enum Action {
         /// The packages.
         ids: Vec<String>,
     },
+    /// Notes a clean room on the Factory before it gets any money.
+    NoteRoom {
+        /// The Factory.
+        factory: ObjectName,
+        /// The room.
+        name: String,
+        /// Until when money may come to it.
+        until: Timestamp,
+    },
+    /// Takes rooms off the Factory's list whose money is back. Its failure is no failure
+    /// of the pass: who looks after them finds nothing, and takes them off.
+    DropRooms {
+        /// The Factory.
+        factory: ObjectName,
+        /// The rooms.
+        names: Vec<String>,
+    },
     /// Notes on the Factory that a package was left as it is at this tree, so that
     /// it is not adopted again before it changes.
     Retain {
@@ -232,6 +249,8 @@ impl Action {
             | Self::PokeFactory
             | Self::AskModel(_)
             | Self::DropRetained { .. }
+            | Self::NoteRoom { .. }
+            | Self::DropRooms { .. }
             | Self::Retain { .. } => false,
         }
     }
@@ -278,6 +297,8 @@ names! {
     Action::PokeFactory => "poke_factory",
     Action::AskModel(_) => "ask_model",
     Action::DropRetained { .. } => "drop_retained",
+    Action::NoteRoom { .. } => "note_room",
+    Action::DropRooms { .. } => "drop_rooms",
     Action::Retain { .. } => "retain",
     Action::Release => "release",
 }

@@ -54,6 +54,8 @@ pub const AGENT: &str = "agent";
 pub const API_SERVER: &str = "$(KUBERNETES_SERVICE_HOST):$(KUBERNETES_SERVICE_PORT)";
 /// Seconds of a run that are not the gate's own: pulling, starting, ending.
 pub const OVERHEAD_SECONDS: u64 = 30;
+/// The volume of the key of the wallet that a gate pays from.
+const WALLET_VOLUME: &str = "wallet";
 /// Seconds that a finished Job stays, for the controller to read its report.
 const KEPT_SECONDS: i32 = 900;
 
@@ -169,7 +171,8 @@ impl<'a> Given<'a> {
             volumes: vec![json!({ "name": "inputs", "configMap": { "name": config } })],
             reader: wallet.or(model).map(|_| TRUSTED_USER),
         };
-        for (name, secret, argument, file) in [("wallet", wallet, "--wallet-file", WALLET), ("model-key", model, "--model-key-file", MODEL)]
+        for (name, secret, argument, file) in
+            [(WALLET_VOLUME, wallet, "--wallet-file", WALLET), ("model-key", model, "--model-key-file", MODEL)]
         {
             let (Some(secret), Some((folder, item))) = (secret, file.rsplit_once('/')) else { continue };
             given.arguments.extend([argument, file]);
@@ -180,6 +183,12 @@ impl<'a> Given<'a> {
         }
         given
     }
+}
+
+/// Whether a Job of a gate has a wallet.
+pub fn pays(job: &Job) -> bool {
+    let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    pod.is_some_and(|pod| pod.volumes.iter().flatten().any(|volume| volume.name == WALLET_VOLUME))
 }
 
 /// The verdict in a pod of such a Job, if it is about this Job and these files.

@@ -20,6 +20,9 @@ pub const TOKEN: &str = "token";
 /// Note on a room: whose it is, as the Factory's `NAMESPACE/NAME`.
 pub const FACTORY: &str = "factory";
 
+/// Note on a room that is stopped: until when money may still come to its wallet.
+pub const SETTLES: &str = "settles";
+
 /// A room to be made.
 #[derive(Clone)]
 pub struct Order {
@@ -65,6 +68,18 @@ pub enum State {
     Gone,
 }
 
+/// What is known of the end of what ran in a room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Stopped {
+    /// Its program said this at its end.
+    Said(String),
+    /// It never began.
+    Never,
+    /// It may have begun, and nobody knows what it said.
+    #[default]
+    Unheard,
+}
+
 /// A room that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
@@ -92,9 +107,13 @@ pub trait Provisioner: Send + Sync {
     /// Says that its maker is still there. One that is gone can't be kept: `Invalid`.
     async fn keep(&self, id: &str, until: Timestamp) -> Result<(), PortError>;
 
+    /// Notes something more on a room, under a name of its own. One that is gone takes no
+    /// note: `Invalid`.
+    async fn note(&self, id: &str, name: &str, text: &str) -> Result<(), PortError>;
+
     /// Ends what runs in it and takes its keys away, and returns once neither is there. It
     /// stays listed. One that is gone is stopped.
-    async fn stop(&self, id: &str) -> Result<(), PortError>;
+    async fn stop(&self, id: &str) -> Result<Stopped, PortError>;
 
     /// Has it taken away, keys and all: it is when [`look`](Self::look) says `Gone`. One
     /// that is gone may be removed again.

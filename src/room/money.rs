@@ -12,6 +12,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::{
     sync::Mutex,
     task::{JoinError, JoinHandle},
@@ -22,10 +23,11 @@ use super::{Persistence, Purse};
 use crate::{
     api::{
         conditions::Reason,
-        gate_run::{RETURN, Verdict},
+        gate_run::{RETURN, RoomLeft, Verdict},
     },
     gate::report::Step,
     ports::{
+        clock::Clock,
         error::{Class, PortError},
         payments::{Declared, Ledger, Payer, Payment, Receipt, Settler, Terms, Token},
     },
@@ -203,7 +205,9 @@ pub struct RoomPurse {
     room: Arc<Counting>,
     amount: u128,
     /// Rooms before it that ended without a word, and their wallets.
-    earlier: Vec<(String, Arc<dyn Payer>)>,
+    earlier: Vec<(RoomLeft, Arc<dyn Payer>)>,
+    /// What time it is for those: money may still come to them, or not any more.
+    clock: Option<Arc<dyn Clock>>,
     /// The transfer that fills it: it goes on where a room is ended meanwhile, and what
     /// comes in is not missed by who brings it back.
     filling: Mutex<Option<JoinHandle<Result<Filled, Unmoved>>>>,
@@ -224,6 +228,7 @@ impl RoomPurse {
             room,
             amount: micros.into(),
             earlier: Vec::new(),
+            clock: None,
             filling: Mutex::default(),
             funded: AtomicU64::default(),
             is_doubtful: AtomicBool::new(false),
@@ -232,8 +237,14 @@ impl RoomPurse {
 
     /// The same after rooms that may have left something behind.
     #[must_use]
-    pub fn after(self, earlier: Vec<(String, Arc<dyn Payer>)>) -> Self {
-        Self { earlier, ..self }
+    pub fn after(self, earlier: Vec<(RoomLeft, Arc<dyn Payer>)>, clock: Arc<dyn Clock>) -> Self {
+        Self { earlier, clock: Some(clock), ..self }
+    }
+
+    /// Until when money may come to a room before it, if that is not over.
+    fn open(&self, left: &RoomLeft) -> Option<Timestamp> {
+        let (until, clock) = (left.until.as_ref()?.0, self.clock.as_ref()?);
+        (clock.now() < until).then_some(until)
     }
 
     async fn filled(&self) -> Result<Filled, Unmoved> {
@@ -365,13 +376,20 @@ impl Purse for RoomPurse {
 
     async fn gather(&self) -> Vec<Step> {
         let mut steps = Vec::new();
-        for (name, room) in &self.earlier {
-            let step = format!("{RETURN} {name}");
-            steps.push(match self.bank.empty(room.as_ref(), self.funder.address()).await {
-                Ok(0) => Step { message: Some("nothing was left there".into()), ..Step::passed(step) },
-                Ok(moved) => self.back(&step, moved),
+        for (left, room) in &self.earlier {
+            let step = format!("{RETURN} {}", left.name);
+            // Before the wallet is looked at: what is open then may come after that.
+            let open = self.open(left);
+            steps.push(match (self.bank.empty(room.as_ref(), self.funder.address()).await, open) {
+                (Ok(0), Some(until)) => {
+                    let what = format!("nothing is there yet, and money may come to it until {until}: a later room looks again");
+                    Step { advisory: true, ..Step::not(step, Verdict::Error, what) }
+                }
+                (Ok(0), None) => Step { message: Some("nothing was left there".into()), ..Step::passed(step) },
+                // One transfer filled it, and that came.
+                (Ok(moved), _) => self.back(&step, moved),
                 // The next one is told of it, too.
-                Err(error) => Step { advisory: true, ..Step::not(step, Verdict::Error, error.to_string()) },
+                (Err(error), _) => Step { advisory: true, ..Step::not(step, Verdict::Error, error.to_string()) },
             });
         }
         steps

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    api::gate_run::RoomLeft,
     canary::{self, ModelAt},
     gate::plan::{Route, Terms},
 };
@@ -116,7 +117,7 @@ pub struct Money {
     /// Rooms that ended without a verdict, and may have left money behind: what they have
     /// is brought back too, where somebody says what that is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub earlier: Vec<String>,
+    pub earlier: Vec<RoomLeft>,
 }
 
 /// What a room may do at most.

@@ -8,6 +8,7 @@ pub mod budget;
 mod decode;
 pub mod http;
 pub mod pay;
+pub mod phases;
 pub mod progress;
 pub mod rate;
 pub mod seeds;

@@ -5,6 +5,9 @@ use std::io::{self, IsTerminal, Write};
 
 use crate::suite::{Outcome, Plan, TestResult};
 
+/// Letters of a test's id or title that are shown.
+const MOST: usize = 200;
+
 /// Is told of results as they come.
 pub trait Progress {
     /// A test has a result.
@@ -83,7 +86,7 @@ impl<W: Write> Progress for Lines<W> {
 /// A test in a line.
 pub fn line(plan: &Plan, result: &TestResult) -> String {
     let title = plan.tests.get(result.test).map_or("", |test| test.title.as_str());
-    let mut line = format!("{:<7} {:<12} {}", result.outcome.as_str(), plain(&result.id), plain(title));
+    let mut line = format!("{:<7} {:<12} {}", result.outcome.as_str(), short(&result.id), short(title));
     if result.attempts > 1 {
         line += &format!(" ({} tries)", result.attempts);
     }
@@ -96,8 +99,19 @@ pub fn line(plan: &Plan, result: &TestResult) -> String {
     line
 }
 
-/// A text that can do nothing to a terminal and keeps to its line. It may be what a
-/// hostile service said.
+/// A text that can do nothing to a terminal, keeps to its line, and reads there in the
+/// order in which it is. It may be what a hostile service said.
 pub fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() || turns(c) { ' ' } else { c }).collect()
+}
+
+/// What ends a line, or turns the letters after it around.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// As much of a name as a line has room for.
+fn short(name: &str) -> String {
+    let start = plain(name.char_indices().nth(MOST).map_or(name, |(end, _)| &name[..end]));
+    if start.len() < name.len() { format!("{start}…") } else { start }
 }

@@ -12,6 +12,7 @@ use k8s_openapi::{
         core::v1::{Namespace, Pod, Secret},
         networking::v1::NetworkPolicy,
     },
+    apimachinery::pkg::apis::meta::v1::OwnerReference,
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -21,7 +22,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::objects::{EXPIRES, ORDER, ROOM_LABEL, SECRETS, Ways, job, namespace, order_digest, policies, quota, secrets};
+use super::{
+    ending,
+    objects::{EXPIRES, ORDER, ROOM_LABEL, SECRETS, Ways, job, namespace, order_digest, policies, quota, secrets},
+};
 use crate::{
     api::conditions::Reason,
     controller::{
@@ -35,12 +39,14 @@ use crate::{
     },
     ports::{
         error::{Class, PortError},
-        provisioner::{Order, Provisioner, Room, State},
+        provisioner::{Order, Provisioner, Room, State, Stopped},
     },
 };
 
 /// Between two looks whether a pod is gone.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How often a pod is tried to be held whose node writes of it just then.
+const HOLDS: usize = 3;
 /// How long a pod may take to end.
 const ENDING: Duration = Duration::from_secs(90);
 
@@ -80,17 +86,49 @@ impl Cluster {
         timely(async { gate_run::adopt(api.create(&PostParams::default(), object).await) }).await
     }
 
-    /// Gives the keys to the Job, which does not stay: they go with it, whoever else is
-    /// still there.
-    async fn lend(&self, order: &Order) -> Result<(), PortError> {
-        let (jobs, keys): (Api<Job>, Api<Secret>) =
-            (Api::namespaced(self.client.clone(), &order.id), Api::namespaced(self.client.clone(), &order.id));
-        let owner = timely(jobs.get(&order.id)).await?.owner_ref(&());
-        let patch = json!({ "metadata": { "ownerReferences": owner.into_iter().collect::<Vec<_>>() } });
-        for secret in secrets(order) {
-            timely(keys.patch(&secret.name_any(), &PatchParams::default(), &Patch::Merge(&patch))).await?;
+    /// The Job as the owner of what goes with it.
+    async fn owner(&self, id: &str) -> Result<OwnerReference, PortError> {
+        let jobs: Api<Job> = Api::namespaced(self.client.clone(), id);
+        let owner = timely(jobs.get(id)).await?.owner_ref(&());
+        owner.ok_or_else(|| PortError::new(Class::Bug, Reason::InternalError, format!("Job {id} has no uid")))
+    }
+
+    /// Writes something on a room that is not being removed.
+    async fn annotate(&self, id: &str, key: &str, text: &str) -> Result<(), PortError> {
+        let gone = || PortError::new(Class::Invalid, Reason::Invalid, format!("there is no room {id} any more"));
+        let room = self.room(id).await?.filter(|room| room.metadata.deletion_timestamp.is_none()).ok_or_else(gone)?;
+        let patch = json!({ "metadata": { "annotations": { key: text } } });
+        timely(self.namespaces().patch(&room.name_any(), &PatchParams::default(), &Patch::Merge(patch))).await.map(drop)
+    }
+
+    /// Keeps a pod's object when the pod has ended, or no longer. Whoever changed it in
+    /// between is let have their way: it is looked at again, and what nobody holds is only
+    /// not heard.
+    async fn hold(&self, pod: &Pod, keep: bool) -> Result<(), PortError> {
+        let Some(patch) = ending::hold(pod, keep) else { return Ok(()) };
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &pod.namespace().unwrap_or_default());
+        let patched = async { Ok(pods.patch(&pod.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await) };
+        match timely(patched).await? {
+            Err(kube::Error::Api(answer)) if answer.is_not_found() || answer.is_conflict() => Ok(()),
+            other => other.map(drop).map_err(crate::controller::status::api_error),
         }
-        Ok(())
+    }
+
+    /// Holds the room's pods, and says whether there are any: what its program says at its
+    /// end would go with them.
+    async fn held(&self, id: &str) -> Result<bool, PortError> {
+        let mut pods = self.pods(id).await?;
+        let are_there = !pods.is_empty();
+        for _ in 0..HOLDS {
+            for pod in &pods {
+                self.hold(pod, true).await?;
+            }
+            pods = self.pods(id).await?;
+            if pods.iter().all(|pod| ending::hold(pod, true).is_none()) {
+                break;
+            }
+        }
+        Ok(are_there || !pods.is_empty())
     }
 
     async fn pods(&self, id: &str) -> Result<Vec<Pod>, PortError> {
@@ -125,11 +163,14 @@ impl Provisioner for Cluster {
             self.add(&policy).await?;
         }
         self.add(&quota(order)).await?;
-        for secret in secrets(order) {
+        // No key is there without the Job, which ends by itself and goes with all that is
+        // its, whoever makes the room and dies: its pod waits until all of them are there.
+        gate_run::create(&objects, &self.client).await?;
+        let owner = self.owner(&order.id).await?;
+        for secret in secrets(order, &owner) {
             self.add(&secret).await?;
         }
-        gate_run::create(&objects, &self.client).await?;
-        self.lend(order).await
+        Ok(())
     }
 
     async fn look(&self, id: &str) -> Result<State, PortError> {
@@ -160,23 +201,42 @@ impl Provisioner for Cluster {
     }
 
     async fn keep(&self, id: &str, until: Timestamp) -> Result<(), PortError> {
-        let gone = || PortError::new(Class::Invalid, Reason::Invalid, format!("there is no room {id} any more"));
-        let room = self.room(id).await?.filter(|room| room.metadata.deletion_timestamp.is_none()).ok_or_else(gone)?;
-        let patch = json!({ "metadata": { "annotations": { EXPIRES: until.to_string() } } });
-        timely(self.namespaces().patch(&room.name_any(), &PatchParams::default(), &Patch::Merge(patch))).await.map(drop)
+        self.annotate(id, EXPIRES, &until.to_string()).await
     }
 
-    async fn stop(&self, id: &str) -> Result<(), PortError> {
+    async fn note(&self, id: &str, name: &str, text: &str) -> Result<(), PortError> {
+        self.annotate(id, &format!("{NOTE}{name}"), text).await
+    }
+
+    async fn stop(&self, id: &str) -> Result<Stopped, PortError> {
         if self.room(id).await?.is_none() {
-            return Ok(());
+            return Ok(Stopped::Unheard);
         }
         let jobs: Api<Job> = Api::namespaced(self.client.clone(), id);
+        let job = find(&jobs, id).await?;
+        let had_pods = self.held(id).await?;
         timely(async { absent(jobs.delete(id, &DeleteParams::background()).await) }).await?;
         let ended = async {
-            while !self.pods(id).await?.is_empty() {
+            // A pod that comes and goes between two looks has not come to use any money.
+            let never = !had_pods && job.as_ref().is_some_and(ending::had_no_pod);
+            let mut stopped = if never { Stopped::Never } else { Stopped::Unheard };
+            loop {
+                let pods = self.pods(id).await?;
+                if pods.is_empty() {
+                    return Ok(stopped);
+                }
+                for pod in &pods {
+                    match ending::of(pod) {
+                        Some(end) => {
+                            stopped = end;
+                            self.hold(pod, false).await?;
+                        }
+                        None if ending::has_node(pod) => stopped = Stopped::Unheard,
+                        None => {}
+                    }
+                }
                 sleep(PAUSE).await;
             }
-            Ok(())
         };
         let keys: Api<Secret> = Api::namespaced(self.client.clone(), id);
         for key in SECRETS {

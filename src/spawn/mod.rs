@@ -1,9 +1,11 @@
 //! Clean rooms from a terminal: one is ordered, watched to its verdict, emptied of its
 //! money and taken away, whatever happened in it. It may not decide what a room shows or
 //! what its program says: that is `room`'s. What a maker who died left behind is
-//! `sweep.rs`; `cluster.rs` makes rooms that are namespaces.
+//! `sweep.rs`; `cluster.rs` makes rooms that are namespaces,
+//! `ending.rs` reads what the pod of one says last.
 
 mod cluster;
+mod ending;
 mod objects;
 mod sweep;
 
@@ -25,8 +27,8 @@ use crate::{
     ports::{
         clock::Clock,
         error::{Class, PortError},
-        payments::Payer,
-        provisioner::{FACTORY, FUNDER, NETWORK, Order, Provisioner, State, TOKEN},
+        payments::{LATEST_SECONDS, Payer},
+        provisioner::{FACTORY, FUNDER, NETWORK, Order, Provisioner, SETTLES, State, Stopped, TOKEN},
     },
     room::{Bank, Persistence},
 };
@@ -95,12 +97,13 @@ pub struct Spawner<'a> {
 /// How a room's money is looked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Looks {
-    /// Not at all: it sent it back itself.
+    /// Not at all, where nobody can: it sent it back itself, or never had any.
     Nowhere,
     /// What its wallet shows now is all.
     Once,
-    /// The room itself says that there may be more than its wallet shows.
-    Doubtful,
+    /// Nobody knows that all came that may come: an empty wallet is looked at again, once
+    /// nothing can come any more.
+    Twice,
 }
 
 /// What became of a room.
@@ -150,15 +153,22 @@ impl Spawner<'_> {
             Ok(summary) => self.report(&order.id, summary).await,
             Err(_) => None,
         };
-        // What a room sent back itself needs nobody to look where nobody can.
-        let said = verdict.as_ref().ok().and_then(|said| said.steps.iter().find(|step| step.name == RETURN));
-        let looks = match said {
-            Some(said) if said.advisory => Looks::Doubtful,
-            Some(_) if self.is_blind() => Looks::Nowhere,
-            _ => Looks::Once,
-        };
-        let left = self.clear(&order.id, &order.notes, looks).await.err();
+        let left = self.clear(&order.id, &order.notes, verdict.as_ref().ok()).await.err();
         Outcome { verdict, report, left }
+    }
+
+    /// How much looking a room's own last word of its money leaves.
+    fn looks(&self, stopped: &Stopped, said: Option<&Summary>) -> Looks {
+        match said.map(|said| said.steps.iter().find(|step| step.name == RETURN)) {
+            Some(Some(step)) if step.advisory => Looks::Twice,
+            // What a room sent back itself needs nobody to look where nobody can.
+            Some(Some(_)) if self.is_blind() => Looks::Nowhere,
+            Some(_) => Looks::Once,
+            // It never had any but what somebody else may have sent there.
+            None if *stopped == Stopped::Never && self.is_blind() => Looks::Nowhere,
+            None if *stopped == Stopped::Never => Looks::Once,
+            None => Looks::Twice,
+        }
     }
 
     /// Whether nobody says what wallets have.
@@ -206,18 +216,52 @@ impl Spawner<'_> {
 
     /// Ends what runs in a room, brings its money back, and takes it away; whatever of it
     /// fails is tried again by whoever sweeps. Money goes first, since without the room
-    /// nobody knows its wallet, though not if there is nothing to look for. How much came
-    /// back.
-    async fn clear(&self, id: &str, notes: &BTreeMap<String, String>, looks: Looks) -> Result<u128, String> {
+    /// nobody knows its wallet, though not if there is nothing to look for. `said` is its
+    /// verdict, where it came to one before. How much came back.
+    async fn clear(&self, id: &str, notes: &BTreeMap<String, String>, said: Option<&Summary>) -> Result<u128, String> {
         let failed = |doing: &str, error: &dyn std::fmt::Display| format!("room {id} could not be {doing}: {error}");
-        self.persist(|| self.rooms.stop(id)).await.map_err(|error| failed("stopped", &error))?;
-        let brought = match notes.get(FUNDER).filter(|_| looks != Looks::Nowhere) {
+        let stopped = self.persist(|| self.rooms.stop(id)).await.map_err(|error| failed("stopped", &error))?;
+        // One that is ended sends its money back itself, in the time that it has for that.
+        let last = match &stopped {
+            Stopped::Said(words) => Summary::parse_termination(words).ok().filter(|last| last.job == id),
+            Stopped::Never | Stopped::Unheard => None,
+        };
+        let looks = self.looks(&stopped, said.or(last.as_ref()));
+        let funder = notes.get(FUNDER).filter(|_| looks != Looks::Nowhere);
+        let brought = match funder {
             Some(funder) => self.empty(id, funder, notes).await.map_err(|problem| failed("emptied", &problem))?,
             None => 0,
         };
-        if brought == 0 && looks == Looks::Doubtful {
-            return Err(failed("emptied", &"it does not know that all of its money is back, and its wallet shows none yet"));
+        // One transfer fills it: what came, came by that, and no other will.
+        if funder.is_some() && brought == 0 && looks == Looks::Twice {
+            self.settled(id, notes).await.map_err(|problem| failed("removed", &problem))?;
         }
+        self.gone(id, &failed).await?;
+        Ok(brought)
+    }
+
+    /// Nothing can come to an empty wallet any more; otherwise the room's name is kept for
+    /// whoever looks after that, and why is said.
+    async fn settled(&self, id: &str, notes: &BTreeMap<String, String>) -> Result<(), String> {
+        let now = self.clock.now();
+        let noted = notes.get(SETTLES).and_then(|text| text.parse().ok());
+        let until: Timestamp = noted.unwrap_or_else(|| later(now, LATEST_SECONDS));
+        if until <= now {
+            return Ok(());
+        }
+        let kept = async {
+            if noted.is_none() {
+                let text = until.to_string();
+                self.persist(|| self.rooms.note(id, SETTLES, &text)).await?;
+            }
+            self.persist(|| self.rooms.keep(id, until)).await
+        };
+        let unkept = kept.await.map_or_else(|error| format!(", which could not be noted: {error}"), |()| String::new());
+        Err(format!("its wallet is empty, and money may come to it until {until}{unkept}"))
+    }
+
+    /// Takes away what is empty.
+    async fn gone(&self, id: &str, failed: &impl Fn(&str, &dyn std::fmt::Display) -> String) -> Result<(), String> {
         self.persist(|| self.rooms.remove(id)).await.map_err(|error| failed("removed", &error))?;
         let gone = async {
             while self.persist(|| self.rooms.look(id)).await? != State::Gone {
@@ -229,7 +273,7 @@ impl Spawner<'_> {
             Ok(gone) => gone.map_err(|error| failed("seen to be gone", &error))?,
             Err(_) => return Err(failed("removed", &format!("it is still there after {} s", self.pace.patience.as_secs()))),
         }
-        Ok(brought)
+        Ok(())
     }
 
     async fn empty(&self, id: &str, funder: &str, notes: &BTreeMap<String, String>) -> Result<u128, String> {

@@ -7,7 +7,7 @@ use k8s_openapi::{
         core::v1::{Namespace, ResourceQuota, Secret},
         networking::v1::NetworkPolicy,
     },
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -87,13 +87,14 @@ pub fn quota(order: &Order) -> ResourceQuota {
     ResourceQuota { metadata: named(order, "one-pod"), spec: spec.ok(), status: None }
 }
 
-/// The keys that the order has.
-pub fn secrets(order: &Order) -> Vec<Secret> {
+/// The keys that the order has, which go with their owner.
+pub fn secrets(order: &Order, owner: &OwnerReference) -> Vec<Secret> {
     let keys = SECRETS.into_iter().zip([(&order.wallet, WALLET), (&order.model_key, MODEL)]);
     let secret = |(name, (key, file)): (&str, (&Option<SecretString>, &str))| {
         let item = file.rsplit('/').next().unwrap_or(file);
         let data: BTreeMap<_, _> = [(item.to_owned(), key.as_ref()?.expose_secret().to_owned())].into();
-        Some(Secret { metadata: named(order, name), immutable: Some(true), string_data: Some(data), ..Secret::default() })
+        let metadata = ObjectMeta { owner_references: Some(vec![owner.clone()]), ..named(order, name) };
+        Some(Secret { metadata, immutable: Some(true), string_data: Some(data), ..Secret::default() })
     };
     keys.filter_map(secret).collect()
 }

@@ -1,7 +1,7 @@
 //! Rooms whose makers are gone: each is ended, emptied and taken away, so that a maker
 //! may die at any point.
 
-use super::{Looks, Spawner};
+use super::Spawner;
 use crate::ports::error::PortError;
 
 /// What became of one.
@@ -20,7 +20,7 @@ pub async fn sweep(spawner: &Spawner<'_>) -> Result<Vec<Swept>, PortError> {
     let mut swept = Vec::new();
     for room in rooms.into_iter().filter(|room| room.expires < now) {
         (spawner.tell)(&format!("room {} was left behind", room.id));
-        let brought = spawner.clear(&room.id, &room.notes, Looks::Once).await;
+        let brought = spawner.clear(&room.id, &room.notes, None).await;
         swept.push(Swept { id: room.id, brought });
     }
     Ok(swept)

@@ -14,7 +14,7 @@ use axum::{
 };
 use flywheel::ports::{
     error::{Class, PortError},
-    provisioner::{self, Order, Provisioner},
+    provisioner::{self, Order, Provisioner, Stopped},
 };
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -109,12 +109,23 @@ async fn report(State(rooms): State<Arc<Rooms>>, Path(id): Path<String>) -> Resp
 }
 
 async fn keep(State(rooms): State<Arc<Rooms>>, Path(id): Path<String>, Json(asked): Json<Value>) -> Response {
+    for (name, text) in asked["notes"].as_object().into_iter().flatten() {
+        let noted = rooms.note(&id, name, text.as_str().expect("a text")).await;
+        if asked["expires"].is_null() || noted.is_err() {
+            return done(noted);
+        }
+    }
     let Some(until) = asked["expires"].as_str().and_then(|text| text.parse().ok()) else { return StatusCode::BAD_REQUEST.into_response() };
     done(rooms.keep(&id, until).await)
 }
 
 async fn stop(State(rooms): State<Arc<Rooms>>, Path(id): Path<String>) -> Response {
-    done(rooms.stop(&id).await)
+    match rooms.stop(&id).await {
+        Err(error) => failed(&error),
+        Ok(Stopped::Said(words)) => Json(json!({ "lastWords": words })).into_response(),
+        Ok(Stopped::Never) => Json(json!({ "began": false })).into_response(),
+        Ok(Stopped::Unheard) => StatusCode::NO_CONTENT.into_response(),
+    }
 }
 
 async fn remove(State(rooms): State<Arc<Rooms>>, Path(id): Path<String>) -> Response {

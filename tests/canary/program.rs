@@ -42,7 +42,8 @@ async fn canary(name: &str, model_url: &str, service: &Service, tests: &[Value],
     let fixed = ["gate", "canary", "plan.json", "--group", "g", "--model-url", model_url, "--model", "scripted", "--key-file", "key"];
     let arguments: Vec<String> = fixed
         .iter()
-        .chain(["--base", base.as_str(), "--result", "result.json"].iter())
+        .chain(["--base", base.as_str()].iter().filter(|_| !more.contains(&"--base")))
+        .chain(["--result", "result.json"].iter())
         .chain(more)
         .map(|word| (*word).to_owned())
         .collect();

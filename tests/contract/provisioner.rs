@@ -63,6 +63,7 @@ async fn making(arrange: &dyn Arrange, rooms: &dyn Provisioner) {
     assert_eq!(rooms.look(&id).await.unwrap(), State::Gone);
     let soon = SystemClock.now() + SignedDuration::from_secs(600);
     refused(rooms.keep(&id, soon).await, Class::Invalid, Reason::Invalid, "what is not there can't be kept");
+    refused(rooms.note(&id, "settles", "then").await, Class::Invalid, Reason::Invalid, "what is not there takes no note");
     rooms.stop(&id).await.expect("what is not there is stopped");
     rooms.remove(&id).await.expect("what is not there is removed");
 
@@ -80,6 +81,12 @@ async fn making(arrange: &dyn Arrange, rooms: &dyn Provisioner) {
     rooms.keep(&id, soon).await.unwrap();
     let kept = find(rooms, &id).await;
     assert_eq!((kept.expires.as_second(), &kept.notes), (soon.as_second(), &order.notes));
+
+    rooms.note(&id, "settles", "then").await.unwrap();
+    let noted = find(rooms, &id).await;
+    let notes = order.notes.clone().into_iter().chain([("settles".to_owned(), "then".to_owned())]).collect();
+    assert_eq!((noted.expires.as_second(), &noted.notes), (soon.as_second(), &notes));
+    rooms.make(&order).await.expect("it is that order's all the same");
 
     // Stopped, it is there, runs nothing and has no key; nobody reads a verdict that there
     // is not.

@@ -2,6 +2,7 @@
 //! and the look ahead before a merge.
 
 use flywheel::{canary::AgentPlan, gate::bundle, room::RoomPlan};
+use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
 
@@ -190,7 +191,7 @@ async fn a_clean_room_is_furnished_by_the_policy() {
     // Of one that was removed since, its Primitive knows.
     let known = json!({
         "apiVersion": "flywheel.prim.sh/v1alpha1", "kind": "Primitive", "metadata": { "name": "notes", "namespace": "flywheel" },
-        "spec": { "factoryRef": { "name": "prim" } }, "status": { "rooms": ["gate-gone", broken.job] },
+        "spec": { "factoryRef": { "name": "prim" } }, "status": { "rooms": [{ "name": "gate-gone", "until": "2027-01-15T09:00:00Z" }, { "name": broken.job }] },
     });
     cluster.api.put_object(&format!("{GROUP}/primitives/notes"), known);
     cluster.apply("gate-4", 2, "CleanRoom", &target(&commit));
@@ -199,7 +200,13 @@ async fn a_clean_room_is_furnished_by_the_policy() {
     assert_eq!(next.tested, broken.tested);
     let config = cluster.api.object(&format!("{CONFIGS}/{}", next.job.unwrap())).unwrap();
     let plan: RoomPlan = serde_json::from_str(config["data"]["plan.json"].as_str().unwrap()).unwrap();
-    assert_eq!(plan.money.unwrap().earlier, [broken.job.clone().unwrap(), "gate-gone".to_owned()]);
+    let earlier = plan.money.unwrap().earlier;
+    let names: Vec<_> = earlier.iter().map(|left| left.name.as_str()).collect();
+    assert_eq!(names, [broken.job.as_deref().unwrap(), "gate-gone"]);
+    // Money may come to it for a while after it ended, as its own run says.
+    let ended = broken.since.clone().expect("when it ended").0;
+    assert_eq!(earlier[0].until.clone().map(|until| until.0), Some(ended + SignedDuration::from_secs(360)));
+    assert_eq!(earlier[1].until.clone().map(|until| until.0.to_string()).as_deref(), Some("2027-01-15T09:00:00Z"));
 
     // What another has emptied is looked after no more.
     let emptied = format!("return {}", broken.job.unwrap());
@@ -212,5 +219,5 @@ async fn a_clean_room_is_furnished_by_the_policy() {
     cluster.pass("gate-5").await.unwrap();
     let config = cluster.api.object(&format!("{CONFIGS}/{}", cluster.status("gate-5").job.unwrap())).unwrap();
     let plan: RoomPlan = serde_json::from_str(config["data"]["plan.json"].as_str().unwrap()).unwrap();
-    assert_eq!(plan.money.unwrap().earlier, ["gate-gone"]);
+    assert!(plan.money.unwrap().earlier.iter().map(|left| left.name.as_str()).eq(["gate-gone"]));
 }

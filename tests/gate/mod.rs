@@ -6,6 +6,7 @@ mod contract;
 mod given;
 mod object;
 mod reports;
+mod rooms;
 mod suite;
 
 use std::collections::BTreeMap;

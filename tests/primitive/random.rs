@@ -3,7 +3,7 @@
 use flywheel::{
     api::{
         conditions::{ConditionType, Reason, Truth},
-        gate_run::{Layer, Tested, Verdict},
+        gate_run::{Layer, RoomLeft, Tested, Verdict},
         names::Fqdn,
         policy::{CleanRoomPolicy, GatesSpec},
         primitive::{DeletionPolicy, Document, IdeaStatus, LayerVerdict, Pause, Phase, PrimitiveStatus, Stage, Version},
@@ -102,6 +102,13 @@ fn name_state() -> impl Strategy<Value = NameState> {
     })
 }
 
+/// The name leads here, and the service answers there.
+pub fn answering() -> Naming {
+    let name = NameState { addresses: vec!["192.0.2.80".parse().unwrap()], ttl: Some(60), holder: Some(Holder::Marked(owner())) };
+    let probed = Probed::Answered { status: 200, service: Some("notes".into()), right: true };
+    Naming { route: route(), record: Ok(record()), routes: Ok(vec![route()]), host_taken: false, name: Ok(name), probed }
+}
+
 fn naming() -> impl Strategy<Value = Naming> {
     let routes = select(vec![vec![], vec![route()], vec![Route { id: "theirs".into(), ..route() }]]);
     let parts = (option::weighted(0.8, routes), option::weighted(0.8, name_state()), probed(), class(), option::weighted(0.2, Just(())));
@@ -127,6 +134,11 @@ fn verdict() -> impl Strategy<Value = Option<Verdict>> {
     select(vec![None, Some(Verdict::Passed), Some(Verdict::Failed), Some(Verdict::Blocked), Some(Verdict::Error)])
 }
 
+/// Some rooms are confined, and no other layer is.
+fn confined(layer: Layer, ago: Option<i64>) -> Option<String> {
+    ago.filter(|ago| layer == Layer::CleanRoom && ago % 2 == 0).map(|_| "RuntimeClass gvisor".into())
+}
+
 /// A run of either layer, of this version and others, by this plan and others.
 fn gate() -> impl Strategy<Value = Gate> {
     let name = (1..4u64, select(vec![7u64, 8]), select(vec![Layer::Contract, Layer::Canary, Layer::CleanRoom]));
@@ -142,9 +154,14 @@ fn gate() -> impl Strategy<Value = Gate> {
             message: "m".into(),
             untried,
             missed: layer == Layer::Canary && verdict == Some(Verdict::Blocked) && untried == Some(1),
-            tested: plan.map(|plan| Tested { tree: String::new(), plan: plan.into(), tool: "image:1".into() }),
+            tested: plan.map(|plan| Tested {
+                tree: String::new(),
+                plan: plan.into(),
+                tool: "image:1".into(),
+                confined_by: confined(layer, ago),
+            }),
             before: untried,
-            room_left: untried.map(|untried| format!("room-{untried}")),
+            room_left: untried.map(|untried| RoomLeft { name: format!("room-{untried}"), until: None }),
             rooms_emptied: ago.map(|ago| format!("room-{}", ago % 4)).into_iter().collect(),
         }
     })
@@ -166,6 +183,7 @@ fn told(layer: Layer) -> impl Strategy<Value = LayerVerdict> {
                 at: ago.map(|ago| Time(now().at - SignedDuration::from_secs(ago))),
                 plan: plan.map(Into::into),
                 tool: plan.map(|_| "image:1".into()),
+                confined_by: confined(layer, ago),
                 reused_from: None,
                 running: running.map(name),
                 retrying: retrying && running.is_some(),
@@ -179,7 +197,7 @@ fn policy() -> impl Strategy<Value = GatesSpec> {
     let live = vec![vec![Layer::Contract], vec![Layer::Contract, Layer::Canary], vec![Layer::Contract, Layer::Canary, Layer::CleanRoom]];
     (any::<[bool; 2]>(), select(live), select(vec![0, 3600]), 0..3i32).prop_map(move |([model, rooms], live, regate, budget)| GatesSpec {
         canary: model.then(|| serde_json::from_value(canary.clone()).unwrap()),
-        clean_room: rooms.then(CleanRoomPolicy::default),
+        clean_room: rooms.then(|| CleanRoomPolicy { unconfined: budget == 1, ..CleanRoomPolicy::default() }),
         live,
         regate_every_seconds: regate,
         flaky_budget: budget,
@@ -393,6 +411,8 @@ proptest! {
             for layer in &factory.expect("a Factory").gates.live {
                 let known = decision.status.gates.iter().find(|known| known.layer == *layer).expect("a verdict");
                 prop_assert_eq!((known.verdict, known.untried, &known.tree), (Some(Verdict::Passed), None, &deployment.version.tree));
+                let counts = factory.expect("a Factory").gates.clean_room.as_ref().is_some_and(|room| room.unconfined);
+                prop_assert!(*layer != Layer::CleanRoom || counts || known.confined_by.is_some(), "nothing confined it: {:?}", known);
             }
         }
         if phase == Some(Phase::Degraded) {

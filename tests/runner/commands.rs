@@ -20,16 +20,16 @@ use super::{
 const BINARY: &str = env!("CARGO_BIN_EXE_flywheel");
 
 /// A folder that goes away with its test.
-struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("flywheel-runner-{name}-{}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
-    fn write(&self, name: &str, text: &str) -> String {
+    pub fn write(&self, name: &str, text: &str) -> String {
         let path = self.0.join(name);
         fs::write(&path, text).unwrap();
         path.display().to_string()
@@ -57,7 +57,7 @@ fn gate(arguments: &[&str], folder: &Path) -> Command {
     command
 }
 
-async fn ran(arguments: &[&str], folder: &Folder) -> (i32, String) {
+pub async fn ran(arguments: &[&str], folder: &Folder) -> (i32, String) {
     let output: Output = gate(arguments, &folder.0).output().await.unwrap();
     let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert!(!said.contains("panicked"), "{arguments:?}: {said}");
@@ -232,6 +232,58 @@ async fn names_that_the_plan_does_not_have_are_refused_with_those_it_has() {
         assert!(exit == code && said.contains(named), "{arguments:?}: {exit} {said}");
         assert_eq!(server.requests() > before, code != 3, "{arguments:?}");
     }
+}
+
+/// A plan may come from anybody: what is shown of it is what it says, where it says it.
+#[tokio::test]
+async fn a_name_that_is_no_name_spoils_no_terminal() {
+    let folder = Folder::new("terminal");
+    let server = Server::answering(|_, _| answer(200, "", "{}")).await;
+    let turned = json!({ "test": "\u{202e}ssap\u{2066} \u{1b}[2J", "expected": { "status": 404 } });
+    let long = json!({ "test": "y".repeat(100_000) });
+    let plan =
+        folder.write("plan.json", &text(vec![test("T\u{202e}\n1", &server.url, &turned), test(&"x".repeat(100_000), &server.url, &long)]));
+    let (exit, said) = ran(&["run", &plan], &folder).await;
+    assert_eq!(exit, 1, "{said:.500}");
+    assert!(!said.contains(['\u{202e}', '\u{2066}', '\u{1b}']) && said.lines().all(|line| line.len() < 1000), "{said:.2000}");
+    assert!(said.contains("fail    T  1") && said.contains("xxx…") && said.contains("yyy…"), "{said:.2000}");
+}
+
+/// What is said twice is shown once and run the other way.
+#[tokio::test]
+async fn what_is_given_twice_is_refused() {
+    let folder = Folder::new("twice");
+    let server = Server::answering(|_, _| answer(200, "", "{}")).await;
+    let good = text(vec![test("T-1", &server.url, &json!({}))]);
+    let twice = folder.write("twice.json", &good.replacen("\"tests\":", "\"tests\":[],\"tests\":", 1));
+    for command in ["run", "lint"] {
+        let (exit, said) = ran(&[command, &twice], &folder).await;
+        assert!(exit == 3 && said.contains("has the key \"tests\" twice"), "{command}: {exit} {said}");
+    }
+    // prim.sh's reader takes the last.
+    assert_eq!(ran(&["run", &twice, "--compat", "primsh"], &folder).await.0, 0);
+    let before = server.requests();
+    let keyed = text(vec![test("T-1", &server.url, &json!({ "headers": { "x-key": "{{secret:KEY}}" } }))]);
+    let (good, keyed) = (folder.write("good.json", &good), folder.write("keyed.json", &keyed));
+    folder.write("key", "hunter2");
+    for (plan, arguments, named) in [
+        (&keyed, vec!["--secret-file", "KEY=key", "--secret-file", "KEY=good.json"], "--secret-file: \"KEY\" is given twice"),
+        (&good, vec!["--base", "things=http://127.0.0.1:1", "--base", "things=http://127.0.0.1:2"], "--base: \"things\" is given twice"),
+        (&good, vec!["--var", "a=1", "--var", "a=2"], "--var: \"a\" is given twice"),
+        (&good, vec!["--result", "r", "--junit", "r"], "--junit r is --result, too"),
+        (&good, vec!["--markdown", "good.json"], "--markdown good.json is the plan, too"),
+        (&keyed, vec!["--secret-file", "KEY=/dev/zero"], "/dev/zero has more than"),
+        (&good, vec!["--ca", "/dev/zero"], "/dev/zero has more than"),
+        (&good, vec!["--rate", "1e-300"], "is no rate from 0.001"),
+        (&good, vec!["--rate=-1"], "is no rate"),
+    ] {
+        let (exit, said) = ran(&[&["run", plan], &arguments[..]].concat(), &folder).await;
+        assert!(exit == 3 && said.contains(named), "{arguments:?}: {exit} {said}");
+    }
+    assert!(folder.read("good.json").contains("T-1"), "the plan is what it was");
+    assert_eq!(server.requests(), before, "nothing was sent");
+    let devices = ["run", &good, "--result", "/dev/null", "--junit", "/dev/null"];
+    assert_eq!(ran(&devices, &folder).await.0, 0);
 }
 
 #[tokio::test]

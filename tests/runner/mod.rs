@@ -3,11 +3,12 @@
 //! the chain.
 
 mod behaviour;
-mod commands;
+pub mod commands;
 mod hostile;
 mod paying;
+mod phases;
 mod random;
-mod seen;
+pub mod seen;
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +33,7 @@ use serde_json::{Value, json};
 const BODY_LIMIT: usize = 64 * 1024;
 
 /// A test of a plan: `more` is laid over it.
-fn test(id: &str, url: &str, more: &Value) -> Value {
+pub fn test(id: &str, url: &str, more: &Value) -> Value {
     let mut test = json!({
         "id": id, "service": "things.sh", "test": "A test", "method": "GET", "endpoint": url, "input": null,
         "expected": {"status": 200}, "depends_on": [], "captures": {}, "notes": null
@@ -52,7 +53,7 @@ fn plan_in(mode: Mode, tests: Vec<Value>) -> Plan {
     suite::read(&text(tests), mode).unwrap_or_else(|findings| panic!("{findings:?}"))
 }
 
-fn text(tests: Vec<Value>) -> String {
+pub fn text(tests: Vec<Value>) -> String {
     let ids: Vec<_> = tests.iter().map(|test| test["id"].clone()).collect();
     let group = json!({"id": "all", "name": "All", "prompt": "Use it.", "tests": ids});
     let mut plan = json!({"plan": "p", "version": 1, "network": "none", "context": "", "groups": [group]});

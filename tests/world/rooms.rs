@@ -10,7 +10,7 @@ use flywheel::{
     api::conditions::Reason,
     ports::{
         error::{Class, PortError},
-        provisioner::{Order, Provisioner, Room, State},
+        provisioner::{Order, Provisioner, Room, State, Stopped},
     },
 };
 use jiff::Timestamp;
@@ -37,6 +37,8 @@ pub struct Rooms {
     calls: Mutex<Vec<String>>,
     /// Calls that fail, once each.
     failing: Mutex<Vec<&'static str>>,
+    /// What is known of the end of those that are stopped while they run.
+    stopped: Mutex<BTreeMap<String, Stopped>>,
     /// How rooms end by themselves once they were looked at.
     planned: Mutex<BTreeMap<String, (State, String)>>,
 }
@@ -78,6 +80,11 @@ impl Rooms {
     /// The room of this name will end so, once it was seen to run.
     pub fn will_end(&self, id: &str, state: State, report: &str) {
         self.planned.lock().unwrap().insert(id.into(), (state, report.into()));
+    }
+
+    /// The room of this name will say so when it is stopped.
+    pub fn will_be_stopped(&self, id: &str, stopped: Stopped) {
+        self.stopped.lock().unwrap().insert(id.into(), stopped);
     }
 
     /// Rooms in which keys lie.
@@ -156,16 +163,29 @@ impl Provisioner for Rooms {
         self.with(|rooms| rooms.get_mut(id).map(|there| there.room.expires = until).ok_or_else(|| gone(id)))
     }
 
-    async fn stop(&self, id: &str) -> Result<(), PortError> {
-        self.call("stop", id)?;
+    async fn note(&self, id: &str, name: &str, text: &str) -> Result<(), PortError> {
+        self.call("note", id)?;
         self.with(|rooms| {
-            let Some(there) = rooms.get_mut(id) else { return };
+            let there = rooms.get_mut(id).ok_or_else(|| gone(id))?;
+            there.room.notes.insert(name.into(), text.into());
+            Ok(())
+        })
+    }
+
+    async fn stop(&self, id: &str) -> Result<Stopped, PortError> {
+        self.call("stop", id)?;
+        Ok(self.with(|rooms| {
+            let Some(there) = rooms.get_mut(id) else { return Stopped::Unheard };
             there.holds_keys = false;
-            if matches!(there.state, State::Going(_)) {
-                there.state = State::Broken("it was stopped".into());
+            match &there.state {
+                State::Going(_) => {
+                    there.state = State::Broken("it was stopped".into());
+                    self.stopped.lock().unwrap().remove(id).unwrap_or_default()
+                }
+                State::Ended(words) => Stopped::Said(words.clone()),
+                State::Broken(_) | State::Gone => Stopped::Unheard,
             }
-        });
-        Ok(())
+        }))
     }
 
     async fn remove(&self, id: &str) -> Result<(), PortError> {

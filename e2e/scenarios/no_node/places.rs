@@ -5,8 +5,10 @@ use std::fmt;
 use flywheel::{controller::failpoints::SIDES, decide::Action};
 
 /// Actions that no journey reaches, and why.
-const UNREACHED: [(&str, &str); 2] = [
+const UNREACHED: [(&str, &str); 4] = [
     ("keep_report", "a scripted node keeps no logs, so that there is no report"),
+    ("note_room", "no journey has a clean room: tests/gate/rooms.rs cuts passes off around it"),
+    ("drop_rooms", "no journey has a clean room: its failure changes nothing, which tests/gate/rooms.rs tries"),
     ("ask_model", "no journey has an idea: tests/primitive/idea.rs ends the process at each step of one"),
 ];
 

@@ -107,7 +107,7 @@ async fn a_room_goes_with_its_maker_or_after_it_and_its_money_comes_back() {
     let (funder, room) = (key(), key().derived(&name).expect("its wallet"));
     let balance = async |address: &str| polled("a balance", async || ledger.balance(&chain.token, address).await.ok()).await;
     let before = balance(funder.address()).await;
-    let steps = bank::purse(&name, &money, None, key()).expect("a purse").fund().await;
+    let steps = bank::purse(&name, &money, None, key(), Arc::new(SystemClock)).expect("a purse").fund().await;
     assert!(steps.iter().all(|step| step.verdict == Verdict::Passed), "{steps:?}");
     assert_eq!((balance(funder.address()).await, balance(room.address()).await), (before - 50_000, 50_000));
     maker.0.kill().expect("SIGKILL");
@@ -133,13 +133,14 @@ async fn closed_and_told_no_key(client: &Client, name: &str) {
     let owned = async {
         loop {
             let items = secrets.list(&ListParams::default()).await.expect("Secrets").items;
-            assert_eq!(items.len(), 1);
-            if items[0].owner_references().iter().any(|owner| owner.kind == "Job" && owner.name == name) {
+            let owned = |key: &Secret| key.owner_references().iter().any(|owner| owner.kind == "Job" && owner.name == name);
+            assert!(items.iter().all(owned), "a key is its Job's from the first moment on");
+            if items.len() == 1 {
                 return;
             }
         }
     };
-    tokio::time::timeout(PATIENCE, owned).await.expect("whose they are");
+    tokio::time::timeout(PATIENCE, owned).await.expect("its key");
     let jobs: Api<Job> = Api::namespaced(client.clone(), name);
     let job = serde_json::to_string(&jobs.get(name).await.expect("the Job")).expect("JSON");
     assert!(!job.contains(file_at("TEST_WALLET_KEY_FILE").trim_start_matches("0x")));

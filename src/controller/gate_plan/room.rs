@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Deployed, micros};
 use crate::{
-    api::{factory::Factory, policy::CleanRoomPolicy},
+    api::{factory::Factory, gate_run::RoomLeft, policy::CleanRoomPolicy},
     gate::{bundle::digest, layout},
     outputs,
     ports::{
@@ -49,6 +49,7 @@ pub fn room(deployed: &Deployed, factory: &Factory, policy: &CleanRoomPolicy) ->
         "terms": contract.plan.terms,
         "model": model,
         "money": money,
+        "confinedBy": confined_by(factory.spec.deploy.runtime_class.as_deref()),
         "limits": { "agent": { "maxPaymentMicros": paid.0, "budgetMicros": paid.1 } },
     });
     if let Some(plan) = plan.as_object_mut() {
@@ -70,7 +71,7 @@ pub struct At<'a> {
     /// How long it may take.
     pub seconds: u64,
     /// Rooms that ended without a verdict: they may have left money behind.
-    pub earlier: &'a [String],
+    pub earlier: &'a [RoomLeft],
     /// What confines its commands.
     pub confined_by: Option<&'a str>,
 }
@@ -81,10 +82,11 @@ pub fn room_at(mut room: Room, at: At<'_>) -> Room {
     room.plan["limits"]["totalSeconds"] = at.seconds.into();
     room.plan["limits"]["agent"]["groupSeconds"] = at.seconds.into();
     if room.plan["money"].is_object() && !at.earlier.is_empty() {
-        room.plan["money"]["earlier"] = at.earlier.into();
+        room.plan["money"]["earlier"] = json!(at.earlier);
     }
-    if let Some(by) = at.confined_by {
-        room.plan["confinedBy"] = by.into();
+    if let Some(plan) = room.plan.as_object_mut() {
+        plan.remove("confinedBy");
+        plan.extend(at.confined_by.map(|by| ("confinedBy".to_owned(), by.into())));
     }
     room
 }

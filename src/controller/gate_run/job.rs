@@ -35,8 +35,9 @@ use crate::{
     ports::error::{Class, PortError},
 };
 
-/// How the Job is doing.
-pub(super) async fn observe(name: &str, cx: &Context) -> Result<Run, PortError> {
+/// How the Job is doing, and whether it has a wallet; that is not known of one that is
+/// not there.
+pub(super) async fn observe(name: &str, cx: &Context) -> Result<(Run, Option<bool>), PortError> {
     let jobs: Api<Job> = Api::namespaced(cx.client.clone(), &cx.gates_namespace);
     let pods: Api<Pod> = Api::namespaced(cx.client.clone(), &cx.gates_namespace);
     let look = async {
@@ -48,7 +49,7 @@ pub(super) async fn observe(name: &str, cx: &Context) -> Result<Run, PortError> 
         Ok(seen) => seen.map_err(api_error)?,
         Err(_) => return Err(PortError::unreachable("the API server")),
     };
-    Ok(job.map_or(Run::Absent, |job| judge(&job, pod.as_ref())))
+    Ok(job.map_or((Run::Absent, None), |job| (judge(&job, pod.as_ref()), Some(job::pays(&job)))))
 }
 
 /// Jobs that still run though none of these runs has them: of a GateRun that is

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{Api, ResourceExt, api::ListParams, core::DeserializeGuard};
 
 use super::{NAME_LABEL, NAMESPACE_LABEL, job as job_objects};
@@ -14,7 +14,7 @@ use crate::{
         agent_pr::{AgentPR, ManifestReference},
         conditions::Reason,
         factory::Factory,
-        gate_run::{AgentPRTarget, GateRun, Layer, Target, Verdict},
+        gate_run::{AgentPRTarget, GateRun, Layer, RoomLeft, Target, Tested, Verdict},
         names::Sha,
         primitive::{Phase, Primitive},
     },
@@ -39,6 +39,7 @@ use crate::{
     ports::{
         error::{Class, PortError},
         forge::{Commit, Forge},
+        payments::LATEST_SECONDS,
     },
 };
 
@@ -80,6 +81,13 @@ pub(super) async fn look(run: &GateRun, job: &str, cx: &Context) -> (Result<Subj
         return (Ok(Subject::NotLooked), queue);
     }
     (scene.subject().await, queue)
+}
+
+/// Whether the run's Factory has a wallet for gates. One that can't be asked may have.
+pub(super) async fn pays(run: &GateRun, cx: &Context) -> bool {
+    let factories: Api<Factory> = Api::namespaced(cx.client.clone(), &run.namespace().unwrap_or_default());
+    let factory = find(&factories, &run.spec.factory_ref.name).await;
+    factory.ok().flatten().is_none_or(|factory| factory.spec.policy.gates.contract.wallet.is_some())
 }
 
 impl Scene<'_> {
@@ -221,6 +229,7 @@ impl Scene<'_> {
         let at =
             At { url: place.url, commit: place.commit, seconds: self.seconds(), earlier: &earlier, confined_by: confined_by.as_deref() };
         let room = gate_plan::room_at(room, at);
+        let tested = Tested { confined_by, ..tested };
         let (config, job) = job::build_room(&RoomJob {
             frame,
             primitive: place.primitive.into(),
@@ -235,7 +244,7 @@ impl Scene<'_> {
 
     /// The Factory's rooms that ended without a verdict, or without all of their money back,
     /// by their Jobs' names, the newest first.
-    async fn broken_rooms(&self) -> Result<Vec<String>, PortError> {
+    async fn broken_rooms(&self) -> Result<Vec<RoomLeft>, PortError> {
         let runs: Api<DeserializeGuard<GateRun>> = Api::namespaced(self.cx.client.clone(), &self.namespace);
         let all = timely(runs.list(&ListParams::default())).await?.items;
         let ours = |run: &GateRun| run.spec.layer == Layer::CleanRoom && run.spec.factory_ref == self.run.spec.factory_ref;
@@ -248,11 +257,20 @@ impl Scene<'_> {
         let primitives = timely(primitives.list(&ListParams::default())).await?.items;
         let ours = |found: &Primitive| found.spec.factory_ref == self.run.spec.factory_ref;
         let known = primitives.into_iter().filter_map(|found| found.0.ok()).filter(ours).filter_map(|found| found.status);
-        let known: Vec<_> = known.flat_map(|status| status.rooms).collect();
-        let left = runs.iter().filter_map(|status| room_left(Layer::CleanRoom, status)).chain(known.iter().map(String::as_str));
+        let left = runs.iter().filter_map(|status| room_left(Layer::CleanRoom, status)).chain(known.flat_map(|status| status.rooms));
+        let left = left.chain(self.noted_rooms());
         let mut once = BTreeSet::new();
-        let left = left.filter(|room| !emptied.contains(room) && once.insert(*room));
-        Ok(left.take(LOOKED_AFTER).map(str::to_owned).collect())
+        let left = left.filter(|room| !emptied.contains(room.name.as_str()) && once.insert(room.name.clone()));
+        Ok(left.take(LOOKED_AFTER).collect())
+    }
+
+    /// Rooms of the Factory's own list whose time is over: of runs that are gone, whoever
+    /// made those.
+    fn noted_rooms(&self) -> impl Iterator<Item = RoomLeft> {
+        let now = self.cx.now().at;
+        let is_over = move |until: &Time| until.0.duration_since(now).as_secs() <= LATEST_SECONDS;
+        let rooms = self.factory.status.iter().flat_map(|status| &status.rooms).filter(move |(_, until)| is_over(until));
+        rooms.map(|(name, until)| RoomLeft { name: name.clone(), until: Some(until.clone()) })
     }
 
     /// Whether somebody uses what the change changes: then it must pass layer 2 before

@@ -52,7 +52,7 @@ fn unreadable(metadata: &ObjectMeta) -> Gate {
 fn read(run: &GateRun, url: &str, seen: &Seen) -> Gate {
     let status = run.status.clone().unwrap_or_default();
     let ready = conditions::find(&status.conditions, ConditionType::Ready);
-    let room_left = room_left(run.spec.layer, &status).map(str::to_owned);
+    let room_left = room_left(run.spec.layer, &status);
     let rooms_emptied = rooms_emptied(&status).map(str::to_owned).collect();
     Gate {
         name: run.name_any(),

@@ -19,7 +19,7 @@ use crate::{
     api::{
         API_VERSION, PRIMITIVE_LABEL,
         conditions::{ConditionType, Reason},
-        gate_run::{Layer, Verdict},
+        gate_run::{Layer, RoomLeft, Verdict},
         names::PrimitiveId,
         policy::GatesSpec,
         primitive::{Flaky, LayerVerdict, Stage, Version},
@@ -147,12 +147,19 @@ pub(super) fn judge(draft: &mut Draft<'_>, deployment: &Deployment, url: &str) -
 
 /// Whether a layer that was passed is enough for the stage.
 fn enough(draft: &mut Draft<'_>, part: &Part<'_>) -> bool {
-    let untried = draft.status.gates.iter().find(|known| known.layer == part.layer).and_then(|known| known.untried);
-    let (Some(untried), Stage::Live) = (untried, super::stage(draft.seen)) else { return true };
-    let message = format!(
-        "gate layer {} passed, but {untried} of its tests were not tried, and Live takes all of them: where they are of priced routes, name a Secret with a funded wallet as the Factory's policy.gates.contract.wallet (docs/operations.md, \"Gates that pay\"); spec.stage Testing needs none",
-        part.layer.name()
-    );
+    let known = draft.status.gates.iter().find(|known| known.layer == part.layer);
+    let (Some(known), Stage::Live) = (known, super::stage(draft.seen)) else { return true };
+    let counts_unconfined = part.factory.gates.clean_room.as_ref().is_some_and(|room| room.unconfined);
+    let message = match known {
+        LayerVerdict { untried: Some(untried), layer, .. } => format!(
+            "gate layer {} passed, but {untried} of its tests were not tried, and Live takes all of them: where they are of priced routes, name a Secret with a funded wallet as the Factory's policy.gates.contract.wallet (docs/operations.md, \"Gates that pay\"); spec.stage Testing needs none",
+            layer.name()
+        ),
+        LayerVerdict { layer: Layer::CleanRoom, confined_by: None, .. } if !counts_unconfined => {
+            "gate layer CleanRoom passed in a room that nothing confined but a container, and such a room does not count for Live: name a RuntimeClass such as gvisor as the Factory's spec.deploy.runtimeClass, or set policy.gates.cleanRoom.unconfined, or take CleanRoom out of policy.gates.live (docs/operations.md, \"Gates in a clean room\"); spec.stage Testing needs none".to_owned()
+        }
+        _ => return true,
+    };
     draft.hold(Hold::stalled(Reason::StageUnavailable, message, draft.now.resync));
     false
 }
@@ -213,6 +220,7 @@ impl<'a> Part<'a> {
             at: None,
             plan: None,
             tool: None,
+            confined_by: None,
             reused_from: None,
             running: None,
             retrying: false,
@@ -341,6 +349,7 @@ impl<'a> Part<'a> {
             reused_from: ended.reused_from.clone().filter(|from| *from == run.name),
             plan,
             tool: Some(tool),
+            confined_by: run.tested.as_ref().and_then(|tested| tested.confined_by.clone()),
             ..ended
         };
         if flaky && let Some(problem) = over_budget(draft, self.factory, &run.name) {
@@ -381,10 +390,10 @@ impl<'a> Part<'a> {
 }
 
 /// Notes whose money is not back: a run's own status goes with it.
-fn note_rooms(rooms: &mut Vec<String>, run: &Gate, factory: &FactorySeen) {
-    rooms.retain(|room| !run.rooms_emptied.contains(room));
+fn note_rooms(rooms: &mut Vec<RoomLeft>, run: &Gate, factory: &FactorySeen) {
+    rooms.retain(|room| !run.rooms_emptied.contains(&room.name));
     let pays = factory.gates.contract.wallet.is_some();
-    if let Some(left) = run.room_left.as_ref().filter(|left| pays && !rooms.contains(left)) {
+    if let Some(left) = run.room_left.as_ref().filter(|left| pays && rooms.iter().all(|room| room.name != left.name)) {
         rooms.push(left.clone());
     }
     let surplus = rooms.len().saturating_sub(REMEMBERED);

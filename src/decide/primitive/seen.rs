@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     api::{
         conditions::Reason,
-        gate_run::{Layer, Tested, Verdict},
+        gate_run::{Layer, RoomLeft, Tested, Verdict},
         names::{Fqdn, PrimitiveId, Sha},
         policy::GatesSpec,
         primitive::{Document, PrimitiveSpec, PrimitiveStatus, Stage, Version},
@@ -390,7 +390,7 @@ pub struct Gate {
     /// Runs that go before it, while it waits for its turn.
     pub before: Option<i64>,
     /// The room that may still have money after it.
-    pub room_left: Option<String>,
+    pub room_left: Option<RoomLeft>,
     /// Rooms before it that it emptied.
     pub rooms_emptied: Vec<String>,
 }

@@ -13,7 +13,7 @@ mod transfer;
 pub use challenge::{Challenge, REQUIRED_HEADERS, Unreadable, challenge_text, settlement_failed};
 pub use receipt::{RECEIPT_HEADERS, Receipt};
 pub use terms::{Declared, Domain, MAX_WINDOW_SECONDS, Mismatch, Price, Terms, Version};
-pub use transfer::{Ledger, Settler, Token};
+pub use transfer::{LATEST_SECONDS, Ledger, Settler, Token};
 
 use async_trait::async_trait;
 use secrecy::SecretString;

@@ -9,6 +9,9 @@ use crate::ports::error::PortError;
 
 /// Seconds that a transfer may take to be settled.
 const WINDOW_SECONDS: u64 = 300;
+/// Seconds after its signature at which nothing of a transfer can come any more: what is
+/// over by its own clock may be so a moment later by the chain's, and is seen later still.
+pub const LATEST_SECONDS: i64 = WINDOW_SECONDS as i64 + 60;
 
 /// A token on a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]

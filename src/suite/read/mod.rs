@@ -3,6 +3,7 @@
 //! has the strict form, which `schema.rs` publishes, `primsh.rs` the lenient one.
 
 mod fields;
+mod once;
 mod ours;
 mod patterns;
 mod primsh;
@@ -32,6 +33,9 @@ const MOST_FINDINGS: usize = 1_000;
 /// prim.sh's runner stumbles over only while it runs is taken.
 pub fn read(text: &str, mode: Mode) -> Result<Plan, Vec<Finding>> {
     let value = parse(text).map_err(|finding| vec![finding])?;
+    if mode == Mode::Ours {
+        once::check(text).map_err(|problem| vec![Finding::new(Code::NotRead, "", format!("the plan is no such JSON: {problem}"))])?;
+    }
     from_value(&value, mode)
 }
 
