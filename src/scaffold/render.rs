@@ -191,6 +191,7 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         routes: plan.routes.iter().map(|planned| summary(plan, planned)).collect(),
         unimplemented: plan.routes.iter().filter_map(unimplemented).collect(),
         assumptions: plan.assumptions.clone(),
+        kept: super::kept::of(plan),
         keeps_data: plan.data.clone(),
         env: samples::env(plan),
     })
