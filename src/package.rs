@@ -144,10 +144,10 @@ pub fn provider(ProviderCommand::New(config): &ProviderCommand) -> anyhow::Resul
         None => charged(&config.repo.join(format!("packages/{}", document.id)), &document)?,
     };
     let manifest = scaffold::manifest(&document, &options).map_err(all)?;
-    let contradicted = write(&config.repo, &document, &manifest, &options)?;
+    let written = write(&config.repo, &document, &manifest, &options)?;
     report(&document, &manifest);
-    tell(&contradicted);
-    Ok(if contradicted.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    written.tell();
+    Ok(if written.contradicted.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// A document's list, as its own now.
@@ -178,10 +178,10 @@ pub fn run(config: &ScaffoldConfig) -> anyhow::Result<ExitCode> {
             (Ok((manifest, _)), None) => writeln!(std::io::stdout(), "{}", serde_json::to_string(&manifest)?)?,
             (Ok((manifest, document)), Some(out)) => {
                 workspace(out)?;
-                let contradicted = write(out, &document, &manifest, &options)?;
+                let written = write(out, &document, &manifest, &options)?;
                 report(&document, &manifest);
-                tell(&contradicted);
-                if !contradicted.is_empty() {
+                written.tell();
+                if !written.contradicted.is_empty() {
                     code = ExitCode::FAILURE;
                 }
             }
@@ -229,15 +229,24 @@ fn workspace(out: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn tell(contradicted: &[String]) {
-    contradicted
-        .iter()
-        .for_each(|place| eprintln!("  {place}: left as it is, though the document asks for other code there: change it by hand"));
+/// What writing a package came to.
+struct Written {
+    /// Where its document contradicts what people wrote in seeded files.
+    contradicted: Vec<String>,
+    /// What its service keeps of before and finds no more.
+    lost: Vec<String>,
 }
 
-/// Writes a package, and removes what only its former document generated. Returns
-/// where the new document contradicts what people wrote in seeded files.
-fn write(out: &Path, document: &Document, manifest: &Manifest, options: &Options) -> anyhow::Result<Vec<String>> {
+impl Written {
+    fn tell(&self) {
+        let by_hand = "left as it is, though the document asks for other code there: change it by hand";
+        self.lost.iter().for_each(|kept| eprintln!("  no longer found: {kept}"));
+        self.contradicted.iter().for_each(|place| eprintln!("  {place}: {by_hand}"));
+    }
+}
+
+/// Writes a package, and removes what only its former document generated.
+fn write(out: &Path, document: &Document, manifest: &Manifest, options: &Options) -> anyhow::Result<Written> {
     let there = former(out, document, options);
     let former = files(there.as_ref());
     let mut contradicted = Vec::new();
@@ -260,7 +269,8 @@ fn write(out: &Path, document: &Document, manifest: &Manifest, options: &Options
         }
     }
     // A handler for who pays would stay behind a route that nobody pays for.
-    let changed = there.map(|there| scaffold::turned(&there.paid(), &manifest.paid())).unwrap_or_default();
+    let changed = there.as_ref().map(|there| scaffold::turned(&there.paid(), &manifest.paid())).unwrap_or_default();
+    let lost = there.as_ref().map(|there| scaffold::lost(&there.kept, &manifest.kept)).unwrap_or_default();
     if !contradicted.is_empty() && !changed.is_empty() {
         bail!(
             "{}: nothing is written: {} would be free or paid other than before, and {} was changed by hand where that matters: \
@@ -280,7 +290,7 @@ fn write(out: &Path, document: &Document, manifest: &Manifest, options: &Options
             fs::remove_file(&path).with_context(|| format!("{}", path.display()))?;
         }
     }
-    Ok(contradicted)
+    Ok(Written { contradicted, lost })
 }
 
 /// What the document that is there became, where it can be read: for the prices that

@@ -11,6 +11,7 @@ mod command;
 mod derived;
 mod floor;
 mod honest;
+mod kept;
 mod manifests;
 mod money;
 mod random;

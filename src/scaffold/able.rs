@@ -13,6 +13,8 @@ use crate::prim::{Body, Document, QueryKind, QueryParam, Route, RoutePrice, Segm
 
 const LOGIN: &str = "it must tell who logs in by what was kept, and a store compares nothing";
 const ONCE: &str = "what it answers is to be read once, and what a store keeps is read as often as somebody asks";
+/// Fields by which an item says how often it is read.
+const VIEWS: [&str; 2] = ["max_views", "burn_after_read"];
 const NOBODY: &str = "it refuses some with a 403, and a free route tells nobody apart";
 
 /// What the store can't do of a route, and which parameters of its query it can't follow.
@@ -73,7 +75,7 @@ impl<'a> Able<'a> {
         let free = self.prices[at] == RoutePrice::Free && !native::guarded(route);
         let refusal = match &native.op {
             Op::Create { signed: None } if !native::guarded(route) && route.error(401).is_some() => Some(LOGIN.into()),
-            Op::Read { .. } => secret(route, free),
+            Op::Read { .. } => self.secret(route, native.collection, free),
             Op::Clear => paged(route),
             Op::List | Op::Search | Op::Edge { .. } if free => self.private(native.collection),
             _ => None,
@@ -118,8 +120,11 @@ impl<'a> Able<'a> {
         Some(format!("its body asks for {name}, which is no plain field of what is kept"))
     }
 
-    /// Why not everybody may see all that there is.
+    /// Why not everybody may see all that there is: what nobody owns is hidden from nobody.
     fn private(&self, collection: usize) -> Option<String> {
+        if self.of(collection).any(|(at, _)| self.prices[at] != RoutePrice::Free) {
+            return None;
+        }
         let hides = |name: &&&str| {
             let words = words(name);
             let word = words.iter().filter(|word| *word != "is").collect::<Vec<_>>();
@@ -128,6 +133,22 @@ impl<'a> Able<'a> {
         let fields = self.fields(collection)?;
         let name = fields.keys().find(hides)?;
         Some(format!("an item's {name} says who may see it, and it would show all of them to anybody"))
+    }
+
+    /// Why a route that reads one item would give away what it should not.
+    fn secret(&self, route: &Route, collection: usize, free: bool) -> Option<String> {
+        const PROOFS: [&str; 7] = ["passphrase", "password", "passcode", "token", "secret", "pin", "otp"];
+        let proves =
+            |param: &&QueryParam| param.kind == QueryKind::Text && words(&param.name).iter().any(|word| PROOFS.contains(&word.as_str()));
+        if let Some(param) = route.query.iter().find(proves) {
+            return Some(format!("{} must be held against what was kept, and a store compares nothing", param.name));
+        }
+        // An item that says how often it is read is read no oftener.
+        let counts = || self.fields(collection).is_some_and(|fields| VIEWS.iter().any(|name| fields.contains_key(name)));
+        if route.prose().any(prose::says_once) && !counts() {
+            return Some(ONCE.into());
+        }
+        (free && route.error(403).is_some()).then(|| NOBODY.into())
     }
 
     /// Fields that items of a collection may have, and whether each is a plain value; none
@@ -194,20 +215,6 @@ fn chosen_by(name: &str) -> Option<&'static [&'static str]> {
         "after" | "cursor" | "prefix" | "q" | "search" | "query" | "text" | "sort" | "sort_by" | "order" => Some(&["string"]),
         _ => None,
     }
-}
-
-/// Why a route that reads one item would give away what it should not.
-fn secret(route: &Route, free: bool) -> Option<String> {
-    const PROOFS: [&str; 7] = ["passphrase", "password", "passcode", "token", "secret", "pin", "otp"];
-    let proves =
-        |param: &&QueryParam| param.kind == QueryKind::Text && words(&param.name).iter().any(|word| PROOFS.contains(&word.as_str()));
-    if let Some(param) = route.query.iter().find(proves) {
-        return Some(format!("{} must be held against what was kept, and a store compares nothing", param.name));
-    }
-    if route.prose().any(prose::says_once) {
-        return Some(ONCE.into());
-    }
-    (free && route.error(403).is_some()).then(|| NOBODY.into())
 }
 
 /// Why what a query fits is not all that is to be removed.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::kept::Kept;
 use crate::prim::Assumption;
 
 /// What a document becomes.
@@ -19,6 +20,8 @@ pub struct Manifest {
     pub unimplemented: Vec<Unimplemented>,
     /// What was taken for granted, in reading the document and in this.
     pub assumptions: Vec<Assumption>,
+    /// What the service keeps, by the paths that it lies below.
+    pub kept: BTreeMap<String, Kept>,
     /// The environment variable that names the service's SQLite file, if it keeps data.
     pub keeps_data: Option<String>,
     /// Settings under which its routes can be tried: a placeholder for every

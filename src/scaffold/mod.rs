@@ -8,6 +8,7 @@ mod able;
 mod backend;
 mod claims;
 mod flows;
+mod kept;
 mod manifest;
 mod merge;
 mod native;
@@ -27,6 +28,7 @@ mod values;
 mod vendor;
 mod workspace;
 
+pub use kept::{Kept, lost};
 pub use manifest::{Example, File, Kind, Manifest, Mistyped, RouteSummary, Unimplemented, turned};
 pub use merge::{Lines, Merged, merge};
 pub use plan::{Backend, Options, manifest};

@@ -9,9 +9,9 @@ use super::{
     backend::{self, Command},
     claims::{self, Claim},
     manifest::{Manifest, Mistyped},
-    native::{self, Collection, Native},
+    native::{self, Collection, Native, Op},
     prices::Prices,
-    render, schema,
+    refusals, render, schema,
     schemas::Field,
     shapes,
     values::{self, Known},
@@ -152,19 +152,61 @@ impl<'a> Plan<'a> {
     }
 
     /// Whether a collection's items lie apart by what is before them in their paths and
-    /// is no item itself, and whether they do so for everybody alike.
+    /// is no item itself, and whether each wallet has its own of their names.
     fn apart(&self, collection: usize) -> (bool, bool) {
         let inside = self.collections.get(collection).is_some_and(|c| c.within.is_some());
         let apart = !inside && self.of(collection).any(|planned| planned.work.kept().is_some_and(|kept| !kept.within.is_empty()));
-        let open = |planned: &Planned<'_>| native::open(planned.route, planned.price);
-        (apart, apart && self.owned(collection) && self.of(collection).any(open))
+        let open = self.of(collection).any(|planned| native::open(planned.route, planned.price));
+        let does = |does: fn(&Op) -> bool| self.of(collection).any(|planned| planned.work.kept().is_some_and(|kept| does(&kept.op)));
+        let own = match () {
+            () if inside || !self.owned(collection) => false,
+            () if apart => !open,
+            () if does(|op| matches!(op, Op::Part)) => true,
+            () => !open && self.named(collection),
+        };
+        (apart, own)
+    }
+
+    /// Whether every wallet may put its own into what a collection lies within, since
+    /// everybody sees that: votes into a poll, comments below a post.
+    fn joined(&self, collection: usize) -> bool {
+        let does = |planned: &Planned<'_>, does: fn(&Op) -> bool| planned.work.kept().is_some_and(|kept| does(&kept.op));
+        let seen = |planned: &Planned<'_>| {
+            native::open(planned.route, planned.price)
+                && does(planned, |op| matches!(op, Op::Read { .. } | Op::List | Op::Search | Op::Edge { .. }))
+        };
+        let outer = self.collections.get(collection).and_then(|kept| kept.within);
+        let put = |planned: &Planned<'_>| {
+            planned.price != RoutePrice::Free
+                && !refusals::foreign(planned.route)
+                && does(planned, |op| matches!(op, Op::Create { signed: None } | Op::Upload))
+        };
+        // What is put there under a name, or is one of what it lies within, is its owner's to set.
+        let set =
+            |planned: &Planned<'_>| does(planned, |op| matches!(op, Op::Put { .. } | Op::SetPart { .. } | Op::Step { makes: true, .. }));
+        outer.is_some_and(|outer| self.of(outer).any(seen)) && self.of(collection).any(put) && !self.of(collection).any(set)
+    }
+
+    /// Whether names of what lies below no other name are the wallets' to give, and no route
+    /// has a word for one that somebody else gave.
+    fn named(&self, collection: usize) -> bool {
+        let key = self.collections.get(collection).and_then(|kept| kept.key.as_deref());
+        let mut of = self.of(collection);
+        let told = |planned: &Planned<'_>| match planned.work.kept().map(|kept| &kept.op) {
+            // One that is held is held by one alone, and what proves or makes a name is not its wallet.
+            Some(Op::Put { once: true, .. } | Op::Create { signed: Some(_) }) => true,
+            Some(Op::Create { .. } | Op::Put { .. } | Op::Batch | Op::Step { makes: true, .. }) => {
+                matches!(planned.work, Work::Provider(_)) || planned.route.error(409).is_some() || refusals::foreign(planned.route)
+            }
+            _ => refusals::foreign(planned.route),
+        };
+        key.is_some_and(|key| !native::is_made(key)) && !of.any(told)
     }
 
     /// Whether items of a collection, or what they lie within, are somebody's.
     pub fn owned(&self, collection: usize) -> bool {
         let paid = |planned: &Planned<'_>| {
-            planned.price != RoutePrice::Free
-                || matches!(planned.work.kept(), Some(Native { op: native::Op::Create { signed: Some(_) }, .. }))
+            planned.price != RoutePrice::Free || matches!(planned.work.kept(), Some(Native { op: Op::Create { signed: Some(_) }, .. }))
         };
         self.of(collection).any(paid) || self.collections.get(collection).and_then(|c| c.within).is_some_and(|outer| self.owned(outer))
     }
@@ -204,7 +246,7 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
         // Who gives codes out takes them back: nobody outside is known to.
         let codes = matches!(claim, Some(Claim::Code { .. })) && !declared;
         let outside = backend::outside(said).unwrap_or(implied && !codes);
-        let under = native.as_ref().is_ok_and(|native| native.op == native::Op::Under);
+        let under = native.as_ref().is_ok_and(|native| native.op == Op::Under);
         let asked = backend::asked(route, &vendors);
         let native = native.and_then(|native| backend::stored(document, route, native, &found.collections));
         let decided = backend::work(document, route, price, native.as_ref().ok(), asked.as_ref().err());
@@ -270,7 +312,7 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
     let mut collections = found.collections;
     for planned in &routes {
         // What a vendor made has the id that the vendor gave it.
-        if let Work::Provider(Some(Native { op: native::Op::Create { .. }, collection, .. })) = &planned.work
+        if let Work::Provider(Some(Native { op: Op::Create { .. }, collection, .. })) = &planned.work
             && let Some(collection) = collections.get_mut(*collection)
         {
             collection.key.get_or_insert_with(|| "id".into());
@@ -287,9 +329,11 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
     });
     let mut plan = Plan { document, routes, collections, known: values::known(document), vendors, declared, data, assumptions };
     let apart: Vec<_> = (0..plan.collections.len()).map(|collection| plan.apart(collection)).collect();
-    for (collection, (apart, shared)) in plan.collections.iter_mut().zip(apart) {
-        (collection.apart, collection.shared) = (apart, shared);
+    for (collection, (apart, own)) in plan.collections.iter_mut().zip(apart) {
+        (collection.apart, collection.own) = (apart, own);
     }
+    let joined: Vec<_> = (0..plan.collections.len()).map(|collection| plan.joined(collection)).collect();
+    plan.collections.iter_mut().zip(joined).for_each(|(collection, joined)| collection.joined = joined);
     let own: Vec<_> = (0..plan.collections.len()).map(|collection| shapes::own(&plan, collection)).collect();
     for (collection, (counts, changed)) in plan.collections.iter_mut().zip(own) {
         (collection.counts, collection.changed) = (counts, changed);

@@ -14,6 +14,8 @@ pub(super) enum Why {
     Foreign,
     Ended,
     Taken,
+    Again,
+    Closed,
     State,
     Full,
     Filled,
@@ -31,6 +33,8 @@ impl Why {
             Self::Foreign => ("foreign", 403, "forbidden"),
             Self::Ended => ("ended", 404, "not_found"),
             Self::Taken => ("taken", 409, "conflict"),
+            Self::Again => ("again", 409, "conflict"),
+            Self::Closed => ("closed", 409, "conflict"),
             Self::State => ("state", 409, "conflict"),
             Self::Full => ("full", 403, "limit_exceeded"),
             Self::Filled => ("filled", 409, "not_empty"),
@@ -46,8 +50,10 @@ impl Why {
 pub(super) fn of(native: &Native, collections: &[Collection]) -> Vec<Why> {
     let collection = collections.get(native.collection);
     let mut whys = match &native.op {
-        Op::Create { .. } | Op::Batch | Op::Put { once: true, .. } => vec![Why::Taken, Why::Full],
-        Op::Put { .. } | Op::Upload | Op::Step { makes: true, .. } => vec![Why::Full],
+        Op::Create { .. } | Op::Batch => vec![Why::Taken, Why::Again, Why::Closed, Why::Full],
+        Op::Upload => vec![Why::Again, Why::Closed, Why::Full],
+        Op::Put { once: true, .. } => vec![Why::Taken, Why::Full],
+        Op::Put { .. } | Op::Step { makes: true, .. } => vec![Why::Full],
         Op::Become { .. } | Op::Switch { .. } | Op::Step { .. } | Op::Flip { .. } => vec![Why::State],
         Op::Edge { .. } | Op::Take { .. } => vec![Why::Missing],
         Op::Remove { emptied: true, .. } => vec![Why::Filled],
@@ -55,6 +61,8 @@ pub(super) fn of(native: &Native, collections: &[Collection]) -> Vec<Why> {
     };
     whys.retain(|why| match why {
         Why::Taken => collection.is_some_and(|c| c.key.is_some()),
+        Why::Again => collection.is_some_and(|c| c.joined && c.key.is_none()),
+        Why::Closed => collection.is_some_and(|c| c.within.is_some()),
         Why::Full => collection.is_some_and(|c| c.most.is_some()),
         _ => true,
     });
@@ -108,7 +116,9 @@ pub(super) fn codes(route: &Route, whys: &[Why], indent: usize) -> Vec<String> {
     let space = " ".repeat(indent);
     let line = |why: &Why| {
         let (name, status, code) = why.usual();
-        let declared = declared(route, *why).filter(|found| *found != (status, code))?;
+        // What is looked at only where a route has a word for it is told by that word.
+        let asked = matches!(why, Why::Again | Why::Closed);
+        let declared = declared(route, *why).filter(|found| asked || *found != (status, code))?;
         Some(format!("{space}  {name}: [{}, {}],", declared.0, string(declared.1)))
     };
     let lines: Vec<_> = whys.iter().filter_map(line).collect();
@@ -131,10 +141,12 @@ fn declared(route: &Route, why: Why) -> Option<(u16, &str)> {
     match why {
         Why::Missing => first(404),
         // Without a word for it, what is another's is not there.
-        Why::Foreign => find(&|error| error.status == 403 && !limits(error)).or_else(|| first(404)),
+        Why::Foreign => find(&is_foreign).or_else(|| first(404)),
         Why::Ended => first(410).or_else(|| first(404)),
         // A field's own conflict is the name's where there is no other.
-        Why::Taken => find(&|error| error.status == 409 && about(error).is_none()).or_else(|| first(409)),
+        Why::Taken => find(&|error| error.status == 409 && about(error).is_none() && !closes(error)).or_else(|| first(409)),
+        Why::Again => find(&|error| error.status == 409 && repeats(error)),
+        Why::Closed => find(&closes),
         Why::State | Why::Filled => first(409),
         Why::Full => find(&|error| [400, 403, 409, 429].contains(&error.status) && limits(error)),
         Why::Early => first(429),
@@ -144,6 +156,27 @@ fn declared(route: &Route, why: Why) -> Option<(u16, &str)> {
             find(&|error| error.status >= 500 && says(error, &["not configured", "not_configured", "not set"])).or_else(|| first(501))
         }
     }
+}
+
+/// Whether a route has a word for what is another wallet's.
+pub(super) fn foreign(route: &Route) -> bool {
+    route.errors.iter().any(is_foreign)
+}
+
+fn is_foreign(error: &DeclaredError) -> bool {
+    error.status == 403 && !limits(error) && !closes(error)
+}
+
+/// Whether an error is of what takes no more by now: `poll_closed`, `deadline_passed`.
+fn closes(error: &DeclaredError) -> bool {
+    const OVER: [&str; 7] = ["closed", "ended", "expired", "over", "finished", "deadline", "passed"];
+    [403, 409, 410].contains(&error.status) && crate::prim::words(&error.code).iter().any(|word| OVER.contains(&word.as_str()))
+}
+
+/// Whether it is of a wallet that did the same before: `already_voted`, `duplicate_vote`.
+fn repeats(error: &DeclaredError) -> bool {
+    let named = about(error).is_some_and(|field| UNIQUE.contains(&field.as_str()));
+    !named && !closes(error) && says(error, &["already", "duplicate", "twice"])
 }
 
 fn limits(error: &DeclaredError) -> bool {

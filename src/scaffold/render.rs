@@ -107,6 +107,10 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         vendor => Serde(plan.vendors.first().cloned()),
         needed => Serde(needed(plan)),
         choice => super::vendor::choice(document),
+        all_collections => {
+            let names: Vec<_> = plan.collections.iter().map(|c| format!("{}Items", c.name)).collect();
+            (!names.is_empty()).then(|| text::array(0, "const kept = ", &names, ";"))
+        },
         collections => Serde(plan.collections.iter().map(|c| collection(plan, c)).collect::<Vec<_>>()),
         notes => Serde(document.quick_start.iter().chain(&document.limits).map(|line| text::prose(line)).collect::<Vec<_>>()),
         about => text::prose(&document.description),
@@ -187,6 +191,7 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         routes: plan.routes.iter().map(|planned| summary(plan, planned)).collect(),
         unimplemented: plan.routes.iter().filter_map(unimplemented).collect(),
         assumptions: plan.assumptions.clone(),
+        kept: super::kept::of(plan),
         keeps_data: plan.data.clone(),
         env: samples::env(plan),
     })
@@ -285,11 +290,13 @@ fn unimplemented(planned: &Planned<'_>) -> Option<Unimplemented> {
 #[derive(Serialize)]
 struct CollectionView {
     name: String,
+    home: String,
     key: Option<String>,
     within: Option<String>,
     numbers: bool,
     apart: bool,
-    shared: bool,
+    own: bool,
+    joined: bool,
     status: Option<String>,
     ends: bool,
     most: Option<u64>,
@@ -299,10 +306,24 @@ struct CollectionView {
 
 fn collection(plan: &Plan<'_>, collection: &Collection) -> CollectionView {
     let within = collection.within.and_then(|outer| plan.collections.get(outer)).map(|outer| outer.name.clone());
-    let Collection { name, key, numbers, apart, shared, status, ends, most, counts, changed, .. } = collection.clone();
+    let Collection { name, home, key, numbers, apart, own, joined, status, ends, most, counts, changed, .. } = collection.clone();
     let counts: Vec<_> = counts.iter().map(|field| text::string(field)).collect();
     let counts = (!counts.is_empty()).then(|| text::array(2, "counts: ", &counts, ","));
-    CollectionView { name, key, within, numbers, apart, shared, status, ends, most, counts, changed }
+    CollectionView {
+        name,
+        home: text::prop(2, "name", &home),
+        key,
+        within,
+        numbers,
+        apart,
+        own,
+        joined,
+        status,
+        ends,
+        most,
+        counts,
+        changed,
+    }
 }
 
 /// A variable, and what it is in tests.

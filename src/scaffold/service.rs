@@ -47,6 +47,7 @@ pub(super) fn handler(plan: &Plan<'_>, planned: &Planned<'_>) -> Handler {
         // Who has the internal key looks after what everybody has.
         open: (native::open(planned.route, planned.price) || (planned.guarded && planned.price == RoutePrice::Free))
             && planned.work.kept().is_some_and(|kept| plan.owned(kept.collection)),
+        guarded: planned.guarded,
         input: Vec::new(),
         lines: Vec::new(),
         needs: BTreeSet::new(),
@@ -150,6 +151,8 @@ struct Draft<'a> {
     payer: bool,
     /// Whether it is about everybody's items.
     open: bool,
+    /// Whether only who has the internal key calls it.
+    guarded: bool,
     /// What it takes from its input.
     input: Vec<&'static str>,
     lines: Vec<String>,
@@ -205,7 +208,10 @@ impl Draft<'_> {
                 self.take(&["payer"]);
                 entries.push("      owner: payer,".into());
             }
-            None if self.open => entries.push("      anyone: true,".into()),
+            None if self.open => {
+                entries.push("      anyone: true,".into());
+                entries.extend(self.guarded.then(|| "      everything: true,".into()));
+            }
             None => {}
         }
         if !within.is_empty() {
@@ -319,7 +325,7 @@ impl Draft<'_> {
                 let method = if native.op == Op::Change { "change" } else { "replace" };
                 let scope = self.scope(&native.within, &whys, None);
                 let one = self.one(native);
-                self.stored("", "read", &[one.clone(), scope.clone()].concat());
+                self.stored("", "peek", &[one.clone(), scope.clone()].concat());
                 self.made();
                 self.needs.insert("fieldsOf");
                 self.line("    const fields = fieldsOf(made);");
@@ -328,7 +334,7 @@ impl Draft<'_> {
             Op::Remove { emptied, retired } => {
                 let scope = self.scope(&native.within, &whys, None);
                 let one = self.one(native);
-                let check = if *emptied { "emptied" } else { "read" };
+                let check = if *emptied { "emptied" } else { "peek" };
                 self.stored("", check, &[one.clone(), scope.clone()].concat());
                 self.made();
                 match retired {
@@ -372,7 +378,7 @@ impl Draft<'_> {
         let whys = refusals::of(native, self.collections);
         let scope = self.scope(&native.within, &whys, None);
         let arguments = [self.one(native), scope].concat();
-        self.stored("", "read", &arguments);
+        self.stored("", "peek", &arguments);
     }
 
     fn made(&mut self) {

@@ -214,14 +214,8 @@ impl<'a> Making<'a> {
 
     /// A field of that name.
     fn field(&mut self, name: &str, schema: &'a Value, turn: usize) -> Option<Value> {
-        // What a test makes lives until it has looked at it.
-        let times = match name {
-            name if types::SPANS.contains(&name) => vec![json!(3_600_000)],
-            name if types::ENDS.contains(&name) => vec![json!(types::LATE)],
-            _ => Vec::new(),
-        };
-        let long = if times.is_empty() { None } else { self.first(schema, times, 0) };
-        long.or_else(|| self.value(schema, turn))
+        let seen = types::seen(name).and_then(|said| self.first(schema, vec![said], 0));
+        seen.or_else(|| self.value(schema, turn))
     }
 
     /// A field that is not among the properties.

@@ -23,6 +23,7 @@ use flywheel::{
         edge::Route,
         error::{Class, PortError},
     },
+    scaffold::Kept,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -59,6 +60,7 @@ pub fn seen() -> Seen {
             provider: 1,
             unwritten: vec!["GET /v1/x: nobody knows".into()],
             paid: [].into(),
+            kept: [].into(),
         }),
         idea: None,
         factory: Some(FactorySeen {
@@ -88,7 +90,7 @@ pub fn package(hash: &str) -> Package {
     Package {
         tree: sha(7),
         paths: paths.map(String::from).to_vec(),
-        content: Ok(Content { hash: Some(hash.into()), files: paths.map(file).to_vec(), generated, seeded: [].into(), paid: [].into() }),
+        content: Ok(Content { hash: Some(hash.into()), files: paths.map(file).to_vec(), generated, ..Content::default() }),
     }
 }
 
@@ -154,6 +156,23 @@ fn generated_files_are_overwritten_seeded_ones_kept_and_former_ones_removed() {
     let routes = decision.status.routes.expect("routes");
     assert_eq!((routes.declared, routes.provider, routes.unimplemented), (3, 1, 1));
     assert_eq!(routes.missing, ["GET /v1/x: nobody knows"]);
+}
+
+#[test]
+fn what_a_change_finds_no_more_of_what_is_kept_stands_in_its_text() {
+    let note = Kept { noun: "note".into(), within: None, routes: vec!["POST /v1/notes".into(), "GET /v1/notes".into()] };
+    let kept = |home: &str| [(home.to_owned(), note.clone())].into();
+    let body = |now: &str| {
+        let mut changed = seen();
+        let mut package = package("other");
+        package.content.as_mut().unwrap().kept = kept("/v1/notes");
+        changed.base = Ok(Base { commit: sha(1), package: Some(package) });
+        changed.document.as_mut().unwrap().kept = kept(now);
+        created(&decided(&changed).0)["spec"]["body"].as_str().unwrap().to_owned()
+    };
+    let moved = body("/v1/slips");
+    assert!(moved.contains("nothing is kept below /v1/notes any more") && moved.contains("POST /v1/notes, GET /v1/notes"), "{moved}");
+    assert!(!body("/v1/notes").contains("No longer found"), "{}", body("/v1/notes"));
 }
 
 #[test]

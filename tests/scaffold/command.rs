@@ -60,6 +60,24 @@ fn a_folder_becomes_a_workspace_and_what_people_wrote_in_it_stays() {
 }
 
 #[test]
+fn what_a_changed_document_finds_no_more_is_told() {
+    let folder = Folder::new("lost");
+    let first = folder.file("jots.yaml", DOCUMENT);
+    let renamed = folder.file("renamed.yaml", &DOCUMENT.replace("_jot", "_note"));
+    let moved = folder.file("moved.yaml", &DOCUMENT.replace("/v1/jots", "/v1/slips"));
+    let told = |file: &str| {
+        let output = folder.flywheel(&["scaffold", file, "--out", "repo"]);
+        assert!(output.status.success(), "{}", said(&output));
+        said(&output).lines().filter(|line| line.contains("no longer found")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&first), Vec::<String>::new());
+    assert_eq!(told(&renamed), Vec::<String>::new(), "it lies where it lay");
+    let lost = told(&moved).concat();
+    assert!(lost.contains("nothing is kept below /v1/jots any more") && lost.contains("GET /v1/jots"), "{lost}");
+    assert_eq!(told(&moved), Vec::<String>::new());
+}
+
+#[test]
 fn what_contradicts_the_document_is_left_and_named() {
     let folder = Folder::new("contradicted");
     let (first, more) = (folder.file("jots.yaml", DOCUMENT), folder.file("more.yaml", &format!("{DOCUMENT}{MORE}")));

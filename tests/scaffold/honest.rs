@@ -51,13 +51,16 @@ fn what_a_type_requires_and_nothing_knows_is_named() {
 #[test]
 fn what_anybody_sees_hides_what_is_private() {
     let paste = "  Paste: {type: object, properties: {text: {type: string}, visibility: {enum: [public, private]}}}";
-    let create = CREATE.replace("Note", "Paste") + ", price: $0.01";
+    let create = CREATE.replace("Note", "Paste");
     let list = format!("{LIST}, price: free, auth: none");
-    let missing = missing(paste, &[&create, &list, &format!("{READ}, price: free, auth: none").replace("Note", "Paste")]);
+    let read = format!("{READ}, price: free, auth: none").replace("Note", "Paste");
+    // What is nobody's can be hidden from nobody.
+    let missing = missing(paste, &[&format!("{create}, price: free, auth: none"), &list, &read]);
     assert_eq!(missing.keys().collect::<Vec<_>>(), ["list_notes"]);
     assert!(missing["list_notes"].contains("visibility"), "{missing:?}");
-    // Who pays sees their own.
+    // Who pays sees their own, and everybody what is not private.
     assert!(self::missing(paste, &[&create, LIST]).is_empty());
+    assert!(self::missing(paste, &[&create, &list, &read]).is_empty());
 }
 
 #[test]
@@ -130,6 +133,9 @@ fn nobody_logs_in_and_nothing_is_read_once() {
         assert_eq!(self::missing(NOTE, &[CREATE, &read, LIST]).keys().collect::<Vec<_>>(), ["get_note"]);
     }
     assert!(self::missing(NOTE, &[CREATE, &READ.replace("Read one", "Read one at once")]).is_empty());
+    // What says itself how often it is read is.
+    let note = NOTE.replace("text: {type: string}", "text: {type: string}, max_views: {type: integer}");
+    assert!(self::missing(&note, &[CREATE, &READ.replace("Read one", "Burns after its last view")]).is_empty());
 }
 
 #[test]

@@ -41,7 +41,12 @@ const LAYERS: &[Layer] = &[
         folder: "decide",
         own: &["api", "ports"],
         not: &["kube", "async_trait", "secrecy", "tracing"],
-        but: &[("src/decide/primitive/change.rs", "crate::scaffold::merge"), ("src/decide/primitive/change.rs", "crate::scaffold::turned")],
+        but: &[
+            ("src/decide/primitive/change.rs", "crate::scaffold::merge"),
+            ("src/decide/primitive/change.rs", "crate::scaffold::turned"),
+            ("src/decide/primitive/change.rs", "crate::scaffold::lost"),
+            ("src/decide/primitive/seen.rs", "crate::scaffold::Kept"),
+        ],
     },
     Layer { folder: "prim", own: &["api"], not: &["kube", "k8s_openapi", "async_trait", "tracing"], but: &[] },
     Layer { folder: "scaffold", own: &["api", "prim"], not: &["kube", "k8s_openapi", "async_trait", "tracing"], but: &[] },

@@ -48,6 +48,7 @@ pub(super) fn wanted(path: &str, given: &Given, factory: Option<&Factory>) -> Re
         routes: manifest.routes.len(),
         provider: manifest.routes.iter().filter(|route| route.backend == "provider").count(),
         paid: manifest.paid(),
+        kept: manifest.kept,
         unwritten: manifest.unimplemented.iter().map(|route| format!("{}: {}", route.route, route.reason)).collect(),
         files: manifest
             .files
@@ -104,13 +105,14 @@ async fn content(source: &Source<'_>, listed: &Listed, prices: &PricesSpec) -> R
     let hash = document.as_ref().ok().map(|(document, _)| document.hash());
     let manifest = document.ok().and_then(|(_, manifest)| manifest);
     let paid = manifest.as_ref().map(Manifest::paid).unwrap_or_default();
-    let own = manifest.map(|manifest| manifest.files).unwrap_or_default();
+    let (own, kept) = manifest.map(|manifest| (manifest.files, manifest.kept)).unwrap_or_default();
     let (generated, seeded): (Vec<_>, Vec<_>) = own.into_iter().partition(|file| file.kind == Kind::Generated);
     Ok(Content {
         hash,
         generated: generated.into_iter().map(|file| file.path).collect(),
         seeded: seeded.into_iter().map(|file| (file.path, file.content)).collect(),
         paid,
+        kept,
         files,
     })
 }

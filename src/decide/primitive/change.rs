@@ -15,7 +15,7 @@ use crate::{
     },
     decide::Manifest,
     ports::error::{Class, PortError},
-    scaffold::{merge, turned},
+    scaffold::{lost, merge, turned},
 };
 
 /// Most bytes of an AgentPR's files.
@@ -57,6 +57,8 @@ pub(super) struct Changes {
     pub contradicted: Vec<String>,
     /// Routes that were free and are paid for now, or the other way.
     pub turned: Vec<String>,
+    /// What was kept and is found no more.
+    pub lost: Vec<String>,
 }
 
 pub(super) fn changes(wanted: &Wanted, base: Option<&Content>) -> Changes {
@@ -87,7 +89,8 @@ pub(super) fn changes(wanted: &Wanted, base: Option<&Content>) -> Changes {
         former.filter(|path| !kept.contains(path.as_str()) && has(path).is_some()).map(|path| File { path: path.clone(), content: None }),
     );
     let turned = base.map(|base| turned(&base.paid, &wanted.paid)).unwrap_or_default();
-    Changes { files, contradicted, turned }
+    let lost = base.map(|base| lost(&base.kept, &wanted.kept)).unwrap_or_default();
+    Changes { files, contradicted, turned, lost }
 }
 
 /// Generated files that are not as they are generated now, of a package whose document
@@ -121,6 +124,7 @@ pub(super) fn propose(seen: &Seen, factory: &FactorySeen, wanted: &Wanted, new: 
     let mut body = format!("{}\n\n", cut(&wanted.description, MAX_LINE));
     body.push_str(&format!("Proposed by Primitive {}/{}, from the document {source}.\n", own.namespace, own.id));
     list(&mut body, "Taken for granted, since the document does not say", &wanted.assumptions);
+    list(&mut body, "No longer found, though the service keeps it", &changes.lost);
     list(&mut body, "Answered 501 until somebody writes them", &wanted.unwritten);
     list(&mut body, "Left as it is, though the document asks for other code there: change it by hand", &changes.contradicted);
     let mut object = object(own, factory, &change_name(&own.id, &wanted.made), &title, &body, &changes.files)?;

@@ -18,6 +18,7 @@ use crate::{
         edge::Route,
         error::PortError,
     },
+    scaffold::Kept,
 };
 
 /// What was seen of a Primitive and of all it depends on.
@@ -164,6 +165,8 @@ pub struct Wanted {
     pub unwritten: Vec<String>,
     /// All by method and path, and whether each is paid for.
     pub paid: BTreeMap<String, bool>,
+    /// What the service keeps, by the paths that it lies below.
+    pub kept: BTreeMap<String, Kept>,
 }
 
 /// A file that a document becomes.
@@ -211,6 +214,8 @@ pub struct Content {
     pub seeded: BTreeMap<String, String>,
     /// Its routes by method and path, and whether each is paid for.
     pub paid: BTreeMap<String, bool>,
+    /// What its service keeps, by the paths that it lies below.
+    pub kept: BTreeMap<String, Kept>,
 }
 
 /// A file of a package.

@@ -29,7 +29,10 @@ pub(in crate::scaffold) fn infer(document: &Document, prices: &[RoutePrice], out
     let mut search =
         Search { document, prices, bases: Vec::new(), statuses: Vec::new(), collections: Vec::new(), found: vec![None; routes.len()] };
     let mut order: Vec<usize> = (0..routes.len()).collect();
-    order.sort_by_key(|i| routes[*i].path.segments.len());
+    // In whichever order the document has them, the same routes keep the same things.
+    order.sort_by_key(|i| {
+        (routes[*i].path.segments.len(), routes[*i].path.key(), routes[*i].method != Method::Put, routes[*i].method.as_str())
+    });
     for at in &order {
         search.made(*at);
     }
@@ -70,7 +73,7 @@ impl Search<'_> {
         if single || !members.iter().any(|(_, member)| member.answers()) || self.found[at].is_some() {
             return;
         }
-        members.retain(|(i, _)| self.found[*i].is_none());
+        members.retain(|(i, member)| self.found[*i].is_none() && !(matches!(member, Member::Tally) && members::votes_beside(routes, at)));
         let signed = self.signed(create, &members);
         let says = create.prose().any(prose::says_signature);
         let same = |i: usize| (self.prices[i] == RoutePrice::Free) == (self.prices[at] == RoutePrice::Free);
@@ -233,16 +236,24 @@ impl Search<'_> {
         let taken: BTreeSet<_> = self.collections.iter().map(|c| c.name.clone()).collect();
         let base = camel(noun);
         let name = (1..).map(|n| if n == 1 { base.clone() } else { format!("{base}{n}") }).find(|name| !taken.contains(name));
+        let home = members::home(first);
+        let home = match self.collections.iter().any(|c| c.home == home) {
+            // Other things below the same path: the route that makes these is the only one of its kind.
+            true => format!("{} {}", first.method.as_str(), first.path.key()),
+            false => home,
+        };
         self.bases.push(bases);
         self.statuses.push(statuses);
         self.collections.push(Collection {
             name: name.unwrap_or_default(),
+            home,
             within: outer,
             key,
             numbers,
-            // What is open, and what lies apart, is known once all routes are.
+            // What lies apart, and whose names are, is known once all routes are.
             apart: false,
-            shared: false,
+            own: false,
+            joined: false,
             status: turns.then_some(status),
             ends,
             most: prose::most(self.document, noun),
@@ -264,6 +275,8 @@ impl Search<'_> {
         let routes = &self.document.routes;
         let status = self.collections[collection].status.clone();
         let statuses = self.statuses[collection].clone();
+        // Who counts up what nobody put there counts from nothing.
+        let put = matches!(&self.found[at], Some(Ok(Native { op: Op::Put { bytes: false, once: false }, .. })));
         let (held, counted) = match self.found[at].as_ref() {
             Some(Ok(native)) => match &native.op {
                 Op::Put { once, .. } => (*once, false),
@@ -333,7 +346,10 @@ impl Search<'_> {
                     self.found[i] = Some(Err(COUNTLESS.into()));
                     continue;
                 }
-                Member::Step(way) => Op::Step { way, field: number.clone(), makes: counted },
+                Member::Step(way) => {
+                    let makes = counted || (put && way != 0 && route.error(404).is_none());
+                    Op::Step { way, field: number.clone(), makes }
+                }
                 Member::Flip => Op::Flip { field: switch.clone() },
                 Member::Renew => Op::Renew,
                 Member::Become { to, decides } => {

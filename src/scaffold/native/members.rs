@@ -126,6 +126,25 @@ fn collection_path(route: &Route) -> &[Segment] {
     }
 }
 
+/// The same as a text, names of parameters left out.
+pub(super) fn home(route: &Route) -> String {
+    let segment = |segment: &Segment| match segment {
+        Segment::Literal(literal) => format!("/{literal}"),
+        Segment::Param { .. } => "/:".into(),
+    };
+    collection_path(route).iter().map(segment).collect()
+}
+
+/// Whether what a route makes is no vote, and another one beside it makes votes.
+pub(super) fn votes_beside(routes: &[Route], made: usize) -> bool {
+    const VOTES: [&str; 5] = ["vote", "ballot", "answer", "response", "choice"];
+    let votes = |route: &Route| VOTES.contains(&home_noun(route).as_str());
+    let outer = |route: &Route| collection_path(route).split_last().map(|(_, before)| Base(before.to_vec()));
+    let Some(here) = outer(&routes[made]) else { return false };
+    let beside = |route: &Route| route.method == Method::Post && votes(route) && outer(route).is_some_and(|there| here.is(&there.0));
+    !votes(&routes[made]) && routes.iter().any(beside)
+}
+
 /// The last literal of the path that items of what a route makes lie below, in the singular.
 pub(super) fn home_noun(route: &Route) -> String {
     let last = collection_path(route).iter().rev().find_map(|segment| match segment {

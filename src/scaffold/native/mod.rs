@@ -15,8 +15,11 @@ use crate::prim::{Auth, Route, RoutePrice, words};
 /// A kind of thing that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Collection {
-    /// Its name, unique in the document: an identifier.
+    /// What it is called in code, unique in the document: an identifier.
     pub name: String,
+    /// What its items are stored under, unique too: where they lie, so that it stays
+    /// whatever else the document says by and by.
+    pub home: String,
     /// The collection whose items it lies within, by its place in the list.
     pub within: Option<usize>,
     /// The field by which callers name an item.
@@ -25,8 +28,10 @@ pub(super) struct Collection {
     pub numbers: bool,
     /// Whether items lie apart by parameters of their paths that name no item.
     pub apart: bool,
-    /// Whether anybody reads them, so that what lies apart is no wallet's own.
-    pub shared: bool,
+    /// Whether names, and what there is one of, are each wallet's own.
+    pub own: bool,
+    /// Whether every wallet may put its own into what these lie within.
+    pub joined: bool,
     /// The status that an item begins with.
     pub status: Option<String>,
     /// Whether an item may end by itself.

@@ -9,7 +9,7 @@ use super::{
     },
     Draft,
 };
-use crate::prim::{QueryKind, QueryParam};
+use crate::prim::{QueryKind, QueryParam, Segment};
 
 /// Query parameters that choose what a list has, and what the store calls that. Of
 /// several that say the same, the first does; each other is a field like any.
@@ -180,7 +180,14 @@ impl Draft<'_> {
             Op::Read { bytes } => {
                 let scope = self.scope(&native.within, &whys, None);
                 let arguments = [self.one(native), scope].concat();
-                self.end_stored(if *bytes { "readBytes" } else { "read" }, &arguments);
+                // What is looked up about an item does not count as having read it.
+                let about = matches!(self.route.path.segments.last(), Some(Segment::Literal(_)));
+                let method = match (*bytes, about) {
+                    (true, _) => "readBytes",
+                    (false, true) => "peek",
+                    (false, false) => "read",
+                };
+                self.end_stored(method, &arguments);
             }
             Op::Remove { emptied, retired } => {
                 let scope = self.scope(&native.within, &whys, None);

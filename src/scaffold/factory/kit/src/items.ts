@@ -5,17 +5,22 @@ import { invalid } from "./selection.ts";
 
 /** A collection, and its rules. */
 export interface Collection {
+  /** What its items are stored under, which is where they lie: a path. */
   name: string;
+  /** What callers are told that they are. */
+  noun?: string;
   /** The field by which callers name an item; without it an id is made. */
   key?: string;
   /** Whether names and ids are whole numbers; those that are made count up. */
   numbers?: boolean;
   /** The collection of the items that these lie within. */
   within?: Collection;
-  /** Whether items lie apart by parts of their path that name no item: each wallet has its own. */
+  /** Whether items lie apart by parts of their path that name no item. */
   apart?: boolean;
-  /** Whether anybody reads them: then what lies apart does so for all wallets alike. */
-  shared?: boolean;
+  /** Whether names, and what there is one of, are each wallet's own. */
+  own?: boolean;
+  /** Whether every wallet may put its own into what these lie within. */
+  joined?: boolean;
   /** The status that an item begins with. */
   status?: string;
   /**
@@ -37,6 +42,8 @@ export interface Scope {
   owner?: string | undefined;
   /** Whether items are seen whosever they are. */
   anyone?: boolean;
+  /** Whether those are among them that their owners alone see. */
+  everything?: boolean;
   /** Path parameters before the item's own, the outermost first. */
   within?: readonly (string | undefined)[] | undefined;
   /** Refusals, where the route declares others than the usual. */
@@ -78,6 +85,8 @@ export interface Item {
 export interface Row {
   seq: number;
   place: string;
+  /** The wallet whose own its name is; empty where names are everybody's. */
+  space: string;
   id: string;
   owner: string | null;
   created_at: string;
@@ -180,6 +189,20 @@ export function amount(body: object): number {
   const said = by === undefined ? 1 : fields[by];
   if (typeof said !== "number") throw invalid(`${by}: must be a number`);
   return said;
+}
+
+/** What a body says that a number which is not there begins with. */
+export function beginning(body: object): number | undefined {
+  const fields: Record<string, unknown> = { ...body };
+  const by = ["initial", "initial_value", "initialValue"].find((field) => fields[field] != null);
+  const said = by === undefined ? undefined : fields[by];
+  if (said !== undefined && typeof said !== "number") throw invalid(`${by}: must be a number`);
+  return said;
+}
+
+/** What fields say of when an item ends. */
+export function spansOf(fields: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => TIMES.includes(name)));
 }
 
 /** What there is to say about bytes. */

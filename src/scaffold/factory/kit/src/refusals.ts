@@ -11,6 +11,10 @@ const usual = {
   foreign: [403, "forbidden"],
   /** The name is taken, or the code was used. */
   taken: [409, "conflict"],
+  /** The wallet has put its own there already. */
+  again: [409, "conflict"],
+  /** Nothing more is put there. */
+  closed: [409, "conflict"],
   /** It is not in the status that this begins with. */
   state: [409, "conflict"],
   /** The wallet has as many as it may have. */

@@ -3,6 +3,7 @@
  * sees them. What is done to them is in `store.ts`.
  */
 import { Database, type SQLQueryBindings } from "bun:sqlite";
+import { isHidden, LISTED } from "./fields.ts";
 import {
   type Collection,
   type Id,
@@ -15,47 +16,31 @@ import {
 } from "./items.ts";
 import { refusal } from "./refusals.ts";
 import { type Clause, chosen, type Selection, said } from "./selection.ts";
+import { COLUMNS, openTable, placeOf } from "./table.ts";
 
-const SCHEMA = `CREATE TABLE IF NOT EXISTS items (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
-  collection TEXT NOT NULL,
-  place TEXT NOT NULL,
-  id TEXT NOT NULL,
-  owner TEXT,
-  created_at TEXT NOT NULL,
-  ends_at INTEGER,
-  gone INTEGER NOT NULL DEFAULT 0,
-  value TEXT NOT NULL,
-  bytes BLOB,
-  UNIQUE (collection, place, id)
-)`;
-/** What of a row is read. */
-export const COLUMNS = "seq, place, id, owner, created_at, ends_at, gone, value";
 /** The id of what there is one of: a policy, settings. */
 export const ONLY = "";
-/** In place of a wallet where what lies apart is not one wallet's. */
-const EVERYBODY = "*";
 /** Fields that say what somebody chose. */
 const CHOICES = ["option", "choice", "answer", "candidate", "vote", "value", "option_id"];
 /** What there is, as it is read. */
 export class Rows {
   protected readonly db: Database;
 
-  constructor(path: string) {
+  /** `collections` are those that there are, for a file of before names had a space. */
+  constructor(path: string, collections: readonly Collection[] = []) {
     this.db = new Database(path, { create: true, strict: true });
     this.db.run("PRAGMA journal_mode = WAL");
     this.db.run("PRAGMA busy_timeout = 5000");
-    this.db.run(SCHEMA);
+    openTable(this.db, collections);
   }
 
-  /** One item; its owner's alone, where it has one. */
-  read(collection: Collection, id: Id, scope: Scope = {}): Item {
+  /** One item, without that counting as having read it; its owner's alone, where it has one. */
+  peek(collection: Collection, id: Id, scope: Scope = {}): Item {
     return itemOf(collection, this.row(collection, id, scope));
   }
 
-  /** One item's bytes. */
-  readBytes(collection: Collection, id: Id, scope: Scope = {}): Response {
-    const { seq, value } = this.row(collection, id, scope);
+  /** The bytes of a row. */
+  protected bytesOf({ seq, value }: Row): Response {
     const found = this.db
       .query<{ bytes: Uint8Array<ArrayBuffer> | null }, [number]>(
         "SELECT bytes FROM items WHERE seq = ?",
@@ -99,7 +84,9 @@ export class Rows {
 
   /** How many items there are of each choice: by the field that says what was chosen. */
   tally(collection: Collection, scope: Scope = {}) {
-    const rows = this.select<Row>(COLUMNS, this.seen(collection, scope));
+    // What every wallet puts somewhere is counted whosever it is.
+    const whose = collection.joined ? { anyone: true, everything: true } : scope;
+    const rows = this.select<Row>(COLUMNS, this.seen(collection, scope, whose));
     const results = new Map<string, number>();
     for (const row of rows) {
       const fields = JSON.parse(row.value) as Record<string, unknown>;
@@ -117,17 +104,18 @@ export class Rows {
     return items[0];
   }
 
-  /** Which rows of a collection a caller sees. */
-  protected seen(collection: Collection, scope: Scope): Clause[] {
+  /** Which rows of a collection a caller sees, or of `whose` there are where it asks. */
+  protected seen(collection: Collection, scope: Scope, whose = scope): Clause[] {
     const place = this.place(collection, scope);
     const all: Clause[] = [
       { sql: "collection = ?", bound: [collection.name] },
       { sql: "gone = 0 AND (ends_at IS NULL OR ends_at > ?)", bound: [Date.now()] },
     ];
     if (place !== undefined) all.push({ sql: "place = ?", bound: [place] });
-    if (scope.owner !== undefined) all.push({ sql: "owner = ?", bound: [scope.owner] });
+    if (whose.owner !== undefined) all.push({ sql: "owner = ?", bound: [whose.owner] });
     // Who is nobody sees what is nobody's.
-    else if (!scope.anyone) all.push({ sql: "owner IS NULL", bound: [] });
+    else if (!whose.anyone) all.push({ sql: "owner IS NULL", bound: [] });
+    else if (!whose.everything) all.push(LISTED);
     return all;
   }
 
@@ -161,14 +149,14 @@ export class Rows {
     if (collection.most === undefined || scope.owner === undefined) return;
     const { total } = this.list(collection, { limit: 1 }, { owner: scope.owner });
     if (total >= collection.most) {
-      const text = `A wallet may have ${collection.most} of ${collection.name}.`;
+      const text = `A wallet may have ${collection.most} of ${collection.noun ?? collection.name}.`;
       throw refusal("full", scope.codes, text);
     }
   }
 
   /** What an item has one of, such as its policy; empty until it is set. */
   part(collection: Collection, scope: Scope = {}): Record<string, unknown> {
-    const row = this.find(collection, this.only(collection, scope), ONLY);
+    const row = this.find(collection, this.only(collection, scope), ONLY, scope);
     return row === undefined ? {} : JSON.parse(row.value);
   }
 
@@ -183,29 +171,34 @@ export class Rows {
 
   /** Seconds until the next turn under a name. */
   wait(name: string, key: string): number {
-    const ends = this.find({ name }, "", key)?.ends_at ?? 0;
+    const ends = this.find({ name }, "", key, {})?.ends_at ?? 0;
     return Math.max(0, Math.ceil((ends - Date.now()) / 1000));
   }
 
-  /** Where items lie: within a checked item, or in a part of the wallet's own; undefined is anywhere. */
+  /** Where items lie: within a checked item, or below parts of a path; undefined is anywhere. */
   protected place(collection: Collection, scope: Scope): string | undefined {
     const ids = scope.within ?? [];
     if (collection.within === undefined) {
-      if (ids.length === 0) return collection.apart ? undefined : "";
-      return JSON.stringify([collection.shared ? EVERYBODY : (scope.owner ?? null), ...ids]);
+      return ids.length === 0 && collection.apart ? undefined : placeOf(ids);
     }
     if (ids.length === 0) return undefined;
-    const outer = { ...scope, within: ids.slice(0, -1) };
-    return within(this.row(collection.within, ids.at(-1), outer).seq);
+    return within(this.outer(collection.within, scope, collection.joined).seq);
   }
 
-  /** Where what there is one of lies: a wallet's own where it is within nothing. */
+  /** The item that something lies within; whoever may put something there sees it. */
+  protected outer(collection: Collection, scope: Scope, joined = false): Row {
+    const ids = scope.within ?? [];
+    const anyone = joined || (scope.anyone ?? false);
+    return this.row(collection, ids.at(-1), { ...scope, anyone, within: ids.slice(0, -1) });
+  }
+
+  /** Where what there is one of lies. */
   protected only(collection: Collection, scope: Scope): string {
-    return this.place(collection, scope) || JSON.stringify([scope.owner ?? null]);
+    return this.place(collection, scope) ?? "";
   }
 
   protected row(collection: Collection, id: Id, scope: Scope): Row {
-    const row = this.find(collection, this.place(collection, scope), named(id));
+    const row = this.find(collection, this.place(collection, scope), named(id), scope);
     if (row === undefined) throw refusal("missing", scope.codes, `There is no ${id}.`);
     if (row.owner !== null && row.owner !== scope.owner && !scope.anyone) {
       // Where another's is not found, nothing tells that it is there.
@@ -214,19 +207,47 @@ export class Rows {
       }
       throw refusal("foreign", scope.codes, `${id} belongs to another wallet.`);
     }
+    const { owner, anyone, everything } = scope;
+    if (row.owner !== owner && anyone && !everything && isHidden(JSON.parse(row.value))) {
+      throw refusal("missing", scope.codes, `There is no ${id}.`);
+    }
     if (row.gone || (row.ends_at !== null && row.ends_at <= Date.now())) {
       throw refusal("ended", scope.codes, `${id} has ended.`);
     }
     return row;
   }
 
-  protected find(collection: Collection, place: string | undefined, id: string): Row | undefined {
-    const anywhere = place === undefined;
-    const where = anywhere ? "" : " AND place = ?";
-    const query = `SELECT ${COLUMNS} FROM items WHERE collection = ? AND id = ?${where}`;
-    const row = this.db
-      .query<Row, SQLQueryBindings[]>(query)
-      .get(collection.name, id, ...(anywhere ? [] : [place]));
-    return row ?? undefined;
+  /** Of several that have a name, the caller's own is first, then everybody's, then the oldest. */
+  protected find(
+    collection: Collection,
+    place: string | undefined,
+    id: string,
+    scope: Scope,
+  ): Row | undefined {
+    const where = this.called(collection, place, id, scope);
+    if (scope.anyone) return this.select<Row>(COLUMNS, where, "ORDER BY seq LIMIT 1")[0];
+    const order = "ORDER BY space = ? DESC, space = '' DESC, seq LIMIT 1";
+    return this.select<Row>(COLUMNS, where, order, [scope.owner ?? ""])[0];
+  }
+
+  /**
+   * The rows that have a name for a caller, and so leave no room for another one: where
+   * names are each wallet's own, those of others have none. An id of our making is one
+   * item's, whosever it is.
+   */
+  protected called(
+    collection: Collection,
+    place: string | undefined,
+    id: string,
+    { owner }: Scope,
+  ): Clause[] {
+    const all: Clause[] = [{ sql: "collection = ? AND id = ?", bound: [collection.name, id] }];
+    if (place !== undefined) all.push({ sql: "place = ?", bound: [place] });
+    const said = collection.key !== undefined || id === ONLY;
+    if (collection.own && said && owner !== undefined) {
+      const sql = "(space = ? OR (space = '' AND coalesce(owner, ?) = ?))";
+      all.push({ sql, bound: [owner, owner, owner] });
+    }
+    return all;
   }
 }

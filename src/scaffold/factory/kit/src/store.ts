@@ -8,9 +8,11 @@ import type { SQLQueryBindings } from "bun:sqlite";
 import type { Env } from "./config.ts";
 import { Deeds, type State, type Whole } from "./deeds.ts";
 import { ServiceError } from "./envelope.ts";
+import { countable, isClosed, viewed } from "./fields.ts";
 import {
   about,
   amount,
+  beginning,
   type Collection,
   counted,
   endOf,
@@ -29,13 +31,15 @@ import {
   type Stored,
   says,
   short,
+  spansOf,
   timeless,
   within,
 } from "./items.ts";
 import { refusal } from "./refusals.ts";
 import { Repeats } from "./repeats.ts";
-import { COLUMNS, ONLY, Rows } from "./rows.ts";
+import { ONLY, Rows } from "./rows.ts";
 import { type Clause, chosen, invalid, type Selection } from "./selection.ts";
+import { COLUMNS } from "./table.ts";
 import { together } from "./undo.ts";
 
 export { type Collection, type Id, type Item, lasting, type Scope, type Stored } from "./items.ts";
@@ -63,9 +67,36 @@ export class Store extends Rows {
   readonly repeats: Repeats;
   readonly #deeds = new Deeds((seq, is, becomes) => this.#bring(seq, is, becomes));
 
-  constructor(path: string) {
-    super(path);
+  constructor(path: string, collections: readonly Collection[] = []) {
+    super(path, collections);
     this.repeats = new Repeats(this.db);
+  }
+
+  /** One item; its owner's alone, where it has one. The last of the reads that it says it has ends it. */
+  read(collection: Collection, id: Id, scope: Scope = {}): Item {
+    return itemOf(collection, this.#viewed(this.row(collection, id, scope)));
+  }
+
+  /** One item's bytes, likewise. */
+  readBytes(collection: Collection, id: Id, scope: Scope = {}): Response {
+    const row = this.row(collection, id, scope);
+    const answer = this.bytesOf(row);
+    this.#viewed(row);
+    return answer;
+  }
+
+  /** A row as it is once it was read. */
+  #viewed(row: Row): Row {
+    const read = viewed(JSON.parse(row.value));
+    if (read === undefined) return row;
+    const change = <T extends Row>(there: T): T => {
+      const { fields, last } = viewed(JSON.parse(there.value)) ?? read;
+      // Of what nobody is to read again, nothing stays.
+      const gone = { value: "{}", gone: 1, bytes: null };
+      return { ...there, ...(last ? gone : { value: JSON.stringify(fields) }) };
+    };
+    this.#set(row, change);
+    return { ...row, value: JSON.stringify(read.fields) };
   }
 
   /** Stores a new item: under the caller's name for it, or under an id of our making. */
@@ -94,8 +125,9 @@ export class Store extends Rows {
     const id = given === undefined ? this.#made(collection) : named(given);
     if (collection.key) fields[collection.key] = nameOf(collection, id);
     if (collection.status) fields["status"] = collection.status;
+    this.#allowed(collection, place, scope);
     this.#distinct(collection, place, fields, scope);
-    const item = this.#insert(collection, place, id, scope.owner, fields, {
+    const item = this.#insert(collection, place, id, scope, fields, {
       ends: collection.ends ? endOf(fields) : undefined,
       bytes,
     });
@@ -119,7 +151,7 @@ export class Store extends Rows {
     if (collection.key) fields[collection.key] = nameOf(collection, name);
     const ends = collection.ends ? endOf(fields) : undefined;
     this.ready(collection, scope);
-    const item = this.#insert(collection, place, name, scope.owner, fields, { ends });
+    const item = this.#insert(collection, place, name, scope, fields, { ends });
     if (item === undefined) throw refusal("taken", scope.codes, `${name} is held already.`);
     return item;
   }
@@ -217,11 +249,9 @@ export class Store extends Rows {
   /** Adds to a number of an item, takes from it, or sets it to nothing: by one unless a body says by how much. */
   step(collection: Collection, id: Id, body: object, how: Step, scope: Scope = {}): Item {
     const by = how.way * amount(body);
-    if (
-      how.makes &&
-      this.find(collection, this.place(collection, scope), named(id)) === undefined
-    ) {
-      return this.hold(collection, id, { [how.field]: by }, scope);
+    if (how.makes && !this.#lasts(collection, id, scope)) {
+      const first = { ...spansOf(body), [how.field]: beginning(body) ?? by };
+      return this.hold(collection, id, first, scope);
     }
     const row = this.row(collection, id, scope);
     const now = (JSON.parse(row.value) as Fields)[how.field] ?? 0;
@@ -234,6 +264,12 @@ export class Store extends Rows {
     };
     const key = collection.key ? { [collection.key]: nameOf(collection, row.id) } : {};
     return this.#update(collection, row, { fields, ...(how.makes ? { makes: key } : {}) });
+  }
+
+  /** Whether something has a name, and has not ended by itself. */
+  #lasts(collection: Collection, id: Id, scope: Scope): boolean {
+    const row = this.find(collection, this.place(collection, scope), named(id), scope);
+    return row !== undefined && (row.ends_at === null || row.ends_at > Date.now());
   }
 
   /** Turns a switch of an item over; one that was never set was off. */
@@ -291,10 +327,10 @@ export class Store extends Rows {
     scope: Scope,
   ): Record<string, unknown> {
     const place = this.only(collection, scope);
-    const row = this.find(collection, place, ONLY);
+    const row = this.find(collection, place, ONLY, scope);
     const next = change(row === undefined ? {} : JSON.parse(row.value));
     if (row !== undefined) this.#update(collection, row, { fields: change, makes: {} });
-    else this.#insert(collection, place, ONLY, scope.owner, next);
+    else this.#insert(collection, place, ONLY, scope, next);
     return next;
   }
 
@@ -303,7 +339,7 @@ export class Store extends Rows {
     // A code is as it was given out; an address has several spellings.
     const key = seconds === undefined ? whose : whose.toLowerCase();
     const ends = seconds === undefined ? undefined : Date.now() + seconds * 1000;
-    const item = this.#insert({ name }, "", key, scope.owner, {}, { ends });
+    const item = this.#insert({ name }, "", key, scope, {}, { ends });
     if (item === undefined) {
       const wait = this.wait(name, key);
       if (seconds === undefined) throw refusal("taken", scope.codes, `${key} was used already.`);
@@ -339,6 +375,22 @@ export class Store extends Rows {
     return this.turn(name, code, undefined, scope);
   }
 
+  /** Throws where what an item is put into takes no more, or none of the same wallet. */
+  #allowed(collection: Collection, place: string, scope: Scope): void {
+    const { again, closed } = scope.codes ?? {};
+    if (closed !== undefined && collection.within !== undefined) {
+      const outer = this.outer(collection.within, scope, collection.joined);
+      if (isClosed(JSON.parse(outer.value), collection.within.status)) {
+        throw refusal("closed", scope.codes, `${outer.id} takes no more.`);
+      }
+    }
+    if (again === undefined || scope.owner === undefined) return;
+    const own = [...this.seen(collection, { owner: scope.owner, within: undefined }), at(place)];
+    if (this.select("1", own, "LIMIT 1").length > 0) {
+      throw refusal("again", scope.codes, "There is one of this wallet already.");
+    }
+  }
+
   /** Throws where another item that the caller sees has one of the fields that none has twice. */
   #distinct(
     collection: Collection,
@@ -372,29 +424,34 @@ export class Store extends Rows {
     collection: Collection,
     place: string,
     id: string,
-    owner: string | undefined,
+    scope: Scope,
     value: object,
     more: { ends?: number | undefined; bytes?: Uint8Array<ArrayBuffer> | undefined } = {},
   ): Item | undefined {
+    countable(value);
     const now = new Date().toISOString();
+    const called = this.called(collection, place, id, scope);
+    const sql = called.map((clause) => clause.sql).join(" AND ");
+    const bound = called.flatMap((clause) => clause.bound);
     // A name is free again once what had it has ended by itself.
-    this.db
-      .query("DELETE FROM items WHERE collection = ? AND place = ? AND id = ? AND ends_at <= ?")
-      .run(collection.name, place, id, Date.now());
+    this.db.query(`DELETE FROM items WHERE ${sql} AND ends_at <= ?`).run(...bound, Date.now());
     const row = this.db
       .query<Row, SQLQueryBindings[]>(
-        `INSERT INTO items (collection, place, id, owner, created_at, ends_at, value, bytes)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING ${COLUMNS}`,
+        `INSERT INTO items (collection, place, space, id, owner, created_at, ends_at, value, bytes)
+         SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM items WHERE ${sql})
+         ON CONFLICT DO NOTHING RETURNING ${COLUMNS}`,
       )
       .get(
         collection.name,
         place,
+        collection.own ? (scope.owner ?? "") : "",
         id,
-        owner ?? null,
+        scope.owner ?? null,
         now,
         more.ends ?? null,
         JSON.stringify(counted(collection, value, now)),
         more.bytes ?? null,
+        ...bound,
       );
     if (row === null) return undefined;
     const made = { ...row, collection: collection.name, bytes: more.bytes ?? null };
@@ -415,9 +472,10 @@ export class Store extends Rows {
   ): Item {
     const place = this.place(collection, scope) ?? "";
     if (collection.key) value[collection.key] = nameOf(collection, id);
+    countable(value);
     const ends = collection.ends ? endOf(value) : undefined;
-    if (this.find(collection, place, id) === undefined) this.ready(collection, scope);
-    const made = this.#insert(collection, place, id, scope.owner, value, { ends, bytes });
+    if (this.find(collection, place, id, scope) === undefined) this.ready(collection, scope);
+    const made = this.#insert(collection, place, id, scope, value, { ends, bytes });
     if (made !== undefined) return made;
     const row = this.row(collection, id, scope);
     return this.#update(collection, row, {
@@ -495,13 +553,19 @@ export class Store extends Rows {
   }
 }
 
+const at = (place: string): Clause => ({ sql: "place = ?", bound: [place] });
+
 const stores = new WeakMap<Env, Store>();
 
 /** The store of an environment: the file that `variable` names, or memory that ends with the process. */
-export function openStore(env: Env, variable: string): Store {
+export function openStore(
+  env: Env,
+  variable: string,
+  collections: readonly Collection[] = [],
+): Store {
   let store = stores.get(env);
   if (store === undefined) {
-    store = new Store(env[variable] || ":memory:");
+    store = new Store(env[variable] || ":memory:", collections);
     stores.set(env, store);
   }
   return store;

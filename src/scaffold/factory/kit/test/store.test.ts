@@ -432,10 +432,10 @@ describe("what lies below a path's parameter that names no item", () => {
     expect(refusal(() => store.create(few, {}, inY))).toEqual([403, "limit_exceeded"]);
   });
 
-  test("is each wallet's own, or everybody's where anybody reads it", () => {
+  test("is each wallet's own, or everybody's", () => {
     const store = fresh();
-    const own: Collection = { name: "own", key: "name", apart: true };
-    const shared: Collection = { name: "shared", key: "name", apart: true, shared: true };
+    const own: Collection = { name: "own", key: "name", apart: true, own: true };
+    const shared: Collection = { name: "shared", key: "name", apart: true };
     const bobs = { ...bob, within: ["x"] };
     for (const scope of [inX, bobs]) store.create(own, { name: "a" }, scope);
     store.create(shared, { name: "a" }, inX);
