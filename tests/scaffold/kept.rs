@@ -45,6 +45,19 @@ fn the_same_routes_keep_the_same_things_in_whichever_order() {
 }
 
 #[test]
+fn of_one_noun_the_first_that_is_written_is_called_by_it_alone() {
+    let notes = ["route: POST /v1/notes, operation_id: create_note, request: json", "route: GET /v1/notes, operation_id: read_all"];
+    let drafts = ["route: POST /v1/drafts, operation_id: write_note, request: json", "route: GET /v1/drafts, operation_id: see_all"];
+    for (routes, named) in [([notes, drafts], ["/v1/notes", "/v1/drafts"]), ([drafts, notes], ["/v1/drafts", "/v1/notes"])] {
+        let made = package(&routes.concat());
+        // Files of before are brought over by these names.
+        for (noun, home) in ["note", "note2"].iter().zip(named) {
+            assert!(collection(&made, noun).contains(&format!("name: \"{home}\"")), "{noun}: {}", collection(&made, noun));
+        }
+    }
+}
+
+#[test]
 fn things_of_two_kinds_below_one_path_are_apart() {
     let json = ["route: POST /v1/files, operation_id: create_file, request: json", "route: GET /v1/files, operation_id: list_files"];
     let bytes = ["route: 'PUT /v1/files/:name', operation_id: put_blob, request: bytes", "route: GET /v1/blobs, operation_id: list_blobs"];

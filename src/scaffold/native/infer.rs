@@ -26,26 +26,19 @@ const OWNERLESS: &str = "without a payment nobody can be told apart from an item
 /// store has whose it is.
 pub(in crate::scaffold) fn infer(document: &Document, prices: &[RoutePrice], outside: bool) -> Found {
     let routes = &document.routes;
-    let mut search =
-        Search { document, prices, bases: Vec::new(), statuses: Vec::new(), collections: Vec::new(), found: vec![None; routes.len()] };
+    let length = |i: &usize| routes[*i].path.segments.len();
     let mut order: Vec<usize> = (0..routes.len()).collect();
+    order.sort_by_key(length);
+    let written = order.clone();
     // In whichever order the document has them, the same routes keep the same things.
-    order.sort_by_key(|i| {
-        (routes[*i].path.segments.len(), routes[*i].path.key(), routes[*i].method != Method::Put, routes[*i].method.as_str())
-    });
-    for at in &order {
-        search.made(*at);
-    }
-    for at in &order {
-        search.put(*at);
-    }
-    for at in &order {
-        search.part(*at);
-    }
-    if outside {
-        for at in &order {
-            search.under(*at);
-        }
+    order.sort_by_key(|i| (length(i), routes[*i].path.key(), routes[*i].method != Method::Put, routes[*i].method.as_str()));
+    let mut search = Search::new(document, prices);
+    search.look(&order, outside);
+    if search.twice {
+        // Of one noun, the first in the document is called by that alone.
+        let mut as_written = Search::new(document, prices);
+        as_written.look(&written, outside);
+        search.call(&as_written.collections);
     }
     let found = search.found.into_iter().map(|found| found.unwrap_or_else(|| Err(ALONE.into()))).collect();
     Found { collections: search.collections, routes: found }
@@ -60,9 +53,36 @@ struct Search<'a> {
     statuses: Vec<Option<Words>>,
     collections: Vec<Collection>,
     found: Vec<Option<Result<Native, String>>>,
+    /// Whether things of two kinds have one noun.
+    twice: bool,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(document: &'a Document, prices: &'a [RoutePrice]) -> Self {
+        let found = vec![None; document.routes.len()];
+        Self { document, prices, bases: Vec::new(), statuses: Vec::new(), collections: Vec::new(), found, twice: false }
+    }
+
+    /// Looks at routes in this order.
+    fn look(&mut self, order: &[usize], outside: bool) {
+        order.iter().for_each(|at| self.made(*at));
+        order.iter().for_each(|at| self.put(*at));
+        order.iter().for_each(|at| self.part(*at));
+        if outside {
+            order.iter().for_each(|at| self.under(*at));
+        }
+    }
+
+    /// Calls collections as those are called that lie where they do.
+    fn call(&mut self, others: &[Collection]) {
+        let there = |home: &str| others.iter().find(|other| other.home == home).map(|other| other.name.clone());
+        let mut taken: BTreeSet<_> = self.collections.iter().filter_map(|kept| there(&kept.home)).collect();
+        for kept in &mut self.collections {
+            kept.name = there(&kept.home).unwrap_or_else(|| free(&kept.name, &taken));
+            taken.insert(kept.name.clone());
+        }
+    }
+
     /// The collection that a route adds to by POST.
     fn made(&mut self, at: usize) {
         let routes = &self.document.routes;
@@ -235,7 +255,8 @@ impl Search<'_> {
         let numbers = own || members.iter().any(counts) || shapes.iter().any(|kind| types::is_whole(self.document, kind, named));
         let taken: BTreeSet<_> = self.collections.iter().map(|c| c.name.clone()).collect();
         let base = camel(noun);
-        let name = (1..).map(|n| if n == 1 { base.clone() } else { format!("{base}{n}") }).find(|name| !taken.contains(name));
+        let name = free(&base, &taken);
+        self.twice |= name != base;
         let home = members::home(first);
         let home = match self.collections.iter().any(|c| c.home == home) {
             // Other things below the same path: the route that makes these is the only one of its kind.
@@ -245,7 +266,7 @@ impl Search<'_> {
         self.bases.push(bases);
         self.statuses.push(statuses);
         self.collections.push(Collection {
-            name: name.unwrap_or_default(),
+            name,
             home,
             within: outer,
             key,
@@ -470,6 +491,12 @@ impl Search<'_> {
         let address = fields.iter().find(named)?.clone();
         Some(Signed { message, address, seconds })
     }
+}
+
+/// A name that is not taken: with a number behind it where it must be.
+fn free(name: &str, taken: &BTreeSet<String>) -> String {
+    let numbered = (2..).map(|n| format!("{name}{n}"));
+    std::iter::once(name.to_owned()).chain(numbered).find(|name| !taken.contains(name)).unwrap_or_default()
 }
 
 /// What a route gives an item that says how it is afterwards.
