@@ -19,6 +19,7 @@ mod routes;
 mod sdk;
 mod smoke;
 mod typed;
+mod works;
 pub mod workspace;
 
 use std::{

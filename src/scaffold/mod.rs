@@ -8,6 +8,8 @@ mod able;
 mod backend;
 mod claims;
 mod flows;
+mod held;
+mod making;
 mod manifest;
 mod merge;
 mod native;
