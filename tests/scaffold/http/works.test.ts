@@ -74,7 +74,9 @@ test("a link leads anybody to its address, and to no other kind of one", async (
 test("what lies below a room is found alone, and what lies below that only where it is", async () => {
   const call = await calling("works");
   const { id: room } = (await call("POST", "/v1/rooms", { name: "a" })).json as Item;
-  expect((await call("POST", "/v1/rooms/none/bookings", { day: 1 })).json.error.code).toBe("no_room");
+  expect((await call("POST", "/v1/rooms/none/bookings", { day: 1 })).json.error.code).toBe(
+    "no_room",
+  );
   const { id } = (await call("POST", `/v1/rooms/${room}/bookings`, { day: 1 })).json as Item;
   expect((await call("GET", "/v1/bookings")).json).toMatchObject({ total: 1, items: [{ id }] });
   expect((await call("POST", `/v1/bookings/${id}/notes`, { text: "b" })).status).toBe(201);
@@ -90,7 +92,11 @@ test("a list has what was made within a time", async () => {
   expect(await total("since=2020-01-01&created_before=2999-01-01T00:00:00Z")).toBe(1);
   expect(await total("since=2999-01-01")).toBe(0);
   expect(await total("created_before=2020-01-01T00:00:00%2B02:00")).toBe(0);
-  for (const query of ["since=yesterday", "since=2020-13-01", "created_before=2020-01-01T00:00:00"]) {
+  for (const query of [
+    "since=yesterday",
+    "since=2020-13-01",
+    "created_before=2020-01-01T00:00:00",
+  ]) {
     expect((await call("GET", `/v1/jobs?${query}`)).status).toBe(400);
   }
 });
