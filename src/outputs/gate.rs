@@ -209,14 +209,6 @@ impl Growing {
                 format!("x402 paid ({}).", summary.price)
             }
         };
-        if called(document, i, summary, &stuck).is_some() {
-            // What follows reads it, whoever made it.
-            made["expected"]["status"] = json!({ "$oneOf": [route.status, 409] });
-            made["captures"] = json!({});
-            if let Some(shape) = made["expected"].as_object_mut().and_then(|expected| expected.remove("body")) {
-                made["expected"]["body"] = json!({ "$oneOf": [shape, { "error": { "code": "string" } }] });
-            }
-        }
         if !stuck.is_empty() {
             let _ = write!(notes, " Of {} no run has a value of its own, so that the next one finds it taken.", stuck.join(", "));
         }
@@ -236,13 +228,7 @@ impl Growing {
                     let here = &route.path.segments[..=at];
                     if let Some(made) = maker(document, &route.path.segments[..at]) {
                         makers.push(ids.routes[made].clone());
-                        let maker = &service.manifest.routes[made];
-                        let stuck = renew(&mut body_of(maker), maker);
-                        // What somebody wrote of the maker's test stands, and fills a variable.
-                        match called(document, made, maker, &stuck).filter(|_| ids.new[made]) {
-                            Some(name) => path.push_str(&name),
-                            None => drop(write!(path, "{{{{{}}}}}", self.variable(document, made, &ids.routes[made]))),
-                        }
+                        let _ = write!(path, "{{{{{}}}}}", self.variable(document, made, &ids.routes[made]));
                     } else if let Some(put) = putter(document, here) {
                         // What a route puts there, it names itself.
                         let _ = write!(path, "{{{{test_prefix}}}}-{}", snake(name));
@@ -382,25 +368,6 @@ fn variable(document: &Document, maker: usize) -> String {
     let path = &document.routes[maker].path;
     let noun = path.segments.iter().rev().find_map(|segment| if let Segment::Literal(text) = segment { Some(text.as_str()) } else { None });
     format!("{}_id", snake(&singular(noun.unwrap_or("made"))))
-}
-
-/// What a route makes is called, where its body says so and no run has a name of its own
-/// for it: then it is read by that whether it was there or not.
-fn called(document: &Document, maker: usize, summary: &RouteSummary, stuck: &[String]) -> Option<String> {
-    let route = &document.routes[maker];
-    let depth = route.path.segments.len();
-    let name = document.routes.iter().find_map(|other| match other.path.segments.get(depth) {
-        Some(Segment::Param { name, .. }) if other.method == Method::Get && other.path.segments.len() == depth + 1 => {
-            other.path.segments.starts_with(&route.path.segments).then_some(name)
-        }
-        _ => None,
-    })?;
-    let body: Value = serde_json::from_str(summary.request.as_deref().filter(|_| stuck.contains(name))?).ok()?;
-    match &body[name.as_str()] {
-        Value::Number(number) => Some(number.to_string()),
-        Value::String(text) if text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b)) => Some(text.clone()),
-        _ => None,
-    }
 }
 
 /// What later tests take from what a route answers.
