@@ -246,6 +246,9 @@ fn a_gates_plan_has_a_test_for_each_route_after_what_it_needs() {
         .filter(|f| f.code != Code::NeverFilled && f.severity == Severity::Error)
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
+    // Of a number no run has one of its own, and the test's note says what that means.
+    let noted = |test: &&Value| test["notes"].as_str().is_some_and(|notes| notes.contains("Of step no run has a value of its own"));
+    assert_eq!(whole["tests"].as_array().unwrap().iter().filter(noted).count(), 1);
     assert_eq!(append_gate(Some(&whole), &services), outputs::Appended { plan: whole, added: Vec::new() });
 }
 

@@ -20,6 +20,7 @@ mod routes;
 mod sdk;
 mod smoke;
 mod typed;
+mod works;
 pub mod workspace;
 
 use std::{

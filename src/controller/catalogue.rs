@@ -40,6 +40,7 @@ use crate::{
         forge::{self, Entry, EntryKind, Forge},
     },
     prim,
+    scaffold::Prices,
     suite::{self, Mode},
 };
 
@@ -106,9 +107,16 @@ async fn derive(factory: &Factory, source: &Source<'_>, commit: &Sha) -> Result<
             Ok(text) => text,
             Err(problem) => return Ok(Err(wrong(&problem))),
         };
+        // What runs charges what its package says, whatever the Factory's prices are by now.
+        let index = match package.file("src/index.ts") {
+            Some(entry) => source.text(entry).await?.unwrap_or_default(),
+            None => "".into(),
+        };
         let all = |problems: Vec<prim::Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        let made = prim::read(&text)
-            .and_then(|document| Ok(Service { manifest: gate_plan::files_of(&document, &factory.spec.prices)?, document }));
+        let made = prim::read(&text).and_then(|document| {
+            let charged = Prices::written(&document, &index);
+            Ok(Service { manifest: gate_plan::files_charging(&document, &factory.spec.prices, charged)?, document })
+        });
         match made {
             Ok(service) if service.document.id.as_str() == id => services.push(service),
             Ok(service) => return Ok(Err(wrong(&format!("id: is {}, and the directory is {id}'s", service.document.id)))),

@@ -48,9 +48,14 @@ pub struct Package {
 impl Package {
     /// Its prim.yaml; whatever else is called so is none.
     pub fn document(&self) -> Option<&Entry> {
+        self.file("prim.yaml")
+    }
+
+    /// A file of its own, by its path from the package's directory.
+    pub fn file(&self, path: &str) -> Option<&Entry> {
         let is = |entry: &&Entry| {
             let rest = entry.path.strip_prefix("packages/").and_then(|path| path.split_once('/'));
-            rest.is_some_and(|(_, file)| file == "prim.yaml") && matches!(entry.kind, EntryKind::File | EntryKind::Executable)
+            rest.is_some_and(|(_, file)| file == path) && matches!(entry.kind, EntryKind::File | EntryKind::Executable)
         };
         self.entries.iter().find(is)
     }

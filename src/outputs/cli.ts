@@ -118,6 +118,11 @@ async function main(words: string[]): Promise<number> {
     await Bun.write(Bun.stdout, bytes);
     return 0;
   }
+  const location = answer.status < 400 ? answer.headers.get("location") : null;
+  if (location !== null) {
+    await Bun.write(Bun.stdout, `${location}\n`);
+    return 0;
+  }
   const terms = answer.status === 402 ? answer.headers.get("PAYMENT-REQUIRED") : null;
   await Bun.write(Bun.stderr, terms === null ? bytes : Buffer.from(terms, "base64"));
   return answer.status === 402 ? 4 : 1;

@@ -78,7 +78,10 @@ impl Growing {
         for test in &tests {
             by_key.entry(key(&text(test, "method"), &text(test, "endpoint"))).or_insert_with(|| text(test, "id"));
         }
-        let ids = tests.iter().map(|test| text(test, "id")).collect();
+        // What a test waits for that is not there is no name for what is derived.
+        let needs = tests.iter().flat_map(|test| test["depends_on"].as_array().into_iter().flatten());
+        let needs = needs.filter_map(|id| id.as_str().map(str::to_owned));
+        let ids = tests.iter().map(|test| text(test, "id")).chain(needs).collect();
         Self { plan, tests, by_key, ids, added: Vec::new(), renews }
     }
 
@@ -180,8 +183,8 @@ impl Growing {
     fn route(&self, service: &Service, ids: &Ids, url: &str, (i, route, summary): (usize, &Route, &RouteSummary)) -> Value {
         let document = &service.document;
         let (path, makers) = self.filled(service, ids, route, summary);
-        let mut input = summary.request.as_deref().map_or(Value::Null, |text| serde_json::from_str(text).unwrap_or_else(|_| text.into()));
-        renew(&mut input, summary);
+        let mut input = body_of(summary);
+        let stuck = renew(&mut input, summary);
         let title = line(&route.description);
         let mut made = test(&ids.routes[i], service, &title, route.method.as_str(), &format!("{url}{path}"), &input);
         made["expected"] = json!({ "status": route.status });
@@ -198,14 +201,18 @@ impl Growing {
         needs.extend(makers);
         made["depends_on"] = needs.into();
         made["captures"] = captures(document, route, i).into();
-        match summary.micros {
-            None => made["notes"] = "free".into(),
+        let mut notes = match summary.micros {
+            None => "free".to_owned(),
             Some(micros) => {
-                made["notes"] = format!("x402 paid ({}).", summary.price).into();
                 // Millionths of a dollar are the atomic units of USDC.
                 made["payment"] = json!({ "amount": micros.to_string() });
+                format!("x402 paid ({}).", summary.price)
             }
+        };
+        if !stuck.is_empty() {
+            let _ = write!(notes, " Of {} no run has a value of its own, so that the next one finds it taken.", stuck.join(", "));
         }
+        made["notes"] = notes.into();
         made
     }
 
@@ -305,23 +312,36 @@ const OWN: [&str; 4] = ["{{test_prefix}}-{}", "{{test_prefix}}", "{{test_prefix}
 /// A run's prefix, as [`crate::runner::seeds`] makes it.
 const PREFIX: &str = "gate-1795907405042";
 
+/// What a route's test sends.
+fn body_of(summary: &RouteSummary) -> Value {
+    summary.request.as_deref().map_or(Value::Null, |text| serde_json::from_str(text).unwrap_or_else(|_| text.into()))
+}
+
 /// Gives a body's fields that no two items have alike a text of the run's own: what the
-/// last run made may still be there. One that takes no such text stays as it is.
-fn renew(input: &mut Value, summary: &RouteSummary) {
-    let Some(check) = summary.body.as_ref().map(TypeCheck::of) else { return };
+/// last run made may still be there. Returns those that take no such text, which stay.
+fn renew(input: &mut Value, summary: &RouteSummary) -> Vec<String> {
+    let Some(check) = summary.body.as_ref().map(TypeCheck::of) else { return Vec::new() };
+    let mut stuck = Vec::new();
     // As it is sent in the end.
     let mut sent = input.clone();
     for field in &summary.fresh {
-        let Some(before) = input[field].as_str().filter(|text| !text.contains("{{")).map(str::to_owned) else { continue };
+        let Some(before) = input[field].as_str().filter(|text| !text.contains("{{")).map(str::to_owned) else {
+            stuck.extend(input[field].is_number().then(|| field.clone()));
+            continue;
+        };
         let taken = OWN.iter().map(|own| own.replace("{}", &before)).find(|own| {
             sent[field] = own.replace("{{test_prefix}}", PREFIX).into();
             check.takes(&sent)
         });
         match taken {
             Some(own) => input[field] = own.into(),
-            None => sent[field] = before.into(),
+            None => {
+                sent[field] = before.into();
+                stuck.push(field.clone());
+            }
         }
     }
+    stuck
 }
 
 /// The route that puts something under the name that ends a path.

@@ -77,6 +77,10 @@ fn method(document: &Document, route: &Route, summary: &RouteSummary) -> String 
     let query = if route.query.is_empty() { "{}" } else { "input.query ?? {}" };
     let call = format!("call({}, {}, {query}, {body})", quoted(route.method.as_str()), path(route));
     let (answer, result) = match &route.response {
+        // Where it leads: nobody goes there with what was paid here.
+        Body::None if (300..400).contains(&route.status) => {
+            ("string | null".to_owned(), format!("return (await {call}).headers.get(\"location\");"))
+        }
         Body::None => ("void".to_owned(), format!("await {call};")),
         Body::Bytes => ("ArrayBuffer".to_owned(), format!("return (await {call}).arrayBuffer();")),
         Body::Json(name) => {

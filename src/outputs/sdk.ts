@@ -77,8 +77,9 @@ function caller(options: Options) {
     if (type !== undefined) {
       headers.set("content-type", type);
     }
-    const response = await send(new Request(url.href, { method, headers, body: body ?? null }));
-    if (!response.ok) {
+    const init = { method, headers, body: body ?? null, redirect: "manual" } as const;
+    const response = await send(new Request(url.href, init));
+    if (response.status >= 400 || (!response.ok && !response.headers.has("location"))) {
       throw await ServiceError.of(response);
     }
     return response;

@@ -22,19 +22,28 @@ const MOST: usize = 400;
 const MOST_STEPS: usize = 50_000;
 /// The power of a text's length with which the time may not grow.
 const POWER: usize = 3;
+/// But for a text of so many characters at most: the third power of that is some tens of
+/// milliseconds in JavaScript, where 1024 characters take hundreds and a mebibyte years.
+const BOUNDED: u64 = 512;
 
-/// Why a pattern might be tried without end, if it might.
-pub(super) fn explodes(pattern: &Ast) -> Option<&'static str> {
+/// Why a pattern might be tried without end on a text of `longest` characters, if it might.
+pub(super) fn explodes(pattern: &Ast, longest: Option<u64>) -> Option<&'static str> {
     let Some(automaton) = Automaton::of(pattern, MANY) else {
         return Some("it has too many parts for anybody to tell whether JavaScript would try it without end");
     };
     if automaton.ambiguous() {
         return Some("within a repetition a text can be read in two ways, which JavaScript would try without end");
     }
-    let power = Automaton::of(pattern, VERY_MANY).and_then(|automaton| automaton.power());
-    power
-        .is_none_or(|power| power >= POWER)
-        .then_some("several repetitions in a row may read the same text, whose ways to be shared out JavaScript would try without end")
+    match Automaton::of(pattern, VERY_MANY).and_then(|automaton| automaton.power()) {
+        Some(power) if power < POWER => None,
+        Some(POWER) if longest.is_some_and(|longest| longest <= BOUNDED) => None,
+        Some(POWER) => Some(
+            "several repetitions in a row may read the same text, whose ways to be shared out JavaScript would try without end: say a maxLength of 512 at most beside it, or have each read what the next begins with no more, as in ^[^@]+@[^@]+$",
+        ),
+        _ => Some(
+            "several repetitions in a row may read the same text, whose ways to be shared out JavaScript would try without end: have each read what the next begins with no more, as in ^[^@]+@[^@]+$",
+        ),
+    }
 }
 
 /// Whether a text matches from its beginning on or not at all.
@@ -284,7 +293,21 @@ mod tests {
     use regex_syntax::ast::parse::Parser;
 
     fn explodes(pattern: &str) -> bool {
-        super::explodes(&Parser::new().parse(pattern).unwrap()).is_some()
+        within(pattern, None)
+    }
+
+    fn within(pattern: &str, longest: Option<u64>) -> bool {
+        super::explodes(&Parser::new().parse(pattern).unwrap(), longest).is_some()
+    }
+
+    #[test]
+    fn a_short_text_bears_the_third_power_and_no_more() {
+        for pattern in [r"^.+@.+\..+$", "^.*,.*,.*;$", r"^\s*[\w ]+\s*$"] {
+            assert!(explodes(pattern) && within(pattern, Some(513)) && !within(pattern, Some(512)), "{pattern}");
+        }
+        for pattern in ["(a*)*b", "^.*,.*,.*,.*;$"] {
+            assert!(within(pattern, Some(20)), "{pattern}");
+        }
     }
 
     #[test]

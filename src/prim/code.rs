@@ -44,7 +44,7 @@ codes! {
     Malformed "malformed" "A text has not the form that its place wants." "write it in that form";
     OutOfRange "out-of-range" "A number is too small or too large, or a text or a list too long." "stay within the range";
     Repeated "repeated" "What must be there once is there twice." "take one of them out";
-    NoBodyHere "no-body-here" "A body is declared where HTTP has none: in a GET, or in an answer of status 204." "write null, or take another method or status";
+    NoBodyHere "no-body-here" "A body is declared where HTTP has none: in a GET, or in an answer of status 204 or of a redirect." "write null, or take another method or status";
     RouteRepeated "route-repeated" "Two routes would match the same request." "take another method or path";
     RouteReserved "route-reserved" "A route that every service has by itself: its price list, its description for those who call it, its metrics." "take another path";
     OperationRepeated "operation-repeated" "Two routes have one operation_id, or two that become one name in code." "give each route an operation_id of its own";

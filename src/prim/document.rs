@@ -78,7 +78,7 @@ pub struct Route {
     pub description: String,
     /// More about it, in prose.
     pub notes: Option<String>,
-    /// Status of a success: 200, 201, 202 or 204.
+    /// Status of a success: 200, 201, 202 or 204, or of a redirect.
     pub status: u16,
     /// What it takes.
     pub request: Body,

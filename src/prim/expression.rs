@@ -6,7 +6,9 @@ use regex_syntax::ast::{
     RepetitionRange, parse::Parser,
 };
 
-use super::backtrack::explodes;
+use serde_json::Value;
+
+use super::{backtrack::explodes, shape::whole};
 
 /// Characters that JavaScript reads as more than themselves.
 const SYNTAX: &str = "^$\\.*+?()[]{}|/-";
@@ -18,12 +20,22 @@ pub struct Expression(Ast);
 impl Expression {
     /// Reads one; else says what in it is not taken.
     pub fn parse(text: &str) -> Result<Self, String> {
+        Self::within(text, None)
+    }
+
+    /// The one of a schema, where it has any.
+    pub fn of(schema: &Value) -> Option<Result<Self, String>> {
+        Some(Self::within(schema.get("pattern")?.as_str()?, longest(schema)))
+    }
+
+    /// The same for texts of `longest` characters at most.
+    fn within(text: &str, longest: Option<u64>) -> Result<Self, String> {
         let ast = Parser::new().parse(text).map_err(|error| error.kind().to_string())?;
         let read = Self(ast);
         write(&read.0, &mut String::new())?;
         // Its repetitions may multiply beyond what anybody can match.
         regex::Regex::new(text).map_err(|_| "it is too big".to_owned())?;
-        explodes(&read.0).map_or(Ok(read), |why| Err(why.to_owned()))
+        explodes(&read.0, longest).map_or(Ok(read), |why| Err(why.to_owned()))
     }
 
     /// As JavaScript writes it, for its flag `u`.
@@ -40,6 +52,11 @@ impl Expression {
         example(&self.0, more, &mut text);
         text
     }
+}
+
+/// How many characters a schema's texts have at most; a count may be written as `20.0`.
+fn longest(schema: &Value) -> Option<u64> {
+    u64::try_from(whole(schema.get("maxLength")?)?).ok()
 }
 
 fn write(ast: &Ast, text: &mut String) -> Result<(), String> {

@@ -189,6 +189,9 @@ fn provider() -> Shape {
     })
 }
 
+/// Statuses of a success, and of what leads elsewhere.
+pub(super) const SUCCESSES: [i64; 9] = [200, 201, 202, 204, 301, 302, 303, 307, 308];
+
 fn route() -> Shape {
     let body = || Shape::Text(&BODY).or_null();
     let writes = Is::Begins(&["POST", "PUT", "PATCH"]);
@@ -196,7 +199,11 @@ fn route() -> Shape {
         fields: vec![
             needed("route", Shape::Text(&ROUTE), "Method and path; :name is a parameter, a final :name* takes slashes."),
             needed("operation_id", Shape::Text(&OPERATION), "Its name in code, tools and clients."),
-            needed("status", Shape::Numbers(&[200, 201, 202, 204]), "The status of a success: 200, 201, 202 or 204."),
+            needed(
+                "status",
+                Shape::Numbers(&SUCCESSES),
+                "The status of a success: 200, 201, 202 or 204, or of a redirect: 301, 302, 303, 307 or 308.",
+            ),
             needed("description", Shape::Text(&SENTENCE), "One line about it."),
             may("request", body(), "The body: a type's name, json, bytes, or null for none. POST, PUT and PATCH must say it."),
             needed("response", body(), "The answer: a type's name, json, bytes, or null for none."),
@@ -215,6 +222,11 @@ fn route() -> Shape {
             When { key: "route", is: writes, then: Then::Needs("request") },
             When { key: "route", is: Is::Begins(&["GET"]), then: Then::Nothing("request") },
             When { key: "status", is: Is::Number(204), then: Then::Nothing("response") },
+            When { key: "status", is: Is::Number(301), then: Then::Nothing("response") },
+            When { key: "status", is: Is::Number(302), then: Then::Nothing("response") },
+            When { key: "status", is: Is::Number(303), then: Then::Nothing("response") },
+            When { key: "status", is: Is::Number(307), then: Then::Nothing("response") },
+            When { key: "status", is: Is::Number(308), then: Then::Nothing("response") },
         ],
         ..Object::default()
     })

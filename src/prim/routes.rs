@@ -9,6 +9,7 @@ use super::{
     document::{Body, DeclaredError, Route},
     extensions,
     fields::Fields,
+    form::SUCCESSES,
     names::{camel, words},
     notes::{Notes, quoted},
     params,
@@ -102,14 +103,15 @@ fn one(entry: &Fields<'_>, notes: &mut Notes) -> Option<Route> {
     });
     let remarks = entry.text("notes", notes);
     let request = request(entry, method, remarks.as_deref(), notes);
+    let status = status(entry, notes);
     Some(Route {
         place: entry.path().into(),
         name: camel(&operation),
         description,
         notes: remarks,
-        status: status(entry, notes),
+        status,
         request,
-        response: response(entry, notes),
+        response: response(entry, status, notes),
         query: params::read(entry, notes),
         errors: errors(entry, notes),
         price: pricing::of_route(entry, notes),
@@ -140,8 +142,10 @@ fn status(entry: &Fields<'_>, notes: &mut Notes) -> u16 {
         return 200;
     }
     let given = entry.integer("status", (100, 599), notes).unwrap_or(200);
-    if ![200, 201, 202, 204].contains(&given) {
-        notes.wrong(Code::OutOfRange, entry.at("status"), format!("{given} is not the status of a success: write 200, 201, 202 or 204"));
+    if !SUCCESSES.contains(&given.into()) {
+        let text =
+            format!("{given} is not the status of a success, or of a redirect: write 200, 201, 202 or 204, or 301, 302, 303, 307 or 308");
+        notes.wrong(Code::OutOfRange, entry.at("status"), text);
     }
     given
 }
@@ -206,10 +210,14 @@ fn request(entry: &Fields<'_>, method: Method, remarks: Option<&str>, notes: &mu
     }
 }
 
-fn response(entry: &Fields<'_>, notes: &mut Notes) -> Body {
+fn response(entry: &Fields<'_>, status: u16, notes: &mut Notes) -> Body {
     match alias(entry, "response", "response_type", notes) {
         Some((key, Some(text))) => named(entry, key, text, notes),
         Some((_, None)) => Body::None,
+        None if (300..400).contains(&status) => {
+            notes.lenient(Code::Missing, entry.at("response"), "absent, so none");
+            Body::None
+        }
         None => {
             notes.lenient(Code::Missing, entry.at("response"), "absent, so any JSON");
             Body::Json(None)

@@ -272,7 +272,7 @@ fn sound(schema: &Value, path: &str, types: &Map<String, Value>, notes: &mut Not
         broken("$ref", format!("{} is not among the types", quoted(name)));
     }
     if let Some(pattern) = keys.get("pattern").and_then(Value::as_str)
-        && let Err(why) = Expression::parse(pattern)
+        && let Some(Err(why)) = Expression::of(schema)
     {
         broken("pattern", format!("{} is no regular expression that is taken: {why}", quoted(pattern)));
     }

@@ -53,7 +53,7 @@ fn makes(op: &Op) -> bool {
 
 /// Whether one tells of it.
 fn answers(op: &Op) -> bool {
-    matches!(op, Op::List | Op::Search | Op::Read { .. } | Op::Take { .. } | Op::Edge { .. } | Op::Part)
+    matches!(op, Op::List | Op::Search | Op::Read { .. } | Op::Take { .. } | Op::Edge { .. } | Op::Tally | Op::Follow { .. } | Op::Part)
 }
 
 struct Able<'a> {
@@ -75,7 +75,7 @@ impl<'a> Able<'a> {
         let free = self.prices[at] == RoutePrice::Free && !native::guarded(route);
         let refusal = match &native.op {
             Op::Create { signed: None } if !native::guarded(route) && route.error(401).is_some() => Some(LOGIN.into()),
-            Op::Read { .. } => self.secret(route, native.collection, free),
+            Op::Read { .. } | Op::Follow { .. } => self.secret(route, native.collection, free),
             Op::Clear => paged(route),
             Op::List | Op::Search | Op::Edge { .. } if free => self.private(native.collection),
             _ => None,

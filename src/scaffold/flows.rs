@@ -5,11 +5,12 @@ use serde_json::{Map, Value};
 
 use super::{
     claims::Claim,
+    held,
     native::{Collection, Native, Op},
     plan::{Plan, Planned, Work},
     samples, service, shapes, text, types, vendor,
 };
-use crate::prim::{Body, Method, RoutePrice};
+use crate::prim::{Body, Method, RoutePrice, Segment};
 
 /// One collection, and the routes through which a test follows an item.
 #[derive(Serialize)]
@@ -71,7 +72,7 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
         let key = plan.collections.get(*collection).and_then(|c| c.key.as_deref()).unwrap_or("id");
         let body = samples::body(plan, create).unwrap_or_default();
         let sent: Vec<String> = serde_json::from_str::<Map<String, Value>>(&body).into_iter().flatten().map(|(name, _)| name).collect();
-        let plain = |p: &&Planned<'_>| shapes::is_plain(plan.document, p, &[key], &sent);
+        let plain = |p: &&Planned<'_>| shapes::is_plain(plan, p, &[key], &sent);
         // What nobody knows a value for, nobody can try.
         let known = create.route.request != Body::None && !samples::unknown(plan, create);
         if !within.is_empty() || !known || !plain(&create) {
@@ -80,14 +81,20 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
         // Only what is found under the path that it was made under: the test builds it from that.
         let of = |p: &&Planned<'_>, wanted: fn(&Op) -> bool| matches!(&p.work, Work::Native(n) if n.collection == *collection && n.within.is_empty() && wanted(&n.op));
         let find = |wanted: fn(&Op) -> bool| plan.routes.iter().find(|p| of(p, wanted));
+        // Of what is done below an item, only its own path is known here.
+        let named = |p: &&Planned<'_>| matches!(p.route.path.segments.last(), Some(Segment::Param { .. }));
+        let one = |wanted: fn(&Op) -> bool| plan.routes.iter().filter(named).find(|p| of(p, wanted));
         // One that must be asked for something may not have the item.
         let pages = |p: &&Planned<'_>| p.route.query.iter().filter(|param| param.required).all(service::orders);
-        let list = find(|op| matches!(op, Op::List)).filter(pages).filter(|p| shapes::is_plain(plan.document, p, &["items", "total"], &[]));
-        let read = find(|op| matches!(op, Op::Read { bytes: false })).filter(plain).filter(|p| p.route.response != Body::None);
+        let list = find(|op| matches!(op, Op::List))
+            .filter(pages)
+            .filter(|p| shapes::is_plain(plan, p, &["items", "total"], if held::shown(plan, p).is_some() { &sent } else { &[] }));
+        let read = one(|op| matches!(op, Op::Read { bytes: false })).filter(plain).filter(|p| p.route.response != Body::None);
         // What may be changed in a declared type, nobody can tell.
-        let change = find(|op| matches!(op, Op::Change | Op::Replace)).filter(|p| types::taken(plan.document, p.route).is_none());
+        let change = one(|op| matches!(op, Op::Change | Op::Replace))
+            .filter(|p| types::taken(plan.document, p.route).is_none() && held::changed(plan, p).is_empty());
         let change = change.filter(|p| p.route.response != Body::None);
-        let remove = find(|op| matches!(op, Op::Remove { .. })).filter(|p| p.route.request == Body::None);
+        let remove = one(|op| matches!(op, Op::Remove { .. })).filter(|p| p.route.request == Body::None);
         let of_one = [read, change, remove].into_iter().flatten().next();
         let members = [Some(create), list, read, change, remove];
         let guards = |p: &&Planned<'_>| p.guarded && p.price == RoutePrice::Free && !samples::unknown(plan, p);

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{
     claims::Claim,
+    making,
     manifest::{File, Kind, Manifest, RouteSummary, Unimplemented},
     native::Collection,
     plan::{Backend, Plan, Planned, Work},
@@ -62,7 +63,7 @@ struct RouteView {
     body: String,
     params: String,
     query: String,
-    /// The type in whose shape the store's answer is.
+    /// The type in whose shape the store's answer is, as an expression.
     answers_type: Option<String>,
     /// Fields of it that are the item's own id, as literals.
     ids: Vec<String>,
@@ -75,6 +76,8 @@ struct RouteView {
     sample_body: Option<String>,
     amount: Option<String>,
     answers: Vec<u16>,
+    /// What is made before, so that it answers as declared.
+    made: Option<making::Made>,
     bad_body: bool,
     bad_path: Option<String>,
     mistyped: Option<String>,
@@ -124,6 +127,7 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         made_by => needs("madeBy"),
         fields_of => needs("fieldsOf"),
         signed => needs("requireSignature"),
+        redirects => needs("redirected"),
         schema => needs("schema"),
         validates => needs("validate"),
         ports => needs("ports"),
@@ -132,6 +136,7 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         argued => needs("argument"),
         lasting => needs("lasting"),
         answering => routes.iter().any(|route| route.answers_type.is_some()),
+        paging => routes.iter().any(|route| route.answers_type.as_ref().is_some_and(|answers| answers.starts_with("pageOf("))),
         stored => needs("store"),
         parses => needs("schemas"),
         repeating => any(&|p| p.repeats),
@@ -140,9 +145,10 @@ pub(super) fn package(plan: &Plan<'_>) -> Result<Manifest, String> {
         typed => routes.iter().any(|r| !r.body.is_empty() || !r.query.is_empty() || !r.params.is_empty()),
         zod => routes.iter().any(|r| r.body.contains(": z.") || r.body.contains(": filled(") || !r.query.is_empty() || !r.params.is_empty()),
         helpers => helpers(plan, &routes),
-        declared => routes.iter().any(|r| r.body.contains(": api.") || r.body.contains("(api.")),
+        declared => routes.iter().any(|r| r.body.contains(" api.") || r.body.contains("(api.")),
         filled => routes.iter().any(|r| r.body.starts_with("    body: filled(")),
         refusing => routes.iter().any(|r| r.bad_body || r.bad_path.is_some()),
+        making => routes.iter().any(|r| r.made.is_some()),
         mistyping => routes.iter().any(|r| r.mistyped.is_some()),
         tested => tested,
         resources => Serde(resources),
@@ -206,6 +212,7 @@ fn helpers(plan: &Plan<'_>, routes: &[RouteView]) -> Vec<&'static str> {
         ("integer", asks(QueryKind::Integer)),
         ("integerText", routes.iter().any(|route| !route.params.is_empty())),
         ("number", asks(QueryKind::Number)),
+        ("part", takes(": part(")),
         ("sent", takes(": sent(")),
     ];
     used.into_iter().filter(|(_, used)| *used).map(|(name, _)| name).collect()
@@ -232,7 +239,7 @@ fn view(plan: &Plan<'_>, planned: &Planned<'_>, handler: &Handler) -> RouteView 
         body: schemas::body(plan, planned),
         params: schemas::params(route),
         query: schemas::query(route),
-        answers_type: shapes::answered(plan.document, planned).map(|kind| kind.name.clone()),
+        answers_type: shapes::expression(plan, planned),
         ids: shapes::ids(plan, planned).into_iter().map(text::string).collect(),
         takes: handler.takes.clone(),
         does: handler.does.clone(),
@@ -243,6 +250,7 @@ fn view(plan: &Plan<'_>, planned: &Planned<'_>, handler: &Handler) -> RouteView 
         sample_body: samples::body(plan, planned),
         amount: samples::amount(planned.price),
         answers: samples::answers(plan, planned),
+        made: making::made(plan, planned),
         bad_body: reads_json(route),
         bad_path: samples::bad_path(route).filter(|_| !matches!(route.request, Body::Json(_))),
         mistyped,

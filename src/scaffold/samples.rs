@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{
+    held,
     manifest::{Example, Mistyped},
     native::{Native, Op},
     plan::{Plan, Planned, Work},
@@ -35,11 +36,16 @@ pub(super) fn query(route: &Route) -> String {
 
 /// The same without a query.
 fn bare(route: &Route) -> String {
-    route.path.filled(|name| number(route, name).unwrap_or_else(|| format!("test-{}", name.to_ascii_lowercase())))
+    route.path.filled(|name| param(route, name))
+}
+
+/// What a parameter of the path may be.
+pub(super) fn param(route: &Route, name: &str) -> String {
+    number(route, name).unwrap_or_else(|| format!("test-{}", name.to_ascii_lowercase()))
 }
 
 /// What a parameter of the path may be that must be a whole number.
-fn number(route: &Route, name: &str) -> Option<String> {
+pub(super) fn number(route: &Route, name: &str) -> Option<String> {
     let param = whole(route, name)?;
     Some(1.max(param.min.unwrap_or(1)).min(param.max.unwrap_or(i64::MAX)).to_string())
 }
@@ -61,6 +67,8 @@ fn value(param: &QueryParam) -> String {
         (QueryKind::Text, "after" | "cursor") => LAST.to_string(),
         (QueryKind::Text, "sort" | "sort_by" | "order_by") => "created_at".into(),
         (QueryKind::Text, "order" | "sort_order" | "direction" | "dir") => "asc".into(),
+        (QueryKind::Text, "since" | "created_after") => "2020-01-01T00:00:00Z".into(),
+        (QueryKind::Text, "until" | "created_before") => types::LATE.into(),
         (QueryKind::Text, _) => "test".into(),
         (QueryKind::Integer | QueryKind::Number, _) => wanted.max(param.min.unwrap_or(wanted)).min(most).to_string(),
         (QueryKind::Flag, _) => "true".into(),
@@ -80,6 +88,12 @@ fn make(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<String> {
             if let Some(kind) = types::taken(plan.document, planned.route) {
                 // What is no value of the type is refused, as `answers` knows.
                 return Some(plan.known.get(&kind.name).and_then(|known| known.sample.clone()).unwrap_or_default().to_string());
+            }
+            let held = held::changed(plan, planned);
+            if !held.is_empty() {
+                // Of a type that nothing takes, no value is made up.
+                let sample = held.iter().find_map(|kind| plan.known.get(&kind.name)?.sample.clone());
+                return Some(sample.unwrap_or_else(|| json!({})).to_string());
             }
             let example = schemas::example(plan.document, planned.route);
             let mut fields: Map<String, Value> = Map::new();
@@ -132,7 +146,7 @@ fn may_be(kind: &Kind, name: &str, said: &Value) -> bool {
 /// Fields of a body that no two items have alike.
 pub(super) fn fresh(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<String> {
     let Some(native) = planned.work.kept().filter(|_| matches!(planned.route.request, Body::Json(_))) else { return Vec::new() };
-    let key = plan.collections.get(native.collection).filter(|kept| !kept.numbers).and_then(|kept| kept.key.as_deref());
+    let key = plan.collections.get(native.collection).and_then(|kept| kept.key.as_deref());
     let named = match &native.op {
         Op::Create { .. } => key,
         Op::Change | Op::Replace => None,
@@ -155,6 +169,10 @@ fn spoil(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<Mistyped> {
     }
     if let Some(kind) = types::taken(plan.document, planned.route) {
         let (field, body) = plan.known.get(&kind.name)?.mistyped.clone()?;
+        return Some(Mistyped { field, body: Some(body) });
+    }
+    if let Some(kind) = held::changed(plan, planned).first() {
+        let (field, body) = plan.known.get(&kind.name)?.mistyped.clone().filter(|(_, body)| body.is_object())?;
         return Some(Mistyped { field, body: Some(body) });
     }
     let mut fields: Map<String, Value> = serde_json::from_str(&body(plan, planned)?).ok()?;

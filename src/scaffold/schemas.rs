@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     claims::Claim,
+    held,
     native::{self, Native, Op, Sent, Signed},
     plan::{Plan, Planned, Work},
     prose, text, types,
@@ -145,6 +146,11 @@ pub(super) fn body(plan: &Plan<'_>, planned: &Planned<'_>) -> String {
         let changes = (partly || planned.route.method == Method::Patch) && types::fills(plan.document, kind);
         return if changes { format!("    body: sent(api.{}),", kind.name) } else { format!("    body: api.{},", kind.name) };
     }
+    let held = held::changed(plan, planned);
+    if !held.is_empty() {
+        let held: Vec<_> = held.iter().map(|kind| format!("api.{}", kind.name)).collect();
+        return text::call(4, "body: part", &held, ",");
+    }
     let fields = fields(plan, planned);
     // What is done to something needs no body: its path says all.
     let bare = fields.is_empty() && !must_be_filled(planned);
@@ -165,6 +171,10 @@ pub(super) fn json_schema(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<Valu
     }
     if let Some(kind) = types::taken(plan.document, planned.route) {
         return plan.known.get(&kind.name).map(|known| known.schema.clone());
+    }
+    let held = held::changed(plan, planned);
+    if !held.is_empty() {
+        return Some(held::schema(plan.document, &held));
     }
     let fields = fields(plan, planned);
     let properties: Map<String, Value> = fields.iter().map(|field| (field.name.clone(), field_schema(field))).collect();

@@ -45,7 +45,7 @@ pub(super) fn handler(plan: &Plan<'_>, planned: &Planned<'_>) -> Handler {
         asked: &planned.asked,
         payer: planned.price != RoutePrice::Free,
         // Who has the internal key looks after what everybody has.
-        open: (native::open(planned.route, planned.price) || (planned.guarded && planned.price == RoutePrice::Free))
+        open: (native::open(planned.route, planned.price) || (planned.price == RoutePrice::Free && (planned.guarded || leads(planned))))
             && planned.work.kept().is_some_and(|kept| plan.owned(kept.collection)),
         guarded: planned.guarded,
         input: Vec::new(),
@@ -93,6 +93,11 @@ pub(super) fn handler(plan: &Plan<'_>, planned: &Planned<'_>) -> Handler {
     draft.input.dedup();
     let takes = if draft.input.is_empty() { String::new() } else { format!("{{ {} }}", draft.input.join(", ")) };
     Handler { takes, does: draft.lines.join("\n"), waits: draft.waits, needs: draft.needs }
+}
+
+/// Whether a route leads elsewhere.
+fn leads(planned: &Planned<'_>) -> bool {
+    planned.work.kept().is_some_and(|native| matches!(native.op, Op::Follow { .. }))
 }
 
 /// The fields of what a route lists.
@@ -366,7 +371,14 @@ impl Draft<'_> {
                 }
                 self.forward("return");
             }
-            Op::Read { .. } | Op::Become { .. } | Op::Switch { .. } | Op::Renew | Op::Step { .. } | Op::Flip { .. } | Op::Under => {
+            Op::Read { .. }
+            | Op::Follow { .. }
+            | Op::Become { .. }
+            | Op::Switch { .. }
+            | Op::Renew
+            | Op::Step { .. }
+            | Op::Flip { .. }
+            | Op::Under => {
                 self.checked(native);
                 self.forward("return");
             }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{
-    able,
+    able, held,
     native::{self, Native, Op},
     plan::{Plan, Planned, Work},
     schemas, types,
@@ -43,9 +43,24 @@ pub(super) fn answered<'a>(document: &'a Document, planned: &Planned<'_>) -> Opt
     types::answered(document, planned.route).filter(|_| matches!(planned.work, Work::Native(_)) && !bytes)
 }
 
+/// The same as an expression, and of what has none the type of what it shows to anybody.
+pub(super) fn expression(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<String> {
+    let own = answered(plan.document, planned).map(|kind| format!("api.{}", kind.name));
+    own.or_else(|| {
+        let shown = held::shown(plan, planned)?;
+        Some(if shown.page { format!("pageOf(api.{})", shown.kind.name) } else { format!("api.{}", shown.kind.name) })
+    })
+}
+
 /// Whether an answer has these fields of the store's as the store has them, and all others,
 /// or at least those that were sent.
-pub(super) fn is_plain(document: &Document, planned: &Planned<'_>, fields: &[&str], sent: &[String]) -> bool {
+pub(super) fn is_plain(plan: &Plan<'_>, planned: &Planned<'_>, fields: &[&str], sent: &[String]) -> bool {
+    let document = plan.document;
+    if let Some(shown) = held::shown(plan, planned) {
+        let all = types::fields(document, shown.kind);
+        let item = fields.iter().copied().filter(|_| !shown.page).chain(sent.iter().map(String::as_str));
+        return all.is_some_and(|all| item.into_iter().all(|field| all.contains_key(field)));
+    }
     let Some(kind) = answered(document, planned) else { return true };
     let Some(all) = types::fields(document, kind) else { return false };
     let free = planned.price == RoutePrice::Free;

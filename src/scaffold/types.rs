@@ -213,7 +213,7 @@ pub(super) fn module(document: &Document) -> String {
         );
     }
     let helpers: Vec<_> =
-        ["characters", "exactlyOne", "oneOf", "unique"].into_iter().filter(|name| code.contains(&format!("{name}("))).collect();
+        ["characters", "exactlyOne", "having", "oneOf", "unique"].into_iter().filter(|name| code.contains(&format!("{name}("))).collect();
     let kit =
         if helpers.is_empty() { String::new() } else { format!("import {{ {} }} from \"@flywheel/kit/types\";\n", helpers.join(", ")) };
     format!("// Generated from prim.yaml: a change of this file is overwritten.\n{kit}import {{ z }} from \"zod\";\n{code}")
@@ -333,9 +333,10 @@ fn of_kind(document: &Document, schema: &Value, kind: &str, indent: usize) -> St
                 Some("uuid") => "z.guid()",
                 _ => "z.string()",
             };
-            let pattern = schema.get("pattern").and_then(Value::as_str).and_then(|pattern| Expression::parse(pattern).ok());
-            let pattern =
-                pattern.map(|e| format!(".regex(new globalThis.RegExp({}, \"u\"))", text::string(&e.javascript()))).unwrap_or_default();
+            let pattern = Expression::of(schema)
+                .and_then(Result::ok)
+                .map(|e| format!(".regex(new globalThis.RegExp({}, \"u\"))", text::string(&e.javascript())))
+                .unwrap_or_default();
             format!("{of}{}{pattern}", length(schema))
         }
         "integer" | "number" => {
@@ -395,10 +396,6 @@ fn object(document: &Document, schema: &Value, indent: usize) -> String {
         _ => ("z.looseObject", String::new()),
     };
     let others = required.iter().filter(|name| properties.is_none_or(|properties| !properties.contains_key(**name)));
-    let others: String = others
-        .map(|name| {
-            format!(".refine((object) => {name} in object, {{ path: [{name}], message: \"must be there\" }})", name = text::string(name))
-        })
-        .collect();
+    let others: String = others.map(|name| format!(".refine(...having({}))", text::string(name))).collect();
     format!("{open}({fields}){rest}{others}")
 }

@@ -253,7 +253,7 @@ fn word(schema: &Value, turn: usize) -> Option<String> {
         (None, None) => return text("test", least, most, turn),
         (Some(format), None) => texts = formatted(format, least, turn),
         (_, Some(pattern)) => {
-            let expression = Expression::parse(pattern).ok()?;
+            let expression = Expression::of(schema)?.ok()?;
             let matches = regex::Regex::new(pattern).ok()?;
             let tries = [0, 1, 2, 4, 8, 16].into_iter().chain(u32::try_from(least)).map(|more| expression.example(more));
             texts.extend(format.into_iter().flat_map(|format| formatted(format, least, turn)).chain(tries));

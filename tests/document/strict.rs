@@ -41,7 +41,7 @@ fn extensions_are_typed() {
 #[test]
 fn findings_say_where_they_stand() {
     let text = "# A comment\nid: search\nstatus: banana\ndescription: \"Finds\"\nroutes_map:\n  - route: POST /v1/x\n    status: 200\n    descriptio: x\n\
-                \n  - {route: GET /v1/y, status: 302, operation_id: y, description: →, response: null}\nenv: [GOOD, bad]\n";
+                \n  - {route: GET /v1/y, status: 299, operation_id: y, description: →, response: null}\nenv: [GOOD, bad]\n";
     assert_eq!(
         findings(text),
         [

@@ -151,6 +151,28 @@ async fn two_packages_back_to_back_make_one_or_two_commits_and_nothing_follows()
 }
 
 #[tokio::test]
+async fn what_is_derived_has_the_prices_that_packages_charge() {
+    let mut run = with_catalogue().await;
+    let mut paid = document("notes");
+    paid["factory"] = json!({});
+    run.apply(&paid, &json!({}));
+    run.catalogued(&["notes"]).await;
+    let pricing = run.text("generated/pricing.json").unwrap();
+    assert!(pricing.contains("\"$0.01\""), "{pricing}");
+    // The Factory's price is of what is proposed from now on. What is merged charges what it charged.
+    run.api.edit(&format!("{OWN}/{FACTORY}"), |mut factory| {
+        factory["spec"]["prices"] = json!({ "default": "$0.07" });
+        Some(factory)
+    });
+    run.factory_pass().await.unwrap();
+    run.catalogue_says("True", Reason::Verified);
+    let index = run.text("packages/notes/src/index.ts").unwrap();
+    run.push("packages/notes/src/index.ts", Some(&index.replace("\"$0.01\"", "\"$0.02\"")));
+    run.factory_pass().await.unwrap();
+    assert!(!run.is_current(), "the package charges something else now");
+}
+
+#[tokio::test]
 async fn changes_and_removals_are_followed_and_its_own_merge_is_not() {
     let mut run = with_catalogue().await;
     run.apply(&document("notes"), &json!({ "deletionPolicy": "Delete" }));

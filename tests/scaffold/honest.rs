@@ -92,11 +92,11 @@ fn what_is_asked_for_is_a_field_of_what_is_kept() {
     }
 
     let query =
-        "query_params: [{name: text, type: string}, {name: since, type: string}, {name: tags, type: string}, {name: limit, type: integer}]";
+        "query_params: [{name: text, type: string}, {name: mood, type: string}, {name: tags, type: string}, {name: limit, type: integer}]";
     let made = package(NOTE, &[CREATE, READ, &format!("{LIST}, {query}")]);
     assert!(made.unimplemented.is_empty(), "{:?}", made.unimplemented);
-    assert!(assumed(&made).contains("since is no field of what is kept: a call with it answers 501"), "{}", assumed(&made));
-    assert!(file(&made, "src/service.ts").contains("const lacks = [\"since\", \"tags\"];"), "{}", file(&made, "src/service.ts"));
+    assert!(assumed(&made).contains("mood is no field of what is kept: a call with it answers 501"), "{}", assumed(&made));
+    assert!(file(&made, "src/service.ts").contains("const lacks = [\"mood\", \"tags\"];"), "{}", file(&made, "src/service.ts"));
     // One that must be there leaves nothing to answer, and a search without it is another.
     let required = format!("{LIST}, query_params: [{{name: lat, type: number, required: true}}]");
     assert!(missing(NOTE, &[CREATE, READ, &required])["list_notes"].contains("asks for lat"));

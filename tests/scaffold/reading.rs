@@ -22,7 +22,7 @@ fn every_problem_is_named_at_once_with_its_place() {
     let problems = prim::read(
         "id: Search\nport: 0\nversion: '1\"'\nenv: [lower, OK]\nfactory: {free_service: maybe}\nroutes_map:\n\
          - {route: FETCH /x}\n- {route: GET x}\n- {route: GET /}\n- {}\n- {route: GET /a/:id}\n- {route: 'GET /a/{key}'}\n\
-         - {route: GET /b, price: cheap, status: 302, errors: [{status: 200}], query_params: [{name: 'a b'}]}\n- text\n",
+         - {route: GET /b, price: cheap, status: 299, errors: [{status: 200}], query_params: [{name: 'a b'}]}\n- text\n",
     )
     .unwrap_err();
     let places: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();

@@ -99,6 +99,18 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_for_a_test_that_nobody_wrote_is_blocked_by_it() {
+        let list = test("LIST", "https://notes.prim.sh/v1/notes", &json!({ "depends_on": ["NOTES-1", "GONE"] }));
+        let gone = test("GONE", "https://notes.prim.sh/v1/gone", &json!({ "generated": true }));
+        let (suite, _) = suite(&mut service(), "prim.sh", true, &written(&json!([list, gone])));
+        assert_eq!(suite["tests"][0]["depends_on"], json!(["NOTES-1", "GONE"]));
+        assert_eq!(ids(&suite), ["LIST", "NOTES-H1", "NOTES-2", "NOTES-3"], "no derived test stands in for it");
+        let plan = crate::suite::from_value(&suite, crate::suite::Mode::Ours).expect("a plan");
+        let told = crate::suite::lint(&plan, &crate::suite::Known::default()).iter().map(ToString::to_string).collect::<String>();
+        assert!(told.contains("LIST depends on GONE, which is not in the plan: it can only be blocked"), "{told}");
+    }
+
+    #[test]
     fn without_a_wallet_what_costs_is_left_out_unless_a_refusal_is_wanted() {
         let list = test("LIST", "https://notes.prim.sh/v1/notes", &json!({}));
         let refused = test("ASKED", "https://notes.prim.sh/v1/notes", &json!({ "expected": { "status": 402 } }));

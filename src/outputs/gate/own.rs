@@ -12,15 +12,19 @@ use super::{Growing, Service, empty, key};
 /// repository's plan, a plan that `suite` reads; its tests of this service, also those of
 /// it at `declared`, stay as they are but for their host, and those that were derived
 /// are derived anew, under the ids by which others name them. Other services' tests are
-/// not run: whoever names one no longer waits for it.
+/// not run: whoever names one no longer waits for it. What is in no plan is waited for in
+/// vain, and told.
 pub fn of_service(service: &Service, written: Option<&Value>, declared: &str) -> Value {
     let document = &service.document;
     let url = format!("https://{}", document.endpoint);
     let mut plan = written.cloned().unwrap_or_else(empty);
     let known: BTreeSet<_> = document.routes.iter().map(|route| key(route.method.as_str(), &format!("{url}{}", route.path))).collect();
-    let mut tests: Vec<Value> = Vec::new();
+    let (mut tests, mut others): (Vec<Value>, BTreeSet<String>) = Default::default();
     for mut test in plan["tests"].as_array().cloned().unwrap_or_default() {
-        let Some(endpoint) = text(&test, "endpoint").and_then(|endpoint| moved(endpoint, declared, &document.endpoint)) else { continue };
+        let Some(endpoint) = text(&test, "endpoint").and_then(|endpoint| moved(endpoint, declared, &document.endpoint)) else {
+            others.extend(text(&test, "id").map(str::to_owned));
+            continue;
+        };
         let asks = key(text(&test, "method").unwrap_or_default(), &endpoint);
         // What was derived for a route that is gone is gone.
         if test["generated"] == true && !known.contains(&asks) && asks != key("GET", &url) {
@@ -28,6 +32,9 @@ pub fn of_service(service: &Service, written: Option<&Value>, declared: &str) ->
         }
         test["endpoint"] = endpoint.into();
         tests.push(test);
+    }
+    for needs in tests.iter_mut().filter_map(|test| test["depends_on"].as_array_mut()) {
+        needs.retain(|id| id.as_str().is_none_or(|id| !others.contains(id)));
     }
     let mut growing = Growing::of(only(plan.take(), tests), true);
     growing.take(service);
@@ -62,10 +69,6 @@ fn moved(endpoint: &str, declared: &str, host: &str) -> Option<String> {
 fn only(mut plan: Value, tests: Vec<Value>) -> Value {
     let ids: BTreeSet<_> = tests.iter().filter_map(|test| text(test, "id").map(str::to_owned)).collect();
     let known = |id: &Value| id.as_str().is_some_and(|id| ids.contains(id));
-    let mut tests = tests;
-    for needs in tests.iter_mut().filter_map(|test| test["depends_on"].as_array_mut()) {
-        needs.retain(known);
-    }
     plan["tests"] = tests.into();
     if let Some(groups) = plan["groups"].as_array_mut() {
         for group in groups.iter_mut() {

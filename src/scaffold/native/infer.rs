@@ -9,10 +9,12 @@ use super::super::{
 };
 use super::{
     Collection, Found, Native, Op, Sent, Signed, is_id,
+    makers::{last_noun, made_noun, noun_of, puts, verb},
     members::{self, Base, Member},
-    verbs::{self, Deed, MAKES},
+    statuses::{becomes, begins},
+    verbs::{self, Deed},
 };
-use crate::prim::{Body, Document, Method, QueryKind, QueryParam, Route, RoutePrice, Segment, Type, camel, singular, words};
+use crate::prim::{Body, Document, Method, QueryKind, QueryParam, Route, RoutePrice, Segment, Type, camel, words};
 
 pub(in crate::scaffold) const ALONE: &str = "nothing in the document stores what it would answer, or answers what it would store";
 const SIGNED: &str = "it must check a signature, and the document does not say of what message";
@@ -20,6 +22,9 @@ const MIXED: &str = "some routes of its resource are paid and some free, so an i
 const NAMELESS: &str = "its body has no field by which an item is found";
 const STATUS: &str = "other routes give its resource a status, so that this one can't";
 const COUNTLESS: &str = "nothing in the document counts what it would set back";
+const NOWHERE: &str = "no field of its type says where it leads";
+/// Fields that say where an item leads, the likeliest first.
+const ADDRESSES: [&str; 9] = ["url", "target_url", "target", "destination_url", "destination", "long_url", "original_url", "link", "href"];
 const OWNERLESS: &str = "without a payment nobody can be told apart from an item's owner";
 
 /// What a document's routes keep. `outside`: a vendor makes what is kept, and the
@@ -28,10 +33,12 @@ pub(in crate::scaffold) fn infer(document: &Document, prices: &[RoutePrice], out
     let routes = &document.routes;
     let length = |i: &usize| routes[*i].path.segments.len();
     let mut order: Vec<usize> = (0..routes.len()).collect();
-    order.sort_by_key(length);
+    // What lies within something comes after it, also where that is found by its id alone.
+    let depth = |i: &usize| (length(i), members::waits_for(routes, *i));
+    order.sort_by_cached_key(depth);
     let written = order.clone();
     // In whichever order the document has them, the same routes keep the same things.
-    order.sort_by_key(|i| (length(i), routes[*i].path.key(), routes[*i].method != Method::Put, routes[*i].method.as_str()));
+    order.sort_by_cached_key(|i| (depth(i), routes[*i].path.key(), routes[*i].method != Method::Put, routes[*i].method.as_str()));
     let mut search = Search::new(document, prices);
     search.look(&order, outside);
     if search.twice {
@@ -108,7 +115,10 @@ impl<'a> Search<'a> {
             self.refuse([at].into_iter().chain(members.iter().map(|(i, _)| *i)), reason);
             return;
         }
-        let key = members.iter().find_map(|(i, member)| member.of_one().then(|| members::param(&routes[*i], member)).flatten());
+        let named = |wanted: fn(&Member) -> bool| {
+            members.iter().find_map(|(i, member)| wanted(member).then(|| members::param(&routes[*i], member)).flatten())
+        };
+        let key = named(Member::of_one).or_else(|| named(|member| matches!(member, Member::Follow)));
         // An id that whoever makes an item must say is the item's.
         let wanted = |param: &&str| {
             !is_id(param) || types::taken(self.document, create).is_some_and(|kind| types::requires(self.document, kind, param))
@@ -116,7 +126,7 @@ impl<'a> Search<'a> {
         let key = key.filter(wanted).map(str::to_owned);
         let owned = signed.is_some();
         // Who sets what a name stands for sets it again.
-        let sets = ["set", "put", "upsert", "save", "write"].iter().any(|verb| self::verb(create).as_deref() == Some(*verb));
+        let sets = ["set", "put", "upsert", "save", "write"].iter().any(|word| verb(create).as_deref() == Some(*word));
         let sent = key.clone().filter(|_| sets && !owned && create.error(409).is_none() && create.request != Body::Bytes);
         let op = match () {
             () if create.request == Body::Bytes => Op::Upload,
@@ -224,10 +234,11 @@ impl<'a> Search<'a> {
             self.bases.iter().position(|bases| bases.iter().any(|b| b.is(before)))
         });
         let all = || [at].into_iter().chain(members.iter().map(|(i, _)| *i)).map(|i| &routes[i]);
+        let claimed = members.iter().any(|(_, member)| matches!(member, Member::Claim));
         let becomes = |(i, member): &(usize, Member)| {
             matches!(member, Member::Become { .. }) && matches!(self.turned(*i, at, members), Some(Turned::Status))
         };
-        let turns = members.iter().any(becomes);
+        let turns = claimed || members.iter().any(becomes);
         let decided = members.iter().any(|(_, member)| matches!(member, Member::Become { decides: true, .. }));
         let pending = decided && all().any(|route| route.prose().any(|text| text.to_ascii_lowercase().contains("pending")));
         let shapes = self.shapes(at, members);
@@ -243,7 +254,11 @@ impl<'a> Search<'a> {
             || prose::example_fields(self.document, first).any(|field| prose::says_ttl(&field))
             || shapes.iter().any(|kind| types::lives(self.document, kind));
         let statuses = shapes.iter().find_map(|kind| types::words(self.document, kind, "status"));
-        let usual = if pending { "pending" } else { "active" };
+        let usual = match () {
+            () if pending => "pending",
+            () if claimed => "queued",
+            () => "active",
+        };
         let status = match &statuses {
             Some(statuses) => begins(statuses, usual, members),
             None => usual.to_owned(),
@@ -313,6 +328,8 @@ impl<'a> Search<'a> {
             || members.iter().any(|(_, member)| matches!(member, Member::Step(way) if *way != 0))
             || self.shapes(at, &members).iter().any(|kind| types::is_number(self.document, kind, &number));
         let switch = self.field(at, &members, &["enabled", "active", "on", "done", "value"], types::is_flag);
+        let claimed = members.iter().any(|(_, member)| matches!(member, Member::Claim));
+        let addresses = self.leads(at, &self.shapes(at, &members));
         // What is handed out stays where somebody is to say that it is done with.
         let removed = members.iter().any(|(_, member)| matches!(member, Member::Remove));
         for (i, member) in members {
@@ -320,7 +337,12 @@ impl<'a> Search<'a> {
             let paid = self.prices[i] != RoutePrice::Free;
             let reads = member.reads();
             // Who reads must be told apart too, where items are somebody's.
-            let told = if owned { paid || self.apart(i, &member) } else { reads || super::guarded(route) || self.open(i) };
+            // Who is led elsewhere without paying is anybody.
+            let told = if owned {
+                paid || self.apart(i, &member) || matches!(member, Member::Follow)
+            } else {
+                reads || super::guarded(route) || self.open(i)
+            };
             if !told {
                 self.found[i] = Some(Err(if owned { MIXED } else { OWNERLESS }.into()));
                 continue;
@@ -343,7 +365,14 @@ impl<'a> Search<'a> {
                 Member::Batch if self.collections[collection].key.is_some() && held => continue,
                 Member::Batch => Op::Batch,
                 Member::Edge { oldest } => Op::Edge { oldest },
-                Member::Take => Op::Take { keeps: removed },
+                Member::Take => Op::Take { keeps: removed, to: None },
+                Member::Claim => match becomes(statuses.as_ref(), "claimed") {
+                    Some(to) => Op::Take { keeps: true, to: Some(to) },
+                    None => {
+                        self.found[i] = Some(Err("it hands one out, which no status of its type says".into()));
+                        continue;
+                    }
+                },
                 Member::Clear => Op::Clear,
                 Member::Named => match self.named(collection, route) {
                     Some(named) => {
@@ -355,6 +384,11 @@ impl<'a> Search<'a> {
                         continue;
                     }
                 },
+                Member::Follow if addresses.is_empty() => {
+                    self.found[i] = Some(Err(NOWHERE.into()));
+                    continue;
+                }
+                Member::Follow => Op::Follow { fields: addresses.clone() },
                 Member::Read | Member::Look => Op::Read { bytes: route.response == Body::Bytes },
                 Member::Give if status.is_some() && ["status", "state"].contains(&last_noun(route).as_str()) => {
                     self.found[i] = Some(Err(STATUS.into()));
@@ -387,7 +421,9 @@ impl<'a> Search<'a> {
                         }
                         Some(Turned::Status) | None => {}
                     }
-                    let Some(to) = becomes(statuses.as_ref(), to) else {
+                    // What is put back waits as it did at first.
+                    let back = status.clone().filter(|_| to == "queued" && claimed);
+                    let Some(to) = back.or_else(|| becomes(statuses.as_ref(), to)) else {
                         self.found[i] = Some(Err(format!("it makes an item {to}, which the status of its type can't be")));
                         continue;
                     };
@@ -435,6 +471,13 @@ impl<'a> Search<'a> {
         };
         let shown = [at].into_iter().chain(members.iter().map(|(i, _)| *i)).any(shows);
         Some(if shown { Turned::Status } else { Turned::Nothing })
+    }
+
+    /// The fields that may say where an item leads: those of its types, where these name any.
+    fn leads(&self, at: usize, shapes: &[&Type]) -> Vec<String> {
+        let named = |field: &&str| shapes.iter().filter_map(|kind| types::fields(self.document, kind)).any(|all| all.contains_key(*field));
+        let known = types::taken(self.document, &self.document.routes[at]).is_some();
+        ADDRESSES.iter().filter(|field| !known || named(field)).map(|field| (*field).to_owned()).collect()
     }
 
     /// What of a DELETE names the item: its body's field or its query's parameter.
@@ -506,97 +549,6 @@ enum Turned {
     Switch(String, bool),
     /// Nothing that anybody would see.
     Nothing,
-}
-
-/// The status that items begin with, of those that their type names: its default, the
-/// usual one, or the first that no route gives.
-fn begins(statuses: &Words, usual: &str, members: &[(usize, Member)]) -> String {
-    let given = |status: &&String| {
-        let gives = |(_, member): &(usize, Member)| matches!(member, Member::Become { to, .. } if alike(status, to));
-        members.iter().any(gives)
-    };
-    let all = || statuses.all.iter();
-    let found = statuses.usual.as_ref().or_else(|| all().find(|status| *status == usual)).or_else(|| all().find(|status| !given(status)));
-    found.or_else(|| all().next()).map_or_else(|| usual.into(), Clone::clone)
-}
-
-/// A status as the type has it that names some: `cancelled` may be `canceled` there.
-fn becomes(statuses: Option<&Words>, to: &str) -> Option<String> {
-    let Some(Words { all, .. }) = statuses else { return Some(to.into()) };
-    let exact = all.iter().find(|status| *status == to);
-    exact.or_else(|| all.iter().find(|status| alike(status, to))).cloned()
-}
-
-/// Whether two words differ in their ends alone.
-fn alike(a: &str, b: &str) -> bool {
-    let common = a.bytes().zip(b.bytes()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
-    common >= 4 && common + 2 >= a.len().min(b.len())
-}
-
-pub(super) fn verb(route: &Route) -> Option<String> {
-    words(&route.operation).into_iter().next()
-}
-
-/// An operation's words after the first, the last in the singular.
-pub(super) fn noun_of(route: &Route) -> Option<String> {
-    let mut nouns: Vec<_> = words(&route.operation).into_iter().skip(1).collect();
-    // An id made from method and path ends in what stands in the path.
-    if let Some(by) = nouns.iter().position(|word| word == "by") {
-        nouns.truncate(by);
-    }
-    let last = nouns.last_mut()?;
-    *last = singular(last);
-    Some(nouns.join("_"))
-}
-
-/// The last literal of a path, in the singular.
-pub(super) fn last_noun(route: &Route) -> String {
-    let last = route.path.nouns().last().unwrap_or("item");
-    singular(&words(last).join("_"))
-}
-
-/// The noun of what a route adds, if it adds something.
-fn made_noun(route: &Route) -> Option<String> {
-    let verb = verb(route)?;
-    // Who hands in bytes, or nothing, is told what became of it.
-    let takes = matches!(route.request, Body::Json(_)) || members::json(route);
-    if route.method != Method::Post
-        || !takes
-        || route.response == Body::Bytes
-        || !matches!(route.path.segments.last(), Some(Segment::Literal(_)))
-    {
-        return None;
-    }
-    // What is done to a name in the path makes that.
-    if matches!(puts(route), Some((_, Some(_)))) {
-        return None;
-    }
-    let makes = MAKES.contains(&verb.as_str()) || verbs::deed(&verb) == Some(Deed::Hold) || members::sends(route, &verb);
-    makes.then(|| noun_of(route).unwrap_or_else(|| last_noun(route)))
-}
-
-/// The parameter by which a route stores something, and what else it does to it.
-fn puts(route: &Route) -> Option<(&String, Option<Deed>)> {
-    if route.response == Body::Bytes {
-        return None;
-    }
-    match &route.path.segments[..] {
-        [.., Segment::Param { name, .. }] => {
-            let deed = verb(route).and_then(|verb| verbs::deed(&verb)).filter(|deed| deed.makes());
-            let takes = route.request != Body::None || deed == Some(Deed::Hold);
-            match route.method {
-                Method::Put if takes => Some((name, deed.filter(|deed| *deed == Deed::Hold))),
-                Method::Post if deed.is_some() && route.request != Body::Bytes => Some((name, deed)),
-                Method::Post if takes && verb(route).is_some_and(|verb| MAKES.contains(&verb.as_str())) => Some((name, None)),
-                _ => None,
-            }
-        }
-        [.., Segment::Param { name, .. }, Segment::Literal(word)] => {
-            let deed = verbs::deed(word).filter(|deed| deed.makes())?;
-            (matches!(route.method, Method::Post | Method::Put) && route.request != Body::Bytes).then_some((name, Some(deed)))
-        }
-        _ => None,
-    }
 }
 
 fn params(segments: &[Segment]) -> Vec<String> {

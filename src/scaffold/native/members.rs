@@ -2,8 +2,8 @@
 
 use super::super::prose;
 use super::{
-    infer::{last_noun, noun_of, verb},
-    verbs::{self, Deed, LISTS, MAKES, RENEWS},
+    makers::{last_noun, noun_of, verb},
+    verbs::{self, Deed, LISTS, RENEWS},
 };
 use crate::prim::{Body, Method, Route, Segment, singular, words};
 
@@ -23,6 +23,8 @@ pub(super) enum Member {
     },
     /// Hands the oldest out.
     Take,
+    /// The same, and gives it a status of which others tell.
+    Claim,
     /// Removes all.
     Clear,
     /// Removes the one that a body or a query names.
@@ -33,6 +35,8 @@ pub(super) enum Member {
     Remove,
     /// Answers one from below it: its bytes, or what there is about it.
     Look,
+    /// Leads to where one says.
+    Follow,
     /// Gives one fields from below it.
     Give,
     Become {
@@ -65,6 +69,7 @@ impl Member {
                 | Self::Batch
                 | Self::Edge { .. }
                 | Self::Take
+                | Self::Claim
                 | Self::Clear
                 | Self::Named
         )
@@ -72,12 +77,12 @@ impl Member {
 
     /// Whether it changes nothing.
     pub(super) fn reads(&self) -> bool {
-        matches!(self, Self::List | Self::Search | Self::Count | Self::Tally | Self::Edge { .. } | Self::Read | Self::Look)
+        matches!(self, Self::List | Self::Search | Self::Count | Self::Tally | Self::Edge { .. } | Self::Read | Self::Look | Self::Follow)
     }
 
     /// Whether it answers what was stored.
     pub(super) fn answers(&self) -> bool {
-        matches!(self, Self::List | Self::Read | Self::Take)
+        matches!(self, Self::List | Self::Read | Self::Take | Self::Claim | Self::Tally | Self::Edge { .. } | Self::Follow)
     }
 }
 
@@ -112,8 +117,15 @@ pub(super) fn json(route: &Route) -> bool {
 /// The paths that items of a collection lie below: where they are made and where
 /// they are listed; and the same without what is before, where an id alone will do.
 pub(super) fn bases(routes: &[Route], made: usize, members: &[(usize, Member)]) -> Vec<Base> {
-    let lists = members.iter().filter(|(_, member)| matches!(member, Member::List)).map(|(i, _)| *i);
-    [made].into_iter().chain(lists).map(|i| Base(collection_path(&routes[i]).to_vec())).collect()
+    let listed = |member: &Member| matches!(member, Member::List) || member.of_one();
+    let lists = members.iter().filter(|(_, member)| listed(member)).map(|(i, _)| *i);
+    let mut bases: Vec<Base> = Vec::new();
+    for path in [made].into_iter().chain(lists).map(|i| collection_path(&routes[i])) {
+        if !bases.iter().any(|base| base.is(path)) {
+            bases.push(Base(path.to_vec()));
+        }
+    }
+    bases
 }
 
 /// A path without the item's name at its end, and without what is done to it there
@@ -199,8 +211,8 @@ pub(super) fn param<'a>(route: &'a Route, member: &Member) -> Option<&'a str> {
     let segments = &route.path.segments;
     let segment = match member {
         one if one.of_one() => segments.last(),
-        // What is done to a name may be a POST to the name itself.
-        Member::Step(_) if matches!(segments.last(), Some(Segment::Param { .. })) => segments.last(),
+        // What is done to a name may be a request of the name itself.
+        Member::Step(_) | Member::Follow if matches!(segments.last(), Some(Segment::Param { .. })) => segments.last(),
         all if all.of_all() => return None,
         _ => segments.iter().nth_back(1),
     };
@@ -215,24 +227,105 @@ pub(super) fn of(routes: &[Route], made: usize, noun: &str) -> Vec<(usize, Membe
     let create = &routes[made];
     let home = collection_path(create);
     let before = home.split_last().map_or(&[][..], |(_, before)| before);
-    let lists = |route: &Route| route.method == Method::Get && json(route) && is_list(route, home, before, noun);
+    // What a thing is called where it lies, it is also where an operation has another word.
+    let nouns = [noun, &home_noun(create)];
+    let rooted = |route: &Route| {
+        is_rooted(route, home) && !routes.iter().any(|other| other.method == Method::Post && other.path.key() == route.path.key())
+    };
+    let lists = |route: &Route| route.method == Method::Get && json(route) && (is_list(route, home, before, noun) || rooted(route));
     let mut paths: Vec<&[Segment]> = vec![home];
     paths.extend(routes.iter().filter(|route| lists(route)).map(|route| &route.path.segments[..]));
+    paths.extend(routes.iter().filter_map(|route| named_beside(route, create, routes)));
     let mut members = Vec::new();
     for (i, route) in routes.iter().enumerate() {
         if i == made {
             continue;
         }
-        let member = if lists(route) {
+        let member = if leads(route, create, &paths) {
+            Some(Member::Follow)
+        } else if lists(route) {
             Some(Member::List)
         } else {
             let alone = !routes.iter().any(|other| other.method != route.method && other.path.key() == route.path.key());
-            let of_one = || of_one(route, &paths, noun, alone).or_else(|| by_id(route, &paths, noun, alone));
+            let of_one = || of_one(route, &paths, &nouns, alone).or_else(|| by_id(route, &paths, &nouns, alone));
             of_all(route, &paths).or_else(of_one)
         };
         members.extend(member.map(|member| (i, member)));
     }
+    // What nobody takes is nobody's to put back; a try of something else is made elsewhere.
+    if !members.iter().any(|(_, member)| matches!(member, Member::Take | Member::Claim)) {
+        members.retain(|(i, _)| verb(&routes[*i]).is_none_or(|verb| verb != "retry"));
+    }
     members
+}
+
+/// Whether a path lies below the id alone of what is made below something else: that of
+/// `/v1/cards/:id/comments` where cards are made at `/v1/boards/:id/cards`.
+pub(super) fn waits_for(routes: &[Route], at: usize) -> bool {
+    let path = &routes[at].path.segments;
+    path.windows(2).enumerate().any(|(i, pair)| match pair {
+        [Segment::Literal(noun), Segment::Param { .. }] => {
+            let made = |other: &&Route| {
+                other.method == Method::Post
+                    && matches!(other.path.segments.last(), Some(Segment::Literal(last)) if singular(last) == singular(noun))
+            };
+            let here = Base(path[..=i].to_vec());
+            let mut makers = routes.iter().filter(made).peekable();
+            makers.peek().is_some() && makers.all(|maker| !here.is(&maker.path.segments))
+        }
+        _ => false,
+    })
+}
+
+/// Where what is made at the path of a verb is read: `/v1/links/:slug` for what
+/// `POST /v1/shorten` makes.
+fn named_beside<'a>(route: &'a Route, create: &Route, routes: &[Route]) -> Option<&'a [Segment]> {
+    let (Segment::Param { .. }, path) = route.path.segments.split_last()? else { return None };
+    let (Segment::Literal(noun), before) = path.split_last()? else { return None };
+    let (Segment::Literal(word), home) = create.path.segments.split_last()? else { return None };
+    let beside = before.len() == home.len() && before.iter().zip(home).all(|(a, b)| same(a, b));
+    let free =
+        !routes.iter().any(|other| matches!(other.method, Method::Post | Method::Put) && Base(path.to_vec()).is(&other.path.segments));
+    let noun = singular(noun);
+    let told = matches!((&route.response, &create.response), (Body::Json(Some(a)), Body::Json(Some(b))) if a == b);
+    let meant = told || noun_of(create).as_deref() == Some(&noun) || (is_address(&noun) && shortens(create));
+    (route.method == Method::Get && verb(create).as_ref() == Some(word) && beside && free && meant).then_some(path)
+}
+
+/// Whether a word says that something leads elsewhere.
+fn is_address(word: &str) -> bool {
+    ["link", "url", "short", "shorten", "shortlink", "redirect", "alias"].contains(&word)
+}
+
+/// Whether what a route makes leads elsewhere.
+fn shortens(create: &Route) -> bool {
+    words(&create.operation).iter().map(|word| singular(word)).chain(create.path.nouns().map(singular)).any(|word| is_address(&word))
+}
+
+/// Whether a route leads to where one of these says: below them by its name, or by its name
+/// alone what was made to lead elsewhere.
+fn leads(route: &Route, create: &Route, paths: &[&[Segment]]) -> bool {
+    let path = match &route.path.segments[..] {
+        [before @ .., Segment::Param { .. }] => before,
+        [before @ .., Segment::Param { .. }, Segment::Literal(word)]
+            if ["go", "visit", "follow", "open", "redirect"].contains(&word.as_str()) =>
+        {
+            before
+        }
+        _ => return false,
+    };
+    let alone = path.iter().all(|segment| matches!(segment, Segment::Literal(_)));
+    let redirects = route.method == Method::Get && (300..400).contains(&route.status) && route.response == Body::None;
+    redirects && (below(path, paths) || (alone && shortens(create)))
+}
+
+/// Whether all that lies below several things is listed at once: `/v1/bookings` for what
+/// is made at `/v1/rooms/:id/bookings`.
+fn is_rooted(route: &Route, home: &[Segment]) -> bool {
+    let literal = |segment: &Segment| matches!(segment, Segment::Literal(_));
+    let alike = matches!((route.path.segments.last(), home.last()), (Some(Segment::Literal(a)), Some(Segment::Literal(b))) if singular(a) == singular(b));
+    let lists = verb(route).is_some_and(|verb| LISTS.contains(&verb.as_str()));
+    alike && lists && route.path.segments.iter().all(literal) && !home.iter().all(literal)
 }
 
 fn is_list(route: &Route, home: &[Segment], before: &[Segment], noun: &str) -> bool {
@@ -278,10 +371,21 @@ fn of_all(route: &Route, paths: &[&[Segment]]) -> Option<Member> {
         (Method::Post, at) if route.request != Body::Bytes && route.response != Body::Bytes && (at || around()) => match word {
             "clear" | "purge" | "empty" | "flush" => Some(Member::Clear),
             "pop" | "receive" | "dequeue" | "take" | "shift" if json(route) => Some(Member::Take),
+            "claim" | "lease" | "next" | "checkout" if json(route) && waits(route) => Some(Member::Claim),
             _ => None,
         },
         _ => None,
     }
+}
+
+/// Whether what a route is about waits for who does it: a claim to anything else is more
+/// than taking the next one.
+fn waits(route: &Route) -> bool {
+    const WORK: [&str; 7] = ["job", "task", "work", "queue", "message", "event", "ticket"];
+    let said = words(&route.operation);
+    let about = route.path.nouns().map(singular).chain(said.iter().map(|word| singular(word)));
+    let work = about.into_iter().any(|noun| WORK.contains(&noun.as_str()));
+    work && (said.iter().any(|word| ["next", "oldest"].contains(&word.as_str())) || !matches!(route.request, Body::Json(Some(_))))
 }
 
 /// Whether a field or a parameter names an item, whatever the item is.
@@ -290,13 +394,13 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 /// What is done to one item below one of these paths. `alone`: no other route has its path.
-fn of_one(route: &Route, paths: &[&[Segment]], noun: &str, alone: bool) -> Option<Member> {
+fn of_one(route: &Route, paths: &[&[Segment]], nouns: &[&str], alone: bool) -> Option<Member> {
     let (last, before) = route.path.segments.split_last()?;
     if let Segment::Param { .. } = last {
         return if below(before, paths) { whole(route) } else { None };
     }
     let (Segment::Param { .. }, path) = before.split_last()? else { return None };
-    if below(path, paths) { acted(route, noun, alone) } else { None }
+    if below(path, paths) { acted(route, nouns, alone) } else { None }
 }
 
 /// Whether nothing of what was there stays: a PUT means that, unless it says otherwise.
@@ -319,7 +423,7 @@ fn whole(route: &Route) -> Option<Member> {
 }
 
 /// `POST …/:id/approve`, where the operation says that it is the item that is approved.
-fn acted(route: &Route, noun: &str, alone: bool) -> Option<Member> {
+fn acted(route: &Route, nouns: &[&str], alone: bool) -> Option<Member> {
     let Some(Segment::Literal(last)) = route.path.segments.last() else { return None };
     let word = words(last).into_iter().next()?;
     let verb = verb(route)?;
@@ -329,18 +433,20 @@ fn acted(route: &Route, noun: &str, alone: bool) -> Option<Member> {
         let looks = alone && ((bytes && route.response == Body::Bytes) || (about && json(route)));
         return looks.then_some(Member::Look);
     }
-    let meant = noun_of(route).is_none_or(|n| n == noun || noun.ends_with(&format!("_{n}")) || n == last_noun(route));
+    let is = |n: &String| nouns.iter().any(|noun| n == noun || noun.ends_with(&format!("_{n}")));
+    let meant = noun_of(route).is_none_or(|n| is(&n) || n == last_noun(route));
     let posts =
         matches!(route.method, Method::Post | Method::Put | Method::Patch) && route.response != Body::Bytes && route.request != Body::Bytes;
     // An id made from method and path begins with the method.
     let deeds = verbs::deed(&verb).is_some() && verbs::deed(&verb) == verbs::deed(&word);
     let says = verb == word || deeds || verb == "mark" || verb == route.method.as_str().to_ascii_lowercase();
-    let sets = ["set", "update", "change", "put", "replace", "edit"].contains(&verb.as_str()) && noun_of(route).is_some_and(|n| n != noun);
+    let sets = ["set", "update", "change", "put", "replace", "edit"].contains(&verb.as_str())
+        && noun_of(route).is_some_and(|n| !nouns.contains(&n.as_str()));
     let gives = verbs::GIVES.contains(&word.as_str()) && says && meant;
     if posts && alone && matches!(route.request, Body::Json(_)) && (gives || sets) {
         return Some(Member::Give);
     }
-    if !posts || !says || !meant || (MAKES.contains(&word.as_str()) && verbs::turn(&word).is_none()) {
+    if !posts || !says || !meant || (verbs::is_made(&word) && verbs::turn(&word).is_none()) {
         return None;
     }
     if RENEWS.contains(&word.as_str()) {
@@ -357,7 +463,7 @@ fn acted(route: &Route, noun: &str, alone: bool) -> Option<Member> {
 
 /// What is done to one item that is found by its id alone: `/v1/fund-requests/:id`
 /// for what lies below `/v1/wallets/:address/fund-requests`.
-fn by_id(route: &Route, paths: &[&[Segment]], noun: &str, alone: bool) -> Option<Member> {
+fn by_id(route: &Route, paths: &[&[Segment]], nouns: &[&str], alone: bool) -> Option<Member> {
     let segments = &route.path.segments;
     let param = segments.iter().position(|segment| matches!(segment, Segment::Param { .. }))?;
     let Segment::Param { name, .. } = &segments[param] else { return None };
@@ -369,7 +475,7 @@ fn by_id(route: &Route, paths: &[&[Segment]], noun: &str, alone: bool) -> Option
     }
     match segments.len() - param {
         1 => whole(route),
-        2 => acted(route, noun, alone),
+        2 => acted(route, nouns, alone),
         _ => None,
     }
 }

@@ -5,7 +5,9 @@
 //! Read `infer.rs` next.
 
 mod infer;
+mod makers;
 mod members;
+mod statuses;
 mod verbs;
 
 pub(super) use infer::{ALONE, infer};
@@ -114,6 +116,8 @@ pub(super) enum Op {
     Take {
         /// Whether it stays until it is removed, and is handed out again if it is not.
         keeps: bool,
+        /// The status that it has from then on, where it is handed out no more than once.
+        to: Option<String>,
     },
     /// Removes all that the query fits.
     Clear,
@@ -121,6 +125,11 @@ pub(super) enum Op {
     Read {
         /// Whether it is bytes.
         bytes: bool,
+    },
+    /// Leads to where one says, by the first of these fields that it has.
+    Follow {
+        /// The fields.
+        fields: Vec<String>,
     },
     /// Changes fields of one.
     Change,

@@ -2,7 +2,7 @@
 //! store (send, pay, deploy, search) are in no list.
 
 /// First words of operations that add something.
-pub(super) const MAKES: [&str; 52] = [
+const MAKES: [&str; 67] = [
     "create",
     "submit",
     "add",
@@ -55,10 +55,78 @@ pub(super) const MAKES: [&str; 52] = [
     "draft",
     "announce",
     "remember",
+    "queue",
+    "shorten",
+    "favorite",
+    "favourite",
+    "like",
+    "nominate",
+    "endorse",
+    "pledge",
+    "contribute",
+    "declare",
+    "plan",
+    "rsvp",
+    "place",
+    "raise",
+    "host",
 ];
+/// The same where they are also what it is: `POST /v1/notes/:id/tags` by `tag_note`. Elsewhere
+/// they do something to what is there.
+const NAMED: [&str; 18] = [
+    "tag",
+    "reply",
+    "react",
+    "bid",
+    "pin",
+    "star",
+    "label",
+    "answer",
+    "link",
+    "offer",
+    "flag",
+    "mark",
+    "highlight",
+    "block",
+    "mute",
+    "heart",
+    "upvote",
+    "note",
+];
+/// Words that are one with the word after them: `check_in`, `sign_up`.
+const IN_TWO: [(&str, &str); 4] = [("check", "in"), ("clock", "in"), ("sign", "up"), ("opt", "in")];
+
+/// Whether an operation adds something. `thing`: the last word of its path, in the singular.
+pub(super) fn makes(operation: &[String], thing: &str) -> bool {
+    let Some(verb) = operation.first() else { return false };
+    let in_two = IN_TWO.iter().any(|(first, second)| verb == first && operation.get(1).is_some_and(|word| word == second));
+    let named = verb == thing && NAMED.contains(&verb.as_str());
+    is_made(verb) || in_two || named
+}
+
+/// Whether a word alone says that something is added.
+pub(super) fn is_made(verb: &str) -> bool {
+    MAKES.contains(&verb)
+}
+
 /// What gives one item the fields that are sent along.
-pub(super) const GIVES: [&str; 12] =
-    ["assign", "rename", "label", "move", "rate", "prioritize", "snooze", "reschedule", "annotate", "edit", "update", "configure"];
+pub(super) const GIVES: [&str; 15] = [
+    "assign",
+    "reassign",
+    "rename",
+    "label",
+    "move",
+    "rate",
+    "prioritize",
+    "reprioritize",
+    "snooze",
+    "postpone",
+    "reschedule",
+    "annotate",
+    "edit",
+    "update",
+    "configure",
+];
 /// First words of operations that list.
 pub(super) const LISTS: [&str; 8] = ["list", "get", "read", "browse", "search", "find", "query", "fetch"];
 /// First words of operations that let something live on.
@@ -158,9 +226,31 @@ pub(super) fn turn(verb: &str) -> Option<Turn> {
         "void" => turns("voided"),
         "end" => turns("ended"),
         "begin" => turns("started"),
-        "requeue" => turns("queued"),
+        "requeue" | "retry" => turns("queued"),
+        "escalate" => turns("escalated"),
+        "ban" => turns("banned"),
+        "unban" => turns("active"),
+        "trash" => turns("trashed"),
+        "ignore" => turns("ignored"),
+        "finalize" => turns("finalized"),
         "unsubscribe" => turns("unsubscribed"),
         _ => None,
+    }
+}
+
+/// Other words that a type may have for a status, the likeliest first.
+pub(super) fn synonyms(to: &str) -> &'static [&'static str] {
+    match to {
+        "completed" => &["complete", "done", "finished", "succeeded", "success"],
+        "done" => &["completed", "complete", "finished"],
+        "failed" => &["failure", "error", "errored"],
+        "started" => &["in_progress", "running", "active", "processing"],
+        "claimed" => &["leased", "reserved", "taken", "in_progress", "processing", "running", "started", "assigned", "active"],
+        "queued" => &["pending", "waiting", "ready", "open", "new"],
+        "closed" => &["resolved", "ended"],
+        "ended" => &["closed", "finished", "completed"],
+        "resolved" => &["closed", "fixed"],
+        _ => &[],
     }
 }
 

@@ -13,7 +13,7 @@ use crate::prim::{QueryKind, QueryParam, Segment};
 
 /// Query parameters that choose what a list has, and what the store calls that. Of
 /// several that say the same, the first does; each other is a field like any.
-const CHOOSING: [(&str, &str); 18] = [
+const CHOOSING: [(&str, &str); 22] = [
     ("limit", "limit"),
     ("per_page", "limit"),
     ("page_size", "limit"),
@@ -32,12 +32,16 @@ const CHOOSING: [(&str, &str); 18] = [
     ("sort_order", "order"),
     ("direction", "order"),
     ("dir", "order"),
+    ("since", "since"),
+    ("created_after", "since"),
+    ("until", "until"),
+    ("created_before", "until"),
 ];
 
 /// Whether a parameter says which page of a list there is, or in which order, and so
 /// leaves nothing out.
 pub(in crate::scaffold) fn orders(param: &QueryParam) -> bool {
-    CHOOSING.iter().any(|choice| !["prefix", "search"].contains(&choice.1) && is_choice(choice, param))
+    CHOOSING.iter().any(|choice| !["prefix", "search", "since", "until"].contains(&choice.1) && is_choice(choice, param))
 }
 
 /// Whether a parameter says which items a list has, by no field of theirs.
@@ -84,6 +88,11 @@ impl Draft<'_> {
         self.take(&["query"]);
         self.line(format!("    const fields = lasting({body}, query);"));
         "fields".into()
+    }
+
+    /// What is told with a status: a result, or a reason.
+    fn told(&mut self) -> &'static str {
+        if self.body() == "body" { ", fields: body" } else { "" }
     }
 
     /// Takes the bytes that were sent.
@@ -166,16 +175,27 @@ impl Draft<'_> {
                 let scope = self.scope(&native.within, &whys, None);
                 let from = from.as_ref().map(|from| format!(", from: {}", string(from))).unwrap_or_default();
                 let once = if *once { ", once: true" } else { "" };
-                self.line(format!("    const status = {{ to: {}{from}{once} }};", string(to)));
+                let fields = self.told();
+                self.line(format!("    const status = {{ to: {}{from}{once}{fields} }};", string(to)));
                 let arguments = [self.one(native), vec!["status".into()], scope].concat();
                 self.end_stored("become", &arguments);
             }
             Op::Switch { field, on, once } => {
                 let scope = self.scope(&native.within, &whys, None);
                 let once = if *once { ", once: true" } else { "" };
-                self.line(format!("    const status = {{ to: {on}, field: {}{once} }};", string(field)));
+                let fields = self.told();
+                self.line(format!("    const status = {{ to: {on}, field: {}{once}{fields} }};", string(field)));
                 let arguments = [self.one(native), vec!["status".into()], scope].concat();
                 self.end_stored("become", &arguments);
+            }
+            Op::Follow { fields } => {
+                let scope = self.scope(&native.within, &whys, None);
+                let arguments = [self.one(native), scope].concat();
+                self.stored("const item = ", "read", &arguments);
+                let fields: Vec<_> = fields.iter().map(|field| string(field)).collect();
+                self.line(array(4, "const fields = ", &fields, ";"));
+                self.needs.insert("redirected");
+                self.line(format!("    return redirected(item, {}, fields);", self.route.status));
             }
             Op::Read { bytes } => {
                 let scope = self.scope(&native.within, &whys, None);
@@ -196,7 +216,10 @@ impl Draft<'_> {
                     self.stored("", "emptied", &[one.clone(), scope.clone()].concat());
                 }
                 match retired {
-                    Some(status) => self.end_stored("retire", &[one, vec![string(status)], scope].concat()),
+                    Some(status) => {
+                        self.line(format!("    const status = {};", string(status)));
+                        self.end_stored("retire", &[one, vec!["status".into()], scope].concat());
+                    }
                     None => self.end_stored("remove", &[one, scope].concat()),
                 }
             }
@@ -223,13 +246,18 @@ impl Draft<'_> {
             Op::Edge { .. } | Op::Take { .. } => {
                 let scope = self.scope(&native.within, &whys, None);
                 let method = if matches!(native.op, Op::Edge { .. }) { "edge" } else { "take" };
-                let which = match native.op {
-                    Op::Edge { oldest: true } => "\"oldest\"",
-                    Op::Edge { .. } => "\"newest\"",
-                    Op::Take { keeps: true } => "{ keeps: true }",
-                    _ => "{}",
+                let which = match &native.op {
+                    Op::Edge { oldest: true } => "\"oldest\"".into(),
+                    Op::Edge { .. } => "\"newest\"".into(),
+                    Op::Take { to: Some(to), .. } => {
+                        let fields = self.told();
+                        self.line(format!("    const status = {{ to: {}{fields} }};", string(to)));
+                        "status".into()
+                    }
+                    Op::Take { keeps: true, .. } => "{ keeps: true }".into(),
+                    _ => "{}".to_owned(),
                 };
-                self.end_stored(method, &[vec![self.items(native.collection), which.into()], scope].concat());
+                self.end_stored(method, &[vec![self.items(native.collection), which], scope].concat());
             }
             Op::Part | Op::Unset => {
                 let scope = self.scope(&native.within, &whys, None);
@@ -261,7 +289,7 @@ impl Draft<'_> {
             // A page of a book, an order of a shop: what items have is a field of theirs.
             // One that is counted beside a limit is a page of the list all the same.
             let counted = field == "page" && choosing.iter().any(|(_, there)| *there == "limit");
-            let theirs = ["page", "sort", "order"].contains(&field) && !counted && self.fields.contains(&name);
+            let theirs = ["page", "sort", "order", "since", "until"].contains(&field) && !counted && self.fields.contains(&name);
             if !theirs && query.iter().any(|param| is_choice(&choice, param)) && !choosing.iter().any(|(_, there)| *there == field) {
                 choosing.push((name, field));
             }

@@ -30,6 +30,7 @@ export async function calling(id: string, headers: Record<string, string> = {}, 
     }
     const said = await answer.text();
     const isJson = answer.headers.get("content-type")?.includes("json") ?? false;
-    return { status: answer.status, text: said, json: isJson ? JSON.parse(said) : undefined };
+    const json = isJson ? JSON.parse(said) : undefined;
+    return { status: answer.status, headers: answer.headers, text: said, json };
   };
 }

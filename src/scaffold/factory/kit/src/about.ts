@@ -69,6 +69,12 @@ export async function llms(about: About, routes: readonly Shaped[]): Promise<str
   return lines.join("\n");
 }
 
+/** Adds what a check says: of fields that must be there, each. */
+function add(schema: { required?: string[] }, said: Record<string, unknown> = {}): void {
+  const names = [schema.required, said["required"]].flatMap((some) => (some ?? []) as string[]);
+  Object.assign(schema, said, names.length > 0 ? { required: names } : {});
+}
+
 /** What a schema takes. Zod is loaded for whoever asks: most requests do without. */
 async function shape(schema: NonNullable<Route["body"]>): Promise<string> {
   const { z } = await import("zod");
@@ -82,7 +88,7 @@ async function shape(schema: NonNullable<Route["body"]>): Promise<string> {
         if (def.type === "default") jsonSchema.default ??= def.defaultValue as number;
         for (const { _zod: check } of def.checks ?? []) {
           const { fn } = check.def as { fn?: object };
-          if (fn) Object.assign(jsonSchema, checks.get(fn));
+          if (fn) add(jsonSchema, checks.get(fn));
         }
         Object.assign(jsonSchema, shapes.get(zodSchema)?.(of));
       },

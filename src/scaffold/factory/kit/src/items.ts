@@ -1,7 +1,7 @@
 /** What an item of a store is: its name, its fields, and when it ends. */
 import type { z } from "zod";
 import type { Codes, Refusal } from "./refusals.ts";
-import { invalid } from "./selection.ts";
+import { invalid, TIME } from "./selection.ts";
 
 /** A collection, and its rules. */
 export interface Collection {
@@ -101,8 +101,6 @@ const SPANS = ["ttl", "ttl_seconds", "expires_in", "ttl_ms"];
 const ENDS = ["expires_at", "expiresAt", "expires"];
 /** All of them. */
 const TIMES = [...SPANS, ...ENDS];
-/** A time that is told apart from any other: with its zone. */
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/i;
 
 /** Where what lies within an item lies. */
 export const within = (seq: number) => `#${seq}`;

@@ -18,6 +18,10 @@ export interface Selection {
   sort?: string | undefined;
   /** `asc` or `desc`. */
   order?: string | undefined;
+  /** The time at or after which they were made: a time with its zone, or a day. */
+  since?: string | undefined;
+  /** The time until which. */
+  until?: string | undefined;
   /** Fields as they must be. */
   match?: Readonly<Record<string, string | number | boolean | undefined>>;
   /** Those of them that no item has: whoever asks for one is told, and not that there is nothing. */
@@ -30,6 +34,8 @@ export interface Clause {
   bound: SQLQueryBindings[];
 }
 
+/** A time that is told apart from any other: with its zone. */
+export const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/i;
 const DEFAULT_LIMIT = 20;
 const MAX_LIMIT = 1000;
 /** A field of what is kept; null where SQLite reads no JSON in it, as in what is nested too deep. */
@@ -46,9 +52,13 @@ export function chosen(collection: { numbers?: boolean }, selection: Selection) 
   const page = whole("page", selection.page, 1) ?? 1;
   const offset = whole("offset", selection.offset) ?? (page - 1) * limit;
   const conditions: Clause[] = [];
-  const { prefix, search } = selection;
+  const { prefix, search, since, until } = selection;
   if (prefix) conditions.push({ sql: "substr(id, 1, ?) = ?", bound: [prefix.length, prefix] });
   if (search) conditions.push({ sql: SAYS, bound: [search] });
+  if (since)
+    conditions.push({ sql: "created_at >= ?", bound: [timeOf("since", since, "00:00:00")] });
+  if (until)
+    conditions.push({ sql: "created_at <= ?", bound: [timeOf("until", until, "23:59:59.999")] });
   for (const [field, wanted] of Object.entries(selection.match ?? {})) {
     if (wanted === undefined) continue;
     if (selection.lacks?.includes(field)) {
@@ -147,6 +157,16 @@ function cursorOf(after: string | number | undefined): number | undefined {
     throw invalid("cursor: must be next_cursor of the page before");
   }
   return Number(after);
+}
+
+/** A time as items have theirs; `hour` is that of a day alone. */
+function timeOf(name: string, said: string, hour: string): string {
+  const whole = /^\d{4}-\d\d-\d\d$/.test(said) ? `${said}T${hour}Z` : said;
+  const time = TIME.test(whole) ? new Date(whole) : undefined;
+  if (time === undefined || Number.isNaN(time.getTime())) {
+    throw invalid(`${name}: must be a time such as 2030-01-31T12:00:00Z, or a day`);
+  }
+  return time.toISOString();
 }
 
 /** A number that counts something. */

@@ -8,6 +8,7 @@ import { type Config, ConfigError, type Env, readConfig } from "./config.ts";
 import { fail, refused, ServiceError, unexpected } from "./envelope.ts";
 import { type Access, cameTo, Observer } from "./observe.ts";
 import { type Cashier, cashier, facilitatorFor, onSettled, payerOf, waive } from "./payment.ts";
+import type { Redirect } from "./redirect.ts";
 import type { Repeats } from "./repeats.ts";
 import { shaped } from "./shape.ts";
 
@@ -51,8 +52,11 @@ export interface Route<Schema extends z.ZodType = z.ZodType, Query extends z.Zod
   params?: z.ZodType;
   /** The shape of the query. Without it the handler gets the strings as they came. */
   query?: Query;
-  /** The status of a success; 200 unless given. A 204 answers without a body. */
-  status?: 200 | 201 | 202 | 204;
+  /**
+   * The status of a success; 200 unless given. A 204 answers without a body, and so does a
+   * redirect, by a Response of the handler's making.
+   */
+  status?: 200 | 201 | 202 | 204 | Redirect;
   /** The type of what is answered, where the store answers: what it says is brought into that shape. */
   answers?: z.ZodType;
   /** Fields of that type that are an item's own id, by other names. */

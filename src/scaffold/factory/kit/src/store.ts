@@ -58,6 +58,15 @@ interface Changes {
   makes?: Fields;
 }
 
+/** How an item is afterwards. */
+interface Becoming {
+  to: string | boolean;
+  field?: string;
+  from?: string;
+  once?: boolean;
+  fields?: object;
+}
+
 /** How long what was handed out is nobody else's. */
 const HANDED_OUT_MS = 30_000;
 
@@ -168,16 +177,28 @@ export class Store extends Rows {
 
   /**
    * Hands the oldest item out, and removes it. With `keeps` it stays until it is
-   * removed, and is handed out again to whoever asks after half a minute.
+   * removed, and is handed out again to whoever asks after half a minute. With a status
+   * that it gets it stays too, and is handed out while it has that of one that is new.
    */
-  take(collection: Collection, { keeps = false }: { keeps?: boolean }, scope: Scope = {}): Item {
-    const free: Clause = {
-      sql: "coalesce(json_extract(value, '$.handed_out_at'), '') < ?",
-      bound: [new Date(Date.now() - HANDED_OUT_MS).toISOString()],
-    };
-    const waiting = [...this.seen(collection, scope), free];
+  take(
+    collection: Collection,
+    how: { keeps?: boolean; to?: string; fields?: object },
+    scope: Scope = {},
+  ): Item {
+    const { keeps = false, to } = how;
+    const lately = new Date(Date.now() - HANDED_OUT_MS).toISOString();
+    const waits: Clause =
+      to === undefined
+        ? { sql: "coalesce(json_extract(value, '$.handed_out_at'), '') < ?", bound: [lately] }
+        : { sql: "json_extract(value, '$.status') = ?", bound: [collection.status ?? ""] };
+    const waiting = [...this.seen(collection, scope), waits];
     const row = this.select<Row>(COLUMNS, waiting, "ORDER BY seq LIMIT 1")[0];
     if (row === undefined) throw refusal("missing", scope.codes, "Nothing waits.");
+    if (to !== undefined) {
+      const told = free(collection, how.fields ?? {});
+      const fields = (before: Fields) => ({ ...merged(before, told), status: to });
+      return this.#update(collection, row, { fields });
+    }
     if (keeps) {
       const handed = { handed_out_at: new Date().toISOString() };
       return this.#update(collection, row, { fields: (before) => ({ ...before, ...handed }) });
@@ -227,13 +248,9 @@ export class Store extends Rows {
   /**
    * Gives an item a status, or turns a switch of its own in its `field` on or off. `from`
    * is the only one that may become it; with `once`, one that has it already may not.
+   * `fields` are what is told with it: a result, a reason.
    */
-  become(
-    collection: Collection,
-    id: Id,
-    status: { to: string | boolean; field?: string; from?: string; once?: boolean },
-    scope: Scope = {},
-  ): Item {
+  become(collection: Collection, id: Id, status: Becoming, scope: Scope = {}): Item {
     const row = this.row(collection, id, scope);
     const field = status.field ?? "status";
     // A switch that was never set is off.
@@ -242,7 +259,8 @@ export class Store extends Rows {
     if ((status.from !== undefined && now !== status.from) || (status.once && now === status.to)) {
       throw refusal("state", scope.codes, `${row.id}: ${field} is ${now}.`);
     }
-    const fields = (before: Fields) => ({ ...before, [field]: status.to });
+    const told = free(collection, status.fields ?? {});
+    const fields = (before: Fields) => ({ ...merged(before, told), [field]: status.to });
     return this.#update(collection, row, { fields });
   }
 

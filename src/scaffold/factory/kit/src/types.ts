@@ -30,17 +30,29 @@ export function unique(): [(entries: readonly unknown[]) => boolean, string] {
   return [differ, "must not hold the same twice"];
 }
 
+/** Arguments of `refine` for an object that has a field of which nothing else is said. */
+export function having(
+  name: string,
+): [(fields: object) => boolean, { error: string; path: string[] }] {
+  const has = (fields: object) => Object.hasOwn(fields, name);
+  checks.set(has, { required: [name] });
+  return [has, { error: "must be there", path: [name] }];
+}
+
 /** Bounds of a number, both of which fit. */
 export interface Bounds {
   min?: number;
   max?: number;
 }
 
-/** Arguments of `refine` for a text's length in characters, as JSON Schema counts them: 🙂 is one. */
+/**
+ * Arguments of `refine` for a text's length in characters, as JSON Schema counts them: 🙂 is
+ * one. A pattern after it is tried on no text that is too long: it may take too much of one.
+ */
 export function characters({
   min = 0,
   max = Infinity,
-}: Bounds): [(text: string) => boolean, string] {
+}: Bounds): [(text: string) => boolean, { error: string; abort: true }] {
   const fits = (text: string) => {
     // Nobody counts what can't fit: a character has one unit or two.
     if (text.length < min || text.length > max * 2) return false;
@@ -51,7 +63,8 @@ export function characters({
   const most = max === Infinity ? "" : `at most ${max}`;
   const words = { ...(least && { minLength: min }), ...(most && { maxLength: max }) };
   checks.set(fits, words);
-  return [fits, `must have ${[least, most].filter(Boolean).join(" and ")} characters`];
+  const error = `must have ${[least, most].filter(Boolean).join(" and ")} characters`;
+  return [fits, { error, abort: true }];
 }
 
 /** A whole number as it stands in a path. It stays the text that it is. */
@@ -110,4 +123,31 @@ export function sent<Fields extends object>(schema: z.ZodType<Fields>) {
   });
   changes.set(change, schema);
   return change;
+}
+
+/**
+ * A change of an item whose type is known, and its own is not: each field as the first of
+ * these types has it, where one does. Null takes away what need not be there.
+ */
+export function part(...types: readonly z.ZodObject[]) {
+  const fields = new Map<string, z.ZodType>();
+  for (const { shape } of types) {
+    for (const [name, field] of Object.entries(shape)) {
+      if (fields.has(name)) continue;
+      const needless = field.safeParse(undefined).success;
+      fields.set(name, needless ? field.nullable().optional() : field.optional());
+    }
+  }
+  const closed = types.every(({ def }) => def.catchall instanceof z.ZodNever);
+  const shape = Object.fromEntries(fields);
+  return sent(closed ? z.strictObject(shape) : z.looseObject(shape));
+}
+
+/** A page of a list whose items are of a type. */
+export function pageOf<Item extends z.ZodType>(item: Item) {
+  return z.looseObject({
+    items: z.array(item),
+    total: z.int(),
+    next_cursor: z.string().nullable(),
+  });
 }

@@ -2,7 +2,16 @@ import { expect, test } from "bun:test";
 import { z } from "zod";
 import { type Access, createService, ServiceError } from "../src/index.ts";
 import { payment, paymentTerms, stubFacilitator, testEnv } from "../src/testing.ts";
-import { characters, exactlyOne, integer, number, oneOf, sent, unique } from "../src/types.ts";
+import {
+  characters,
+  exactlyOne,
+  having,
+  integer,
+  number,
+  oneOf,
+  sent,
+  unique,
+} from "../src/types.ts";
 
 const about = {
   name: "notes",
@@ -114,6 +123,10 @@ test("llms.txt says what only checks know", async () => {
       .refine(...unique()),
     one: oneOf(["a", [1]]),
     either: exactlyOne([text, z.int().gt(3)]),
+    open: z
+      .looseObject({ c: z.int() })
+      .refine(...having("a"))
+      .refine(...having("b")),
   });
   const route = {
     method: "POST",
@@ -132,6 +145,7 @@ test("llms.txt says what only checks know", async () => {
     all: { type: "array", items: bounded, minItems: 1, uniqueItems: true },
     one: { enum: ["a", [1]] },
     either: { oneOf: [bounded, { type: "integer", exclusiveMinimum: 3 }] },
+    open: { type: "object", required: ["c", "a", "b"] },
   });
   expect(JSON.parse(said).properties.long.maxLength).toBeUndefined();
 });

@@ -5,10 +5,13 @@ import { testEnv } from "../src/testing.ts";
 import {
   characters,
   exactlyOne,
+  having,
   integer,
   integerText,
   number,
   oneOf,
+  pageOf,
+  part,
   sent,
   unique,
 } from "../src/types.ts";
@@ -45,8 +48,34 @@ test("characters are counted as JSON Schema does", () => {
     false,
   ]);
   expect(["a", "🙂"].map(takes({ min: 2 }))).toEqual([false, false]);
-  expect(characters({ min: 2 })[1]).toBe("must have at least 2 characters");
-  expect(characters({ min: 2, max: 3 })[1]).toBe("must have at least 2 and at most 3 characters");
+  expect(characters({ min: 2 })[1].error).toBe("must have at least 2 characters");
+  expect(characters({ min: 2, max: 3 })[1].error).toBe(
+    "must have at least 2 and at most 3 characters",
+  );
+});
+
+test("a pattern is tried on no text that is too long", () => {
+  const slow = z
+    .string()
+    .refine(...characters({ max: 320 }))
+    .regex(/^.+@.+\..+$/u);
+  const said = (text: string) => slow.safeParse(text).error?.issues.map(({ message }) => message);
+  // The third power of a mebibyte is nothing that anybody waits for.
+  const began = Bun.nanoseconds();
+  expect(said(`${"@.".repeat(500_000)}\n`)).toEqual(["must have at most 320 characters"]);
+  expect(said(`${"@.".repeat(159)}\n`)).toHaveLength(1);
+  expect(Bun.nanoseconds() - began).toBeLessThan(2e9);
+  expect(said("a@b.test")).toBeUndefined();
+});
+
+test("an object has the fields that it must have", () => {
+  const schema = z
+    .looseObject({})
+    .refine(...having("a"))
+    .refine(...having("b"));
+  const said = (value: object) =>
+    schema.safeParse(value).error?.issues.map(({ path }) => path.join("."));
+  expect([{ a: null, b: 1 }, { b: 1 }, {}].map(said)).toEqual([undefined, ["a"], ["a", "b"]]);
 });
 
 test("a whole number in a path stays a text, and another text is a 400 with its name", async () => {
@@ -114,4 +143,34 @@ test("a change has the fields that were sent, as the schema parses them", () => 
     expect(issues(change)).toEqual(issues(note) ?? []);
     expect(issues(change)).not.toBeEmpty();
   }
+});
+
+test("a change is held field by field against what is known of its item", () => {
+  const taken = z.strictObject({
+    text: z.string().min(1),
+    color: z.string().default("red"),
+    rank: z.int().optional(),
+  });
+  const answered = z.strictObject({ id: z.string(), text: z.string(), done: z.boolean() });
+  const change = part(taken, answered);
+  const said = (value: unknown) =>
+    change.safeParse(value).error?.issues.map(({ path }) => path.join("."));
+  expect(change.parse({ done: true })).toEqual({ done: true });
+  expect(change.parse({ rank: null, color: null })).toEqual({ rank: null, color: null });
+  expect(change.parse({})).toEqual({});
+  expect(said({ text: "" })).toEqual(["text"]);
+  expect(said({ text: null, rank: "1", done: 1 })).toEqual(["text", "rank", "done"]);
+  expect(said({ other: 1 })).toEqual([""]);
+  expect(said([])).toEqual([""]);
+  // Who takes other fields takes them in a change too.
+  expect(part(z.looseObject({ text: z.string() }), answered).parse({ other: 1 })).toEqual({
+    other: 1,
+  });
+});
+
+test("a page has items of its type", () => {
+  const page = pageOf(z.looseObject({ id: z.string() }));
+  const said = { items: [{ id: "a" }], total: 1, next_cursor: null };
+  expect(page.parse(said)).toEqual(said);
+  expect(page.safeParse({ ...said, items: [{ id: 1 }] }).success).toBe(false);
 });

@@ -1,0 +1,76 @@
+//! Which routes make something, and what that is called.
+
+use super::{
+    members,
+    verbs::{self, Deed},
+};
+use crate::prim::{Body, Method, Route, Segment, singular, words};
+
+/// The noun of what a route adds, if it adds something.
+pub(super) fn made_noun(route: &Route) -> Option<String> {
+    let verb = verb(route)?;
+    // Who hands in bytes, or nothing, is told what became of it.
+    let takes = matches!(route.request, Body::Json(_)) || members::json(route);
+    if route.method != Method::Post
+        || !takes
+        || route.response == Body::Bytes
+        || !matches!(route.path.segments.last(), Some(Segment::Literal(_)))
+    {
+        return None;
+    }
+    // What is done to a name in the path makes that.
+    if matches!(puts(route), Some((_, Some(_)))) {
+        return None;
+    }
+    let said = words(&route.operation);
+    let makes = verbs::makes(&said, &last_noun(route)) || verbs::deed(&verb) == Some(Deed::Hold) || members::sends(route, &verb);
+    // A word of two parts, and one that is its path's own, say nothing of what it makes.
+    let plain = verbs::is_made(&verb) || verbs::deed(&verb).is_some();
+    makes.then(|| noun_of(route).filter(|_| plain).unwrap_or_else(|| last_noun(route)))
+}
+
+/// The parameter by which a route stores something, and what else it does to it.
+pub(super) fn puts(route: &Route) -> Option<(&String, Option<Deed>)> {
+    if route.response == Body::Bytes {
+        return None;
+    }
+    match &route.path.segments[..] {
+        [.., Segment::Param { name, .. }] => {
+            let deed = verb(route).and_then(|verb| verbs::deed(&verb)).filter(|deed| deed.makes());
+            let takes = route.request != Body::None || deed == Some(Deed::Hold);
+            match route.method {
+                Method::Put if takes => Some((name, deed.filter(|deed| *deed == Deed::Hold))),
+                Method::Post if deed.is_some() && route.request != Body::Bytes => Some((name, deed)),
+                Method::Post if takes && verb(route).is_some_and(|verb| verbs::is_made(&verb)) => Some((name, None)),
+                _ => None,
+            }
+        }
+        [.., Segment::Param { name, .. }, Segment::Literal(word)] => {
+            let deed = verbs::deed(word).filter(|deed| deed.makes())?;
+            (matches!(route.method, Method::Post | Method::Put) && route.request != Body::Bytes).then_some((name, Some(deed)))
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn verb(route: &Route) -> Option<String> {
+    words(&route.operation).into_iter().next()
+}
+
+/// An operation's words after the first, the last in the singular.
+pub(super) fn noun_of(route: &Route) -> Option<String> {
+    let mut nouns: Vec<_> = words(&route.operation).into_iter().skip(1).collect();
+    // An id made from method and path ends in what stands in the path.
+    if let Some(by) = nouns.iter().position(|word| word == "by") {
+        nouns.truncate(by);
+    }
+    let last = nouns.last_mut()?;
+    *last = singular(last);
+    Some(nouns.join("_"))
+}
+
+/// The last literal of a path, in the singular.
+pub(super) fn last_noun(route: &Route) -> String {
+    let last = route.path.nouns().last().unwrap_or("item");
+    singular(&words(last).join("_"))
+}
