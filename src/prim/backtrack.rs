@@ -46,6 +46,11 @@ pub(super) fn explodes(pattern: &Ast, longest: Option<u64>) -> Option<&'static s
     }
 }
 
+/// Whether the time to try a pattern may grow with the square of a text's length.
+pub(super) fn squares(pattern: &Ast) -> bool {
+    Automaton::of(pattern, VERY_MANY).and_then(|automaton| automaton.power()).is_none_or(|power| power > 1)
+}
+
 /// Whether a text matches from its beginning on or not at all.
 fn anchored(ast: &Ast) -> bool {
     match ast {
@@ -307,6 +312,17 @@ mod tests {
         }
         for pattern in ["(a*)*b", "^.*,.*,.*,.*;$"] {
             assert!(within(pattern, Some(20)), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_takes_the_square_of_a_text_is_told_from_what_takes_its_length() {
+        let squares = |pattern: &&str| super::squares(&Parser::new().parse(pattern).unwrap());
+        for pattern in [r"^[^@]+@[^@]+\.[^@]+$", "^.*,.*;$", "^a*a*$", r"\w+@"] {
+            assert!(squares(&pattern), "{pattern}");
+        }
+        for pattern in ["^[a-z0-9-]+$", "^0x[0-9a-fA-F]{40}$", "^[^,]*,[^,]*,[^,]*;$", "^https?://"] {
+            assert!(!squares(&pattern), "{pattern}");
         }
     }
 

@@ -8,7 +8,10 @@ use regex_syntax::ast::{
 
 use serde_json::Value;
 
-use super::{backtrack::explodes, shape::whole};
+use super::{
+    backtrack::{explodes, squares},
+    shape::whole,
+};
 
 /// Characters that JavaScript reads as more than themselves.
 const SYNTAX: &str = "^$\\.*+?()[]{}|/-";
@@ -44,6 +47,11 @@ impl Expression {
         // It was written once before.
         let _ = write(&self.0, &mut text);
         text
+    }
+
+    /// Whether JavaScript may take time with the square of a text's length to try it.
+    pub fn squares(&self) -> bool {
+        squares(&self.0)
     }
 
     /// A text that it matches, if nothing forbids one: optional parts `more` times.

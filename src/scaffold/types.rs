@@ -14,6 +14,9 @@ pub(super) const SPANS: [&str; 4] = ["ttl", "ttl_seconds", "expires_in", "ttl_ms
 pub(super) const ENDS: [&str; 3] = ["expires_at", "expiresAt", "expires"];
 /// A time that no test lives to see.
 pub(super) const LATE: &str = "2999-12-31T23:59:59Z";
+/// Characters of a text whose pattern takes time with the square of its length, where its
+/// type has no `maxLength`: so many take some tens of milliseconds, and a whole body minutes.
+const LONGEST_SQUARED: f64 = 4096.0;
 /// Names of a time after which nothing is put into an item.
 const CLOSES: [&str; 5] = ["closes_at", "closesAt", "ends_at", "endsAt", "deadline"];
 
@@ -333,11 +336,10 @@ fn of_kind(document: &Document, schema: &Value, kind: &str, indent: usize) -> St
                 Some("uuid") => "z.guid()",
                 _ => "z.string()",
             };
-            let pattern = Expression::of(schema)
-                .and_then(Result::ok)
-                .map(|e| format!(".regex(new globalThis.RegExp({}, \"u\"))", text::string(&e.javascript())))
-                .unwrap_or_default();
-            format!("{of}{}{pattern}", length(schema))
+            let expression = Expression::of(schema).and_then(Result::ok);
+            let most = expression.as_ref().filter(|expression| expression.squares()).map(|_| LONGEST_SQUARED);
+            let pattern = expression.map(|e| format!(".regex(new globalThis.RegExp({}, \"u\"))", text::string(&e.javascript())));
+            format!("{of}{}{}", length(schema, most), pattern.unwrap_or_default())
         }
         "integer" | "number" => {
             let bounds = [("minimum", "min"), ("maximum", "max"), ("exclusiveMinimum", "gt"), ("exclusiveMaximum", "lt")];
@@ -356,14 +358,18 @@ fn of_kind(document: &Document, schema: &Value, kind: &str, indent: usize) -> St
 }
 
 /// How long a text may be. JavaScript counts a character beyond the first plane twice,
-/// which makes no difference for one that must only be there.
-fn length(schema: &Value) -> String {
-    let bound = |key: &str, name: &str| Some(format!("{name}: {}", digits(schema.get(key)?.as_f64()?)));
-    match (schema.get("minLength").and_then(Value::as_f64), bound("maxLength", "max")) {
+/// which makes no difference for one that must only be there. `most`: at most so many
+/// characters where the type has no word on it.
+fn length(schema: &Value, most: Option<f64>) -> String {
+    let number = |key: &str| schema.get(key).and_then(Value::as_f64);
+    let bound = |name: &str, n: f64| format!("{name}: {}", digits(n));
+    let least = number("minLength");
+    let most = number("maxLength").or(most.filter(|most| least.is_none_or(|least| least <= *most)));
+    match (least, most.map(|most| bound("max", most))) {
         (None, None) => String::new(),
         (Some(least), None) if least <= 1.0 => format!(".min({})", digits(least)),
         (_, most) => {
-            let bounds: Vec<_> = bound("minLength", "min").into_iter().chain(most).collect();
+            let bounds: Vec<_> = least.map(|least| bound("min", least)).into_iter().chain(most).collect();
             format!(".refine(...characters({{ {} }}))", bounds.join(", "))
         }
     }

@@ -245,3 +245,24 @@ fn what_every_service_answers_by_itself_is_no_documents_route() {
     .findings;
     assert!(findings.iter().any(|finding| finding.code.as_str() == "route-reserved"), "{findings:?}");
 }
+
+#[test]
+fn a_text_whose_pattern_takes_the_square_of_its_length_is_bounded() {
+    let made = |schema: &str| {
+        let read = document(&format!(
+            "id: contacts\nname: contacts.sh\ndescription: Keep contacts.\nroutes_map:\n  - {{route: POST /v1/contacts, request: Contact, response: Contact, operation_id: create_contact, description: Keep one.}}\ntypes:\n  Contact: {{type: object, properties: {{address: {schema}}}}}\n"
+        ));
+        let files = manifest(&read).files;
+        files.into_iter().find(|file| file.path.ends_with("/src/api.ts")).expect("types have a file").content
+    };
+    for (schema, bound) in [
+        (r"{type: string, pattern: '^[^@]+@[^@]+\.[^@]+$'}", Some("characters({ max: 4096 })")),
+        (r"{type: string, minLength: 6, pattern: '^[^@]+@[^@]+\.[^@]+$'}", Some("characters({ min: 6, max: 4096 })")),
+        (r"{type: string, maxLength: 320, pattern: '^[^@]+@[^@]+\.[^@]+$'}", Some("characters({ max: 320 })")),
+        ("{type: string, pattern: '^[a-z]+$'}", None),
+    ] {
+        let code = made(schema);
+        assert_eq!(bound.is_some(), code.contains("characters("), "{schema}: {code}");
+        assert!(bound.is_none_or(|bound| code.find(bound) < code.find("RegExp") && code.contains(bound)), "{schema}: {code}");
+    }
+}
