@@ -83,10 +83,12 @@ impl CallArgs {
     /// What is declared for tests that declare nothing themselves. prim.sh's rules
     /// declare no chain by themselves.
     pub(crate) fn declared(&self, plan: &Plan) -> Payment {
+        // An empty variable of the environment is one that is not set.
+        let given = self.network.clone().filter(|network| !network.is_empty());
         let named = || plan.network.split(['(', ')', ' ', ',']).find(|word| word.starts_with("eip155:")).map(str::to_owned);
         let network = match plan.mode {
-            Mode::Ours => self.network.clone().or_else(named).or_else(|| Some(NETWORK.into())),
-            Mode::Primsh => self.network.clone(),
+            Mode::Ours => given.or_else(named).or_else(|| Some(NETWORK.into())),
+            Mode::Primsh => given,
         };
         Payment { max: None, amount: None, pay_to: self.pay_to.clone(), asset: self.asset.clone(), network }
     }

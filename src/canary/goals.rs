@@ -28,6 +28,9 @@ use crate::{
     suite::{Answer, Judgement, Outcome, Plan, Test, TestResult, judge},
 };
 
+/// How many values of a test's variables are tried at most.
+const MOST_VALUES: usize = 64;
+
 /// How a goal came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
@@ -144,7 +147,7 @@ impl<'p> Goals<'p> {
             if !fits || !ready || !test.method.eq_ignore_ascii_case(&request.method) {
                 continue;
             }
-            let judgement = self.judged(test, request, answer);
+            let judgement = self.judged(test, goal.place.as_ref().map_or(&[], |(_, path)| path), request, answer);
             if judgement.outcome == Outcome::Pass {
                 reached.push((at, judgement.captures));
             }
@@ -161,8 +164,37 @@ impl<'p> Goals<'p> {
         }
     }
 
-    /// By the plan's rules, but for a literal body that is the agent's own.
-    fn judged(&self, test: &Test, request: &Request, answer: &Answer) -> Judgement {
+    /// By the plan's rules, but for a literal body that is the agent's own. A variable that
+    /// a test of the group fills has any of the values that it got, or the one in the path.
+    fn judged(&self, test: &Test, path: &[Segment], request: &Request, answer: &Answer) -> Judgement {
+        let mut all = self.values(test, path, request).into_iter().map(|variables| self.judged_by(test, &variables, request, answer));
+        let first = all.next();
+        let passed = |judgement: &Judgement| judgement.outcome == Outcome::Pass;
+        match first {
+            Some(first) if passed(&first) => first,
+            Some(first) => all.find(passed).unwrap_or(first),
+            None => self.judged_by(test, &self.variables, request, answer),
+        }
+    }
+
+    /// What the variables in a test's expectation may be.
+    fn values(&self, test: &Test, path: &[Segment], request: &Request) -> Vec<BTreeMap<String, String>> {
+        let expected = test.given["expected"].to_string();
+        let segments = segments(request);
+        let mut all = vec![self.variables.clone()];
+        for (name, values) in self.filled.iter().filter(|(name, _)| expected.contains(&format!("{{{{{name}}}}}"))) {
+            let asked = path.iter().zip(&segments).find(|(expected, _)| matches!(expected, Segment::Filled(filled) if filled == name));
+            let values: Vec<&String> = asked.map_or_else(|| values.iter().collect(), |(_, found)| vec![found]);
+            let with = |variables: &BTreeMap<String, String>| {
+                let one = |value: &&String| variables.clone().into_iter().chain([(name.clone(), (*value).clone())]).collect();
+                values.iter().map(one).collect::<Vec<BTreeMap<_, _>>>()
+            };
+            all = all.iter().flat_map(with).take(MOST_VALUES).collect();
+        }
+        all
+    }
+
+    fn judged_by(&self, test: &Test, variables: &BTreeMap<String, String>, request: &Request, answer: &Answer) -> Judgement {
         let own = || {
             let sent = self.sent.get(&(request.service, path(request).to_owned()))?;
             std::str::from_utf8(&answer.body).ok().filter(|body| sent.contains(*body))
@@ -171,9 +203,9 @@ impl<'p> Goals<'p> {
             Some(_) if own().is_some() => {
                 let mut test = test.clone();
                 test.expected.body_equals = None;
-                judge(self.plan, &test, &self.variables, answer)
+                judge(self.plan, &test, variables, answer)
             }
-            _ => judge(self.plan, test, &self.variables, answer),
+            _ => judge(self.plan, test, variables, answer),
         }
     }
 

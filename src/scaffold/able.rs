@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{
+    backend,
     native::{self, Found, Native, Op},
-    prose, service, types,
+    prose, refusals, service, types,
 };
 use crate::prim::{Body, Document, QueryKind, QueryParam, Route, RoutePrice, Segment, Type, words};
 
@@ -15,6 +16,7 @@ const LOGIN: &str = "it must tell who logs in by what was kept, and a store comp
 const ONCE: &str = "what it answers is to be read once, and what a store keeps is read as often as somebody asks";
 /// Fields by which an item says how often it is read.
 const VIEWS: [&str; 2] = ["max_views", "burn_after_read"];
+const SUM: &str = "it takes a sum out of something, and a store reckons nothing";
 const NOBODY: &str = "it refuses some with a 403, and a free route tells nobody apart";
 
 /// What the store can't do of a route, and which parameters of its query it can't follow.
@@ -30,6 +32,11 @@ pub(super) struct Limits {
 pub(super) fn limits(document: &Document, prices: &[RoutePrice], found: &Found) -> Vec<Limits> {
     let able = Able { document, prices, found };
     let mut all: Vec<_> = (0..document.routes.len()).map(|at| able.limits(at)).collect();
+    // What can't be kept as it is sent makes nothing either.
+    for ((route, native), limits) in document.routes.iter().zip(&found.routes).zip(&mut all) {
+        let kept = native.clone().ok().map(|native| backend::stored(document, route, native, &found.collections));
+        limits.refusal = limits.refusal.take().or_else(|| kept?.err());
+    }
     let mut lost = vec![false; found.collections.len()];
     // Outer ones come first, and nothing is made within what is not there.
     for (collection, kept) in found.collections.iter().enumerate() {
@@ -77,9 +84,11 @@ impl<'a> Able<'a> {
             Op::Create { signed: None } if !native::guarded(route) && route.error(401).is_some() => Some(LOGIN.into()),
             Op::Read { .. } | Op::Follow { .. } => self.secret(route, native.collection, free),
             Op::Clear => paged(route),
+            Op::Become { to, .. } if to == "withdrawn" && self.takes_numbers(route) => Some(SUM.into()),
             Op::List | Op::Search | Op::Edge { .. } if free => self.private(native.collection),
             _ => None,
         };
+        let refusal = refusal.or_else(|| self.untold(route, native));
         if refusal.is_some() {
             return Limits { refusal, ..Limits::default() };
         }
@@ -88,6 +97,31 @@ impl<'a> Able<'a> {
             Op::List | Op::Count | Op::Clear => self.asked(route, native),
             _ => Limits::default(),
         }
+    }
+
+    /// Whether a route's body has a number, as far as its type says.
+    fn takes_numbers(&self, route: &Route) -> bool {
+        types::taken(self.document, route).is_some_and(|kind| types::numbers(self.document, kind).next().is_some())
+    }
+
+    /// Why it would do what the document has it refuse.
+    fn untold(&self, route: &Route, native: &Native) -> Option<String> {
+        let done = matches!(
+            native.op,
+            Op::Create { .. }
+                | Op::Upload
+                | Op::Batch
+                | Op::Put { .. }
+                | Op::Change
+                | Op::Replace
+                | Op::Become { .. }
+                | Op::Switch { .. }
+                | Op::Step { .. }
+                | Op::Take { .. }
+        );
+        let limited = self.found.collections.get(native.collection).is_some_and(|kept| kept.most.is_some());
+        let error = refusals::untold(route, limited).filter(|_| done)?;
+        Some(format!("it answers {} {} where that is so, which a store can't tell", error.status, error.code))
     }
 
     /// Parameters by which a list is asked for fields that nothing kept has.

@@ -158,6 +158,40 @@ fn declared(route: &Route, why: Why) -> Option<(u16, &str)> {
     }
 }
 
+/// A refusal that a route declares of what no store can tell: whether money, stock or room
+/// is left, whose turn it is, whether two times meet. `limited`: how many a wallet may have
+/// is known.
+pub(super) fn untold(route: &Route, limited: bool) -> Option<&DeclaredError> {
+    const RULES: [&str; 18] = [
+        "insufficient",
+        "unavailable",
+        "overlap",
+        "overlaps",
+        "overlapping",
+        "illegal",
+        "turn",
+        "occupied",
+        "stock",
+        "sold",
+        "funds",
+        "balance",
+        "outbid",
+        "low",
+        "high",
+        "full",
+        "capacity",
+        "inventory",
+    ];
+    let is_untold = |error: &&DeclaredError| {
+        let words = crate::prim::words(&error.code);
+        let ruled = words.iter().any(|word| RULES.contains(&word.as_str()));
+        // Of a name it says that it is taken, and of a limit that is known, that it is reached.
+        let known = words.first().is_some_and(|word| UNIQUE.contains(&word.as_str())) || (limited && limits(error));
+        [400, 403, 409, 422].contains(&error.status) && ruled && !known
+    };
+    route.errors.iter().find(is_untold)
+}
+
 /// Whether a route has a word for what is another wallet's.
 pub(super) fn foreign(route: &Route) -> bool {
     route.errors.iter().any(is_foreign)

@@ -149,6 +149,11 @@ pub(super) fn is_number(document: &Document, kind: &Type, name: &str) -> bool {
     matches!(kind_of_field(document, kind, name), Some("integer" | "number"))
 }
 
+/// The fields of a type that are numbers.
+pub(super) fn numbers<'a>(document: &'a Document, kind: &'a Type) -> impl Iterator<Item = &'a String> {
+    fields(document, kind).into_iter().flat_map(Map::keys).filter(move |name| is_number(document, kind, name))
+}
+
 /// Whether a field of a type is true or false.
 pub(super) fn is_flag(document: &Document, kind: &Type, name: &str) -> bool {
     kind_of_field(document, kind, name) == Some("boolean")

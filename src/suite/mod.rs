@@ -20,6 +20,7 @@ mod schema;
 mod secrets;
 mod shape;
 mod template;
+mod validator;
 mod verdict;
 
 pub use exchange::{Answer, Receipt, Request, Shown, Spent, Task, Ticket, Trouble};

@@ -9,6 +9,7 @@ use super::{
     graph::templates,
     pattern::Pattern,
     template::{Piece, pieces},
+    validator::Schema,
 };
 
 /// Whose rules a plan is read, run and judged by.
@@ -41,7 +42,7 @@ pub struct Plan {
     /// JSON Schemas that `{"$schema": "#/schemas/NAME"}` refers to.
     pub schemas: BTreeMap<String, Value>,
     /// The same, ready to be used.
-    pub(super) validators: BTreeMap<String, jsonschema::Validator>,
+    pub(super) validators: BTreeMap<String, Schema>,
 }
 
 impl Plan {

@@ -110,7 +110,8 @@ fn test() -> Value {
                 "required": ["count"],
                 "properties": {
                     "count": { "description": "Tries after the first.", "type": "integer", "minimum": 1, "maximum": MOST_TRIES },
-                    "interval_ms": whole("Milliseconds between two.", 0, LONGEST),
+                    "interval": whole("Milliseconds between two.", 0, LONGEST),
+                    "interval_ms": whole("The same by another name.", 0, LONGEST),
                     "until": {
                         "description": "Until it passes, or until an answer is so, which is then judged.",
                         "anyOf": [
@@ -123,6 +124,7 @@ fn test() -> Value {
                         ],
                     },
                 },
+                "not": { "required": ["interval", "interval_ms"], "properties": { "interval": { "type": "integer" }, "interval_ms": { "type": "integer" } } },
                 "additionalProperties": false,
             },
             "payment": {

@@ -120,9 +120,9 @@ impl Matcher<'_> {
             Rule::Schema(name) => {
                 let Some(validator) = self.plan.validators.get(name) else { return Err(format!("{path}: there is no schema {name}")) };
                 let Some(actual) = actual else { return check(false, None, &format!("what schemas.{name} says"), path) };
-                validator.validate(actual).map_err(|error| {
-                    let said: String = error.to_string().chars().take(4 * EXCERPT).collect();
-                    format!("{path}{}: is not as schemas.{name} says: {said}", error.instance_path())
+                validator.check(actual).map_err(|(place, problem)| {
+                    let said: String = problem.chars().take(4 * EXCERPT).collect();
+                    format!("{path}{place}: is not as schemas.{name} says: {said}")
                 })
             }
         }

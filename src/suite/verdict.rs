@@ -8,7 +8,7 @@ use std::{
 use super::{
     exchange::{Receipt, Shown},
     plan::{Mode, Plan, Test},
-    read::parse,
+    read::{once, parse},
 };
 
 /// What became of a test.
@@ -158,6 +158,7 @@ pub struct Phases(BTreeMap<String, String>);
 impl Phases {
     /// Reads JSON or YAML: a mapping from a service's name or id to its phase.
     pub fn read(text: &str) -> Result<Self, String> {
+        once(text).map_err(|problem| format!("it is no such JSON: {problem}"))?;
         let value = parse(text).map_err(|finding| finding.message.replace("the plan is", "it is"))?;
         let map = value.as_object().ok_or("it must be a mapping from services to phases")?;
         let phase = |(name, phase): (&String, &serde_json::Value)| match phase.as_str() {

@@ -46,6 +46,21 @@ fn what_was_done_shows_goals() {
 }
 
 #[test]
+fn what_an_answer_gave_may_be_expected_of_others() {
+    let mut tests = notes();
+    tests[2]["expected"] = json!({"status": 200, "body": {"id": "{{note_id}}"}});
+    tests[3]["expected"] = json!({"status": 200, "body": {"items": [{"id": "{{note_id}}"}]}});
+    let plan = plan(&tests);
+    let note = |id: &str| json!({"id": id, "text": "mine"});
+    let made = [("GET", "/", 200, json!({"status": "ok"})), ("POST", "/v1/notes", 201, note("n1")), ("POST", "/v1/notes", 201, note("n2"))];
+    let then = |more: Vec<(&'static str, &'static str, u16, Value)>| reached(&plan, &[&made[..], &more].concat());
+    let list = |id: &str| ("GET", "/v1/notes", 200, json!({"items": [note(id)]}));
+    assert_eq!(then(vec![("GET", "/v1/notes/n2", 200, note("n2")), list("n1")]), ["H", "MAKE", "READ", "LIST"]);
+    // Another one than was asked for, and one that nobody made.
+    assert_eq!(then(vec![("GET", "/v1/notes/n2", 200, note("n1")), list("n3")]), ["H", "MAKE"]);
+}
+
+#[test]
 fn what_was_not_done_right_shows_none() {
     let (ok, note) = (json!({"status": "ok"}), json!({"id": "n1", "text": "mine"}));
     let health = ("GET", "/", 200, ok.clone());

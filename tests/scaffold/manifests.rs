@@ -101,6 +101,56 @@ fn what_no_pattern_fits_says_why() {
 }
 
 #[test]
+fn what_the_document_refuses_and_no_store_can_tell_is_not_done() {
+    let unwritten = |create: &str, more: &str| {
+        let routes = format!(
+            "- {{route: POST /v1/x, request: New, response: X, operation_id: create_x{create}}}\n- {{route: 'GET /v1/x/:id', response: X, operation_id: get_x}}\n{more}"
+        );
+        let types = "New: {type: object, properties: {name: {type: string}, level: {type: integer}}}\n  X: {type: object, properties: {id: {type: string}, name: {type: string}, level: {type: integer}}}\n  Sum: {type: object, properties: {amount: {type: number}}}\n  Odd: {oneOf: [{type: string}, {type: integer}]}\n";
+        let made = manifest(&document(&format!("id: a\nroutes_map:\n{routes}types:\n  {types}")));
+        made.unimplemented.into_iter().map(|route| format!("{}: {}", route.route, route.reason)).collect::<Vec<_>>()
+    };
+    let error = |status: u16, code: &str| format!(", errors: [{{status: {status}, code: {code}, description: No.}}]");
+    assert_eq!(unwritten("", ""), Vec::<String>::new());
+    // A name that is taken, and a service that is away, are no rules of its own.
+    for (status, code) in [(409, "name_unavailable"), (409, "conflict"), (503, "stock_unavailable"), (403, "forbidden")] {
+        assert_eq!(unwritten(&error(status, code), ""), Vec::<String>::new(), "{code}");
+    }
+    for (status, code) in [(409, "overlaps"), (409, "seat_unavailable"), (422, "illegal_move"), (403, "insufficient_funds")] {
+        let left = unwritten(&error(status, code), "");
+        // What is made by nobody is read by nobody.
+        assert_eq!(left.len(), 2, "{code}: {left:?}");
+        assert!(left[0].contains(code), "{left:?}");
+    }
+    let bumped = format!("- {{route: 'POST /v1/x/:id/decrement', response: X, operation_id: decrement_x{}}}\n", error(409, "out_of_stock"));
+    assert!(unwritten("", &bumped)[0].starts_with("POST /v1/x/:id/decrement: it answers 409 out_of_stock"));
+    let drawn =
+        |request: &str| format!("- {{route: 'POST /v1/x/:id/withdraw', request: {request}, response: X, operation_id: withdraw_x}}\n");
+    assert!(unwritten("", &drawn("Sum"))[0].contains("takes a sum"), "a withdrawal is no status");
+    // Nobody can keep what is no object, and so nobody reads it.
+    let made = manifest(&document(
+        "id: a\nroutes_map:\n- {route: POST /v1/x, request: Odd, operation_id: create_x}\n- {route: 'GET /v1/x', operation_id: list_x}\ntypes:\n  Odd: {oneOf: [{type: string}, {type: integer}]}\n",
+    ));
+    assert_eq!(made.unimplemented.len(), 2, "{:?}", made.unimplemented);
+}
+
+#[test]
+fn what_is_counted_is_the_one_number_that_there_is() {
+    let field = |properties: &str| {
+        let text = format!(
+            "id: a\nroutes_map:\n- {{route: 'PUT /v1/keys/:name', request: Key, response: Key, operation_id: put_key}}\n- {{route: 'GET /v1/keys/:name', response: Key, operation_id: get_key}}\n- {{route: 'POST /v1/keys/:name/increment', response: Key, operation_id: increment_key}}\ntypes:\n  Key: {{type: object, properties: {{name: {{type: string}}, {properties}}}}}\n"
+        );
+        let files = manifest(&document(&text)).files;
+        let service = files.into_iter().find(|file| file.path.ends_with("/src/service.ts")).unwrap().content;
+        service.split("step = { field: \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned()
+    };
+    assert_eq!(field("used: {type: integer}"), "used");
+    assert_eq!(field("used: {type: integer}, count: {type: integer}"), "count");
+    assert_eq!(field("used: {type: integer}, left: {type: integer}"), "value");
+    assert_eq!(field("used: {type: integer}, ttl: {type: integer}"), "used");
+}
+
+#[test]
 fn a_provider_is_called_where_it_is_active() {
     let with = |status: &str| {
         format!("id: a\nproviders: [{{name: some-vendor, env: [SOME_TOKEN], status: {status}}}]\nroutes_map: [{{route: GET /v1/x}}]")

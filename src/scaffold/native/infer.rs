@@ -496,8 +496,17 @@ impl<'a> Search<'a> {
     }
 
     /// The field that is counted with: the first of the usual ones that a type has.
+    /// Else the only number that its type has.
     fn number(&self, at: usize, members: &[(usize, Member)]) -> String {
-        self.field(at, members, &["value", "count", "total", "amount", "number"], types::is_number)
+        let usual = self.field(at, members, &["value", "count", "total", "amount", "number"], types::is_number);
+        let shapes = self.shapes(at, members);
+        if shapes.iter().any(|kind| types::is_number(self.document, kind, &usual)) {
+            return usual;
+        }
+        let plain = |name: &str| !types::SPANS.contains(&name) && !super::is_id(name);
+        let numbers: BTreeSet<_> =
+            shapes.iter().flat_map(|kind| types::numbers(self.document, kind)).filter(|name| plain(name)).cloned().collect();
+        if numbers.len() == 1 { numbers.into_iter().next().unwrap_or(usual) } else { usual }
     }
 
     fn field(&self, at: usize, members: &[(usize, Member)], usual: &[&'static str; 5], fits: fn(&Document, &Type, &str) -> bool) -> String {

@@ -15,6 +15,7 @@ use super::{
     plan::{Mode, Plan},
 };
 
+pub(super) use once::check as once;
 pub(super) use ours::{EXACT, LONGEST, METHODS, MOST_TRIES};
 pub(super) use patterns::{SCHEMAS, word};
 

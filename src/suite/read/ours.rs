@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     MOST_TESTS,
@@ -14,6 +14,7 @@ use crate::suite::{
     finding::{Code, Finding},
     pattern::{Pattern, Rule},
     plan::{Capture, Expected, Group, Interface, Mode, Payment, Plan, Retry, Test, Until},
+    validator::Schema,
 };
 
 /// What may be expected of an answer.
@@ -72,15 +73,13 @@ fn whole_plan(value: &Value, notes: &mut Notes) -> Option<Plan> {
     Some(Plan { mode: Mode::Ours, name, version, network, context, groups, tests, schemas, validators })
 }
 
-/// A validator for each schema. They may refer to each other, and to nothing else.
-fn validators(schemas: &BTreeMap<String, Value>, notes: &mut Notes) -> BTreeMap<String, jsonschema::Validator> {
+fn validators(schemas: &BTreeMap<String, Value>, notes: &mut Notes) -> BTreeMap<String, Schema> {
     let mut made = BTreeMap::new();
     for name in schemas.keys() {
-        let whole = json!({ "$ref": format!("#/schemas/{name}"), "schemas": schemas });
-        match jsonschema::draft202012::options().build(&whole) {
-            Ok(validator) => drop(made.insert(name.clone(), validator)),
+        match Schema::of(name, schemas) {
+            Ok(schema) => drop(made.insert(name.clone(), schema)),
             Err(error) => {
-                let said: String = error.to_string().chars().take(200).collect();
+                let said: String = error.chars().take(200).collect();
                 notes.add(Code::BadSchema, format!("schemas.{name}"), format!("is no JSON Schema 2020-12 that can be used: {said}"));
             }
         }
@@ -224,7 +223,7 @@ fn wrong_capture(path: &str, notes: &mut Notes) -> Option<Capture> {
 
 fn retry(value: &Value, path: String, notes: &mut Notes) -> Option<Retry> {
     let fields = Fields::of(value, path, notes)?;
-    fields.only(&["count", "interval_ms", "until"], notes);
+    fields.only(&["count", "interval", "interval_ms", "until"], notes);
     fields.required("count", notes);
     let count = fields.whole("count", &(1..=MOST_TRIES), notes);
     let until = match fields.get("until") {
@@ -245,7 +244,11 @@ fn retry(value: &Value, path: String, notes: &mut Notes) -> Option<Retry> {
             None
         }
     };
-    let interval_ms = fields.whole("interval_ms", &(0..=LONGEST), notes).unwrap_or_default();
+    let [interval, interval_ms] = ["interval", "interval_ms"].map(|key| fields.whole(key, &(0..=LONGEST), notes));
+    if interval.is_some() && interval_ms.is_some() {
+        notes.add(Code::WrongValue, fields.at("interval"), "is interval_ms by another name: one of them is enough");
+    }
+    let interval_ms = interval.or(interval_ms).unwrap_or_default();
     Some(Retry { count: u32::try_from(count?).ok()?, interval_ms, until })
 }
 

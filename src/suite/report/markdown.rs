@@ -138,8 +138,11 @@ fn longest_run(text: &str) -> usize {
 /// reference, and payments are not made.
 pub fn curl(request: &Shown) -> String {
     let mut command = String::from("curl -gsS");
-    if request.method != "GET" {
-        let _ = write!(command, " -X {}", quoted(&request.method));
+    // Without a word curl sends a POST where there is a body, and waits for that of a HEAD.
+    match (request.method.as_str(), &request.body) {
+        ("GET", None) => {}
+        ("HEAD", None) => command.push_str(" --head"),
+        (method, _) => _ = write!(command, " -X {}", quoted(method)),
     }
     for (name, value) in &request.headers {
         let _ = write!(command, " -H {}", quoted(&format!("{name}: {value}")));

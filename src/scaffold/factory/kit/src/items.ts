@@ -116,10 +116,16 @@ export function nameOf(collection: Collection, id: string): string | number {
   return collection.numbers ? Number(id) : id;
 }
 
+/** An item's fields; what was kept before there were statuses has the first. */
+export function fieldsOf(collection: Collection, row: Row): Record<string, unknown> {
+  const first = collection.status === undefined ? {} : { status: collection.status };
+  return { ...first, ...JSON.parse(row.value) };
+}
+
 export function itemOf(collection: Collection, row: Row): Item {
   const ends = row.ends_at === null ? {} : { expires_at: new Date(row.ends_at).toISOString() };
   const id = nameOf(collection, row.id);
-  return { ...JSON.parse(row.value), id, created_at: row.created_at, ...ends };
+  return { ...fieldsOf(collection, row), id, created_at: row.created_at, ...ends };
 }
 
 /** Fields that an item keeps whatever it is given. */

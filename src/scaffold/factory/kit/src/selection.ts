@@ -28,6 +28,12 @@ export interface Selection {
   lacks?: readonly string[] | undefined;
 }
 
+/** What of a collection its selections depend on. */
+interface Kept {
+  numbers?: boolean;
+  status?: string;
+}
+
 /** A part of a query, and what stands for its question marks. */
 export interface Clause {
   sql: string;
@@ -47,7 +53,7 @@ const SAYS = `EXISTS (
 )`;
 
 /** A selection as parts of a query; `next` is the cursor after a page's last item. */
-export function chosen(collection: { numbers?: boolean }, selection: Selection) {
+export function chosen(collection: Kept, selection: Selection) {
   const limit = Math.min(whole("limit", selection.limit) ?? DEFAULT_LIMIT, MAX_LIMIT);
   const page = whole("page", selection.page, 1) ?? 1;
   const offset = whole("offset", selection.offset) ?? (page - 1) * limit;
@@ -125,10 +131,13 @@ export function said(body: object): Selection {
 }
 
 /** Where a field of an item is in SQLite. */
-function columnOf(collection: { numbers?: boolean }, field: string): Clause {
+function columnOf(collection: Kept, field: string): Clause {
   if (field === "created_at") return { sql: field, bound: [] };
   if (field === "id") return { sql: collection.numbers ? "CAST(id AS INTEGER)" : "id", bound: [] };
-  return { sql: FIELD, bound: [`$."${field}"`] };
+  const path = `$."${field}"`;
+  if (field !== "status" || collection.status === undefined) return { sql: FIELD, bound: [path] };
+  // What was kept before there were statuses has the first.
+  return { sql: `coalesce(${FIELD}, ?)`, bound: [path, collection.status] };
 }
 
 /** By which field a list is ordered, if by any, and whether the greatest comes first. */

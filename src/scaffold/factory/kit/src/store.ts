@@ -16,6 +16,7 @@ import {
   type Collection,
   counted,
   endOf,
+  fieldsOf,
   fixed,
   free,
   type Id,
@@ -187,11 +188,11 @@ export class Store extends Rows {
   ): Item {
     const { keeps = false, to } = how;
     const lately = new Date(Date.now() - HANDED_OUT_MS).toISOString();
-    const waits: Clause =
+    const waits: Clause[] =
       to === undefined
-        ? { sql: "coalesce(json_extract(value, '$.handed_out_at'), '') < ?", bound: [lately] }
-        : { sql: "json_extract(value, '$.status') = ?", bound: [collection.status ?? ""] };
-    const waiting = [...this.seen(collection, scope), waits];
+        ? [{ sql: "coalesce(json_extract(value, '$.handed_out_at'), '') < ?", bound: [lately] }]
+        : chosen(collection, { match: { status: collection.status } }).conditions;
+    const waiting = [...this.seen(collection, scope), ...waits];
     const row = this.select<Row>(COLUMNS, waiting, "ORDER BY seq LIMIT 1")[0];
     if (row === undefined) throw refusal("missing", scope.codes, "Nothing waits.");
     if (to !== undefined) {
@@ -255,7 +256,7 @@ export class Store extends Rows {
     const field = status.field ?? "status";
     // A switch that was never set is off.
     const unset = typeof status.to === "boolean" ? false : undefined;
-    const now = (JSON.parse(row.value) as Fields)[field] ?? unset;
+    const now = fieldsOf(collection, row)[field] ?? unset;
     if ((status.from !== undefined && now !== status.from) || (status.once && now === status.to)) {
       throw refusal("state", scope.codes, `${row.id}: ${field} is ${now}.`);
     }
@@ -398,7 +399,7 @@ export class Store extends Rows {
     const { again, closed } = scope.codes ?? {};
     if (closed !== undefined && collection.within !== undefined) {
       const outer = this.outer(collection.within, scope, collection.joined);
-      if (isClosed(JSON.parse(outer.value), collection.within.status)) {
+      if (isClosed(fieldsOf(collection.within, outer), collection.within.status)) {
         throw refusal("closed", scope.codes, `${outer.id} takes no more.`);
       }
     }

@@ -32,3 +32,16 @@ test("what is told with a status is kept, but for what the store says itself", (
   const on = { to: true, field: "open", fields: { open: false } };
   expect(store.become(jobs, id, on, alice)["open"]).toBe(true);
 });
+
+test("what was kept before there were statuses has the first", () => {
+  const store = new Store(":memory:");
+  const { id } = store.create({ name: "jobs" }, { text: "a" }, alice);
+  expect(store.read(jobs, id, alice)["status"]).toBe("queued");
+  const found = (status: string) => store.list(jobs, { match: { status } }, alice).total;
+  expect([found("queued"), found("done")]).toEqual([1, 0]);
+  const taken = store.take(jobs, { to: "claimed" }, alice);
+  expect(taken).toMatchObject({ id, status: "claimed" });
+  const other = store.create({ name: "jobs" }, { text: "b" }, alice);
+  const done = store.become(jobs, other.id, { to: "done", from: "queued" }, alice);
+  expect(done["status"]).toBe("done");
+});
