@@ -124,7 +124,7 @@ fn test() -> Value {
                         ],
                     },
                 },
-                "not": { "required": ["interval", "interval_ms"], "properties": { "interval": { "type": "integer" }, "interval_ms": { "type": "integer" } } },
+                "not": { "type": "object", "required": ["interval", "interval_ms"], "properties": { "interval": { "type": "integer" }, "interval_ms": { "type": "integer" } } },
                 "additionalProperties": false,
             },
             "payment": {

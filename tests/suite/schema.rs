@@ -97,6 +97,7 @@ fn limits_are_judged_alike() {
         ("/tests/0/timeout_ms", json!(600_000), true),
         ("/tests/0/timeout_ms", json!(600_001), false),
         ("/tests/0/retry", json!({"interval_ms": 1}), false),
+        ("/tests/0/retry", json!(null), true),
         ("/tests/0/retry", json!({"count": 1, "interval": 5}), true),
         ("/tests/0/retry", json!({"count": 1, "interval": 5, "interval_ms": 5}), false),
         ("/tests/0/retry", json!({"count": 1001}), false),
