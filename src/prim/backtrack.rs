@@ -26,29 +26,25 @@ const POWER: usize = 3;
 /// milliseconds in JavaScript, where 1024 characters take hundreds and a mebibyte years.
 const BOUNDED: u64 = 512;
 
-/// Why a pattern might be tried without end on a text of `longest` characters, if it might.
-pub(super) fn explodes(pattern: &Ast, longest: Option<u64>) -> Option<&'static str> {
+/// Whether the time to try a pattern on a text of `longest` characters may grow with the
+/// square of its length; else why it might be tried without end.
+pub(super) fn squares(pattern: &Ast, longest: Option<u64>) -> Result<bool, &'static str> {
     let Some(automaton) = Automaton::of(pattern, MANY) else {
-        return Some("it has too many parts for anybody to tell whether JavaScript would try it without end");
+        return Err("it has too many parts for anybody to tell whether JavaScript would try it without end");
     };
     if automaton.ambiguous() {
-        return Some("within a repetition a text can be read in two ways, which JavaScript would try without end");
+        return Err("within a repetition a text can be read in two ways, which JavaScript would try without end");
     }
     match Automaton::of(pattern, VERY_MANY).and_then(|automaton| automaton.power()) {
-        Some(power) if power < POWER => None,
-        Some(POWER) if longest.is_some_and(|longest| longest <= BOUNDED) => None,
-        Some(POWER) => Some(
+        Some(power) if power < POWER => Ok(power > 1),
+        Some(POWER) if longest.is_some_and(|longest| longest <= BOUNDED) => Ok(true),
+        Some(POWER) => Err(
             "several repetitions in a row may read the same text, whose ways to be shared out JavaScript would try without end: say a maxLength of 512 at most beside it, or have each read what the next begins with no more, as in ^[^@]+@[^@]+$",
         ),
-        _ => Some(
+        _ => Err(
             "several repetitions in a row may read the same text, whose ways to be shared out JavaScript would try without end: have each read what the next begins with no more, as in ^[^@]+@[^@]+$",
         ),
     }
-}
-
-/// Whether the time to try a pattern may grow with the square of a text's length.
-pub(super) fn squares(pattern: &Ast) -> bool {
-    Automaton::of(pattern, VERY_MANY).and_then(|automaton| automaton.power()).is_none_or(|power| power > 1)
 }
 
 /// Whether a text matches from its beginning on or not at all.
@@ -302,7 +298,7 @@ mod tests {
     }
 
     fn within(pattern: &str, longest: Option<u64>) -> bool {
-        super::explodes(&Parser::new().parse(pattern).unwrap(), longest).is_some()
+        super::squares(&Parser::new().parse(pattern).unwrap(), longest).is_err()
     }
 
     #[test]
@@ -317,7 +313,7 @@ mod tests {
 
     #[test]
     fn what_takes_the_square_of_a_text_is_told_from_what_takes_its_length() {
-        let squares = |pattern: &&str| super::squares(&Parser::new().parse(pattern).unwrap());
+        let squares = |pattern: &&str| super::squares(&Parser::new().parse(pattern).unwrap(), None).unwrap();
         for pattern in [r"^[^@]+@[^@]+\.[^@]+$", "^.*,.*;$", "^a*a*$", r"\w+@"] {
             assert!(squares(&pattern), "{pattern}");
         }

@@ -8,17 +8,17 @@ use regex_syntax::ast::{
 
 use serde_json::Value;
 
-use super::{
-    backtrack::{explodes, squares},
-    shape::whole,
-};
+use super::{backtrack, shape::whole};
 
 /// Characters that JavaScript reads as more than themselves.
 const SYNTAX: &str = "^$\\.*+?()[]{}|/-";
 
 /// An expression that all of them read alike.
 #[derive(Clone, Debug)]
-pub struct Expression(Ast);
+pub struct Expression {
+    ast: Ast,
+    squares: bool,
+}
 
 impl Expression {
     /// Reads one; else says what in it is not taken.
@@ -34,30 +34,30 @@ impl Expression {
     /// The same for texts of `longest` characters at most.
     fn within(text: &str, longest: Option<u64>) -> Result<Self, String> {
         let ast = Parser::new().parse(text).map_err(|error| error.kind().to_string())?;
-        let read = Self(ast);
-        write(&read.0, &mut String::new())?;
+        write(&ast, &mut String::new())?;
         // Its repetitions may multiply beyond what anybody can match.
         regex::Regex::new(text).map_err(|_| "it is too big".to_owned())?;
-        explodes(&read.0, longest).map_or(Ok(read), |why| Err(why.to_owned()))
+        let squares = backtrack::squares(&ast, longest)?;
+        Ok(Self { ast, squares })
     }
 
     /// As JavaScript writes it, for its flag `u`.
     pub fn javascript(&self) -> String {
         let mut text = String::new();
         // It was written once before.
-        let _ = write(&self.0, &mut text);
+        let _ = write(&self.ast, &mut text);
         text
     }
 
     /// Whether JavaScript may take time with the square of a text's length to try it.
     pub fn squares(&self) -> bool {
-        squares(&self.0)
+        self.squares
     }
 
     /// A text that it matches, if nothing forbids one: optional parts `more` times.
     pub fn example(&self, more: u32) -> String {
         let mut text = String::new();
-        example(&self.0, more, &mut text);
+        example(&self.ast, more, &mut text);
         text
     }
 }

@@ -195,6 +195,7 @@ pub(super) const SUCCESSES: [i64; 9] = [200, 201, 202, 204, 301, 302, 303, 307, 
 fn route() -> Shape {
     let body = || Shape::Text(&BODY).or_null();
     let writes = Is::Begins(&["POST", "PUT", "PATCH"]);
+    let bodiless = SUCCESSES.into_iter().filter(|status| *status == 204 || *status >= 300);
     Shape::Object(Object {
         fields: vec![
             needed("route", Shape::Text(&ROUTE), "Method and path; :name is a parameter, a final :name* takes slashes."),
@@ -218,16 +219,13 @@ fn route() -> Shape {
             may("stdin_field", Shape::Text(&PARAM), "The field of the body that a command line may take from standard input."),
         ],
         others: &[("request_type", "request"), ("response_type", "response")],
-        when: vec![
+        when: [
             When { key: "route", is: writes, then: Then::Needs("request") },
             When { key: "route", is: Is::Begins(&["GET"]), then: Then::Nothing("request") },
-            When { key: "status", is: Is::Number(204), then: Then::Nothing("response") },
-            When { key: "status", is: Is::Number(301), then: Then::Nothing("response") },
-            When { key: "status", is: Is::Number(302), then: Then::Nothing("response") },
-            When { key: "status", is: Is::Number(303), then: Then::Nothing("response") },
-            When { key: "status", is: Is::Number(307), then: Then::Nothing("response") },
-            When { key: "status", is: Is::Number(308), then: Then::Nothing("response") },
-        ],
+        ]
+        .into_iter()
+        .chain(bodiless.map(|status| When { key: "status", is: Is::Number(status), then: Then::Nothing("response") }))
+        .collect(),
         ..Object::default()
     })
 }

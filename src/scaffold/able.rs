@@ -24,6 +24,8 @@ const NOBODY: &str = "it refuses some with a 403, and a free route tells nobody 
 pub(super) struct Limits {
     /// Why it can't answer at all.
     pub refusal: Option<String>,
+    /// Why it can't keep what is sent, so that whoever else answers has nothing of it here.
+    pub unkept: Option<String>,
     /// Parameters that are no field of what is kept: a call with one is refused.
     pub lacks: Vec<String>,
 }
@@ -31,19 +33,14 @@ pub(super) struct Limits {
 /// The limits of each route, in the document's order.
 pub(super) fn limits(document: &Document, prices: &[RoutePrice], found: &Found) -> Vec<Limits> {
     let able = Able { document, prices, found };
-    let mut all: Vec<_> = (0..document.routes.len()).map(|at| able.limits(at)).collect();
-    // What can't be kept as it is sent makes nothing either.
-    for ((route, native), limits) in document.routes.iter().zip(&found.routes).zip(&mut all) {
-        let kept = native.clone().ok().map(|native| backend::stored(document, route, native, &found.collections));
-        limits.refusal = limits.refusal.take().or_else(|| kept?.err());
-    }
+    let mut all: Vec<_> = (0..document.routes.len()).map(|at| Limits { unkept: able.unkept(at), ..able.limits(at) }).collect();
     let mut lost = vec![false; found.collections.len()];
     // Outer ones come first, and nothing is made within what is not there.
     for (collection, kept) in found.collections.iter().enumerate() {
         let of: Vec<_> = able.of(collection).collect();
         let gone = |does: fn(&Op) -> bool| {
             let mut doing = of.iter().filter(|(_, native)| does(&native.op)).peekable();
-            doing.peek().is_some() && doing.all(|(at, _)| all[*at].refusal.is_some())
+            doing.peek().is_some() && doing.all(|(at, _)| all[*at].refusal.is_some() || all[*at].unkept.is_some())
         };
         lost[collection] = gone(makes) || gone(answers) || kept.within.is_some_and(|outer| lost[outer]);
         for (at, _) in of.iter().filter(|_| lost[collection]) {
@@ -99,6 +96,11 @@ impl<'a> Able<'a> {
         }
     }
 
+    fn unkept(&self, at: usize) -> Option<String> {
+        let native = self.found.routes[at].as_ref().ok()?;
+        backend::unkept(self.document, &self.document.routes[at], native, &self.found.collections)
+    }
+
     /// Whether a route's body has a number, as far as its type says.
     fn takes_numbers(&self, route: &Route) -> bool {
         types::taken(self.document, route).is_some_and(|kind| types::numbers(self.document, kind).next().is_some())
@@ -134,9 +136,9 @@ impl<'a> Able<'a> {
         let searches = matches!(route.path.segments.last(), Some(Segment::Literal(last)) if last == "search");
         if first.required || searches || native.op != Op::List {
             let refusal = Some(format!("it asks for {}, which is no field of what is kept", first.name));
-            return Limits { refusal, lacks: Vec::new() };
+            return Limits { refusal, ..Limits::default() };
         }
-        Limits { refusal: None, lacks: lacks.into_iter().map(|param| param.name.clone()).collect() }
+        Limits { lacks: lacks.into_iter().map(|param| param.name.clone()).collect(), ..Limits::default() }
     }
 
     /// Why a store can't look for what a body asks for.

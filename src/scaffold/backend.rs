@@ -113,19 +113,16 @@ pub(super) fn work(
     })
 }
 
-/// The same where the store can keep what the route takes; else why not.
-pub(super) fn stored(document: &Document, route: &Route, native: Native, collections: &[Collection]) -> Result<Native, String> {
+/// Why the store can't keep what a route takes.
+pub(super) fn unkept(document: &Document, route: &Route, native: &Native, collections: &[Collection]) -> Option<String> {
     let takes =
         matches!(native.op, Op::Create { .. } | Op::Put { bytes: false, .. } | Op::Change | Op::Replace | Op::SetPart { .. } | Op::Renew);
-    let Some(kind) = types::taken(document, route).filter(|_| takes) else { return Ok(native) };
-    let Some(fields) = types::fields(document, kind) else { return Err(format!("{} is no object, and nothing else is kept", kind.name)) };
+    let kind = types::taken(document, route).filter(|_| takes)?;
+    let Some(fields) = types::fields(document, kind) else { return Some(format!("{} is no object, and nothing else is kept", kind.name)) };
     let key = collections.get(native.collection).and_then(|collection| collection.key.as_ref());
     let named = native.op == Op::Create { signed: None } || native.sent.is_some();
     let lacks = |key: &&String| named && !fields.contains_key(*key) && !native::is_made(key);
-    match key.filter(lacks) {
-        Some(key) => Err(format!("{} has no field {key}, by which its items are found", kind.name)),
-        None => Ok(native),
-    }
+    key.filter(lacks).map(|key| format!("{} has no field {key}, by which its items are found", kind.name))
 }
 
 fn command(document: &Document, route: &Route, words: &[String]) -> Result<Command, String> {

@@ -248,7 +248,7 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
         let outside = backend::outside(said).unwrap_or(implied && !codes);
         let under = native.as_ref().is_ok_and(|native| native.op == Op::Under);
         let asked = backend::asked(route, &vendors);
-        let native = native.and_then(|native| backend::stored(document, route, native, &found.collections));
+        let native = native.and_then(|native| limits.unkept.map_or(Ok(native), Err));
         let decided = backend::work(document, route, price, native.as_ref().ok(), asked.as_ref().err());
         let work = decided.unwrap_or_else(|| match native {
             // Whose it is can't be told of what the store takes no part in.

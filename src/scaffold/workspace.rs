@@ -77,6 +77,7 @@ template! {
     "kit/test/ports.test.ts",
     "kit/test/provider.test.ts",
     "kit/test/redirect.test.ts",
+    "kit/test/refusal.ts",
     "kit/test/repeats.test.ts",
     "kit/test/schema.test.ts",
     "kit/test/server.test.ts",

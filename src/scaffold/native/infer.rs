@@ -495,8 +495,8 @@ impl<'a> Search<'a> {
         Some(Sent::Body(named.clone()))
     }
 
-    /// The field that is counted with: the first of the usual ones that a type has.
-    /// Else the only number that its type has.
+    /// The field that is counted with: the first of the usual ones that a type has, else
+    /// the only number that it has.
     fn number(&self, at: usize, members: &[(usize, Member)]) -> String {
         let usual = self.field(at, members, &["value", "count", "total", "amount", "number"], types::is_number);
         let shapes = self.shapes(at, members);
@@ -504,9 +504,11 @@ impl<'a> Search<'a> {
             return usual;
         }
         let plain = |name: &str| !types::SPANS.contains(&name) && !super::is_id(name);
-        let numbers: BTreeSet<_> =
-            shapes.iter().flat_map(|kind| types::numbers(self.document, kind)).filter(|name| plain(name)).cloned().collect();
-        if numbers.len() == 1 { numbers.into_iter().next().unwrap_or(usual) } else { usual }
+        let numbers: BTreeSet<_> = shapes.iter().flat_map(|kind| types::numbers(self.document, kind)).filter(|name| plain(name)).collect();
+        match numbers.first() {
+            Some(only) if numbers.len() == 1 => (*only).clone(),
+            _ => usual,
+        }
     }
 
     fn field(&self, at: usize, members: &[(usize, Member)], usual: &[&'static str; 5], fits: fn(&Document, &Type, &str) -> bool) -> String {

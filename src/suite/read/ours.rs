@@ -75,8 +75,8 @@ fn whole_plan(value: &Value, notes: &mut Notes) -> Option<Plan> {
 
 fn validators(schemas: &BTreeMap<String, Value>, notes: &mut Notes) -> BTreeMap<String, Schema> {
     let mut made = BTreeMap::new();
-    for name in schemas.keys() {
-        match Schema::of(name, schemas) {
+    for (name, schema) in Schema::all(schemas) {
+        match schema {
             Ok(schema) => drop(made.insert(name.clone(), schema)),
             Err(error) => {
                 let said: String = error.chars().take(200).collect();

@@ -1,9 +1,9 @@
 /** What is done to items beside making, reading and changing them. */
 import { describe, expect, setSystemTime, test } from "bun:test";
 import { z } from "zod";
-import { ServiceError } from "../src/index.ts";
 import { type Collection, lasting, Store } from "../src/store.ts";
 import { attempt } from "../src/undo.ts";
+import { refused } from "./refusal.ts";
 
 const alice = { owner: "0xa" };
 const bob = { owner: "0xb" };
@@ -13,13 +13,8 @@ const fresh = () => new Store(":memory:");
 
 /** Status, code and text of the refusal that `work` throws. */
 function refusal(work: () => unknown): [number, string, string] {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof ServiceError) return [error.status, error.code, error.message];
-    throw error;
-  }
-  throw new Error("nothing was refused");
+  const { status, code, message } = refused(work);
+  return [status, code, message];
 }
 
 describe("all of them", () => {

@@ -1,25 +1,14 @@
 /** What fields of an item say of who sees it, how often, and what is put into it. */
 import { describe, expect, setSystemTime, test } from "bun:test";
-import { ServiceError } from "../src/index.ts";
 import { type Collection, Store } from "../src/store.ts";
 import { attempt } from "../src/undo.ts";
+import { refusal } from "./refusal.ts";
 
 const alice = { owner: "0xa" };
 const bob = { owner: "0xb" };
 const anyone = { anyone: true };
 const pastes: Collection = { name: "/v1/pastes" };
 const fresh = () => new Store(":memory:");
-
-/** Status and code of the refusal that `work` throws. */
-function refusal(work: () => unknown): [number, string] {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof ServiceError) return [error.status, error.code];
-    throw error;
-  }
-  throw new Error("nothing was refused");
-}
 
 describe("an item", () => {
   test.each([

@@ -2,8 +2,8 @@ import { describe, expect, setSystemTime, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ServiceError } from "../src/index.ts";
 import { type Collection, type Item, openStore, Store } from "../src/store.ts";
+import { refusal } from "./refusal.ts";
 
 const alice = { owner: "0xa" };
 const bob = { owner: "0xb" };
@@ -11,17 +11,6 @@ const notes: Collection = { name: "notes" };
 const buckets: Collection = { name: "buckets", key: "name" };
 const objects: Collection = { name: "objects", key: "key", within: buckets };
 const fresh = () => new Store(":memory:");
-
-/** Status and code of the refusal that `work` throws. */
-function refusal(work: () => unknown): [number, string] {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof ServiceError) return [error.status, error.code];
-    throw error;
-  }
-  throw new Error("nothing was refused");
-}
 
 describe("an item", () => {
   test("is made, read, listed, changed and removed", () => {
