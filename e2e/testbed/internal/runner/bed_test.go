@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -280,16 +281,13 @@ func TestItIsHealedAndLeftAlone(t *testing.T) {
 	if note := again(t); note != "" {
 		t.Errorf("it did something: %s", note)
 	}
-	boxes := members(t, b)
-	if len(boxes) == 0 {
-		t.Fatal("no runner waits in the sandbox")
-	}
+	boxes := waiting(t, b)
 	bedtest.Kill(t, b, Name)
 	if note := again(t); note != "started" {
 		t.Errorf("the note is %q after it was killed", note)
 	}
 	for _, pid := range boxes {
-		if now := members(t, b); strings.Contains(fmt.Sprint(now), fmt.Sprint(pid)) {
+		if now := members(t, b); slices.Contains(now, pid) {
 			t.Errorf("process %d of the old sandbox is still there beside %v", pid, now)
 		}
 	}
@@ -311,6 +309,19 @@ func TestItIsHealedAndLeftAlone(t *testing.T) {
 			t.Fatalf("the forge knows %v, want the one that waits", have.Runners)
 		}
 		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// waiting is what the sandbox holds once there is one: between two jobs there is none.
+func waiting(t *testing.T, b *bed.Bed) []int {
+	t.Helper()
+	for late := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		if pids := members(t, b); len(pids) > 0 {
+			return pids
+		}
+		if time.Now().After(late) {
+			t.Fatal("no runner waits in the sandbox")
+		}
 	}
 }
 
