@@ -57,8 +57,16 @@ pub struct CallArgs {
 
 impl CallArgs {
     /// How requests go out, with so many bytes of a body read. What the plan does not
-    /// have can't be elsewhere.
+    /// have can't be elsewhere, and nobody is paid at what is no address.
     pub(crate) fn settings(&self, plan: &Plan, body_limit: usize) -> anyhow::Result<Settings> {
+        for (flag, address) in [("--asset", &self.asset), ("--pay-to", &self.pay_to)] {
+            if let Some(given) = address.as_ref().filter(|given| !Payment::is_address(given)) {
+                bail!("{flag}: {given:?} is no address: 0x and 40 hexadecimal digits");
+            }
+        }
+        if let Some(given) = self.network().filter(|given| !Payment::is_chain(given)) {
+            bail!("--network (or PRIM_NETWORK): {given:?} is no chain in CAIP-2 form, such as {NETWORK}");
+        }
         named("--base", "service", self.base.iter().map(|Pair(service, _)| service.as_str()), &plan.services(), is_service)?;
         given_once("--var", self.vars.iter().map(|Pair(name, _)| name.as_str()))?;
         let mut bases = BTreeMap::new();
@@ -83,14 +91,18 @@ impl CallArgs {
     /// What is declared for tests that declare nothing themselves. prim.sh's rules
     /// declare no chain by themselves.
     pub(crate) fn declared(&self, plan: &Plan) -> Payment {
-        // An empty variable of the environment is one that is not set.
-        let given = self.network.clone().filter(|network| !network.is_empty());
+        let given = self.network().map(str::to_owned);
         let named = || plan.network.split(['(', ')', ' ', ',']).find(|word| word.starts_with("eip155:")).map(str::to_owned);
         let network = match plan.mode {
             Mode::Ours => given.or_else(named).or_else(|| Some(NETWORK.into())),
             Mode::Primsh => given,
         };
         Payment { max: None, amount: None, pay_to: self.pay_to.clone(), asset: self.asset.clone(), network }
+    }
+
+    /// The chain that is said. An empty variable of the environment is one that is not set.
+    fn network(&self) -> Option<&str> {
+        self.network.as_deref().filter(|network| !network.is_empty())
     }
 
     /// The caller's address where there is no wallet.

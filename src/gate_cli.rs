@@ -231,8 +231,9 @@ async fn run_plan(args: &RunArgs, wires: Handle) -> anyhow::Result<Exit> {
     let mut lines = Lines::stdout(run.len());
     runner.run(&plan, &mut run, interrupted(), &mut lines).await;
     lines.finish();
+    let unknown = run.unknown();
     let results = run.into_results();
-    let verdict = suite::conclude(&plan, &results, phases.as_ref());
+    let verdict = suite::conclude(&plan, &results, phases.as_ref()).without(unknown);
     let report =
         Report { plan: &plan, results: &results, verdict: &verdict, timestamp: &began.to_string(), ci: args.ci, changed: &args.changed };
     let spending = runner.cashier.budget.spending();

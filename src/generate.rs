@@ -115,8 +115,24 @@ fn plan(repo: &Path, services: &[Service], check: bool) -> anyhow::Result<bool> 
         fs::create_dir_all(repo.join("gates"))?;
         fs::write(&path, format!("{:#}\n", appended.plan)).with_context(|| format!("{}", path.display()))?;
         appended.added.iter().for_each(|(asked, id)| eprintln!("{} has {id} for {asked}", outputs::PLAN));
+        unfilled(&appended)?.iter().for_each(|told| eprintln!("{}: {told}", outputs::PLAN));
     }
     Ok(true)
+}
+
+/// What the tests that were appended ask about and nothing in the plan makes.
+fn unfilled(appended: &outputs::Appended) -> anyhow::Result<Vec<String>> {
+    let plan = suite::from_value(&appended.plan, Mode::Ours).map_err(|_| anyhow::anyhow!("what was appended is no plan"))?;
+    let mut found = suite::lint(&plan, &suite::Known::default());
+    let new = |place: &str| {
+        let index = place.strip_prefix("tests[").and_then(|rest| rest.split_once(']')?.0.parse::<usize>().ok());
+        index.and_then(|at| plan.tests.get(at)).is_some_and(|test| appended.added.iter().any(|(_, id)| *id == test.id))
+    };
+    found.retain(|finding| finding.code == suite::Code::NeverFilled && new(&finding.path));
+    Ok(found
+        .iter()
+        .map(|finding| format!("{}: {}; fill it by another test's captures, or by gate run --var", finding.path, finding.message))
+        .collect())
 }
 
 /// What `flywheel registry` is told.

@@ -158,7 +158,9 @@ impl Runner {
 /// is.
 fn wanted_pause(answer: &Answer, most: Duration) -> u64 {
     let wanted = if matches!(answer.status, 429 | 503) { answer.header("retry-after") } else { None };
-    let seconds = wanted.and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or_default();
+    let digits = wanted.as_deref().map(str::trim).filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
+    // More seconds than can be counted are too many all the same.
+    let seconds = digits.map_or(0, |text| text.parse().unwrap_or(u64::MAX));
     u64::try_from(Duration::from_secs(seconds).min(most).as_millis()).unwrap_or(u64::MAX)
 }
 

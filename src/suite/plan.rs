@@ -206,3 +206,17 @@ pub struct Payment {
     /// The chain in CAIP-2 form.
     pub network: Option<String>,
 }
+
+impl Payment {
+    /// Whether a text is an address of the EVM's: who is paid, or a token.
+    pub fn is_address(text: &str) -> bool {
+        text.strip_prefix("0x").is_some_and(|hex| hex.len() == 40 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+    }
+
+    /// Whether a text is the CAIP-2 name of a chain of the EVM's. Its number has 19 digits
+    /// at most (EIP-2294).
+    pub fn is_chain(text: &str) -> bool {
+        let number = text.strip_prefix("eip155:").filter(|number| (1..=19).contains(&number.len()) && !number.starts_with('0'));
+        number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
+    }
+}

@@ -37,6 +37,10 @@ fn text(description: &str) -> Value {
     json!({ "description": description, "type": ["string", "null"] })
 }
 
+fn formed(description: &str, pattern: &str) -> Value {
+    json!({ "description": description, "type": ["string", "null"], "pattern": pattern })
+}
+
 fn flag(description: &str) -> Value {
     json!({ "description": description, "type": ["boolean", "null"] })
 }
@@ -133,9 +137,9 @@ fn test() -> Value {
                 "properties": {
                     "max": { "$ref": "#/$defs/units" },
                     "amount": { "$ref": "#/$defs/units" },
-                    "pay_to": text("Who is paid."),
-                    "asset": text("The token's address."),
-                    "network": text("The chain in CAIP-2 form."),
+                    "pay_to": formed("Who is paid.", "^0x[0-9a-fA-F]{40}$"),
+                    "asset": formed("The token's address.", "^0x[0-9a-fA-F]{40}$"),
+                    "network": formed("The chain in CAIP-2 form.", "^eip155:[1-9][0-9]{0,18}$"),
                 },
                 "additionalProperties": false,
             },

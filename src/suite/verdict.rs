@@ -251,6 +251,23 @@ pub fn conclude(plan: &Plan, results: &[TestResult], phases: Option<&Phases>) ->
     Verdict { exit, counts, groups: by_group(plan, results), hard, soft, summary }
 }
 
+impl Verdict {
+    /// The same where groups name these, and the plan has no such tests: nobody showed
+    /// what they are to show.
+    pub fn without(mut self, unknown: impl IntoIterator<Item = String>) -> Self {
+        let unknown: Vec<_> = unknown.into_iter().collect();
+        if unknown.is_empty() {
+            return self;
+        }
+        if self.exit == Exit::Proven {
+            self.exit = Exit::Unproven;
+        }
+        self.summary += &format!("; {} had to pass and is no test of the plan", some(&unknown));
+        self.hard.extend(unknown);
+        self
+    }
+}
+
 /// The first of a list, and how many more there are.
 fn some(ids: &[String]) -> String {
     let shown = ids.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");

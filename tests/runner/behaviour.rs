@@ -168,9 +168,13 @@ async fn a_test_is_tried_again_until_it_holds() {
 /// It says when to come again, and is believed up to what one of its requests may take.
 #[tokio::test]
 async fn a_service_that_asks_for_a_pause_is_given_one_within_bounds() {
-    for (status, wanted, timeout, least) in
-        [(429, "1", 5_000, 1_000), (503, "3600", 300, 300), (429, "soon", 300, 0), (200, "3600", 300, 0)]
-    {
+    for (status, wanted, timeout, least) in [
+        (429, "1", 5_000, 1_000),
+        (503, "3600", 300, 300),
+        (503, "99999999999999999999", 300, 300),
+        (429, "soon", 300, 0),
+        (200, "3600", 300, 0),
+    ] {
         let asked = Arc::new(AtomicUsize::new(0));
         let server = Server::answering(move |_, _| {
             let first = asked.fetch_add(1, Ordering::SeqCst) == 0;

@@ -95,6 +95,9 @@ async fn each_end_has_its_exit_code() {
         ("no such group", vec![&good], vec!["--group".into(), "none".into()], 3),
         ("no such flag", vec![&good], vec!["--nonsense".into()], 3),
         ("no such amount", vec![&good], vec!["--budget".into(), "much".into()], 3),
+        ("no such chain", vec![&good], vec!["--network".into(), "base".into()], 3),
+        ("no such token", vec![&good], vec!["--asset".into(), "USDC".into()], 3),
+        ("nobody to pay", vec![&good], vec!["--pay-to".into(), "0x2".into()], 3),
     ];
     for (name, tests, more, code) in cases {
         let plan = folder.write("plan.json", &text(tests.into_iter().cloned().collect()));
@@ -104,6 +107,16 @@ async fn each_end_has_its_exit_code() {
         assert_eq!(exit, code, "{name}: {said}");
     }
     let asked = server.requests();
+    let mut names: Value = serde_json::from_str(&text(vec![good.clone()])).unwrap();
+    names["groups"][0]["tests"] = json!(["T-1", "T-9"]);
+    let plan = folder.write("plan.json", &names.to_string());
+    let (exit, said) = ran(&["run", &plan, "--result", "result.json"], &folder).await;
+    assert!(exit == 2 && said.contains("1 of 1 passed; T-9 had to pass and is no test of the plan"), "{said}");
+    let result: Value = serde_json::from_str(&folder.read("result.json")).unwrap();
+    assert_eq!(result["verdict"]["hard"], json!(["T-9"]));
+    let (exit, said) = ran(&["run", &plan, "--compat", "primsh"], &folder).await;
+    assert_eq!(exit, 0, "prim.sh's runner passes over it: {said}");
+    let asked = asked + 2;
     let plan = folder.write("plan.json", &text(vec![good]));
     let (exit, said) = ran(&["run", &plan, "--dry-run"], &folder).await;
     assert!(exit == 0 && said.contains("T-1") && server.requests() == asked, "{said}");

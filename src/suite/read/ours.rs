@@ -252,6 +252,8 @@ fn retry(value: &Value, path: String, notes: &mut Notes) -> Option<Retry> {
     Some(Retry { count: u32::try_from(count?).ok()?, interval_ms, until })
 }
 
+const ADDRESS: &str = "must be an address: 0x and 40 hexadecimal digits";
+
 fn payment(value: &Value, path: String, notes: &mut Notes) -> Option<Payment> {
     let fields = Fields::of(value, path, notes)?;
     fields.only(&["max", "amount", "pay_to", "asset", "network"], notes);
@@ -268,11 +270,18 @@ fn payment(value: &Value, path: String, notes: &mut Notes) -> Option<Payment> {
         read
     };
     let (max, amount) = (units("max"), units("amount"));
+    let mut formed = |key: &str, is: fn(&str) -> bool, form: &str| {
+        let text = fields.maybe(key, notes)?;
+        if !is(&text) {
+            notes.add(Code::WrongValue, fields.at(key), form);
+        }
+        Some(text)
+    };
     Some(Payment {
         max,
         amount,
-        pay_to: fields.maybe("pay_to", notes),
-        asset: fields.maybe("asset", notes),
-        network: fields.maybe("network", notes),
+        pay_to: formed("pay_to", Payment::is_address, ADDRESS),
+        asset: formed("asset", Payment::is_address, ADDRESS),
+        network: formed("network", Payment::is_chain, "must be a chain in CAIP-2 form, such as eip155:84532"),
     })
 }

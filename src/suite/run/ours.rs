@@ -23,6 +23,8 @@ pub(super) struct Ours {
     /// The group that names each test first.
     groups: Vec<Option<usize>>,
     selected: BTreeSet<usize>,
+    /// What its groups name and is no test of the plan.
+    unknown: BTreeSet<String>,
     /// What is ready, by rank.
     ready: BTreeSet<(usize, usize)>,
     /// Which have not begun.
@@ -67,8 +69,9 @@ impl Ours {
             let message = format!("has no group {id:?} that a runner can run; there are {}", known.join(", "));
             return Err(vec![Finding::new(Code::WrongValue, "groups", message)]);
         }
-        let tests = wanted.iter().flat_map(|(_, group)| &group.tests).filter_map(|id| graph.ids.get(id).copied());
-        let selected = graph.closure(tests);
+        let tests = || wanted.iter().flat_map(|(_, group)| &group.tests);
+        let selected = graph.closure(tests().filter_map(|id| graph.ids.get(id).copied()));
+        let unknown = tests().filter(|id| !graph.ids.contains_key(*id)).cloned().collect();
         let mut ours = Self {
             removals: Vec::new(),
             before: vec![Vec::new(); count],
@@ -83,6 +86,7 @@ impl Ours {
             ranks,
             groups,
             selected,
+            unknown,
         };
         ours.wire(plan);
         Ok(ours)
@@ -137,6 +141,10 @@ impl Ours {
             }
         }
         gates.iter().enumerate().filter(|(_, gate)| gate.left > 0).map(|(i, _)| i).collect()
+    }
+
+    pub fn unknown(&self) -> &BTreeSet<String> {
+        &self.unknown
     }
 
     pub fn selection(&self) -> &BTreeSet<usize> {
