@@ -159,7 +159,12 @@ pub(crate) async fn run(args: &CanaryArgs, wires: Handle) -> anyhow::Result<Exit
         let known = plan.groups.iter().map(|group| group.id.as_str()).collect::<Vec<_>>().join(", ");
         bail!("--group: there is none with the id {unknown:?}; there are {known}");
     }
-    let groups = plan.groups.iter().filter(|group| args.group.is_empty() || args.group.contains(&group.id)).collect();
+    let groups: Vec<_> = plan.groups.iter().filter(|group| args.group.is_empty() || args.group.contains(&group.id)).collect();
+    for group in &groups {
+        if let Some(id) = group.tests.iter().find(|id| plan.tests.iter().all(|test| test.id != **id)) {
+            bail!("{}: the group {} has the goal {id}, which is no test of the plan", args.plan.display(), group.id);
+        }
+    }
     let limits =
         Limits { rounds: args.rounds, group_seconds: args.deadline, request_seconds: args.timeout.div_ceil(1000), ..Limits::default() };
     let settings = Settings { wires: Some(wires), ..args.calls.settings(&plan, BODY)? };

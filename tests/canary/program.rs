@@ -207,6 +207,13 @@ async fn what_can_not_begin_says_so() {
         let ran = canary(name, &url, &service, &tests, arguments).await;
         assert_eq!(ran.code, Some(code), "{name}: {}", ran.said);
     }
+
+    let folder = Folder::new("canary-goal");
+    folder.file("plan.json", &plan_text(&notes()).replacen("\"tests\":[", "\"tests\":[\"T-9\",", 1));
+    let refused = folder.flywheel(&["gate", "canary", "plan.json", "--model-url", &url, "--model", "scripted"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(3), "{said}");
+    assert!(said.contains("has the goal T-9, which is no test of the plan"), "{said}");
 }
 
 /// A server that takes connections, says nothing, and tells of each.
