@@ -77,6 +77,13 @@ fn look(value: &Value) -> (Result<Document, Vec<Problem>>, Vec<Finding>) {
     }
     let document = finished(document, &mut read);
     let mut findings = shape.wrong;
+    // Who reads a route knows which part of it is wrong; its form says no more than that it is.
+    for finding in findings.iter_mut().filter(|finding| finding.code == Code::Malformed && finding.path.ends_with(".route")) {
+        if let Some(said) = read.wrong.iter().chain(&read.lenient).find(|said| said.path == finding.path) {
+            finding.text.clone_from(&said.text);
+            finding.remedy.clone_from(&said.remedy);
+        }
+    }
     let seen: BTreeSet<String> = findings.iter().map(|finding| finding.path.clone()).collect();
     let more = read.wrong.into_iter().chain(read.lenient).filter(|finding| !seen.contains(&finding.path));
     findings.extend(more);

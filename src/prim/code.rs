@@ -46,7 +46,7 @@ codes! {
     Repeated "repeated" "What must be there once is there twice." "take one of them out";
     NoBodyHere "no-body-here" "A body is declared where HTTP has none: in a GET, or in an answer of status 204 or of a redirect." "write null, or take another method or status";
     RouteRepeated "route-repeated" "Two routes would match the same request." "take another method or path";
-    RouteReserved "route-reserved" "A route that every service has by itself: its price list, its description for those who call it, its metrics." "take another path";
+    RouteReserved "route-reserved" "A route that every service has by itself: its health check, its price list, its description for those who call it, its metrics." "take another path";
     OperationRepeated "operation-repeated" "Two routes have one operation_id, or two that become one name in code." "give each route an operation_id of its own";
     NoSuchParameter "no-such-parameter" "params names what is no parameter of the path." "name a parameter of the route's path, or remove the entry";
     SlashesInProse "slashes-in-prose" "Only prose says that a path parameter takes slashes." "write :name* as the last segment of the path";

@@ -67,13 +67,13 @@ fn one(entry: &Fields<'_>, notes: &mut Notes) -> Option<Route> {
         }
     };
     let path = match Path::parse(path) {
-        Ok(path) if path.is_root() => {
-            notes.wrong(Code::Malformed, entry.at("route"), "/ is the health check of every service: take another path");
-            return None;
-        }
-        Ok(path) if method == Method::Get && path.is_own() => {
+        Ok(path) if method == Method::Get && (path.is_root() || path.is_own()) => {
             let text = format!("{path} is every service's own, so this route is left out");
             notes.lenient(Code::RouteReserved, entry.at("route"), text);
+            return None;
+        }
+        Ok(path) if path.is_root() => {
+            notes.wrong(Code::Malformed, entry.at("route"), "/ is the health check of every service: take another path");
             return None;
         }
         Ok(path) => {

@@ -155,7 +155,10 @@ fn parsing(said: &str) -> String {
             format!("a value can't begin with {character}: put it in quotes")
         }
         () if begins("alias replay limit") => MULTIPLIED.into(),
-        () if said.contains("found a tab") => "a tab stands where only spaces indent".into(),
+        () if said.contains("found a tab") || begins("tabs disallowed") => "a tab stands where only spaces indent".into(),
+        () if begins("cannot deserialize null into string") => "a key is no text".into(),
+        () if begins("non-finite float") => "a number is larger than any that is taken, or none: put it in quotes".into(),
+        () if begins("recursion limit exceeded") => format!("it is nested more than {DEEPEST} levels deep"),
         () => said.into(),
     }
 }
@@ -346,6 +349,8 @@ mod tests {
             ("a: b: c\n", (1, 5), "a colon makes no key here: put the text in quotes, or mend how far lines are indented"),
             ("id: a\n\tname: b\n", (1, 5), "a tab stands where only spaces indent"),
             ("id: [a\n", (1, 5), "unclosed bracket '['"),
+            ("id: a\nnull: b\n", (2, 1), "a key is no text"),
+            ("order: 1e400\n", (1, 8), "a number is larger than any that is taken, or none: put it in quotes"),
         ] {
             let finding = parse(text).unwrap_err();
             assert_eq!(finding.text, format!("is not YAML: {said}"));

@@ -312,7 +312,7 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
     let mut collections = found.collections;
     for planned in &routes {
         // What a vendor made has the id that the vendor gave it.
-        if let Work::Provider(Some(Native { op: Op::Create { .. }, collection, .. })) = &planned.work
+        if let Work::Provider(Some(Native { op: Op::Create { .. } | Op::Upload, collection, .. })) = &planned.work
             && let Some(collection) = collections.get_mut(*collection)
         {
             collection.key.get_or_insert_with(|| "id".into());

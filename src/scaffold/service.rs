@@ -306,25 +306,28 @@ impl Draft<'_> {
                     self.proved(signed);
                 }
                 let scope = self.scope(&native.within, &whys, signed.as_ref().map(|_| "owner"));
-                let items = self.items(native.collection);
-                self.stored("", "ready", &[vec![items.clone()], scope.clone()].concat());
-                self.made();
-                self.needs.insert("madeBy");
-                let key = self.collections.get(native.collection).and_then(|c| c.key.clone()).unwrap_or_else(|| "id".into());
-                let mut what = vec!["made".to_owned(), string(&key)];
-                what.extend(self.failure().map(|code| string(&code)));
-                self.line(call(4, "const fields = madeBy", &what, ";"));
-                self.end_stored("create", &[vec![items, "fields".into()], scope].concat());
+                self.created(native, scope);
             }
-            Op::Put { bytes: false, once: false } => {
+            // What a vendor has of bytes is looked for here before it is asked for them.
+            Op::Upload if matches!(self.route.response, Body::Json(_)) => {
                 let scope = self.scope(&native.within, &whys, None);
-                let items = self.items(native.collection);
-                self.stored("", "ready", &[vec![items], scope.clone()].concat());
+                self.created(native, scope);
+            }
+            Op::Put { once: false, .. } => {
+                let scope = self.scope(&native.within, &whys, None);
+                let one = self.one(native);
+                // Before a vendor has anything of it: a name may be another wallet's.
+                self.stored("", "settable", &[one.clone(), scope.clone()].concat());
                 self.made();
                 self.needs.insert("fieldsOf");
                 self.line("    const fields = fieldsOf(made);");
-                let arguments = [self.one(native), vec!["fields".into()], scope].concat();
-                self.end_stored("put", &arguments);
+                let arguments = [one, vec!["fields".into()], scope].concat();
+                if self.route.response == Body::Bytes {
+                    self.stored("", "put", &arguments);
+                    self.line("    return made;");
+                } else {
+                    self.end_stored("put", &arguments);
+                }
             }
             Op::Change | Op::Replace => {
                 let method = if native.op == Op::Change { "change" } else { "replace" };
@@ -391,6 +394,19 @@ impl Draft<'_> {
         let scope = self.scope(&native.within, &whys, None);
         let arguments = [self.one(native), scope].concat();
         self.stored("", "peek", &arguments);
+    }
+
+    /// Keeps what a vendor makes, under the id that it gives it.
+    fn created(&mut self, native: &Native, scope: Vec<String>) {
+        let items = self.items(native.collection);
+        self.stored("", "ready", &[vec![items.clone()], scope.clone()].concat());
+        self.made();
+        self.needs.insert("madeBy");
+        let key = self.collections.get(native.collection).and_then(|c| c.key.clone()).unwrap_or_else(|| "id".into());
+        let mut what = vec!["made".to_owned(), string(&key)];
+        what.extend(self.failure().map(|code| string(&code)));
+        self.line(call(4, "const fields = madeBy", &what, ";"));
+        self.end_stored("create", &[vec![items, "fields".into()], scope].concat());
     }
 
     fn made(&mut self) {

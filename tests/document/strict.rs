@@ -162,6 +162,25 @@ fn each_rule_is_enforced() {
 }
 
 #[test]
+fn what_is_wrong_with_a_route_is_said_of_the_part_that_is() {
+    for (route, said) in [
+        ("GET /v1/a/:the-id", "the path's parameter \":the-id\" must be"),
+        ("HEAD /v1/a", "must be GET, POST, PUT, PATCH or DELETE and a path: "),
+        ("get /v1/a", "\"get /v1/a\" is GET /v1/a: "),
+        ("GET /", "/ is every service's own, so this route is left out: take another path"),
+    ] {
+        let mut value = complete();
+        value["routes_map"][1]["route"] = json!(route);
+        let findings = prim::check(&value);
+        let finding = findings.iter().find(|finding| finding.path == "routes_map[1].route").unwrap();
+        assert!(finding.to_string().contains(said), "{finding}");
+        assert_eq!(finding.code.as_str(), "malformed");
+        // One that every service has by itself does not keep the others from being read.
+        assert_eq!(prim::from_value(value).is_ok(), ["get /v1/a", "GET /"].contains(&route), "{route}");
+    }
+}
+
+#[test]
 fn a_route_that_looks_free_in_a_paid_document_is_unclear() {
     let route = |more: Value| {
         let mut route = json!({"route": "GET /v1/x", "operation_id": "x", "status": 200, "description": "x", "response": "json",

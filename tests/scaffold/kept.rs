@@ -67,6 +67,25 @@ fn things_of_two_kinds_below_one_path_are_apart() {
 }
 
 #[test]
+fn what_is_made_lies_within_what_was_put_there_under_a_name() {
+    let made = package(&[
+        "route: 'PUT /v1/bins/:name', operation_id: put_bin, request: json",
+        "route: 'GET /v1/bins/:name', operation_id: get_bin",
+        "route: 'POST /v1/bins/:name/things', operation_id: add_thing, request: json",
+        "route: 'GET /v1/bins/:name/things', operation_id: list_things",
+        // What is replaced by its id alone is what was made in a box.
+        "route: POST /v1/boxes, operation_id: create_box, request: json",
+        "route: 'GET /v1/boxes/:id', operation_id: get_box",
+        "route: 'POST /v1/boxes/:id/lids', operation_id: add_lid, request: json",
+        "route: 'GET /v1/lids/:id', operation_id: get_lid",
+        "route: 'PUT /v1/lids/:id', operation_id: replace_lid, request: json",
+    ]);
+    assert!(made.unimplemented.is_empty(), "{:?}", made.unimplemented);
+    assert!(collection(&made, "thing").contains("within: binItems"), "{}", collection(&made, "thing"));
+    assert!(collection(&made, "lid").contains("within: boxItems"), "{}", collection(&made, "lid"));
+}
+
+#[test]
 fn names_are_each_wallets_own_unless_somebody_else_is_told_of_them() {
     let put = "route: 'PUT /v1/kv/:key', operation_id: put_value, request: json";
     let get = "route: 'GET /v1/kv/:key', operation_id: get_value";

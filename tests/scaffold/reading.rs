@@ -21,7 +21,7 @@ fn every_document_there_is_can_be_read() {
 fn every_problem_is_named_at_once_with_its_place() {
     let problems = prim::read(
         "id: Search\nport: 0\nversion: '1\"'\nenv: [lower, OK]\nfactory: {free_service: maybe}\nroutes_map:\n\
-         - {route: FETCH /x}\n- {route: GET x}\n- {route: GET /}\n- {}\n- {route: GET /a/:id}\n- {route: 'GET /a/{key}'}\n\
+         - {route: FETCH /x}\n- {route: GET x}\n- {route: POST /}\n- {}\n- {route: GET /a/:id}\n- {route: 'GET /a/{key}'}\n\
          - {route: GET /b, price: cheap, status: 299, errors: [{status: 200}], query_params: [{name: 'a b'}]}\n- text\n",
     )
     .unwrap_err();

@@ -30,6 +30,12 @@ fn what_is_plain_is_kept_whatever_the_word_for_it() {
         let routes = routes.each_ref().map(|(route, operation)| (route.as_str(), *operation));
         assert_eq!(missing(&routes), Vec::<String>::new(), "{create}");
     }
+    // What is published to a topic leaves the topic as it is; a post is published itself.
+    let made = |noun: &str| {
+        let [post, get, publish] = [format!("POST /v1/{noun}"), format!("GET /v1/{noun}/:id"), format!("POST /v1/{noun}/:id/publish")];
+        missing(&[(&post, "create"), (&get, "get_one"), (&publish, "publish")])
+    };
+    assert_eq!((made("topics"), made("posts")), (vec!["publish".to_owned()], vec![]));
     // A word that does something elsewhere makes nothing by standing in a path too.
     for operation in ["search", "chat", "run", "charge", "deploy"] {
         let (post, get) = (format!("POST /v1/{operation}"), format!("GET /v1/{operation}"));

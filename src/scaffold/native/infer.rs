@@ -72,7 +72,14 @@ impl<'a> Search<'a> {
 
     /// Looks at routes in this order.
     fn look(&mut self, order: &[usize], outside: bool) {
-        order.iter().for_each(|at| self.made(*at));
+        let routes = &self.document.routes;
+        // What is put somewhere under a name may hold what is made further within.
+        for level in order.chunk_by(|a, b| routes[*a].path.segments.len() == routes[*b].path.segments.len()) {
+            level.iter().for_each(|at| self.made(*at));
+            let here = level.iter().filter(|at| !members::waits_for(routes, **at));
+            here.for_each(|at| self.put(*at));
+        }
+        // The rest of these may be of something that is made further within.
         order.iter().for_each(|at| self.put(*at));
         order.iter().for_each(|at| self.part(*at));
         if outside {

@@ -195,15 +195,24 @@ pub(super) fn single(route: &Route) -> bool {
 /// Whether a route sends something into what is kept here, and not to people: nothing
 /// that a store does makes a mail.
 pub(super) fn sends(route: &Route, verb: &str) -> bool {
+    ["send", "reply", "say"].contains(&verb) && route.path.nouns().any(takes)
+}
+
+/// Whether things of that name are there for what is sent into them.
+fn takes(noun: &str) -> bool {
     const INTO: [&str; 9] = ["queue", "topic", "channel", "room", "stream", "chat", "thread", "board", "group"];
-    let into = route.path.nouns().any(|noun| INTO.contains(&singular(noun).as_str()));
-    ["send", "reply", "say"].contains(&verb) && into
+    INTO.contains(&singular(noun).as_str())
 }
 
 /// The status that a route gives, by its path's last word.
 pub(super) fn status(route: &Route) -> Option<Member> {
     let Some(Segment::Literal(last)) = route.path.segments.last() else { return None };
-    verbs::turn(&words(last).into_iter().next()?).map(|turn| Member::Become { to: turn.to, decides: turn.decides })
+    let word = words(last).into_iter().next()?;
+    // What is published to a topic is something else than the topic.
+    if word == "publish" && matches!(&route.path.segments[..], [.., Segment::Literal(noun), Segment::Param { .. }, _] if takes(noun)) {
+        return None;
+    }
+    verbs::turn(&word).map(|turn| Member::Become { to: turn.to, decides: turn.decides })
 }
 
 /// The parameter that names the item a route is about.
@@ -458,7 +467,7 @@ fn acted(route: &Route, nouns: &[&str], alone: bool) -> Option<Member> {
         Some(Deed::Release) => return Some(Member::Release),
         Some(Deed::Hold) | None => {}
     }
-    verbs::turn(&word).map(|turn| Member::Become { to: turn.to, decides: turn.decides })
+    status(route)
 }
 
 /// What is done to one item that is found by its id alone: `/v1/fund-requests/:id`

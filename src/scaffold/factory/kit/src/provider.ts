@@ -97,13 +97,15 @@ async function forward(vendor: Vendor, call: Call): Promise<unknown> {
   const { method, path } = target(call);
   let answer: Response;
   try {
+    const body = method === "GET" ? null : await payload(call);
     answer = await fetch(`${base}${path}`, {
       method,
       headers: {
         authorization: `Bearer ${call.env[vendor.key]}`,
-        "content-type": contentType(call),
+        // Nothing has no type: there are servers that refuse one.
+        ...(body === null ? {} : { "content-type": contentType(call) }),
       },
-      body: method === "GET" ? null : await payload(call),
+      body,
       redirect: "manual",
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });

@@ -154,6 +154,18 @@ export class Rows {
     }
   }
 
+  /** Throws where a name could not be set: it is another's, or a wallet has enough. */
+  settable(collection: Collection, id: Id, scope: Scope = {}): void {
+    if (this.lasts(collection, id, scope)) this.row(collection, id, scope);
+    else this.ready(collection, scope);
+  }
+
+  /** Whether something has a name, and has not ended by itself. */
+  protected lasts(collection: Collection, id: Id, scope: Scope): boolean {
+    const row = this.find(collection, this.place(collection, scope), named(id), scope);
+    return row !== undefined && (row.ends_at === null || row.ends_at > Date.now());
+  }
+
   /** What an item has one of, such as its policy; empty until it is set. */
   part(collection: Collection, scope: Scope = {}): Record<string, unknown> {
     const row = this.find(collection, this.only(collection, scope), ONLY, scope);

@@ -268,7 +268,7 @@ export class Store extends Rows {
   /** Adds to a number of an item, takes from it, or sets it to nothing: by one unless a body says by how much. */
   step(collection: Collection, id: Id, body: object, how: Step, scope: Scope = {}): Item {
     const by = how.way * amount(body);
-    if (how.makes && !this.#lasts(collection, id, scope)) {
+    if (how.makes && !this.lasts(collection, id, scope)) {
       const first = { ...spansOf(body), [how.field]: beginning(body) ?? by };
       return this.hold(collection, id, first, scope);
     }
@@ -283,12 +283,6 @@ export class Store extends Rows {
     };
     const key = collection.key ? { [collection.key]: nameOf(collection, row.id) } : {};
     return this.#update(collection, row, { fields, ...(how.makes ? { makes: key } : {}) });
-  }
-
-  /** Whether something has a name, and has not ended by itself. */
-  #lasts(collection: Collection, id: Id, scope: Scope): boolean {
-    const row = this.find(collection, this.place(collection, scope), named(id), scope);
-    return row !== undefined && (row.ends_at === null || row.ends_at > Date.now());
   }
 
   /** Turns a switch of an item over; one that was never set was off. */

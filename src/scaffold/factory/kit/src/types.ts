@@ -70,7 +70,8 @@ export function characters({
 /** A whole number as it stands in a path. It stays the text that it is. */
 export function integerText(bounds: Bounds = {}) {
   const fits = (text: string) => /^-?\d{1,16}$/.test(text) && within(Number(text), bounds);
-  return z.string().refine(fits, `must be a whole number${said(bounds)}`);
+  // What is no number is not said to be too large a one as well.
+  return z.string().refine(fits, { error: `must be a whole number${said(bounds)}`, abort: true });
 }
 
 /** The same as it stands in a query, as the number that it is. */

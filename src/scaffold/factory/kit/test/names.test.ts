@@ -1,6 +1,6 @@
 /** Whose a name is, also once a document says otherwise, and in a file of before that. */
 import { Database } from "bun:sqlite";
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -32,6 +32,24 @@ test("each wallet has its own of a name", () => {
   expect(store.step(own, "n", {}, once, alice)["value"]).toBe(1);
   expect(store.step(own, "n", {}, once, bob)["value"]).toBe(1);
   expect(store.step(own, "n", {}, once, bob)["value"]).toBe(2);
+});
+
+test("a name can be set by whose it is, and by everybody once it has ended", () => {
+  const store = fresh();
+  const buckets = { name: "/v1/buckets", key: "key", most: 1, ends: true };
+  const objects: Collection = { name: "/v1/buckets/:/objects", key: "key", within: buckets };
+  const set = (collection: Collection, scope: object) => () =>
+    store.settable(collection, "a", scope);
+  set(buckets, alice)();
+  store.put(buckets, "a", { ttl: 60 }, alice);
+  set(buckets, alice)();
+  expect(set(buckets, bob)).toThrow("a belongs to another wallet.");
+  expect(() => store.settable(buckets, "b", alice)).toThrow("A wallet may have 1");
+  set(objects, { ...alice, within: ["a"] })();
+  expect(set(objects, { ...bob, within: ["a"] })).toThrow("a belongs to another wallet.");
+  const later = spyOn(Date, "now").mockReturnValue(Date.now() + 61_000);
+  set(buckets, bob)();
+  later.mockRestore();
 });
 
 test.each([undefined, ["x"]])(

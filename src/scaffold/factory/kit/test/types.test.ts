@@ -120,6 +120,7 @@ test("a number in a query is written in digits", () => {
     expect(of(whole)(text)).toBe("must be a whole number of at least 0 and at most 100");
   }
   expect(of(integer())("9007199254740993")).toBe("must be a smaller number");
+  expect(whole.safeParse("five").error?.issues).toHaveLength(1);
   expect(["2.5", "-3", "0.25"].map(of(number()))).toEqual([2.5, -3, 0.25]);
   for (const text of ["1e3", ".5", "5.", "0x1", " 1", "", "NaN", "9".repeat(400)]) {
     expect(of(number())(text)).toBe("must be a number");
