@@ -235,12 +235,15 @@ struct Written {
     contradicted: Vec<String>,
     /// What its service keeps of before and finds no more.
     lost: Vec<String>,
+    /// What it finds otherwise than before.
+    altered: Vec<String>,
 }
 
 impl Written {
     fn tell(&self) {
         let by_hand = "left as it is, though the document asks for other code there: change it by hand";
         self.lost.iter().for_each(|kept| eprintln!("  no longer found: {kept}"));
+        self.altered.iter().for_each(|kept| eprintln!("  found otherwise: {kept}"));
         self.contradicted.iter().for_each(|place| eprintln!("  {place}: {by_hand}"));
     }
 }
@@ -271,6 +274,7 @@ fn write(out: &Path, document: &Document, manifest: &Manifest, options: &Options
     // A handler for who pays would stay behind a route that nobody pays for.
     let changed = there.as_ref().map(|there| scaffold::turned(&there.paid(), &manifest.paid())).unwrap_or_default();
     let lost = there.as_ref().map(|there| scaffold::lost(&there.kept, &manifest.kept)).unwrap_or_default();
+    let altered = there.as_ref().map(|there| scaffold::altered(&there.kept, &manifest.kept)).unwrap_or_default();
     if !contradicted.is_empty() && !changed.is_empty() {
         bail!(
             "{}: nothing is written: {} would be free or paid other than before, and {} was changed by hand where that matters: \
@@ -290,7 +294,7 @@ fn write(out: &Path, document: &Document, manifest: &Manifest, options: &Options
             fs::remove_file(&path).with_context(|| format!("{}", path.display()))?;
         }
     }
-    Ok(Written { contradicted, lost })
+    Ok(Written { contradicted, lost, altered })
 }
 
 /// What the document that is there became, where it can be read: for the prices that

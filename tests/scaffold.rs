@@ -17,6 +17,7 @@ mod money;
 mod random;
 mod reading;
 mod routes;
+mod rules;
 mod sdk;
 mod smoke;
 mod typed;

@@ -42,7 +42,7 @@ pub(super) fn limits(document: &Document, prices: &[RoutePrice], found: &Found) 
             let mut doing = of.iter().filter(|(_, native)| does(&native.op)).peekable();
             doing.peek().is_some() && doing.all(|(at, _)| all[*at].refusal.is_some() || all[*at].unkept.is_some())
         };
-        lost[collection] = gone(makes) || gone(answers) || kept.within.is_some_and(|outer| lost[outer]);
+        lost[collection] = gone(Op::makes) || gone(answers) || kept.within.is_some_and(|outer| lost[outer]);
         for (at, _) in of.iter().filter(|_| lost[collection]) {
             all[*at].refusal.get_or_insert_with(|| native::ALONE.into());
         }
@@ -50,12 +50,7 @@ pub(super) fn limits(document: &Document, prices: &[RoutePrice], found: &Found) 
     all
 }
 
-/// Whether an operation brings into being what others are about.
-fn makes(op: &Op) -> bool {
-    matches!(op, Op::Create { .. } | Op::Upload | Op::Put { .. } | Op::Batch | Op::SetPart { .. } | Op::Step { makes: true, .. })
-}
-
-/// Whether one tells of it.
+/// Whether an operation tells of what others make.
 fn answers(op: &Op) -> bool {
     matches!(op, Op::List | Op::Search | Op::Read { .. } | Op::Take { .. } | Op::Edge { .. } | Op::Tally | Op::Follow { .. } | Op::Part)
 }

@@ -91,7 +91,7 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
             .filter(|p| shapes::is_plain(plan, p, &["items", "total"], if held::shown(plan, p).is_some() { &sent } else { &[] }));
         let read = one(|op| matches!(op, Op::Read { bytes: false })).filter(plain).filter(|p| p.route.response != Body::None);
         // What may be changed in a declared type, nobody can tell.
-        let change = one(|op| matches!(op, Op::Change | Op::Replace))
+        let change = one(|op| matches!(op, Op::Change | Op::Replace | Op::Put { bytes: false, once: false }))
             .filter(|p| types::taken(plan.document, p.route).is_none() && held::changed(plan, p).is_empty());
         let change = change.filter(|p| p.route.response != Body::None);
         let remove = one(|op| matches!(op, Op::Remove { .. })).filter(|p| p.route.request == Body::None);

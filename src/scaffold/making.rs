@@ -14,22 +14,6 @@ use super::{
 };
 use crate::prim::{Body, Route};
 
-/// Fields by which an item may be over, or not for everybody, as soon as it is made.
-const HIDING: [&str; 12] = [
-    "closes_at",
-    "closesAt",
-    "ends_at",
-    "endsAt",
-    "deadline",
-    "private",
-    "is_private",
-    "public",
-    "is_public",
-    "visibility",
-    "unlisted",
-    "max_views",
-];
-
 /// A request, after those that make what its path names.
 #[derive(Serialize)]
 pub(super) struct Made {
@@ -150,7 +134,7 @@ impl Making<'_, '_> {
         let kept = plan.collections.get(native.collection)?;
         let body = samples::body(plan, maker);
         let fields = sent(&body).unwrap_or_default();
-        if HIDING.iter().any(|name| fields.contains_key(*name)) {
+        if fields.iter().any(|(name, value)| types::hides(name, value)) {
             return None;
         }
         let mut names = self.within(maker.route, kept.within, &native.within)?;

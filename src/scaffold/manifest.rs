@@ -20,8 +20,8 @@ pub struct Manifest {
     pub unimplemented: Vec<Unimplemented>,
     /// What was taken for granted, in reading the document and in this.
     pub assumptions: Vec<Assumption>,
-    /// What the service keeps, by the paths that it lies below.
-    pub kept: BTreeMap<String, Kept>,
+    /// What the service keeps, by where it lies.
+    pub kept: Vec<Kept>,
     /// The environment variable that names the service's SQLite file, if it keeps data.
     pub keeps_data: Option<String>,
     /// Settings under which its routes can be tried: a placeholder for every

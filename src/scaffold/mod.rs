@@ -30,7 +30,7 @@ mod values;
 mod vendor;
 mod workspace;
 
-pub use kept::{Kept, lost};
+pub use kept::{Kept, altered, lost};
 pub use manifest::{Example, File, Kind, Manifest, Mistyped, RouteSummary, Unimplemented, turned};
 pub use merge::{Lines, Merged, merge};
 pub use plan::{Backend, Options, manifest};

@@ -4,20 +4,23 @@
 
 use std::{cell::OnceCell, collections::BTreeMap};
 
+use serde_json::{Map, Value};
+
 use super::{
     able,
     backend::{self, Command},
     claims::{self, Claim},
+    kept,
     manifest::{Manifest, Mistyped},
     native::{self, Collection, Native, Op},
     prices::Prices,
     refusals, render, schema,
     schemas::Field,
-    shapes,
+    shapes, types,
     values::{self, Known},
     vendor::{self, Vendor},
 };
-use crate::prim::{Assumption, Body, Document, Method, Price, Problem, Route, RoutePrice};
+use crate::prim::{Assumption, Body, DeclaredError, Document, Method, Price, Problem, Route, RoutePrice};
 
 /// What a document leaves to whoever scaffolds it.
 #[derive(Clone, Debug)]
@@ -136,6 +139,8 @@ pub(super) struct Plan<'a> {
     pub collections: Vec<Collection>,
     /// What is known of the types that routes take, by their names.
     pub known: BTreeMap<String, Known>,
+    /// Fields that no two items of each collection have alike, and what is answered where one would.
+    pub distinct: Vec<Vec<(String, &'a DeclaredError)>>,
     /// Who is asked for what the service has not itself, the usual one first.
     pub vendors: Vec<Vendor>,
     /// Whether the document names them.
@@ -182,9 +187,19 @@ impl<'a> Plan<'a> {
                 && does(planned, |op| matches!(op, Op::Create { signed: None } | Op::Upload))
         };
         // What is put there under a name, or is one of what it lies within, is its owner's to set.
-        let set =
-            |planned: &Planned<'_>| does(planned, |op| matches!(op, Op::Put { .. } | Op::SetPart { .. } | Op::Step { makes: true, .. }));
+        // What is made there by POST is put there likewise.
+        let posted = self.of(collection).any(|planned| does(planned, |op| matches!(op, Op::Create { .. })));
+        let set = |planned: &Planned<'_>| {
+            (!posted && does(planned, |op| matches!(op, Op::Put { .. })))
+                || does(planned, |op| matches!(op, Op::SetPart { .. } | Op::Step { makes: true, .. }))
+        };
         outer.is_some_and(|outer| self.of(outer).any(seen)) && self.of(collection).any(put) && !self.of(collection).any(set)
+    }
+
+    /// Whether items are made for nothing while others of the same kind are paid for.
+    fn unowned(&self, collection: usize) -> bool {
+        self.owned(collection)
+            && self.of(collection).any(|planned| planned.work.kept().is_some_and(|native| kept::is_unowned(planned, native)))
     }
 
     /// Whether names of what lies below no other name are the wallets' to give, and no route
@@ -201,6 +216,47 @@ impl<'a> Plan<'a> {
             _ => refusals::foreign(planned.route),
         };
         key.is_some_and(|key| !native::is_made(key)) && !of.any(told)
+    }
+
+    /// Conflicts of a field that a route holds to which makes or changes items: those that it
+    /// declares, and those that others declare of the same items and that it could bring about.
+    pub fn unique(&self, collection: usize, route: &'a Route) -> Vec<(String, &'a DeclaredError)> {
+        let mut unique = self.declared_unique(collection, route);
+        let sent = self.sent(route);
+        for (field, error) in self.distinct.get(collection).into_iter().flatten() {
+            let may = sent.is_none_or(|fields| fields.contains_key(field));
+            if may && unique.iter().all(|(there, _)| there != field) {
+                unique.push((field.clone(), *error));
+            }
+        }
+        unique
+    }
+
+    fn declared_unique(&self, collection: usize, route: &'a Route) -> Vec<(String, &'a DeclaredError)> {
+        let key = self.collections.get(collection).and_then(|kept| kept.key.as_deref());
+        let sent = self.sent(route);
+        refusals::unique(route, key, |field| sent.map(|fields| fields.contains_key(field)))
+    }
+
+    /// The fields that a route takes, where its type says them.
+    fn sent(&self, route: &Route) -> Option<&'a Map<String, Value>> {
+        types::taken(self.document, route).and_then(|kind| types::fields(self.document, kind))
+    }
+
+    /// The conflicts that routes declare of each collection's fields, the first of each.
+    fn distinct(&self) -> Vec<Vec<(String, &'a DeclaredError)>> {
+        let mut all = vec![Vec::new(); self.collections.len()];
+        for planned in &self.routes {
+            let Work::Native(Native { op, collection, .. }) = &planned.work else { continue };
+            let items = matches!(op, Op::Create { .. } | Op::Put { bytes: false, once: false } | Op::Change | Op::Replace);
+            let Some(of) = all.get_mut(*collection).filter(|_| items) else { continue };
+            for (field, error) in self.declared_unique(*collection, planned.route) {
+                if of.iter().all(|(there, _)| *there != field) {
+                    of.push((field, error));
+                }
+            }
+        }
+        all
     }
 
     /// Whether items of a collection, or what they lie within, are somebody's.
@@ -327,13 +383,17 @@ fn plan<'a>(document: &'a Document, options: &Options) -> Result<Plan<'a>, Vec<P
             made
         })
     });
-    let mut plan = Plan { document, routes, collections, known: values::known(document), vendors, declared, data, assumptions };
+    let known = values::known(document);
+    let mut plan = Plan { document, routes, collections, known, distinct: Vec::new(), vendors, declared, data, assumptions };
+    plan.distinct = plan.distinct();
     let apart: Vec<_> = (0..plan.collections.len()).map(|collection| plan.apart(collection)).collect();
     for (collection, (apart, own)) in plan.collections.iter_mut().zip(apart) {
         (collection.apart, collection.own) = (apart, own);
     }
     let joined: Vec<_> = (0..plan.collections.len()).map(|collection| plan.joined(collection)).collect();
     plan.collections.iter_mut().zip(joined).for_each(|(collection, joined)| collection.joined = joined);
+    let unowned: Vec<_> = (0..plan.collections.len()).map(|collection| plan.unowned(collection)).collect();
+    plan.collections.iter_mut().zip(unowned).for_each(|(collection, unowned)| collection.unowned = unowned);
     let own: Vec<_> = (0..plan.collections.len()).map(|collection| shapes::own(&plan, collection)).collect();
     for (collection, (counts, changed)) in plan.collections.iter_mut().zip(own) {
         (collection.counts, collection.changed) = (counts, changed);

@@ -305,6 +305,7 @@ struct CollectionView {
     apart: bool,
     own: bool,
     joined: bool,
+    unowned: bool,
     status: Option<String>,
     ends: bool,
     most: Option<u64>,
@@ -314,7 +315,7 @@ struct CollectionView {
 
 fn collection(plan: &Plan<'_>, collection: &Collection) -> CollectionView {
     let within = collection.within.and_then(|outer| plan.collections.get(outer)).map(|outer| outer.name.clone());
-    let Collection { name, home, key, numbers, apart, own, joined, status, ends, most, counts, changed, .. } = collection.clone();
+    let Collection { name, home, key, numbers, apart, own, joined, unowned, status, ends, most, counts, changed, .. } = collection.clone();
     let counts: Vec<_> = counts.iter().map(|field| text::string(field)).collect();
     let counts = (!counts.is_empty()).then(|| text::array(2, "counts: ", &counts, ","));
     CollectionView {
@@ -326,6 +327,7 @@ fn collection(plan: &Plan<'_>, collection: &Collection) -> CollectionView {
         apart,
         own,
         joined,
+        unowned,
         status,
         ends,
         most,

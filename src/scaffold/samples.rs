@@ -9,9 +9,8 @@ use super::{
     manifest::{Example, Mistyped},
     native::{Native, Op},
     plan::{Plan, Planned, Work},
-    refusals,
     schemas::{self, Field, Kind},
-    types,
+    shapes, types,
 };
 use crate::prim::{Body, PathParam, QueryKind, QueryParam, Route, RoutePrice};
 
@@ -144,16 +143,15 @@ fn may_be(kind: &Kind, name: &str, said: &Value) -> bool {
 }
 
 /// Fields of a body that no two items have alike.
-pub(super) fn fresh(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<String> {
+pub(super) fn fresh<'a>(plan: &Plan<'a>, planned: &Planned<'a>) -> Vec<String> {
     let Some(native) = planned.work.kept().filter(|_| matches!(planned.route.request, Body::Json(_))) else { return Vec::new() };
     let key = plan.collections.get(native.collection).and_then(|kept| kept.key.as_deref());
     let named = match &native.op {
         Op::Create { .. } => key,
-        Op::Change | Op::Replace => None,
+        Op::Put { bytes: false, once: false } | Op::Change | Op::Replace => None,
         _ => return Vec::new(),
     };
-    let sent = types::taken(plan.document, planned.route).and_then(|kind| types::fields(plan.document, kind));
-    let unique = refusals::unique(planned.route, key, |field| sent.map(|fields| fields.contains_key(field)));
+    let unique = plan.unique(native.collection, planned.route);
     named.map(str::to_owned).into_iter().chain(unique.into_iter().map(|(field, _)| field)).collect()
 }
 
@@ -247,9 +245,12 @@ fn surely(plan: &Plan<'_>, planned: &Planned<'_>) -> bool {
             let taken = matches!(op, Op::Create { .. }) && planned.price == RoutePrice::Free && kept.is_some_and(|c| c.key.is_some());
             // A cursor and an order have a form that a type does not say.
             let plain = *op != Op::Search || types::taken(plan.document, planned.route).is_none();
+            // What was never set may be no answer.
+            let set = *op != Op::Part || !shapes::lacks_unset(plan.document, planned);
             !inside
                 && !taken
                 && plain
+                && set
                 && matches!(
                     op,
                     Op::Create { signed: None }

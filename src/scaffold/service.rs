@@ -12,11 +12,11 @@ use super::{
     native::{self, Collection, Native, Op, Sent},
     plan::{Plan, Planned, Work},
     refusals::{self, Why},
-    schema, schemas,
+    schema, schemas, shapes,
     text::{array, call, fits, prop, string},
     types, vendor,
 };
-use crate::prim::{Body, Route, RoutePrice};
+use crate::prim::{Body, DeclaredError, Method, Route, RoutePrice};
 
 /// Refusals of a vendor that a caller may see, where the route declares them.
 const PASSED: [u16; 7] = [400, 404, 409, 410, 413, 422, 429];
@@ -31,16 +31,16 @@ pub(super) struct Handler {
 
 /// The handler of a route.
 pub(super) fn handler(plan: &Plan<'_>, planned: &Planned<'_>) -> Handler {
+    let each = each(plan, planned);
     let mut draft = Draft {
         route: planned.route,
         collections: &plan.collections,
         fields: listed(plan, planned),
-        sent: types::taken(plan.document, planned.route)
-            .and_then(|kind| types::fields(plan.document, kind))
-            .map(|fields| fields.keys().map(String::as_str).collect()),
         lacks: &planned.lacks,
+        unique: unique(plan, planned, each.as_ref()),
         distinct: Vec::new(),
-        each: each(plan, planned),
+        each,
+        unset: shapes::lacks_unset(plan.document, planned),
         declared: plan.declared,
         asked: &planned.asked,
         payer: planned.price != RoutePrice::Free,
@@ -114,14 +114,12 @@ fn listed<'a>(plan: &'a Plan<'_>, planned: &Planned<'_>) -> Vec<&'a str> {
 }
 
 /// How one is made of what a route makes several of.
-fn each<'a>(plan: &'a Plan<'_>, planned: &Planned<'_>) -> Option<Each<'a>> {
+fn each<'a>(plan: &Plan<'a>, planned: &Planned<'_>) -> Option<Each<'a>> {
     let Some(Native { op: Op::Batch, collection, .. }) = planned.work.kept() else { return None };
     let makes = |native: &Native| native.collection == *collection && matches!(native.op, Op::Create { signed: None });
     let made = plan.routes.iter().find(|other| other.work.kept().is_some_and(makes))?;
-    let kind = types::taken(plan.document, made.route);
     Some(Each {
         route: made.route,
-        sent: kind.and_then(|kind| types::fields(plan.document, kind)).map(|fields| fields.keys().map(String::as_str).collect()),
         // What a type of its own says of them was looked at already.
         parses: matches!(made.route.request, Body::Json(_)) && types::taken(plan.document, planned.route).is_none(),
     })
@@ -130,10 +128,22 @@ fn each<'a>(plan: &'a Plan<'_>, planned: &Planned<'_>) -> Option<Each<'a>> {
 /// The route that makes one of what another makes several of.
 struct Each<'a> {
     route: &'a Route,
-    /// Fields of what it takes, where its type says them.
-    sent: Option<Vec<&'a str>>,
     /// Whether each has to be what it takes.
     parses: bool,
+}
+
+/// Fields that no two have alike of what a route makes or changes.
+fn unique<'a>(plan: &Plan<'a>, planned: &Planned<'a>, each: Option<&Each<'a>>) -> Vec<(String, &'a DeclaredError)> {
+    match &planned.work {
+        // What is said of one holds for several.
+        Work::Native(Native { op: Op::Batch, collection, .. }) => plan.unique(*collection, each.map_or(planned.route, |each| each.route)),
+        Work::Native(Native {
+            op: Op::Create { .. } | Op::Put { bytes: false, once: false } | Op::Change | Op::Replace,
+            collection,
+            ..
+        }) => plan.unique(*collection, planned.route),
+        _ => Vec::new(),
+    }
 }
 
 /// A handler while it is written.
@@ -144,11 +154,12 @@ struct Draft<'a> {
     fields: Vec<&'a str>,
     declared: bool,
     asked: &'a Asked,
-    /// Fields of what it takes, where its type says them.
-    sent: Option<Vec<&'a str>>,
+    /// Whether nothing that its type could be is there before it is set.
+    unset: bool,
     /// Parameters of its query that nothing kept has.
     lacks: &'a [String],
-    /// Lines of the next scope about fields that none has twice.
+    /// Fields that none has twice, and lines of the next scope about them.
+    unique: Vec<(String, &'a DeclaredError)>,
     distinct: Vec<String>,
     /// How one is made where several are.
     each: Option<Each<'a>>,
@@ -333,7 +344,7 @@ impl Draft<'_> {
                 let method = if native.op == Op::Change { "change" } else { "replace" };
                 let scope = self.scope(&native.within, &whys, None);
                 let one = self.one(native);
-                self.stored("", "peek", &[one.clone(), scope.clone()].concat());
+                self.stored("", "changeable", &[one.clone(), scope.clone()].concat());
                 self.made();
                 self.needs.insert("fieldsOf");
                 self.line("    const fields = fieldsOf(made);");
@@ -342,7 +353,7 @@ impl Draft<'_> {
             Op::Remove { emptied, retired } => {
                 let scope = self.scope(&native.within, &whys, None);
                 let one = self.one(native);
-                let check = if *emptied { "emptied" } else { "peek" };
+                let check = if *emptied { "emptied" } else { "changeable" };
                 self.stored("", check, &[one.clone(), scope.clone()].concat());
                 self.made();
                 match retired {
@@ -393,7 +404,8 @@ impl Draft<'_> {
         let whys = refusals::of(native, self.collections);
         let scope = self.scope(&native.within, &whys, None);
         let arguments = [self.one(native), scope].concat();
-        self.stored("", "peek", &arguments);
+        let check = if self.route.method == Method::Get { "peek" } else { "changeable" };
+        self.stored("", check, &arguments);
     }
 
     /// Keeps what a vendor makes, under the id that it gives it.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     able, held,
@@ -11,7 +11,7 @@ use super::{
     plan::{Plan, Planned, Work},
     schemas, types,
 };
-use crate::prim::{Assumption, Document, RoutePrice, Type, words};
+use crate::prim::{Assumption, Document, Route, RoutePrice, Type, words};
 
 /// What the kit knows of any item, by whatever name it goes there.
 const KNOWN: [&str; 5] = ["id", "created_at", "createdAt", "created", "uuid"];
@@ -81,6 +81,36 @@ pub(super) fn ids<'a>(plan: &Plan<'a>, planned: &Planned<'a>) -> Vec<&'a str> {
     };
     let fields: BTreeSet<&str> = able::items(plan.document, kind).flat_map(|fields| fields.keys().map(String::as_str)).collect();
     fields.iter().filter(own).copied().collect()
+}
+
+/// Whether a route tells what there is one of in a type that nothing fits before that was
+/// set: it requires what neither the type nor the path says.
+pub(super) fn lacks_unset(document: &Document, planned: &Planned<'_>) -> bool {
+    let tells = matches!(planned.work, Work::Native(Native { op: Op::Part, .. }));
+    let kind = answered(document, planned).filter(|_| tells);
+    kind.is_some_and(|kind| !fits_nothing(document, &kind.schema, planned.route))
+}
+
+/// Whether an object without fields is of a type, once what is known anyway is filled in.
+fn fits_nothing(document: &Document, schema: &Value, route: &Route) -> bool {
+    let schema = types::followed(document, schema);
+    let fields = schema.get("properties").and_then(Value::as_object);
+    let objects =
+        fields.into_iter().flat_map(Map::values).filter(|field| types::kinds(types::followed(document, field)) == ["object"]).count();
+    let said = |name: &str| {
+        let Some(field) = fields.and_then(|fields| fields.get(name)) else { return false };
+        let whole = types::followed(document, field);
+        let known = ["default", "const"].iter().any(|key| field.get(*key).or_else(|| whole.get(*key)).is_some());
+        // The only object in a type is around what there is.
+        let around = || objects == 1 && types::kinds(whole) == ["object"] && fits_nothing(document, whole, route);
+        known || takes_null(document, whole) || route.path.params().any(|param| param == name) || around()
+    };
+    schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).all(said)
+}
+
+fn takes_null(document: &Document, schema: &Value) -> bool {
+    let any = || ["anyOf", "oneOf"].iter().filter_map(|key| schema.get(*key)?.as_array()).flatten();
+    types::kinds(schema).contains(&"null") || any().any(|one| takes_null(document, types::followed(document, one)))
 }
 
 /// Fields that the type of an answer requires and that nothing keeps: whoever calls is

@@ -34,6 +34,13 @@ pub(super) fn seen(name: &str) -> Option<Value> {
     })
 }
 
+/// Whether a field with this value has the store end an item, or not show it to everybody,
+/// as soon as it is made; how long one lives is another question.
+pub(super) fn hides(name: &str, value: &Value) -> bool {
+    let lives = SPANS.contains(&name) || ENDS.contains(&name);
+    !lives && seen(name).is_some_and(|seen| seen != *value)
+}
+
 /// Whole numbers beyond this are not told apart in JavaScript.
 pub(super) const SAFE: f64 = 9_007_199_254_740_991.0;
 

@@ -66,6 +66,7 @@ template! {
     "kit/src/types.ts",
     "kit/src/undo.ts",
     "kit/test/audit.test.ts",
+    "kit/test/changed.test.ts",
     "kit/test/command.test.ts",
     "kit/test/deeds.test.ts",
     "kit/test/fields.test.ts",

@@ -160,19 +160,24 @@ fn generated_files_are_overwritten_seeded_ones_kept_and_former_ones_removed() {
 
 #[test]
 fn what_a_change_finds_no_more_of_what_is_kept_stands_in_its_text() {
-    let note = Kept { noun: "note".into(), within: None, routes: vec!["POST /v1/notes".into(), "GET /v1/notes".into()] };
-    let kept = |home: &str| [(home.to_owned(), note.clone())].into();
-    let body = |now: &str| {
+    let routes = ["GET /v1/notes", "POST /v1/notes"].map(|route| (route.to_owned(), route.to_owned()));
+    let kept = |home: &str, unowned| {
+        vec![Kept { home: home.into(), noun: "note".into(), routes: routes.clone().into(), unowned, ..Kept::default() }]
+    };
+    let body = |now: &str, unowned| {
         let mut changed = seen();
         let mut package = package("other");
-        package.content.as_mut().unwrap().kept = kept("/v1/notes");
+        package.content.as_mut().unwrap().kept = kept("/v1/notes", true);
         changed.base = Ok(Base { commit: sha(1), package: Some(package) });
-        changed.document.as_mut().unwrap().kept = kept(now);
+        changed.document.as_mut().unwrap().kept = kept(now, unowned);
         created(&decided(&changed).0)["spec"]["body"].as_str().unwrap().to_owned()
     };
-    let moved = body("/v1/slips");
-    assert!(moved.contains("nothing is kept below /v1/notes any more") && moved.contains("POST /v1/notes, GET /v1/notes"), "{moved}");
-    assert!(!body("/v1/notes").contains("No longer found"), "{}", body("/v1/notes"));
+    let moved = body("/v1/slips", true);
+    assert!(moved.contains("nothing is kept below /v1/notes any more") && moved.contains("GET /v1/notes, POST /v1/notes"), "{moved}");
+    let paid = body("/v1/notes", false);
+    assert!(paid.contains("Found otherwise than before:\n- note: making what lies below /v1/notes was free"), "{paid}");
+    let same = body("/v1/notes", true);
+    assert!(!same.contains("No longer found") && !same.contains("Found otherwise"), "{same}");
 }
 
 #[test]

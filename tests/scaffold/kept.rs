@@ -1,11 +1,11 @@
 //! Where what a service keeps lies, whose its names are, and who puts what into it, as
 //! documents say. What comes of that over a file is in `http/kept.test.ts`.
 
-use std::{collections::BTreeSet, fs};
+use std::fs;
 
 use flywheel::{
     prim,
-    scaffold::{Manifest, lost},
+    scaffold::{Manifest, altered, lost},
 };
 
 use super::{document, given, manifest, own};
@@ -33,7 +33,7 @@ fn the_same_routes_keep_the_same_things_in_whichever_order() {
         let mut value = if value["kind"] == "Primitive" { value["spec"]["document"].clone() } else { value };
         let kept = |value: &serde_json::Value| {
             let kept = manifest(&prim::from_value(value.clone()).unwrap()).kept.into_iter();
-            kept.map(|(home, kept)| (home, kept.within, kept.routes.into_iter().collect::<BTreeSet<_>>())).collect::<Vec<_>>()
+            kept.map(|kept| (kept.home, kept.one, kept.within, kept.routes)).collect::<Vec<_>>()
         };
         let before = kept(&value);
         let Some(routes) = value["routes_map"].as_array_mut() else { continue };
@@ -63,7 +63,7 @@ fn things_of_two_kinds_below_one_path_are_apart() {
     let bytes = ["route: 'PUT /v1/files/:name', operation_id: put_blob, request: bytes", "route: GET /v1/blobs, operation_id: list_blobs"];
     let made = package(&[json, bytes].concat());
     assert!(made.unimplemented.is_empty(), "{:?}", made.unimplemented);
-    assert_eq!(made.kept.keys().collect::<Vec<_>>(), ["/v1/files", "PUT /v1/files/:"]);
+    assert_eq!(made.kept.iter().map(|kept| &kept.home[..]).collect::<Vec<_>>(), ["/v1/files", "PUT /v1/files/:"]);
 }
 
 #[test]
@@ -139,4 +139,135 @@ fn what_lies_elsewhere_is_told() {
     assert!(told[0].contains("below /v1/boards/:/posts lies within what lies below /v1/boards now"), "{told:?}");
     assert_eq!(lost(&within.kept, &within.kept), Vec::<String>::new());
     assert_eq!(lost(&within.kept, &apart.kept).len(), 2);
+}
+
+const SETTINGS: [&str; 2] =
+    ["route: PUT /v1/settings, operation_id: set_settings, request: json", "route: GET /v1/settings, operation_id: get_settings"];
+const SETTING: [&str; 3] = [
+    "route: 'PUT /v1/settings/:key', operation_id: put_setting, request: json",
+    "route: 'GET /v1/settings/:key', operation_id: get_setting",
+    "route: 'DELETE /v1/settings/:key', operation_id: delete_setting",
+];
+
+#[test]
+fn what_there_is_one_of_stays_where_items_come_below_its_path() {
+    let (before, now) = (package(&SETTINGS), package(&[&SETTINGS[..], &SETTING].concat()));
+    assert!(now.unimplemented.is_empty(), "{:?}", now.unimplemented);
+    assert_eq!(lost(&before.kept, &now.kept), Vec::<String>::new());
+    assert_eq!(
+        now.kept.iter().map(|kept| (&kept.home[..], kept.one)).collect::<Vec<_>>(),
+        [("/v1/settings", false), ("/v1/settings", true)]
+    );
+    let written = |made: &Manifest| made.files.iter().find(|file| file.path.ends_with("/src/service.ts")).unwrap().content.clone();
+    assert!(written(&now).contains(".part(store.") && written(&now).contains(".replacePart(store."), "{}", written(&now));
+    assert!(collection(&now, "setting").contains("key: ") && !collection(&now, "setting2").contains("key: "));
+    // Where it lists them, or something is made there, it is none of these.
+    for (at, other) in [
+        (1, "route: GET /v1/settings, operation_id: list_settings"),
+        (0, "route: POST /v1/settings, operation_id: create_setting, request: json"),
+    ] {
+        let mut routes = [&SETTINGS[..], &SETTING].concat();
+        routes[at] = other;
+        let made = package(&routes);
+        assert!(made.kept.iter().all(|kept| !kept.one), "{other}: {:?}", made.kept);
+    }
+    // What was a list, and is what there is one of now, is told.
+    let told = lost(&package(&[&SETTINGS[1..], &SETTING].concat()).kept, &now.kept);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("GET /v1/settings is about what there is one of at /v1/settings now"), "{told:?}");
+}
+
+#[test]
+fn a_route_that_is_about_something_else_by_now_is_told() {
+    let boards = ["route: POST /v1/boards, operation_id: create_board, request: json", "route: GET /v1/boards, operation_id: list_boards"];
+    let cards = [
+        "route: 'POST /v1/boards/:id/cards', operation_id: create_card, request: json",
+        "route: 'GET /v1/boards/:id/cards', operation_id: list_cards",
+        "route: 'GET /v1/cards/:id', operation_id: get_card",
+    ];
+    let others = ["route: POST /v1/cards, operation_id: make_card, request: json", "route: GET /v1/cards, operation_id: read_cards"];
+    let before = package(&[&boards[..], &cards].concat());
+    let now = package(&[&boards[..], &cards, &others].concat());
+    let told = lost(&before.kept, &now.kept);
+    assert_eq!(told.len(), 1, "{told:?}");
+    let wanted = "GET /v1/cards/:id is about what lies below /v1/cards now, and was about what lies below /v1/boards/:/cards";
+    assert!(told[0].contains(wanted), "{told:?}");
+    assert_eq!(altered(&before.kept, &now.kept), Vec::<String>::new());
+}
+
+#[test]
+fn what_was_made_for_nothing_is_told_once_that_is_paid_for() {
+    let routes = |price: &str| {
+        let all = [
+            "route: POST /v1/notes, operation_id: create_note, request: json",
+            "route: 'GET /v1/notes/:id', operation_id: get_note",
+            "route: 'DELETE /v1/notes/:id', operation_id: delete_note",
+        ];
+        let all = all.map(|route| format!("{route}{price}"));
+        package(&all.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let (free, paid) = (routes(", price: free, auth: none"), routes(""));
+    let told = altered(&free.kept, &paid.kept);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("note: making what lies below /v1/notes was free"), "{told:?}");
+    assert_eq!((altered(&paid.kept, &free.kept), altered(&free.kept, &free.kept)), (vec![], vec![]));
+    // Where some are made for nothing still, who pays changes what nobody owns.
+    let internal = "route: 'POST /v1/kv/:key/increment', operation_id: increment_value, request: json, price: free, auth: internal";
+    let kv = ["route: 'PUT /v1/kv/:key', operation_id: put_value, request: json", "route: 'GET /v1/kv/:key', operation_id: get_value"];
+    for (routes, unowned) in [(kv.to_vec(), false), ([&kv[..], &[internal]].concat(), true)] {
+        assert_eq!(collection(&package(&routes), "value").contains("unowned: true"), unowned, "{routes:?}");
+    }
+}
+
+#[test]
+fn ids_of_another_kind_are_told() {
+    let made = |kind: &str| {
+        manifest(&document(&format!(
+            "id: a\ndescription: b\npricing: [{{op: All, price: $0.01}}]\n\
+             types: {{Note: {{type: object, properties: {{id: {{type: {kind}}}, text: {{type: string}}}}}}}}\n\
+             routes_map:\n  - {{route: POST /v1/notes, operation_id: create_note, request: json, response: Note, description: d}}\n  \
+             - {{route: 'GET /v1/notes/:id', operation_id: get_note, response: Note, description: d}}\n"
+        )))
+    };
+    let (texts, numbers) = (made("string"), made("integer"));
+    let told = altered(&texts.kept, &numbers.kept);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("are whole numbers now, and were texts"), "{told:?}");
+    assert!(altered(&numbers.kept, &texts.kept)[0].contains("are texts now"));
+    assert_eq!(altered(&numbers.kept, &numbers.kept), Vec::<String>::new());
+}
+
+/// A package with values by their keys, where POST makes one of this type.
+fn values(post: Option<&str>, put: &str) -> Manifest {
+    let post = post.map(|kind| {
+        format!("  - {{route: POST /v1/kv, operation_id: create_value, status: 201, request: {kind}, response: json, description: d}}\n")
+    });
+    manifest(&document(&format!(
+        "id: a\ndescription: b\npricing: [{{op: All, price: $0.01}}]\ntypes:\n  \
+         Named: {{type: object, properties: {{key: {{type: string}}, value: {{type: string}}}}}}\n\
+         routes_map:\n{}  - {{route: 'PUT /v1/kv/:key', request: json, response: json, description: d, {put}}}\n  \
+         - {{route: 'GET /v1/kv/:key', operation_id: get_value, response: json, description: d}}\n",
+        post.unwrap_or_default()
+    )))
+}
+
+#[test]
+fn a_put_makes_what_callers_name_though_a_post_does_too() {
+    let put = "operation_id: put_value";
+    let missing = "operation_id: put_value, errors: [{status: 404, code: none, description: d}]";
+    for (post, with, makes) in [
+        (None, put, true),
+        (Some("Named"), put, true),
+        (Some("Named"), "operation_id: update_value", true),
+        (Some("json"), put, true),
+        (Some("json"), "operation_id: update_value", false),
+        (Some("Named"), missing, false),
+    ] {
+        let made = values(post, with);
+        let kept = made.kept.iter().find(|kept| kept.home == "/v1/kv").unwrap();
+        assert_eq!(kept.makes.contains("PUT /v1/kv/:"), makes, "{post:?} {with}");
+        let told = altered(&values(None, with).kept, &made.kept);
+        assert_eq!(told.len(), usize::from(!makes), "{told:?}");
+        assert!(told.iter().all(|told| told.contains("PUT /v1/kv/:key made what was not there")), "{told:?}");
+    }
 }

@@ -45,6 +45,7 @@ const LAYERS: &[Layer] = &[
             ("src/decide/primitive/change.rs", "crate::scaffold::merge"),
             ("src/decide/primitive/change.rs", "crate::scaffold::turned"),
             ("src/decide/primitive/change.rs", "crate::scaffold::lost"),
+            ("src/decide/primitive/change.rs", "crate::scaffold::altered"),
             ("src/decide/primitive/seen.rs", "crate::scaffold::Kept"),
         ],
     },

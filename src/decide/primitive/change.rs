@@ -15,7 +15,7 @@ use crate::{
     },
     decide::Manifest,
     ports::error::{Class, PortError},
-    scaffold::{lost, merge, turned},
+    scaffold::{altered, lost, merge, turned},
 };
 
 /// Most bytes of an AgentPR's files.
@@ -59,6 +59,8 @@ pub(super) struct Changes {
     pub turned: Vec<String>,
     /// What was kept and is found no more.
     pub lost: Vec<String>,
+    /// What was kept and is found otherwise than before.
+    pub altered: Vec<String>,
 }
 
 pub(super) fn changes(wanted: &Wanted, base: Option<&Content>) -> Changes {
@@ -90,7 +92,8 @@ pub(super) fn changes(wanted: &Wanted, base: Option<&Content>) -> Changes {
     );
     let turned = base.map(|base| turned(&base.paid, &wanted.paid)).unwrap_or_default();
     let lost = base.map(|base| lost(&base.kept, &wanted.kept)).unwrap_or_default();
-    Changes { files, contradicted, turned, lost }
+    let altered = base.map(|base| altered(&base.kept, &wanted.kept)).unwrap_or_default();
+    Changes { files, contradicted, turned, lost, altered }
 }
 
 /// Generated files that are not as they are generated now, of a package whose document
@@ -125,6 +128,7 @@ pub(super) fn propose(seen: &Seen, factory: &FactorySeen, wanted: &Wanted, new: 
     body.push_str(&format!("Proposed by Primitive {}/{}, from the document {source}.\n", own.namespace, own.id));
     list(&mut body, "Taken for granted, since the document does not say", &wanted.assumptions);
     list(&mut body, "No longer found, though the service keeps it", &changes.lost);
+    list(&mut body, "Found otherwise than before", &changes.altered);
     list(&mut body, "Answered 501 until somebody writes them", &wanted.unwritten);
     list(&mut body, "Left as it is, though the document asks for other code there: change it by hand", &changes.contradicted);
     let mut object = object(own, factory, &change_name(&own.id, &wanted.made), &title, &body, &changes.files)?;

@@ -165,8 +165,8 @@ pub struct Wanted {
     pub unwritten: Vec<String>,
     /// All by method and path, and whether each is paid for.
     pub paid: BTreeMap<String, bool>,
-    /// What the service keeps, by the paths that it lies below.
-    pub kept: BTreeMap<String, Kept>,
+    /// What the service keeps, by where it lies.
+    pub kept: Vec<Kept>,
 }
 
 /// A file that a document becomes.
@@ -214,8 +214,8 @@ pub struct Content {
     pub seeded: BTreeMap<String, String>,
     /// Its routes by method and path, and whether each is paid for.
     pub paid: BTreeMap<String, bool>,
-    /// What its service keeps, by the paths that it lies below.
-    pub kept: BTreeMap<String, Kept>,
+    /// What its service keeps, by where it lies.
+    pub kept: Vec<Kept>,
 }
 
 /// A file of a package.

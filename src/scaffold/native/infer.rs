@@ -9,8 +9,9 @@ use super::super::{
 };
 use super::{
     Collection, Found, Native, Op, Sent, Signed, is_id,
-    makers::{last_noun, made_noun, noun_of, puts, verb},
+    makers::{self, last_noun, made_noun, noun_of, puts, verb},
     members::{self, Base, Member},
+    ones,
     statuses::{becomes, begins},
     verbs::{self, Deed},
 };
@@ -62,12 +63,14 @@ struct Search<'a> {
     found: Vec<Option<Result<Native, String>>>,
     /// Whether things of two kinds have one noun.
     twice: bool,
+    /// Which routes are about what there is one of beside items below its path.
+    ones: Vec<bool>,
 }
 
 impl<'a> Search<'a> {
     fn new(document: &'a Document, prices: &'a [RoutePrice]) -> Self {
-        let found = vec![None; document.routes.len()];
-        Self { document, prices, bases: Vec::new(), statuses: Vec::new(), collections: Vec::new(), found, twice: false }
+        let (found, ones) = (vec![None; document.routes.len()], ones::of(document));
+        Self { document, prices, bases: Vec::new(), statuses: Vec::new(), collections: Vec::new(), found, twice: false, ones }
     }
 
     /// Looks at routes in this order.
@@ -89,10 +92,12 @@ impl<'a> Search<'a> {
 
     /// Calls collections as those are called that lie where they do.
     fn call(&mut self, others: &[Collection]) {
-        let there = |home: &str| others.iter().find(|other| other.home == home).map(|other| other.name.clone());
-        let mut taken: BTreeSet<_> = self.collections.iter().filter_map(|kept| there(&kept.home)).collect();
+        // What there is one of has no key, and the items below its path have one.
+        let same = |a: &Collection, b: &Collection| a.home == b.home && a.key.is_some() == b.key.is_some();
+        let there = |kept: &Collection| others.iter().find(|other| same(other, kept)).map(|other| other.name.clone());
+        let mut taken: BTreeSet<_> = self.collections.iter().filter_map(there).collect();
         for kept in &mut self.collections {
-            kept.name = there(&kept.home).unwrap_or_else(|| free(&kept.name, &taken));
+            kept.name = there(kept).unwrap_or_else(|| free(&kept.name, &taken));
             taken.insert(kept.name.clone());
         }
     }
@@ -157,6 +162,10 @@ impl<'a> Search<'a> {
         let noun = noun_of(put).unwrap_or_else(|| members::home_noun(put));
         let mut members = members::of(routes, at, &noun);
         members.retain(|(i, _)| *i != at && self.found[*i].is_none());
+        // What there is one of at their path is none of the items below it, and no list of them.
+        if members.iter().any(|(i, member)| !self.ones[*i] && member.answers()) {
+            members.retain(|(i, _)| !self.ones[*i]);
+        }
         let ends = |member: &Member| deed == Some(Deed::Hold) && matches!(member, Member::Remove | Member::Release);
         if !members.iter().any(|(_, member)| member.answers() || ends(member)) {
             return;
@@ -282,8 +291,9 @@ impl<'a> Search<'a> {
         let home = members::home(first);
         let home = match self.collections.iter().any(|c| c.home == home) {
             // Other things below the same path: the route that makes these is the only one of its kind.
-            true => format!("{} {}", first.method.as_str(), first.path.key()),
-            false => home,
+            // What there is one of stays where it was before there were items below its path.
+            true if !self.ones[at] => format!("{} {}", first.method.as_str(), first.path.key()),
+            _ => home,
         };
         self.bases.push(bases);
         self.statuses.push(statuses);
@@ -297,6 +307,7 @@ impl<'a> Search<'a> {
             apart: false,
             own: false,
             joined: false,
+            unowned: false,
             status: turns.then_some(status),
             ends,
             most: prose::most(self.document, noun),
@@ -328,6 +339,9 @@ impl<'a> Search<'a> {
             },
             _ => (false, false),
         };
+        // What a PUT may make, too.
+        let open = matches!(&self.found[at], Some(Ok(Native { op: Op::Create { signed: None } | Op::Put { .. }, .. })));
+        let named = self.collections[collection].key.clone().filter(|_| open);
         let number = self.number(at, &members);
         let turned: BTreeMap<usize, Turned> = members.iter().filter_map(|(i, _)| Some((*i, self.turned(*i, at, &members)?))).collect();
         // What nothing counts has no number to set back.
@@ -402,6 +416,9 @@ impl<'a> Search<'a> {
                     continue;
                 }
                 Member::Change | Member::Give => Op::Change,
+                Member::Replace if param.is_some() && param == named && makers::names(self.document, &routes[at], route) => {
+                    Op::Put { bytes: false, once: false }
+                }
                 Member::Replace => Op::Replace,
                 Member::Release => Op::Remove { emptied: false, retired: None },
                 Member::Step(0) if !counts => {

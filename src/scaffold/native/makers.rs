@@ -1,10 +1,14 @@
 //! Which routes make something, and what that is called.
 
 use super::{
-    members,
+    super::types,
+    is_id, is_made, members,
     verbs::{self, Deed},
 };
-use crate::prim::{Body, Method, Route, Segment, singular, words};
+use crate::prim::{Body, Document, Method, Route, Segment, Type, singular, words};
+
+/// First words of operations that are about what is there.
+const CHANGES: [&str; 7] = ["update", "change", "edit", "modify", "replace", "rename", "patch"];
 
 /// The noun of what a route adds, if it adds something.
 pub(super) fn made_noun(route: &Route) -> Option<String> {
@@ -51,6 +55,24 @@ pub(super) fn puts(route: &Route) -> Option<(&String, Option<Deed>)> {
         }
         _ => None,
     }
+}
+
+/// Whether a PUT that replaces what its path's last name stands for makes that too, where
+/// there is none: the name is the caller's to choose, as the route that `made` items has it,
+/// and the PUT has no word for one that is not there.
+pub(super) fn names(document: &Document, made: &Route, route: &Route) -> bool {
+    let (Some(Segment::Param { name, .. }), None) = (route.path.segments.last(), route.error(404)) else { return false };
+    let has = |kind: &Type| types::fields(document, kind).is_some_and(|fields| fields.contains_key(name));
+    let chosen = match types::taken(document, made) {
+        Some(kind) => has(kind),
+        // Where no type says, the words do.
+        None => {
+            let changes = verb(route).is_some_and(|verb| CHANGES.contains(&verb.as_str()));
+            !changes && !is_id(name) && !is_made(name) && types::answered(document, made).is_none_or(has)
+        }
+    };
+    // By an id alone nobody knows what it would lie within.
+    chosen && route.path.params().count() == made.path.params().count() + 1
 }
 
 pub(super) fn verb(route: &Route) -> Option<String> {

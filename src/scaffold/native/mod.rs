@@ -7,6 +7,7 @@
 mod infer;
 mod makers;
 mod members;
+mod ones;
 mod statuses;
 mod verbs;
 
@@ -38,6 +39,8 @@ pub(super) struct Collection {
     pub status: Option<String>,
     /// Whether an item may end by itself.
     pub ends: bool,
+    /// Whether some are made for nothing still, and so have no owner, while others pay.
+    pub unowned: bool,
     /// How many one wallet may have.
     pub most: Option<u64>,
     /// Numbers of an item that begin at nothing.
@@ -187,6 +190,16 @@ pub(super) enum Op {
     Unset,
     /// Something else that is done within an item, which so must be the caller's.
     Under,
+}
+
+impl Op {
+    /// Whether it brings into being what others are about.
+    pub fn makes(&self) -> bool {
+        matches!(
+            self,
+            Self::Create { .. } | Self::Upload | Self::Put { .. } | Self::Batch | Self::SetPart { .. } | Self::Step { makes: true, .. }
+        )
+    }
 }
 
 /// A message whose signature proves whose wallet it is.

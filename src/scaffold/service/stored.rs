@@ -70,12 +70,8 @@ impl Draft<'_> {
     }
 
     /// Writes down which conflicts are those of a field, for the scope that comes next.
-    fn unique(&mut self, native: &Native) {
-        let key = self.collections.get(native.collection).and_then(|collection| collection.key.as_deref());
-        // What is said of one holds for several.
-        let (route, sent) = self.each.as_ref().map_or((self.route, &self.sent), |each| (each.route, &each.sent));
-        let known = |field: &str| sent.as_ref().map(|fields| fields.contains(&field));
-        self.distinct = refusals::unique_lines(&refusals::unique(route, key, known), 6);
+    fn unique(&mut self) {
+        self.distinct = refusals::unique_lines(&self.unique, 6);
     }
 
     /// What is stored: the body, with the time to live that may be in the query.
@@ -121,7 +117,7 @@ impl Draft<'_> {
             }
             Op::Create { signed: None } | Op::SetPart { .. } => {
                 let body = if matches!(native.op, Op::Create { .. }) { self.fields() } else { self.body() };
-                self.unique(native);
+                self.unique();
                 let scope = self.scope(&native.within, &whys, None);
                 let method = match native.op {
                     Op::SetPart { whole: true } => "replacePart",
@@ -157,9 +153,7 @@ impl Draft<'_> {
             }
             Op::Put { bytes: false, .. } | Op::Change | Op::Replace | Op::Renew => {
                 let body = self.fields();
-                if matches!(native.op, Op::Change | Op::Replace) {
-                    self.unique(native);
-                }
+                self.unique();
                 let scope = self.scope(&native.within, &whys, None);
                 let arguments = [self.one(native), vec![body], scope].concat();
                 let method = match native.op {
@@ -231,7 +225,7 @@ impl Draft<'_> {
             }
             Op::Batch => {
                 let body = self.body();
-                self.unique(native);
+                self.unique();
                 if let Some(each) = self.each.as_ref().filter(|each| each.parses) {
                     self.distinct.push(format!("      each: schemas.{}.body,", each.route.name));
                     self.needs.insert("schemas");
@@ -260,8 +254,14 @@ impl Draft<'_> {
                 self.end_stored(method, &[vec![self.items(native.collection), which], scope].concat());
             }
             Op::Part | Op::Unset => {
+                let unset = self.unset && !whys.contains(&Why::Missing);
+                let whys = if unset { [whys, vec![Why::Missing]].concat() } else { whys };
                 let scope = self.scope(&native.within, &whys, None);
-                let method = if native.op == Op::Part { "part" } else { "unsetPart" };
+                let method = match native.op {
+                    Op::Part if self.unset => "requirePart",
+                    Op::Part => "part",
+                    _ => "unsetPart",
+                };
                 self.end_stored(method, &[vec![self.items(native.collection)], scope].concat());
             }
             // Found where a vendor does it alone.

@@ -70,3 +70,31 @@ test("nor does one that changes back", async () => {
     expect((await before("GET", path)).json).toMatchObject({ whose: alice });
   }
 });
+
+test("what there is one of is set beside the items that come below its path", async () => {
+  const [before, later] = await both();
+  await before("PUT", "/v1/settings", { theme: "dark" });
+  expect(await later("PUT", "/v1/settings/a", { value: 1 })).toMatchObject({ status: 200 });
+  expect((await later("GET", "/v1/settings/a")).json).toMatchObject({ key: "a", value: 1 });
+  expect((await later("PUT", "/v1/settings", { theme: "light" })).status).toBe(200);
+  expect((await later("GET", "/v1/settings")).json).toEqual({ theme: "light" });
+  expect((await before("GET", "/v1/settings")).json).toEqual({ theme: "light" });
+});
+
+test("a PUT makes what it made before a POST made it too", async () => {
+  const [, later] = await both();
+  expect((await later("POST", "/v1/kv", { key: "a", value: 1 })).status).toBe(201);
+  expect(await later("PUT", "/v1/kv/b", { value: 2 })).toMatchObject({ status: 200 });
+  expect((await later("PUT", "/v1/kv/a", { value: 3 })).status).toBe(200);
+  for (const [key, value] of Object.entries({ a: 3, b: 2 })) {
+    expect((await later("GET", `/v1/kv/${key}`)).json).toMatchObject({ key, value });
+  }
+});
+
+test("what was made for nothing is no wallet's to remove once that is paid for", async () => {
+  const [before, later] = await both();
+  const { id } = (await before("POST", "/v1/pins", { text: "hi" })).json as Item;
+  expect((await later("GET", `/v1/pins/${id}`)).json).toMatchObject({ text: "hi" });
+  expect((await later("DELETE", `/v1/pins/${id}`)).status).toBe(403);
+  expect((await before("DELETE", `/v1/pins/${id}`)).status).toBe(200);
+});

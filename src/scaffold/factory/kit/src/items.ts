@@ -21,6 +21,8 @@ export interface Collection {
   own?: boolean;
   /** Whether every wallet may put its own into what these lie within. */
   joined?: boolean;
+  /** Whether some are made for nothing still: what has no owner is every wallet's to change then. */
+  unowned?: boolean;
   /** The status that an item begins with. */
   status?: string;
   /**
@@ -111,9 +113,9 @@ export function named(id: unknown): string {
   return /^0x[0-9a-fA-F]{40}$/.test(text) ? text.toLowerCase() : text;
 }
 
-/** The same as callers see it. */
+/** The same as callers see it; what was called otherwise before names were numbers still is. */
 export function nameOf(collection: Collection, id: string): string | number {
-  return collection.numbers ? Number(id) : id;
+  return collection.numbers && /^-?\d+$/.test(id) ? Number(id) : id;
 }
 
 /** An item's fields; what was kept before there were statuses has the first. */
@@ -131,6 +133,12 @@ export function itemOf(collection: Collection, row: Row): Item {
 /** Fields that an item keeps whatever it is given. */
 export function fixed(collection: Collection): string[] {
   return [collection.key ?? "", collection.status ? "status" : ""].filter(Boolean);
+}
+
+/** What of an item's fields that is. */
+export function fixedOf(collection: Collection, fields: object): Record<string, unknown> {
+  const kept = fixed(collection);
+  return Object.fromEntries(Object.entries(fields).filter(([field]) => kept.includes(field)));
 }
 
 /** Fields with what the store itself has of them: numbers from nothing on, and when it is. */

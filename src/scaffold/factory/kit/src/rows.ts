@@ -3,6 +3,7 @@
  * sees them. What is done to them is in `store.ts`.
  */
 import { Database, type SQLQueryBindings } from "bun:sqlite";
+import { ServiceError } from "./envelope.ts";
 import { isHidden, LISTED } from "./fields.ts";
 import {
   type Collection,
@@ -17,6 +18,8 @@ import {
 import { refusal } from "./refusals.ts";
 import { type Clause, chosen, type Selection, said } from "./selection.ts";
 import { COLUMNS, openTable, placeOf } from "./table.ts";
+
+type Fields = Record<string, unknown>;
 
 /** The id of what there is one of: a policy, settings. */
 export const ONLY = "";
@@ -108,7 +111,8 @@ export class Rows {
   protected seen(collection: Collection, scope: Scope, whose = scope): Clause[] {
     const place = this.place(collection, scope);
     const all: Clause[] = [
-      { sql: "collection = ?", bound: [collection.name] },
+      // What there is one of below the same path is none of them.
+      { sql: "collection = ? AND id != ?", bound: [collection.name, ONLY] },
       { sql: "gone = 0 AND (ends_at IS NULL OR ends_at > ?)", bound: [Date.now()] },
     ];
     if (place !== undefined) all.push({ sql: "place = ?", bound: [place] });
@@ -131,9 +135,14 @@ export class Rows {
       .all(...where.flatMap((clause) => clause.bound), ...more);
   }
 
-  /** Throws where something lies within an item. */
+  /** Throws where an item is not the caller's to change. */
+  changeable(collection: Collection, id: Id, scope: Scope = {}): void {
+    this.own(collection, id, scope);
+  }
+
+  /** The same, and where something lies within it. */
   emptied(collection: Collection, id: Id, scope: Scope = {}): void {
-    const row = this.row(collection, id, scope);
+    const row = this.own(collection, id, scope);
     const inside = this.db
       .query(
         `SELECT 1 FROM items WHERE place = ? AND id != ? AND gone = 0
@@ -156,20 +165,51 @@ export class Rows {
 
   /** Throws where a name could not be set: it is another's, or a wallet has enough. */
   settable(collection: Collection, id: Id, scope: Scope = {}): void {
-    if (this.lasts(collection, id, scope)) this.row(collection, id, scope);
+    if (this.lasts(collection, id, scope)) this.own(collection, id, scope);
     else this.ready(collection, scope);
   }
 
   /** Whether something has a name, and has not ended by itself. */
   protected lasts(collection: Collection, id: Id, scope: Scope): boolean {
-    const row = this.find(collection, this.place(collection, scope), named(id), scope);
+    const row = this.find(collection, this.place(collection, scope), named(id), scope, true);
     return row !== undefined && (row.ends_at === null || row.ends_at > Date.now());
+  }
+
+  /**
+   * Throws where another item that the caller sees has one of the fields that none has twice.
+   * `there` is the item that is changed: what it keeps was so before somebody asked for that.
+   */
+  protected distinct(
+    collection: Collection,
+    place: string,
+    fields: Fields,
+    scope: Scope,
+    there?: Row,
+  ): void {
+    const before: Fields = there === undefined || isOver(there) ? {} : JSON.parse(there.value);
+    for (const [field, [status, code]] of Object.entries(scope.unique ?? {})) {
+      const value = fields[field];
+      if (typeof value !== "string" && typeof value !== "number") continue;
+      if (value === before[field]) continue;
+      const { conditions } = chosen(collection, { match: { [field]: value } });
+      const others: Clause = { sql: "place = ? AND seq != ?", bound: [place, there?.seq ?? 0] };
+      const seen = this.seen(collection, { ...scope, within: undefined });
+      const taken = this.select("1", [...seen, ...conditions, others], "LIMIT 1");
+      if (taken.length > 0) throw new ServiceError(status, code, `${field}: ${value} is taken.`);
+    }
   }
 
   /** What an item has one of, such as its policy; empty until it is set. */
   part(collection: Collection, scope: Scope = {}): Record<string, unknown> {
     const row = this.find(collection, this.only(collection, scope), ONLY, scope);
     return row === undefined ? {} : JSON.parse(row.value);
+  }
+
+  /** The same; throws where it was never set. */
+  requirePart(collection: Collection, scope: Scope = {}): Record<string, unknown> {
+    const part = this.part(collection, scope);
+    if (Object.keys(part).length > 0) return part;
+    throw refusal("missing", scope.codes, "It was never set.");
   }
 
   /** Which turns of somebody's could be taken now, and in how many seconds the others. */
@@ -209,34 +249,45 @@ export class Rows {
     return this.place(collection, scope) ?? "";
   }
 
-  protected row(collection: Collection, id: Id, scope: Scope): Row {
-    const row = this.find(collection, this.place(collection, scope), named(id), scope);
+  protected row(collection: Collection, id: Id, scope: Scope, changes = false): Row {
+    const row = this.find(collection, this.place(collection, scope), named(id), scope, changes);
     if (row === undefined) throw refusal("missing", scope.codes, `There is no ${id}.`);
-    if (row.owner !== null && row.owner !== scope.owner && !scope.anyone) {
+    const nobodys = row.owner === null && changes && isApart(collection, scope);
+    if (nobodys || (row.owner !== null && row.owner !== scope.owner && !scope.anyone)) {
       // Where another's is not found, nothing tells that it is there.
       if (scope.codes?.foreign?.[0] === 404) {
         throw refusal("missing", scope.codes, `There is no ${id}.`);
       }
-      throw refusal("foreign", scope.codes, `${id} belongs to another wallet.`);
+      const whose = nobodys ? "no wallet" : "another wallet";
+      throw refusal("foreign", scope.codes, `${id} belongs to ${whose}.`);
     }
     const { owner, anyone, everything } = scope;
     if (row.owner !== owner && anyone && !everything && isHidden(JSON.parse(row.value))) {
       throw refusal("missing", scope.codes, `There is no ${id}.`);
     }
-    if (row.gone || (row.ends_at !== null && row.ends_at <= Date.now())) {
+    if (isOver(row)) {
       throw refusal("ended", scope.codes, `${id} has ended.`);
     }
     return row;
   }
 
-  /** Of several that have a name, the caller's own is first, then everybody's, then the oldest. */
+  /** The row of an item that is to be changed. */
+  protected own(collection: Collection, id: Id, scope: Scope): Row {
+    return this.row(collection, id, scope, true);
+  }
+
+  /**
+   * Of several that have a name, the caller's own is first, then everybody's, then the oldest.
+   * `changes`: only what leaves no room for another one, where names are each wallet's own.
+   */
   protected find(
     collection: Collection,
     place: string | undefined,
     id: string,
     scope: Scope,
+    changes = false,
   ): Row | undefined {
-    const where = this.called(collection, place, id, scope);
+    const where = this.called(collection, place, id, scope, changes);
     if (scope.anyone) return this.select<Row>(COLUMNS, where, "ORDER BY seq LIMIT 1")[0];
     const order = "ORDER BY space = ? DESC, space = '' DESC, seq LIMIT 1";
     return this.select<Row>(COLUMNS, where, order, [scope.owner ?? ""])[0];
@@ -244,22 +295,32 @@ export class Rows {
 
   /**
    * The rows that have a name for a caller, and so leave no room for another one: where
-   * names are each wallet's own, those of others have none. An id of our making is one
-   * item's, whosever it is.
+   * names are each wallet's own, those of others have none, nor, for who changes something,
+   * what nobody owns. An id of our making is one item's, whosever it is.
    */
   protected called(
     collection: Collection,
     place: string | undefined,
     id: string,
-    { owner }: Scope,
+    scope: Scope,
+    changes = true,
   ): Clause[] {
+    const { owner } = scope;
     const all: Clause[] = [{ sql: "collection = ? AND id = ?", bound: [collection.name, id] }];
     if (place !== undefined) all.push({ sql: "place = ?", bound: [place] });
     const said = collection.key !== undefined || id === ONLY;
     if (collection.own && said && owner !== undefined) {
       const sql = "(space = ? OR (space = '' AND coalesce(owner, ?) = ?))";
-      all.push({ sql, bound: [owner, owner, owner] });
+      const nobodys = changes && isApart(collection, scope) ? null : owner;
+      all.push({ sql, bound: [owner, nobodys, owner] });
     }
     return all;
   }
 }
+
+/** Whether an item has ended, by itself or for good. */
+const isOver = (row: Row) => row.gone !== 0 || (row.ends_at !== null && row.ends_at <= Date.now());
+
+/** Whether what has no owner is none of what a caller may change: it was made before that was paid for. */
+const isApart = (collection: Collection, { owner }: Scope) =>
+  owner !== undefined && !collection.unowned;

@@ -7,7 +7,6 @@
 import type { SQLQueryBindings } from "bun:sqlite";
 import type { Env } from "./config.ts";
 import { Deeds, type State, type Whole } from "./deeds.ts";
-import { ServiceError } from "./envelope.ts";
 import { countable, isClosed, viewed } from "./fields.ts";
 import {
   about,
@@ -17,7 +16,7 @@ import {
   counted,
   endOf,
   fieldsOf,
-  fixed,
+  fixedOf,
   free,
   type Id,
   type Item,
@@ -136,7 +135,7 @@ export class Store extends Rows {
     if (collection.key) fields[collection.key] = nameOf(collection, id);
     if (collection.status) fields["status"] = collection.status;
     this.#allowed(collection, place, scope);
-    this.#distinct(collection, place, fields, scope);
+    this.distinct(collection, place, fields, scope);
     const item = this.#insert(collection, place, id, scope, fields, {
       ends: collection.ends ? endOf(fields) : undefined,
       bytes,
@@ -221,25 +220,25 @@ export class Store extends Rows {
    * how long it lives does so from now on.
    */
   change(collection: Collection, id: Id, value: object, scope: Scope = {}): Item {
-    const row = this.row(collection, id, scope);
+    const row = this.own(collection, id, scope);
     const anew = collection.ends === true && says(value);
     const fields = (before: Fields) =>
       merged(anew ? timeless(before) : before, free(collection, value));
     const next = fields(JSON.parse(row.value));
-    this.#distinct(collection, row.place, next, scope, row.seq);
+    this.distinct(collection, row.place, next, scope, row);
     const ends = anew ? (endOf(next) ?? null) : undefined;
     return this.#update(collection, row, { fields, ends });
   }
 
   /** Gives an item these fields in place of its own; its name and its status it keeps. */
   replace(collection: Collection, id: Id, value: object, scope: Scope = {}): Item {
-    const row = this.row(collection, id, scope);
-    const fields = (before: Fields) => {
-      const kept = Object.entries(before).filter(([field]) => fixed(collection).includes(field));
-      return { ...free(collection, value), ...Object.fromEntries(kept) };
-    };
+    const row = this.own(collection, id, scope);
+    const fields = (before: Fields) => ({
+      ...free(collection, value),
+      ...fixedOf(collection, before),
+    });
     const next = fields(JSON.parse(row.value));
-    this.#distinct(collection, row.place, next, scope, row.seq);
+    this.distinct(collection, row.place, next, scope, row);
     return this.#update(collection, row, {
       fields,
       ends: collection.ends ? (endOf(next) ?? null) : null,
@@ -252,7 +251,7 @@ export class Store extends Rows {
    * `fields` are what is told with it: a result, a reason.
    */
   become(collection: Collection, id: Id, status: Becoming, scope: Scope = {}): Item {
-    const row = this.row(collection, id, scope);
+    const row = this.own(collection, id, scope);
     const field = status.field ?? "status";
     // A switch that was never set is off.
     const unset = typeof status.to === "boolean" ? false : undefined;
@@ -272,7 +271,7 @@ export class Store extends Rows {
       const first = { ...spansOf(body), [how.field]: beginning(body) ?? by };
       return this.hold(collection, id, first, scope);
     }
-    const row = this.row(collection, id, scope);
+    const row = this.own(collection, id, scope);
     const now = (JSON.parse(row.value) as Fields)[how.field] ?? 0;
     if (typeof now !== "number") {
       throw refusal("state", scope.codes, `${how.field} of ${row.id} is no number.`);
@@ -287,7 +286,7 @@ export class Store extends Rows {
 
   /** Turns a switch of an item over; one that was never set was off. */
   flip(collection: Collection, id: Id, field: string, scope: Scope = {}): Item {
-    const row = this.row(collection, id, scope);
+    const row = this.own(collection, id, scope);
     const now = (JSON.parse(row.value) as Fields)[field] ?? false;
     if (typeof now !== "boolean") {
       throw refusal("state", scope.codes, `${field} of ${row.id} is neither true nor false.`);
@@ -298,7 +297,7 @@ export class Store extends Rows {
 
   /** Lets an item live on from now, for `ttl` seconds if it says so, else as long as before. */
   renew(collection: Collection, id: Id, value: object, scope: Scope = {}): Item {
-    const row = this.row(collection, id, scope);
+    const row = this.own(collection, id, scope);
     const fields = JSON.parse(row.value) as Record<string, unknown>;
     const ends = endOf(says(value) ? { ...timeless(fields), ...value } : fields);
     return this.#update(collection, row, { fields: (before) => before, ends });
@@ -306,14 +305,14 @@ export class Store extends Rows {
 
   /** Removes an item and what lies within it. */
   remove(collection: Collection, id: Id, scope: Scope = {}) {
-    const row = this.row(collection, id, scope);
+    const row = this.own(collection, id, scope);
     this.#take("seq = ?", row.seq);
     return { id: nameOf(collection, row.id), deleted: true };
   }
 
   /** Ends an item for good: nobody sees it any more, and its name stays taken. */
   retire(collection: Collection, id: Id, status: string, scope: Scope = {}) {
-    const row = this.row(collection, id, scope);
+    const row = this.own(collection, id, scope);
     this.#take("place = ?", within(row.seq));
     this.#set(row, (there) => ({ ...there, gone: 1 }));
     return { ...itemOf(collection, row), status };
@@ -340,7 +339,7 @@ export class Store extends Rows {
     scope: Scope,
   ): Record<string, unknown> {
     const place = this.only(collection, scope);
-    const row = this.find(collection, place, ONLY, scope);
+    const row = this.find(collection, place, ONLY, scope, true);
     const next = change(row === undefined ? {} : JSON.parse(row.value));
     if (row !== undefined) this.#update(collection, row, { fields: change, makes: {} });
     else this.#insert(collection, place, ONLY, scope, next);
@@ -401,25 +400,6 @@ export class Store extends Rows {
     const own = [...this.seen(collection, { owner: scope.owner, within: undefined }), at(place)];
     if (this.select("1", own, "LIMIT 1").length > 0) {
       throw refusal("again", scope.codes, "There is one of this wallet already.");
-    }
-  }
-
-  /** Throws where another item that the caller sees has one of the fields that none has twice. */
-  #distinct(
-    collection: Collection,
-    place: string,
-    fields: Record<string, unknown>,
-    scope: Scope,
-    seq = 0,
-  ): void {
-    for (const [field, [status, code]] of Object.entries(scope.unique ?? {})) {
-      const value = fields[field];
-      if (typeof value !== "string" && typeof value !== "number") continue;
-      const { conditions } = chosen(collection, { match: { [field]: value } });
-      const others: Clause = { sql: "place = ? AND seq != ?", bound: [place, seq] };
-      const seen = this.seen(collection, { ...scope, within: undefined });
-      const there = this.select("1", [...seen, ...conditions, others], "LIMIT 1");
-      if (there.length > 0) throw new ServiceError(status, code, `${field}: ${value} is taken.`);
     }
   }
 
@@ -484,15 +464,22 @@ export class Store extends Rows {
     bytes?: Uint8Array<ArrayBuffer>,
   ): Item {
     const place = this.place(collection, scope) ?? "";
-    if (collection.key) value[collection.key] = nameOf(collection, id);
-    countable(value);
+    const { key, status } = collection;
+    const first = {
+      ...free(collection, value),
+      ...(key ? { [key]: nameOf(collection, id) } : {}),
+      ...(status ? { status } : {}),
+    };
+    countable(first);
     const ends = collection.ends ? endOf(value) : undefined;
-    if (this.find(collection, place, id, scope) === undefined) this.ready(collection, scope);
-    const made = this.#insert(collection, place, id, scope, value, { ends, bytes });
+    const there = this.find(collection, place, id, scope, true);
+    if (there === undefined) this.ready(collection, scope);
+    this.distinct(collection, place, first, scope, there);
+    const made = this.#insert(collection, place, id, scope, first, { ends, bytes });
     if (made !== undefined) return made;
-    const row = this.row(collection, id, scope);
+    const row = this.own(collection, id, scope);
     return this.#update(collection, row, {
-      fields: () => value,
+      fields: (before) => ({ ...first, ...fixedOf(collection, before) }),
       ends: ends ?? null,
       bytes: bytes ?? null,
       makes: {},
