@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     backend,
-    native::{self, Found, Native, Op},
+    native::{self, Found, Native, Op, Sent},
     prose, refusals, service, types,
 };
 use crate::prim::{Body, Document, QueryKind, QueryParam, Route, RoutePrice, Segment, Type, words};
@@ -87,6 +87,7 @@ impl<'a> Able<'a> {
         match &native.op {
             Op::Search => Limits { refusal: self.sought(route, native.collection), ..Limits::default() },
             Op::List | Op::Count | Op::Clear => self.asked(route, native),
+            Op::Read { .. } | Op::Follow { .. } => altered(route, native),
             _ => Limits::default(),
         }
     }
@@ -215,6 +216,18 @@ impl<'a> Able<'a> {
             answered.for_each(|kind| items(document, kind).for_each(|inner| add(document, &mut fields, inner)));
         }
         Some(fields)
+    }
+}
+
+/// Parameters by which one item is asked for in another way than it is kept.
+fn altered(route: &Route, native: &Native) -> Limits {
+    let found_by = |param: &&QueryParam| matches!(&native.sent, Some(Sent::Query(name)) if *name == param.name);
+    let lacks: Vec<_> = route.query.iter().filter(|param| !found_by(param)).collect();
+    match lacks.iter().find(|param| param.required) {
+        Some(first) => {
+            Limits { refusal: Some(format!("it asks for {}, and a store answers what it keeps as it is", first.name)), ..Limits::default() }
+        }
+        None => Limits { lacks: lacks.into_iter().map(|param| param.name.clone()).collect(), ..Limits::default() },
     }
 }
 

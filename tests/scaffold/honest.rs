@@ -102,6 +102,12 @@ fn what_is_asked_for_is_a_field_of_what_is_kept() {
     assert!(missing(NOTE, &[CREATE, READ, &required])["list_notes"].contains("asks for lat"));
     let near = "route: GET /v1/notes/search, operation_id: search_notes, status: 200, response: json, description: Near, query_params: [{name: radius_km, type: number}]";
     assert!(missing(NOTE, &[CREATE, READ, near])["search_notes"].contains("asks for radius_km"));
+    // One item is answered as it is kept, and not at another width.
+    let made = package(NOTE, &[CREATE, &format!("{READ}, query_params: [{{name: width, type: integer}}]")]);
+    assert!(assumed(&made).contains("width is no field of what is kept: a call with it answers 501"), "{}", assumed(&made));
+    assert!(file(&made, "src/service.ts").contains("asItIs(query, lacks);"), "{}", file(&made, "src/service.ts"));
+    let wide = format!("{READ}, query_params: [{{name: width, type: integer, required: true}}]");
+    assert!(missing(NOTE, &[CREATE, &wide])["get_note"].contains("asks for width"));
     // Of what may have any field nothing is known.
     assert!(missing(NOTE, &[&CREATE.replace("request: Note", "request: json"), READ, &required]).is_empty());
 }

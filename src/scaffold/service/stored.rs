@@ -183,6 +183,7 @@ impl Draft<'_> {
                 self.end_stored("become", &arguments);
             }
             Op::Follow { fields } => {
+                self.as_it_is();
                 let scope = self.scope(&native.within, &whys, None);
                 let arguments = [self.one(native), scope].concat();
                 self.stored("const item = ", "read", &arguments);
@@ -192,6 +193,7 @@ impl Draft<'_> {
                 self.line(format!("    return redirected(item, {}, fields);", self.route.status));
             }
             Op::Read { bytes } => {
+                self.as_it_is();
                 let scope = self.scope(&native.within, &whys, None);
                 let arguments = [self.one(native), scope].concat();
                 // What is looked up about an item does not count as having read it.
@@ -280,6 +282,16 @@ impl Draft<'_> {
         self.line(format!("      seconds: {},", signed.seconds));
         self.lines.extend(refusals::codes(self.route, &[Why::Unproven], 6));
         self.line("    });");
+    }
+
+    /// Refuses a call that asks for an item in another way than it is kept.
+    fn as_it_is(&mut self) {
+        if !self.lacks.is_empty() {
+            self.take(&["query"]);
+            let names: Vec<_> = self.lacks.iter().map(|name| string(name)).collect();
+            self.line(array(4, "const lacks = ", &names, ";"));
+            self.stored("", "asItIs", &["query".into(), "lacks".into()]);
+        }
     }
 
     fn list(&mut self, native: &Native, whys: &[Why]) {

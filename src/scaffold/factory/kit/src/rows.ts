@@ -135,6 +135,14 @@ export class Rows {
       .all(...where.flatMap((clause) => clause.bound), ...more);
   }
 
+  /** Throws where a call asks for an item in another way than it is kept. */
+  asItIs(query: object, lacks: readonly string[]): void {
+    const asked = lacks.find((name) => Reflect.get(query, name) !== undefined);
+    if (asked === undefined) return;
+    const text = `${asked}: what is kept is answered as it is.`;
+    throw new ServiceError(501, "not_implemented", text);
+  }
+
   /** Throws where an item is not the caller's to change. */
   changeable(collection: Collection, id: Id, scope: Scope = {}): void {
     this.own(collection, id, scope);

@@ -117,6 +117,8 @@ describe("an item", () => {
     const store = fresh();
     const lacks = ["since"];
     expect(store.list(notes, { match: { since: undefined }, lacks }, alice).total).toBe(0);
+    store.asItIs({ since: undefined, text: "a" }, lacks);
+    expect(refusal(() => store.asItIs({ since: "" }, lacks))).toEqual([501, "not_implemented"]);
     const asked = () => store.list(notes, { match: { since: "a" }, lacks }, alice);
     expect(refusal(asked)).toEqual([501, "not_implemented"]);
   });
