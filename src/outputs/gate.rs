@@ -226,13 +226,15 @@ impl Growing {
                 Segment::Literal(text) => path.push_str(text),
                 Segment::Param { name, .. } => {
                     let here = &route.path.segments[..=at];
-                    if let Some(made) = maker(document, &route.path.segments[..at]) {
+                    let itself = route.method == Method::Put && here.len() == route.path.segments.len();
+                    // One that succeeds without anything having been made puts its own there.
+                    let alone = itself && summary.example.is_some();
+                    if let Some(made) = maker(document, &route.path.segments[..at]).filter(|_| !alone) {
                         makers.push(ids.routes[made].clone());
                         let _ = write!(path, "{{{{{}}}}}", self.variable(document, made, &ids.routes[made]));
                     } else if let Some(put) = putter(document, here) {
                         // What a route puts there, it names itself.
                         let _ = write!(path, "{{{{test_prefix}}}}-{}", snake(name));
-                        let itself = route.method == Method::Put && here.len() == route.path.segments.len();
                         makers.extend((!itself).then(|| ids.routes[put].clone()));
                     } else if name == "address" {
                         path.push_str("{{agent_address}}");
