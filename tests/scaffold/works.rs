@@ -36,6 +36,12 @@ fn what_is_plain_is_kept_whatever_the_word_for_it() {
         missing(&[(&post, "create"), (&get, "get_one"), (&publish, "publish")])
     };
     assert_eq!((made("topics"), made("posts")), (vec!["publish".to_owned()], vec![]));
+    let boards = "id: a\nroutes_map:
+- {route: POST /v1/boards, operation_id: create_board, status: 201, request: json, response: json}
+- {route: 'GET /v1/boards/:id', operation_id: get_board, status: 200, response: json}
+- {route: 'POST /v1/boards/:id/publish', operation_id: publish_board, status: 200, request: null, response: json}
+";
+    assert_eq!(manifest(&document(boards)).unimplemented, [], "nothing is sent with it: it is the board that is published");
     // A word that does something elsewhere makes nothing by standing in a path too.
     for operation in ["search", "chat", "run", "charge", "deploy"] {
         let (post, get) = (format!("POST /v1/{operation}"), format!("GET /v1/{operation}"));

@@ -208,8 +208,9 @@ fn takes(noun: &str) -> bool {
 pub(super) fn status(route: &Route) -> Option<Member> {
     let Some(Segment::Literal(last)) = route.path.segments.last() else { return None };
     let word = words(last).into_iter().next()?;
-    // What is published to a topic is something else than the topic.
-    if word == "publish" && matches!(&route.path.segments[..], [.., Segment::Literal(noun), Segment::Param { .. }, _] if takes(noun)) {
+    // What is published to a topic is something else than the topic. Without a body a board is.
+    let into = matches!(&route.path.segments[..], [.., Segment::Literal(noun), Segment::Param { .. }, _] if takes(noun));
+    if word == "publish" && into && route.request != Body::None {
         return None;
     }
     verbs::turn(&word).map(|turn| Member::Become { to: turn.to, decides: turn.decides })
