@@ -160,10 +160,8 @@ pub(crate) async fn run(args: &CanaryArgs, wires: Handle) -> anyhow::Result<Exit
         bail!("--group: there is none with the id {unknown:?}; there are {known}");
     }
     let groups: Vec<_> = plan.groups.iter().filter(|group| args.group.is_empty() || args.group.contains(&group.id)).collect();
-    for group in &groups {
-        if let Some(id) = group.tests.iter().find(|id| plan.tests.iter().all(|test| test.id != **id)) {
-            bail!("{}: the group {} has the goal {id}, which is no test of the plan", args.plan.display(), group.id);
-        }
+    if let Some((group, id)) = plan.unknown(groups.iter().copied()).first() {
+        bail!("{}: the group {} has the goal {id}, which is no test of the plan", args.plan.display(), group.id);
     }
     let limits =
         Limits { rounds: args.rounds, group_seconds: args.deadline, request_seconds: args.timeout.div_ceil(1000), ..Limits::default() };

@@ -3,6 +3,7 @@
 //! judgement are `src/suite`'s, the requests `src/runner`'s.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::Read as _,
     ops::RangeInclusive,
@@ -231,9 +232,8 @@ async fn run_plan(args: &RunArgs, wires: Handle) -> anyhow::Result<Exit> {
     let mut lines = Lines::stdout(run.len());
     runner.run(&plan, &mut run, interrupted(), &mut lines).await;
     lines.finish();
-    let unknown = run.unknown();
     let results = run.into_results();
-    let verdict = suite::conclude(&plan, &results, phases.as_ref()).without(unknown);
+    let verdict = suite::conclude(&plan, &results, phases.as_ref()).without(lacking(&plan, args));
     let report =
         Report { plan: &plan, results: &results, verdict: &verdict, timestamp: &began.to_string(), ci: args.ci, changed: &args.changed };
     let spending = runner.cashier.budget.spending();
@@ -306,6 +306,13 @@ fn paid(results: &[TestResult], declared: &Payment, spending: Spending) -> Strin
     text + "\n"
 }
 
+/// Tests that the groups name which are run, and the plan lacks. prim.sh's runner passes
+/// over them.
+fn lacking(plan: &Plan, args: &RunArgs) -> BTreeSet<String> {
+    let asked = plan.groups.iter().filter(|group| plan.mode == Mode::Ours && group.is_asked(args.group.as_deref()));
+    plan.unknown(asked).into_iter().map(|(_, id)| id.to_owned()).collect()
+}
+
 /// Everything that would be run, by the group that names it first.
 fn dry(plan: &Plan, run: &Run, args: &RunArgs) -> anyhow::Result<Exit> {
     let mut left = run.selection();
@@ -316,7 +323,7 @@ fn dry(plan: &Plan, run: &Run, args: &RunArgs) -> anyhow::Result<Exit> {
     };
     let mut text = String::new();
     for group in &plan.groups {
-        let asked = !group.canary_only && args.group.as_ref().is_none_or(|id| *id == group.id);
+        let asked = group.is_asked(args.group.as_deref());
         let mut lines = String::new();
         for id in &group.tests {
             match of(id) {

@@ -19,7 +19,7 @@ pub(super) fn changed<'a>(plan: &Plan<'a>, planned: &Planned<'_>) -> Vec<&'a Typ
     let document = plan.document;
     let Work::Native(Native { op, collection, .. }) = &planned.work else { return Vec::new() };
     // A PUT that may make what a POST makes is held against the same.
-    let put = || *op == Op::Put { bytes: false, once: false } && is_posted(plan, *collection);
+    let put = || *op == Op::Put { bytes: false, once: false } && plan.posted(*collection);
     if !matches!(op, Op::Change | Op::Replace) && !put() {
         return Vec::new();
     }
@@ -82,10 +82,6 @@ pub(super) fn shown<'a>(plan: &Plan<'a>, planned: &Planned<'_>) -> Option<Shown<
 fn made<'p, 'a>(plan: &'p Plan<'a>, collection: usize) -> impl Iterator<Item = &'p Planned<'a>> {
     plan.of(collection)
         .filter(|route| matches!(route.work.kept(), Some(Native { op: Op::Create { .. } | Op::Put { bytes: false, .. }, .. })))
-}
-
-fn is_posted(plan: &Plan<'_>, collection: usize) -> bool {
-    plan.of(collection).any(|route| matches!(route.work.kept(), Some(Native { op: Op::Create { .. }, .. })))
 }
 
 /// The types of a collection's items, as they are answered: by who reads one first. What

@@ -188,12 +188,17 @@ impl<'a> Plan<'a> {
         };
         // What is put there under a name, or is one of what it lies within, is its owner's to set.
         // What is made there by POST is put there likewise.
-        let posted = self.of(collection).any(|planned| does(planned, |op| matches!(op, Op::Create { .. })));
+        let posted = self.posted(collection);
         let set = |planned: &Planned<'_>| {
             (!posted && does(planned, |op| matches!(op, Op::Put { .. })))
                 || does(planned, |op| matches!(op, Op::SetPart { .. } | Op::Step { makes: true, .. }))
         };
         outer.is_some_and(|outer| self.of(outer).any(seen)) && self.of(collection).any(put) && !self.of(collection).any(set)
+    }
+
+    /// Whether a POST makes items.
+    pub fn posted(&self, collection: usize) -> bool {
+        self.of(collection).any(|planned| matches!(planned.work.kept(), Some(Native { op: Op::Create { .. }, .. })))
     }
 
     /// Whether items are made for nothing while others of the same kind are paid for.

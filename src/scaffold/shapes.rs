@@ -86,9 +86,8 @@ pub(super) fn ids<'a>(plan: &Plan<'a>, planned: &Planned<'a>) -> Vec<&'a str> {
 /// Whether a route tells what there is one of in a type that nothing fits before that was
 /// set: it requires what neither the type nor the path says.
 pub(super) fn lacks_unset(document: &Document, planned: &Planned<'_>) -> bool {
-    let tells = matches!(planned.work, Work::Native(Native { op: Op::Part, .. }));
-    let kind = answered(document, planned).filter(|_| tells);
-    kind.is_some_and(|kind| !fits_nothing(document, &kind.schema, planned.route))
+    matches!(planned.work, Work::Native(Native { op: Op::Part, .. }))
+        && answered(document, planned).is_some_and(|kind| !fits_nothing(document, &kind.schema, planned.route))
 }
 
 /// Whether an object without fields is of a type, once what is known anyway is filled in.

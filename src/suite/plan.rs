@@ -57,6 +57,13 @@ impl Plan {
         let all = tests.flat_map(templates).flat_map(|(_, text)| pieces(text));
         all.filter_map(|piece| if let Piece::Secret(name) = piece { Some(name) } else { None }).collect()
     }
+
+    /// Tests that these groups name and that are none of its own, each with who names it.
+    pub fn unknown<'a>(&self, groups: impl IntoIterator<Item = &'a Group>) -> Vec<(&'a Group, &'a str)> {
+        let ids: BTreeSet<_> = self.tests.iter().map(|test| test.id.as_str()).collect();
+        let named = groups.into_iter().flat_map(|group| group.tests.iter().map(move |id| (group, id.as_str())));
+        named.filter(|(_, id)| !ids.contains(id)).collect()
+    }
 }
 
 /// A group of tests.
@@ -78,6 +85,14 @@ pub struct Group {
     pub setup: Option<String>,
     /// Hook after a canary.
     pub cleanup: Option<String>,
+}
+
+impl Group {
+    /// Whether a run is of it: one of all groups but those that only a canary runs, or of
+    /// the `only` one of them.
+    pub fn is_asked(&self, only: Option<&str>) -> bool {
+        !self.canary_only && only.is_none_or(|id| self.id == id)
+    }
 }
 
 /// What a canary uses.

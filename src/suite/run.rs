@@ -219,15 +219,6 @@ impl<'p> Run<'p> {
         }
     }
 
-    /// Tests that the groups name which are run, and the plan lacks. prim.sh's way passes
-    /// over them.
-    pub fn unknown(&self) -> BTreeSet<String> {
-        match &self.order {
-            Order::Ours(ours) => ours.unknown().clone(),
-            Order::Line(_) => BTreeSet::new(),
-        }
-    }
-
     /// Whether there is nothing to run.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -286,12 +286,19 @@ impl Draft<'_> {
 
     /// Refuses a call that asks for an item in another way than it is kept.
     fn as_it_is(&mut self) {
-        if !self.lacks.is_empty() {
+        if self.lacking() {
             self.take(&["query"]);
-            let names: Vec<_> = self.lacks.iter().map(|name| string(name)).collect();
-            self.line(array(4, "const lacks = ", &names, ";"));
             self.stored("", "asItIs", &["query".into(), "lacks".into()]);
         }
+    }
+
+    /// Writes down the parameters that it can't follow, if there are any.
+    fn lacking(&mut self) -> bool {
+        let names: Vec<_> = self.lacks.iter().map(|name| string(name)).collect();
+        if !names.is_empty() {
+            self.line(array(4, "const lacks = ", &names, ";"));
+        }
+        !names.is_empty()
     }
 
     fn list(&mut self, native: &Native, whys: &[Why]) {
@@ -316,9 +323,7 @@ impl Draft<'_> {
             let field = |(name, field): &(&str, &str)| if name == field { (*name).to_owned() } else { format!("{field}: {name}") };
             let mut fields: Vec<String> = choosing.iter().map(field).collect();
             fields.extend(matching.then(|| "match".into()));
-            if !self.lacks.is_empty() {
-                let names: Vec<_> = self.lacks.iter().map(|name| string(name)).collect();
-                self.line(array(4, "const lacks = ", &names, ";"));
+            if self.lacking() {
                 fields.push("lacks".into());
             }
             let line = format!("    const selection = {{ {} }};", fields.join(", "));

@@ -23,8 +23,6 @@ pub(super) struct Ours {
     /// The group that names each test first.
     groups: Vec<Option<usize>>,
     selected: BTreeSet<usize>,
-    /// What its groups name and is no test of the plan.
-    unknown: BTreeSet<String>,
     /// What is ready, by rank.
     ready: BTreeSet<(usize, usize)>,
     /// Which have not begun.
@@ -62,16 +60,14 @@ impl Ours {
                 groups[*test] = Some(group);
             }
         }
-        let runnable = || plan.groups.iter().enumerate().filter(|(_, group)| !group.canary_only);
-        let wanted: Vec<_> = runnable().filter(|(_, it)| group.is_none_or(|id| it.id == id)).collect();
-        if let (Some(id), true) = (group, wanted.is_empty()) {
-            let known: Vec<_> = runnable().map(|(_, group)| group.id.as_str()).collect();
+        let asked = |only| plan.groups.iter().filter(move |group| group.is_asked(only));
+        if let (Some(id), None) = (group, asked(group).next()) {
+            let known: Vec<_> = asked(None).map(|group| group.id.as_str()).collect();
             let message = format!("has no group {id:?} that a runner can run; there are {}", known.join(", "));
             return Err(vec![Finding::new(Code::WrongValue, "groups", message)]);
         }
-        let tests = || wanted.iter().flat_map(|(_, group)| &group.tests);
-        let selected = graph.closure(tests().filter_map(|id| graph.ids.get(id).copied()));
-        let unknown = tests().filter(|id| !graph.ids.contains_key(*id)).cloned().collect();
+        let tests = asked(group).flat_map(|group| &group.tests).filter_map(|id| graph.ids.get(id).copied());
+        let selected = graph.closure(tests);
         let mut ours = Self {
             removals: Vec::new(),
             before: vec![Vec::new(); count],
@@ -86,7 +82,6 @@ impl Ours {
             ranks,
             groups,
             selected,
-            unknown,
         };
         ours.wire(plan);
         Ok(ours)
@@ -141,10 +136,6 @@ impl Ours {
             }
         }
         gates.iter().enumerate().filter(|(_, gate)| gate.left > 0).map(|(i, _)| i).collect()
-    }
-
-    pub fn unknown(&self) -> &BTreeSet<String> {
-        &self.unknown
     }
 
     pub fn selection(&self) -> &BTreeSet<usize> {

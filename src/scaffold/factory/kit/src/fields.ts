@@ -1,7 +1,8 @@
 /** What some fields of an item say of it that the store goes by: who sees it, how often, until when. */
 import { type Clause, invalid } from "./selection.ts";
 
-type Fields = Record<string, unknown>;
+/** What an item, a body or an answer has. */
+export type Fields = Record<string, unknown>;
 
 /** Flags that hide an item where they are so. */
 const HIDING = [

@@ -4,7 +4,7 @@
  */
 import { Database, type SQLQueryBindings } from "bun:sqlite";
 import { ServiceError } from "./envelope.ts";
-import { isHidden, LISTED } from "./fields.ts";
+import { type Fields, isHidden, LISTED } from "./fields.ts";
 import {
   type Collection,
   type Id,
@@ -18,8 +18,6 @@ import {
 import { refusal } from "./refusals.ts";
 import { type Clause, chosen, type Selection, said } from "./selection.ts";
 import { COLUMNS, openTable, placeOf } from "./table.ts";
-
-type Fields = Record<string, unknown>;
 
 /** The id of what there is one of: a policy, settings. */
 export const ONLY = "";

@@ -7,7 +7,7 @@
 import type { SQLQueryBindings } from "bun:sqlite";
 import type { Env } from "./config.ts";
 import { Deeds, type State, type Whole } from "./deeds.ts";
-import { countable, isClosed, viewed } from "./fields.ts";
+import { countable, type Fields, isClosed, viewed } from "./fields.ts";
 import {
   about,
   amount,
@@ -44,8 +44,6 @@ import { together } from "./undo.ts";
 
 export { type Collection, type Id, type Item, lasting, type Scope, type Stored } from "./items.ts";
 export type { Selection } from "./selection.ts";
-
-type Fields = Record<string, unknown>;
 
 /** What is changed of an item. */
 interface Changes {
