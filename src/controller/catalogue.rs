@@ -186,7 +186,7 @@ pub async fn see(factory: &Factory, head: &Sha, connection: &Connection<dyn Forg
     let owner_uid = factory.uid().unwrap_or_default();
     let said = factory.status.iter().find_map(|status| conditions::find(&status.conditions, ConditionType::CatalogueCurrent));
     let mut seen = CatalogueSeen { owner_uid, commit: head.clone(), hash, differs, name, own: Vec::new(), others: Vec::new() };
-    if differs > 0 || said.is_some_and(|said| said.status != "True") {
+    if differs > 0 || said.is_some_and(|said| said.reason != Reason::Verified.as_str()) {
         (seen.own, seen.others) = changes(factory, cx).await?;
     }
     Ok(seen)

@@ -86,13 +86,7 @@ fn one_change_at_a_time_and_none_where_nothing_differs() {
     let two = CatalogueSeen { own: vec![change("flywheel-old"), change("flywheel-now")], ..seen(2) };
     let rows: [(&str, CatalogueSeen, &[&str], Truth, Reason); 14] = [
         ("current", seen(0), &[], True, Reason::Verified),
-        (
-            "current, and one is open",
-            CatalogueSeen { differs: 0, ..with(change("flywheel-now")) },
-            &["remove flywheel-now"],
-            True,
-            Reason::Verified,
-        ),
+        ("current, and one is open", CatalogueSeen { differs: 0, ..with(change("flywheel-now")) }, &[], True, Reason::Waiting),
         ("current, and one is going", CatalogueSeen { differs: 0, ..with(going("flywheel-now")) }, &[], True, Reason::Verified),
         ("behind", seen(2), &["make flywheel-now"], False, Reason::Proposing),
         ("behind, and it is open", with(change("flywheel-now")), &[], False, Reason::Running),
@@ -114,6 +108,24 @@ fn one_change_at_a_time_and_none_where_nothing_differs() {
             "{what}: {message}"
         );
         assert_eq!(kept.is_some(), truth == True, "{what}");
+    }
+}
+
+#[test]
+fn who_has_just_merged_it_may_say_so_before_it_is_removed() {
+    for (status, ago, actions, reason) in [
+        ("False", 300, &[][..], Reason::Waiting),
+        ("True", 59, &[], Reason::Waiting),
+        ("True", 61, &["remove flywheel-now".to_owned()], Reason::Verified),
+    ] {
+        let open = CatalogueSeen { differs: 0, ..with(change("flywheel-now")) };
+        let (done, truth, why, message, kept) = decided(open, |seen| {
+            let truth = if status == "True" { Truth::True } else { Truth::False };
+            let before = Statement::new(ConditionType::CatalogueCurrent, truth, Reason::Waiting, "before");
+            seen.previous.conditions = vec![before.to_condition(None, None, &Time(Timestamp::from_second(NOW - ago).unwrap()))];
+        });
+        assert_eq!((done.as_slice(), truth, why), (actions, Truth::True, reason), "{status} for {ago} s: {message}");
+        assert!(kept.is_some());
     }
 }
 

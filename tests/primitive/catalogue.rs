@@ -151,6 +151,39 @@ async fn two_packages_back_to_back_make_one_or_two_commits_and_nothing_follows()
 }
 
 #[tokio::test]
+async fn whoever_merged_and_has_not_said_so_keeps_its_object() {
+    let mut run = with_catalogue().await;
+    run.apply(&document("notes"), &json!({}));
+    for _ in 0..60 {
+        run.step("notes").await;
+        run.others().await;
+        let _ = run.factory_pass().await;
+        if run.derived().len() == 1 {
+            break;
+        }
+    }
+    // The forge merges, and the answer is lost.
+    run.world.change(|w| w.forge.faults.fail("merge", When::After, Outage::Failing));
+    for _ in 0..20 {
+        run.others().await;
+        if run.text("generated/llms.txt").is_some() {
+            break;
+        }
+    }
+    let [name] = &run.derived()[..] else { panic!("its object says that it is open: {:?}", run.derived()) };
+    run.factory_pass().await.unwrap();
+    let message = run.catalogue_says("True", Reason::Waiting);
+    assert!(message.contains(name), "{message}");
+    run.factory_pass().await.unwrap();
+    assert_eq!(run.derived(), [name.clone()], "it is not removed");
+    run.others().await;
+    run.factory_pass().await.unwrap();
+    run.catalogue_says("True", Reason::Verified);
+    let object = run.api.object(&format!("{OWN}/agentprs/{name}")).expect("the record of the merge");
+    assert!(object["status"]["mergeSha"].is_string(), "{object:#}");
+}
+
+#[tokio::test]
 async fn what_is_derived_has_the_prices_that_packages_charge() {
     let mut run = with_catalogue().await;
     let mut paid = document("notes");
