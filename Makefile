@@ -22,6 +22,8 @@ CARGO_FUZZ_VERSION := 0.13.2
 CARGO_FUZZ := $(CACHE)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 HURL_VERSION := 8.0.1
 HURL := $(CACHE)/tools/hurl-$(HURL_VERSION)/bin/hurl
+# As `cargo clippy -- -D warnings` tells clippy-driver.
+CLIPPY_ARGS := -D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
 # Loads what `make env` prints. The assignment fails where it does; eval would not.
 ENV := printed=$$($(TESTBED) env); set -a; eval "$$printed"; set +a
 
@@ -29,6 +31,9 @@ ENV := printed=$$($(TESTBED) env); set -a; eval "$$printed"; set +a
 .PHONY: demo test
 demo: up ## from documents to HTTPS names that answer; SPEC=FILE for one of yours
 	@$(ENV); e2e/scripts/demo.sh $(SPEC)
+# With clippy-driver in every build, as in `check`: one build of ours serves all stages.
+test: export RUSTC_WORKSPACE_WRAPPER := clippy-driver
+test: export CLIPPY_ARGS := $(CLIPPY_ARGS)
 test: vacant ## run every test, on a bare machine too, with a table of times
 	@e2e/scripts/stages.sh programs check test-fast test-kit test-scaffold test-payments test-control-plane test-bed test-e2e
 
@@ -57,9 +62,10 @@ check: $(TESTBED) $(CARGO_DENY) ## formatting, lints, licences, sources, generat
 	cargo fmt --check --manifest-path e2e/doubles/Cargo.toml
 	@# clippy-driver around an ordinary build: our crate is linted, and the
 	@# dependencies are the ones the tests have built, not a second graph.
-	CLIPPY_ARGS="-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__" RUSTC_WORKSPACE_WRAPPER=clippy-driver cargo build --locked --all-targets --all-features
+	export CLIPPY_ARGS='$(CLIPPY_ARGS)' RUSTC_WORKSPACE_WRAPPER=clippy-driver; \
+	cargo build --locked --bins --examples; cargo test --locked --no-run --lib --test it --test e2e
 	$(CARGO_DENY) --offline check bans licenses sources --hide-inclusion-graph
-	cargo run --locked --quiet -- generate --check
+	$(CARGO_TARGET_DIR)/debug/flywheel generate --check
 	@helm=$$($(TESTBED) program helm) && PATH="$$helm:$$PATH" manifests/render.sh --check
 	e2e/scripts/check-go.sh
 test-fast: ## what needs no server but its own: under a minute once built
@@ -83,10 +89,10 @@ test-control-plane: $(TESTBED) ## what needs a real API server, forge, zone and 
 test-bed: $(TESTBED) ## the test bed itself: three times up and down, every part killed and healed
 	cd e2e/testbed && go test -count=1 -timeout 20m -p 1 -tags bed ./...
 test-e2e: vacant ## everything together, on the whole test bed
-	@trap '$(TESTBED) down' EXIT; $(TESTBED) up; $(ENV); cargo test --locked --features e2e --test e2e -- --test-threads 1 cluster::
+	@trap '$(TESTBED) down' EXIT; $(TESTBED) up; $(ENV); cargo test --locked --test e2e -- --test-threads 1 cluster::
 test-external-dns: up ## external-dns itself beside Flywheel in one zone; builds it first, about 2 min
 	@mkdir -p $(CACHE)/bin && cd e2e/external-dns && go build -o $(CACHE)/bin/external-dns .
-	@$(ENV); export EXTERNAL_DNS=$(CACHE)/bin/external-dns; cargo test --locked --features e2e --test e2e -- --ignored external_dns::
+	@$(ENV); export EXTERNAL_DNS=$(CACHE)/bin/external-dns; cargo test --locked --test e2e -- --ignored external_dns::
 fuzz: SECONDS ?= 60
 fuzz: $(CARGO_FUZZ) ## plans, answers and payment headers at random, SECONDS each; wants the nightly toolchain
 	@for target in plan shape payment; do \
@@ -136,7 +142,7 @@ $(CARGO_DENY):
 	@echo "building cargo-deny $(CARGO_DENY_VERSION) (about 1 min)"
 	@# Not optimised: it runs for a second, and whoever waits for it waits for its build.
 	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
-	CARGO_PROFILE_DEV_DEBUG=false CARGO_TARGET_DIR=$$tmp cargo install --debug cargo-deny --version $(CARGO_DENY_VERSION) --locked --quiet --root $(dir $(patsubst %/,%,$(dir $@)))
+	RUSTC_WORKSPACE_WRAPPER= CARGO_PROFILE_DEV_DEBUG=false CARGO_TARGET_DIR=$$tmp cargo install --debug cargo-deny --version $(CARGO_DENY_VERSION) --locked --quiet --root $(dir $(patsubst %/,%,$(dir $@)))
 
 $(CARGO_FUZZ):
 	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \

@@ -255,7 +255,15 @@ pub(crate) fn declared(terms: Option<&Terms>) -> Payment {
 pub(crate) fn runner(settings: Settings, payer: Option<Arc<dyn Payer>>, budget: Budget, declared: Payment, patience: Duration) -> Runner {
     Runner {
         http: Http::new(settings),
-        cashier: Cashier { payer, budget, declared, mode: Mode::Ours, again_after: AGAIN_AFTER, clock: Arc::new(SystemClock) },
+        cashier: Cashier {
+            payer,
+            budget,
+            declared,
+            mode: Mode::Ours,
+            again_after: AGAIN_AFTER,
+            resends: true,
+            clock: Arc::new(SystemClock),
+        },
         jobs: JOBS,
         patience,
         // A group's own time ends it.

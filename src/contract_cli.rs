@@ -165,11 +165,25 @@ fn runner(
     };
     Ok(Runner {
         http: Http::new(Settings { bases, ca: contract.ca_bundle.clone(), body_limit: BODY, rate: None, wires }),
-        cashier: Cashier { payer, budget, declared, mode: Mode::Ours, again_after: AGAIN_AFTER, clock: Arc::new(SystemClock) },
+        cashier: Cashier {
+            payer,
+            budget,
+            declared,
+            mode: Mode::Ours,
+            again_after: AGAIN_AFTER,
+            resends: true,
+            clock: Arc::new(SystemClock),
+        },
         jobs: JOBS,
         patience: Duration::from_secs(limits.request_seconds),
         deadline: Some(Duration::from_secs(limits.total_seconds).saturating_sub(began.elapsed())),
     })
+}
+
+/// Why no payment was taken, in the service's words.
+fn unpaid(result: &TestResult) -> Option<String> {
+    let last = result.receipts.last().filter(|_| result.actual_status == Some(402))?;
+    Some(format!("its payment was refused: {}", last.refused.as_deref().unwrap_or("the service does not say why")))
 }
 
 /// Why a refusal refutes nothing, where it does not: a test that was made from a
@@ -196,7 +210,7 @@ pub(crate) fn step(routes: &[Route], plan: &Plan, result: &TestResult) -> Step {
     let step = match result.outcome {
         Outcome::Pass => Step::passed(name.trim_end()),
         Outcome::Fail => match unknown(routes, plan, result) {
-            Some(why) => Step::untried(name.trim_end(), format!("{why}: {note}")),
+            Some(why) => Step::untried(name.trim_end(), unpaid(result).unwrap_or_else(|| format!("{why}: {note}"))),
             None => Step::not(name.trim_end(), Verdict::Failed, note),
         },
         Outcome::Error => Step::not(name.trim_end(), Verdict::Error, note),

@@ -252,6 +252,7 @@ fn runner(args: &RunArgs, plan: &Plan, payer: Option<Arc<dyn Payer>>, wires: Han
             declared: args.calls.declared(plan),
             mode: plan.mode,
             again_after: Duration::from_millis(args.again_after),
+            resends: false,
             clock: Arc::new(SystemClock),
         },
         jobs: args.jobs.into(),

@@ -10,6 +10,7 @@ mod services;
 use std::{
     fs,
     net::TcpListener,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -24,6 +25,7 @@ use flywheel::{
     prim,
     scaffold::{self, Options},
 };
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::folder::Folder;
@@ -143,8 +145,12 @@ fn run(name: &str, told: &Value, cli: &CommandLine, bun: &Path) -> Ran {
     let judge = Judge::start(name, told, cli, bun.parent().unwrap());
     let mut host = host(&judge);
     let ran = judge.ended();
-    // It ends with the judge.
-    assert!(host.wait().unwrap().success());
+    // It stays, or its pod would start it again, and ends when it is told, as sidecars
+    // are; by the signal where it does not listen for it yet.
+    assert!(host.try_wait().unwrap().is_none(), "it ended by itself");
+    kill_process(Pid::from_child(&host), Signal::TERM).unwrap();
+    let ended = host.wait().unwrap();
+    assert!(ended.success() || ended.signal() == Some(Signal::TERM.as_raw()), "{ended}");
     ran
 }
 

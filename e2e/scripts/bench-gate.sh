@@ -10,7 +10,7 @@
 set -euo pipefail
 
 HURL=${1:?name the hurl program}
-cargo build --locked --quiet --release --features e2e --bin flywheel --example bench-gate
+cargo build --locked --quiet --release --bin flywheel --example bench-gate
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 FLYWHEEL="$CARGO_TARGET_DIR/release/flywheel" SERVER="$CARGO_TARGET_DIR/release/examples/bench-gate" HURL="$HURL" WORK="$work" python3 - <<'EOF'

@@ -18,7 +18,7 @@ fi
 # The one that is measured alone is also one of all.
 ordered=("$first")
 for document in "${documents[@]}"; do [ "$document" = "$first" ] || ordered+=("$document"); done
-ours=$(cargo run --locked --quiet --release --features e2e --example bench-scaffold -- "${ordered[@]}")
+ours=$(cargo run --locked --quiet --release --example bench-scaffold -- "${ordered[@]}")
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -5,6 +5,6 @@
 #   scenarios.sh [OPTION…] FILTER…   as the test binary takes them
 set -euo pipefail
 
-tests=(cargo test --locked --features e2e --test e2e)
+tests=(cargo test --locked --test e2e)
 "${tests[@]}" --no-run
 nsenter --net="$BED_NETNS" -- "${tests[@]}" --offline -- "$@"

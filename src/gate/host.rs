@@ -19,6 +19,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt},
     net::TcpStream,
     process::{Child, Command},
+    signal::unix::{SignalKind, signal},
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -54,7 +55,7 @@ pub struct HostArgs {
     port: u16,
 }
 
-/// Runs what the trusted container orders, until it is gone.
+/// Runs what the trusted container orders, until that is gone and the pod ends.
 pub(super) async fn main(args: &HostArgs) -> anyhow::Result<ExitCode> {
     for (resource, limit) in
         [(Resource::Nproc, args.processes), (Resource::Fsize, args.file_bytes), (Resource::Nofile, args.open_files), (Resource::Core, 0)]
@@ -83,7 +84,7 @@ pub(super) async fn main(args: &HostArgs) -> anyhow::Result<ExitCode> {
                 };
                 sweep();
                 match order? {
-                    None => return Ok(ExitCode::SUCCESS),
+                    None => return stay().await,
                     Some(Order::Stop) => line.send(&Ended { stopped: true, ..stopped }).await?,
                     Some(Order::Start(start)) => match Program::start(&start) {
                         Ok(started) => program = Some(started),
@@ -97,6 +98,13 @@ pub(super) async fn main(args: &HostArgs) -> anyhow::Result<ExitCode> {
             }
         }
     }
+}
+
+/// Waits until the pod ends: a sidecar that ends before it is started again. Not
+/// listened for any earlier, since what runs here could say it too.
+async fn stay() -> anyhow::Result<ExitCode> {
+    signal(SignalKind::terminate())?.recv().await;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Connects to the trusted container, which may start later.

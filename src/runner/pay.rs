@@ -20,6 +20,9 @@ use crate::{
     suite::{Answer, Mode, Payment, Receipt, Trouble},
 };
 
+/// Longest word of a refusal that is repeated; a signature is longer.
+const LONGEST_WORD: usize = 60;
+
 /// Whoever pays, and how.
 pub struct Cashier {
     /// The wallet; without one nothing is paid.
@@ -32,6 +35,9 @@ pub struct Cashier {
     pub mode: Mode,
     /// How long after "Settlement failed" another payment is signed, once.
     pub again_after: Duration,
+    /// Whether a payment that was refused is sent once more, as long after: the same one,
+    /// which costs no more. A facilitator or a chain may have had no answer just then.
+    pub resends: bool,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -181,12 +187,27 @@ impl Cashier {
             payer: payer.address().to_owned(),
             settled: false,
             transaction: None,
+            refused: None,
         });
-        let answer = purchase.send(Some(header)).await;
-        if let Ok(answer) = &answer {
-            settle(purchase.tally, answer, reserved);
+        let mut answer = purchase.send(Some(header.clone())).await?;
+        if self.resends && answer.status == 402 && !self.settlement_failed(&answer)? {
+            sleep(self.again_after).await;
+            answer = purchase.send(Some(header)).await?;
         }
-        answer
+        if let Some(why) = self.refusal(&answer) {
+            purchase.tally.refused(why);
+        }
+        settle(purchase.tally, &answer, reserved);
+        Ok(answer)
+    }
+
+    /// Why a payment was refused, in the words of the terms that came back.
+    fn refusal(&self, answer: &Answer) -> Option<String> {
+        let header = (answer.status == 402).then(|| self.required(answer))?;
+        let said = Challenge::read(header.as_deref(), &answer.body).ok()?.error;
+        // Words alone: whoever repeats a payment there has it repeated no further.
+        let words = said.split_whitespace().filter(|word| word.len() <= LONGEST_WORD && word.chars().all(|c| c.is_ascii_graphic()));
+        Some(words.collect::<Vec<_>>().join(" ")).filter(|why| !why.is_empty())
     }
 }
 

@@ -37,6 +37,13 @@ impl Tally {
         }
     }
 
+    /// Why the service did not take the last payment.
+    pub(super) fn refused(&self, why: String) {
+        if let Some(last) = self.book().receipts.last_mut() {
+            last.refused = Some(why);
+        }
+    }
+
     fn book(&self) -> MutexGuard<'_, Spent> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

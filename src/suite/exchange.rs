@@ -112,6 +112,8 @@ pub struct Receipt {
     pub settled: bool,
     /// The transaction's hash, where the service names one.
     pub transaction: Option<String>,
+    /// Why the service did not take it, where it says so.
+    pub refused: Option<String>,
 }
 
 /// Why there is no answer.

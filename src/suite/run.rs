@@ -297,6 +297,7 @@ impl<'p> Run<'p> {
             pay_to: clean(receipt.pay_to),
             payer: clean(receipt.payer),
             transaction: receipt.transaction.map(clean),
+            refused: receipt.refused.map(clean),
             ..receipt
         }
     }

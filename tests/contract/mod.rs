@@ -9,7 +9,7 @@ pub mod dns;
 pub mod edge;
 pub mod forge;
 // No server of the test bed is a model: run on a scripted one by `tests/adapters`.
-#[cfg_attr(feature = "e2e", allow(dead_code))]
+#[allow(dead_code)]
 pub mod model;
 pub mod provisioner;
 

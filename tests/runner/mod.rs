@@ -72,6 +72,7 @@ fn runner() -> Runner {
             declared: Payment::default(),
             mode: Mode::Ours,
             again_after: Duration::ZERO,
+            resends: false,
             clock: Arc::new(SystemClock),
         },
         jobs: 16,

@@ -198,6 +198,7 @@ pub(super) fn run(text: &str, addresses: &BTreeMap<String, Url>) -> Vec<TestResu
             declared: Payment { network: Some("eip155:84532".into()), ..Payment::default() },
             mode: Mode::Ours,
             again_after: Duration::ZERO,
+            resends: false,
             clock: Arc::new(SystemClock),
         },
         jobs: 16,

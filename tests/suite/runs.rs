@@ -156,6 +156,7 @@ fn receipt(transaction: &str) -> Receipt {
         payer: "0x03".into(),
         settled: false,
         transaction: Some(transaction.into()),
+        refused: None,
     }
 }
 

@@ -71,8 +71,13 @@ fn ended(job: &Job) -> Option<&JobCondition> {
 /// A Job and its pod, as a run.
 pub(crate) fn judge(job: &Job, pod: Option<&Pod>) -> Run {
     let name = job.name_any();
+    let change = job.spec.as_ref().and_then(|s| bundle_digest(s.template.spec.as_ref()?)).unwrap_or_default();
     let Some(ended) = ended(job) else {
-        return Run::Going(pod.map_or_else(|| no_pod(job), doing));
+        // Pod and Job take seconds to end once the gate has spoken.
+        return match pod.map(|pod| job::verdict(pod, &name, &change)) {
+            Some(Ok(summary)) => Run::Over(said(summary)),
+            _ => Run::Going(pod.map_or_else(|| no_pod(job), doing)),
+        };
     };
     if ended.reason.as_deref() == Some("DeadlineExceeded") {
         return Run::Over(Outcome::broken("the run took longer than spec.timeoutSeconds"));
@@ -80,22 +85,24 @@ pub(crate) fn judge(job: &Job, pod: Option<&Pod>) -> Run {
     let Some(pod) = pod else {
         return Run::Over(Outcome::broken("the run's pod was removed before it came to a verdict"));
     };
-    let change = job.spec.as_ref().and_then(|s| bundle_digest(s.template.spec.as_ref()?)).unwrap_or_default();
     Run::Over(match job::verdict(pod, &name, &change) {
-        Ok(summary) => {
-            let not = summary.steps.iter().filter(|s| s.verdict != Verdict::Passed && !s.advisory).map(|s| match &s.message {
-                Some(why) => format!("{}: {why}", s.name),
-                None => s.name.clone(),
-            });
-            let untried = (summary.untried > 0).then(|| untried(&summary));
-            let message = not.chain(untried).collect::<Vec<_>>().join("; ");
-            Outcome { verdict: summary.verdict, message, untried: summary.untried, results: summary.steps }
-        }
+        Ok(summary) => said(summary),
         Err(error) => {
             let why = pod.status.as_ref().and_then(|s| s.reason.clone().or(s.message.clone())).unwrap_or_default();
             Outcome::broken(format!("the run left no verdict ({error}) {why}").trim_end().to_owned())
         }
     })
+}
+
+/// What the gate's last words come to.
+fn said(summary: Summary) -> Outcome {
+    let not = summary.steps.iter().filter(|s| s.verdict != Verdict::Passed && !s.advisory).map(|s| match &s.message {
+        Some(why) => format!("{}: {why}", s.name),
+        None => s.name.clone(),
+    });
+    let untried = (summary.untried > 0).then(|| untried(&summary));
+    let message = not.chain(untried).collect::<Vec<_>>().join("; ");
+    Outcome { verdict: summary.verdict, message, untried: summary.untried, results: summary.steps }
 }
 
 /// What was not tried, with the first of it and why.
@@ -253,6 +260,17 @@ mod tests {
         let pod = said("gate", 0, &summary("gate-x", "sha256:0", steps));
         let Run::Over(outcome) = judge(&ended("Complete", ""), Some(&pod)) else { panic!("not over") };
         assert_eq!((outcome.verdict, outcome.message.as_str(), outcome.results.len()), (Verdict::Failed, "types: TS2322", 2));
+    }
+
+    #[test]
+    fn a_verdict_counts_before_the_pod_and_the_job_have_ended() {
+        let running = job(&json!({ "active": 1, "ready": 0 }));
+        let spoken = |container, change| said(container, 0, &summary("gate-x", change, vec![Step::passed("lint")]));
+        let Run::Over(outcome) = judge(&running, Some(&spoken("gate", "sha256:0"))) else { panic!("not over") };
+        assert_eq!(outcome.verdict, Verdict::Passed);
+        for pod in [spoken("gate", "sha256:1"), spoken("agent", "sha256:0"), said("gate", 137, "")] {
+            assert!(matches!(judge(&running, Some(&pod)), Run::Going(_)), "how the Job ends is waited for");
+        }
     }
 
     #[test]

@@ -55,8 +55,12 @@ fn test(report: &Report, result: &TestResult) -> Value {
 }
 
 fn receipt(receipt: &Receipt) -> Value {
-    json!({
+    let mut made = json!({
         "x402_version": receipt.version, "network": receipt.network, "asset": receipt.asset, "amount": receipt.amount.to_string(),
         "pay_to": receipt.pay_to, "payer": receipt.payer, "settled": receipt.settled, "transaction": receipt.transaction,
-    })
+    });
+    if let Some(why) = &receipt.refused {
+        made["refused"] = why.as_str().into();
+    }
+    made
 }

@@ -33,14 +33,15 @@ const (
 	digestFile = "install/digest"
 )
 
-// Build compiles the program as the tests do: the same profile and the same
-// target directory, so that one build serves both.
+// Build compiles the program as the tests do: the same profile, the same target
+// directory and, for the sake of the examples, the same features of dependencies,
+// so that one build serves both.
 func Build(ctx context.Context, b *bed.Bed) (path string, err error) {
 	target := os.Getenv("CARGO_TARGET_DIR")
 	if target == "" {
 		target = filepath.Join(b.Cache, "target")
 	}
-	cmd := exec.CommandContext(ctx, "cargo", "build", "--locked", "--bin", "flywheel")
+	cmd := exec.CommandContext(ctx, "cargo", "build", "--locked", "--bins", "--examples")
 	cmd.Dir = b.Repo
 	cmd.Env = append(os.Environ(), "CARGO_TARGET_DIR="+target)
 	// Cargo shows its progress itself.

@@ -34,6 +34,8 @@ const (
 	FacilitatorPort = 4021
 	// ChainPort is where the bed's chain takes JSON-RPC.
 	ChainPort = 8545
+	// states that the chain keeps.
+	states = 64
 
 	// Files of the part below the bed's state directory.
 	FileWalletKey      = "payments/wallet.key"
@@ -135,10 +137,11 @@ func Ensure(ctx context.Context, b *bed.Bed, at Place, p Programs) (note string,
 	started, err := proc.Ensure(ctx, b, proc.Spec{
 		Name: "chain",
 		// A block each second, as a payment's times are compared with the last block's;
-		// states of old blocks, which nobody asks for, would only fill the memory.
+		// states of old blocks, which nobody asks for, would only fill the memory. The
+		// newest is not enough: who asks for it while a block is made asks for the last but one.
 		Argv: []string{
 			p.anvil, "--host", host, "--port", port, "--chain-id", strconv.Itoa(chainID), "--block-time", "1",
-			"--prune-history", "--quiet",
+			"--prune-history", strconv.Itoa(states), "--quiet",
 		},
 		Ready: func(ctx context.Context) error { return chain.is(ctx, chainID) },
 	})
