@@ -69,7 +69,9 @@ check: $(TESTBED) $(CARGO_DENY) ## formatting, lints, licences, sources, generat
 	@helm=$$($(TESTBED) program helm) && PATH="$$helm:$$PATH" manifests/render.sh --check
 	e2e/scripts/check-go.sh
 test-fast: ## what needs no server but its own: under a minute once built
-	cargo test --locked --lib --test it
+	cargo test --locked --lib
+	@# These are test-scaffold's, which has Bun.
+	cargo test --locked --test it -- --skip scaffold:: --skip room::
 	cd e2e/testbed && go test -short ./...
 test-kit: $(TESTBED) ## the factory repository's kit, under Bun
 	@e2e/scripts/test-kit.sh
