@@ -122,7 +122,7 @@ bench-gate: $(HURL) ## milliseconds of a gate of 80 tests, beside Hurl; last lin
 ##@ Files that are generated
 .PHONY: generate
 generate: up ## CRDs, references, rendered manifests
-	cargo run --locked --quiet -- generate
+	$(CARGO_TARGET_DIR)/debug/flywheel generate
 	@$(ENV); manifests/render.sh
 
 .PHONY: needs help testbed-there

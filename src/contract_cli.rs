@@ -180,10 +180,10 @@ fn runner(
     })
 }
 
-/// Why no payment was taken, in the service's words.
+/// Why no payment was taken, in the service's words, where it has any.
 fn unpaid(result: &TestResult) -> Option<String> {
     let last = result.receipts.last().filter(|_| result.actual_status == Some(402))?;
-    Some(format!("its payment was refused: {}", last.refused.as_deref().unwrap_or("the service does not say why")))
+    Some(format!("its payment was refused: {}", last.refused.as_deref()?))
 }
 
 /// Why a refusal refutes nothing, where it does not: a test that was made from a
@@ -211,7 +211,7 @@ pub(crate) fn step(routes: &[Route], plan: &Plan, result: &TestResult) -> Step {
         Outcome::Pass => Step::passed(name.trim_end()),
         Outcome::Fail => match unknown(routes, plan, result) {
             Some(why) => Step::untried(name.trim_end(), unpaid(result).unwrap_or_else(|| format!("{why}: {note}"))),
-            None => Step::not(name.trim_end(), Verdict::Failed, note),
+            None => Step::not(name.trim_end(), Verdict::Failed, unpaid(result).map_or(note.clone(), |why| format!("{note}; {why}"))),
         },
         Outcome::Error => Step::not(name.trim_end(), Verdict::Error, note),
         Outcome::Blocked => Step::untried(name.trim_end(), note),

@@ -10,9 +10,9 @@ mod services;
 use std::{
     fs,
     net::TcpListener,
-    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use flywheel::{
@@ -145,13 +145,23 @@ fn run(name: &str, told: &Value, cli: &CommandLine, bun: &Path) -> Ran {
     let judge = Judge::start(name, told, cli, bun.parent().unwrap());
     let mut host = host(&judge);
     let ran = judge.ended();
-    // It stays, or its pod would start it again, and ends when it is told, as sidecars
-    // are; by the signal where it does not listen for it yet.
-    assert!(host.try_wait().unwrap().is_none(), "it ended by itself");
+    // It stays, or its pod would start it again, and ends when it is told, as sidecars are.
+    let begun = Instant::now();
+    while !listens(host.id()) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it ended by itself, or will not be ended: {:?}", host.try_wait());
+        std::thread::yield_now();
+    }
     kill_process(Pid::from_child(&host), Signal::TERM).unwrap();
-    let ended = host.wait().unwrap();
-    assert!(ended.success() || ended.signal() == Some(Signal::TERM.as_raw()), "{ended}");
+    assert!(host.wait().unwrap().success());
     ran
+}
+
+/// Whether a process has a way of its own to end when it is told (SIGTERM).
+fn listens(process: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    caught >> (Signal::TERM.as_raw() - 1) & 1 == 1
 }
 
 /// The sandbox as its container runs it.

@@ -7,7 +7,7 @@
 
 use std::{
     fs,
-    io::Read,
+    io::{ErrorKind, Read},
     process::{ExitCode, Stdio},
     time::Duration,
 };
@@ -83,18 +83,27 @@ pub(super) async fn main(args: &HostArgs) -> anyhow::Result<ExitCode> {
                     None => Ended::default(),
                 };
                 sweep();
-                match order? {
-                    None => return stay().await,
-                    Some(Order::Stop) => line.send(&Ended { stopped: true, ..stopped }).await?,
-                    Some(Order::Start(start)) => match Program::start(&start) {
-                        Ok(started) => program = Some(started),
-                        Err(error) => line.send(&Ended { problem: Some(error.to_string()), ..Ended::default() }).await?,
+                let answer = match order {
+                    Ok(Some(Order::Stop)) => Ended { stopped: true, ..stopped },
+                    Ok(Some(Order::Start(start))) => match Program::start(&start) {
+                        Ok(started) => {
+                            program = Some(started);
+                            continue;
+                        }
+                        Err(error) => Ended { problem: Some(error.to_string()), ..Ended::default() },
                     },
+                    Err(error) if error.kind() == ErrorKind::InvalidData => return Err(error.into()),
+                    Ok(None) | Err(_) => return stay().await,
+                };
+                if line.send(&answer).await.is_err() {
+                    return stay().await;
                 }
             }
             ended = ended => {
                 program = None;
-                line.send(&ended).await?;
+                if line.send(&ended).await.is_err() {
+                    return stay().await;
+                }
             }
         }
     }

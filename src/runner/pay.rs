@@ -190,24 +190,30 @@ impl Cashier {
             refused: None,
         });
         let mut answer = purchase.send(Some(header.clone())).await?;
+        purchase.tally.refused(self.refusal(&answer));
         if self.resends && answer.status == 402 && !self.settlement_failed(&answer)? {
             sleep(self.again_after).await;
-            answer = purchase.send(Some(header)).await?;
-        }
-        if let Some(why) = self.refusal(&answer) {
-            purchase.tally.refused(why);
+            // Whoever does not answer now has answered before.
+            if let Ok(second) = purchase.send(Some(header)).await {
+                answer = second;
+                if answer.status != 402 {
+                    purchase.tally.refused(None);
+                }
+            }
         }
         settle(purchase.tally, &answer, reserved);
         Ok(answer)
     }
 
-    /// Why a payment was refused, in the words of the terms that came back.
+    /// Why a payment was refused, in the words of the terms that came back or of the
+    /// receipt.
     fn refusal(&self, answer: &Answer) -> Option<String> {
         let header = (answer.status == 402).then(|| self.required(answer))?;
-        let said = Challenge::read(header.as_deref(), &answer.body).ok()?.error;
-        // Words alone: whoever repeats a payment there has it repeated no further.
-        let words = said.split_whitespace().filter(|word| word.len() <= LONGEST_WORD && word.chars().all(|c| c.is_ascii_graphic()));
-        Some(words.collect::<Vec<_>>().join(" ")).filter(|why| !why.is_empty())
+        let terms = || Challenge::read(header.as_deref(), &answer.body).ok().map(|challenge| challenge.error);
+        let receipt = receipt(answer).and_then(|header| Said::read(header).ok()).map(|said| said.error);
+        // Words alone: a payment that is repeated there is repeated no further.
+        let in_words = |said: &String| !said.is_empty() && said.split(' ').all(is_word);
+        receipt.filter(in_words).or_else(|| terms().filter(in_words))
     }
 }
 
@@ -237,6 +243,10 @@ fn receipt(answer: &Answer) -> Option<&str> {
 
 fn first<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
     answer.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+}
+
+fn is_word(word: &str) -> bool {
+    word.len() <= LONGEST_WORD && word.chars().all(|c| c.is_ascii_graphic())
 }
 
 fn wrong(mismatch: &Mismatch) -> Trouble {

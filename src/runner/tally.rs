@@ -38,9 +38,9 @@ impl Tally {
     }
 
     /// Why the service did not take the last payment.
-    pub(super) fn refused(&self, why: String) {
+    pub(super) fn refused(&self, why: Option<String>) {
         if let Some(last) = self.book().receipts.last_mut() {
-            last.refused = Some(why);
+            last.refused = why;
         }
     }
 

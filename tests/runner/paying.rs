@@ -261,26 +261,33 @@ async fn a_failed_settlement_is_paid_once_more() {
 
 #[tokio::test]
 async fn a_refused_payment_is_sent_once_more_where_that_is_asked_for_and_its_reason_is_told() {
-    let echo = "e".repeat(80);
-    let said = json!({"x402Version": 2, "error": format!("unexpected_error\n{echo}"), "accepts": [way("5000")]}).to_string();
-    let refused = move || answer(402, &format!("payment-required: {}\r\n", STANDARD.encode(&said)), "{}");
-    let once = {
-        let refused = refused.clone();
-        move |n: usize| if n == 1 { refused() } else { paid(n) }
+    let refused = |why: &str| {
+        let said = json!({"x402Version": 2, "error": why, "accepts": [way("5000")]}).to_string();
+        answer(402, &format!("payment-required: {}\r\n", STANDARD.encode(said)), "{}")
     };
     let mut runner = paying();
     runner.cashier.resends = true;
-    let (server, payments) = service(way("5000"), once).await;
+    let (server, payments) = service(way("5000"), move |n| if n == 1 { refused("unexpected_error") } else { paid(n) }).await;
     let (result, _) = one(&runner, &format!("{}/v1/x", server.url), &json!({})).await;
     assert_eq!((result.outcome, result.receipts.len(), result.receipts[0].settled), (Outcome::Pass, 1, true), "{result:?}");
+    assert_eq!(result.receipts[0].refused, None);
     let sent = payments.lock().unwrap().clone();
     assert!(sent.len() == 2 && sent[0] == sent[1], "the same payment: {sent:?}");
     assert_eq!(runner.cashier.budget.spending().spent, 5000);
 
-    let (server, payments) = service(way("5000"), move |_| refused()).await;
+    // What is said first is what counts, and no longer word than any reason has.
+    let echo = "e".repeat(80);
+    for (first, told) in [("unexpected_error", Some("unexpected_error")), (echo.as_str(), None), ("two\nlines", None)] {
+        let first = first.to_owned();
+        let (server, payments) = service(way("5000"), move |n| refused(if n == 1 { &first } else { "used before" })).await;
+        let (result, _) = one(&runner, &format!("{}/v1/x", server.url), &json!({})).await;
+        assert_eq!((result.outcome, result.actual_status, payments.lock().unwrap().len()), (Outcome::Fail, Some(402), 2));
+        assert_eq!(result.receipts[0].refused.as_deref(), told, "{result:?}");
+    }
+    // Whoever breaks off the second time has refused it the first time.
+    let (server, _) = service(way("5000"), move |n| if n == 1 { refused("unexpected_error") } else { String::new() }).await;
     let (result, _) = one(&runner, &format!("{}/v1/x", server.url), &json!({})).await;
-    assert_eq!((result.outcome, result.actual_status, payments.lock().unwrap().len()), (Outcome::Fail, Some(402), 2));
-    assert_eq!(result.receipts[0].refused.as_deref(), Some("unexpected_error"), "{result:?}");
+    assert_eq!((result.outcome, result.actual_status), (Outcome::Fail, Some(402)), "{result:?}");
     // A failed settlement is another matter: it is paid anew, and not sent again.
     let (server, payments) = service(way("5000"), |_| answer(402, "", r#"{"error":"Settlement failed"}"#)).await;
     one(&runner, &format!("{}/v1/x", server.url), &json!({})).await;

@@ -112,7 +112,7 @@ fn look(seen: &Seen, catalogue: &CatalogueSeen, now: Now, kept: &Judged) -> Judg
         class: None,
     };
     // What is under way for what the packages made before is taken back first: there
-    // are never two.
+    // are never two. One that merges just then goes with its record, and without harm.
     let current = catalogue.differs == 0;
     let stale = |change: &&CatalogueChange| change.ours && change.is_open() && (current || change.name != catalogue.name);
     let old: Vec<_> = catalogue.own.iter().filter(stale).collect();
