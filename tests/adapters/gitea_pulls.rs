@@ -130,7 +130,25 @@ async fn a_merge_is_made_once_and_only_of_the_head_that_is_named() {
         "Do": "squash", "head_commit_id": sha(2).as_str(), "MergeTitleField": "Add search", "MergeMessageField": "Why",
         "delete_branch_after_merge": false,
     });
-    assert_eq!(script.writes().await, [(MERGE.to_owned(), body)]);
+    assert_eq!(script.writes().await, [(MERGE.to_owned(), body.clone())]);
+
+    // What the base branch has already is noted; and merged where that is forbidden.
+    let mut empty = open(2);
+    empty["changed_files"] = json!(0);
+    let main = json!({
+        "commit": { "id": sha(1) }, "protected": false, "enable_status_check": false, "user_can_push": false, "user_can_merge": true,
+    });
+    let noting = json!({ "Do": "manually-merged", "MergeCommitID": sha(1).as_str() });
+    for (answers, bodies, expected) in [
+        (vec![ResponseTemplate::new(200)], vec![noting.clone()], sha(1)),
+        (vec![said(405, "manually merged is not an allowed merge style"), ResponseTemplate::new(200)], vec![noting, body], sha(8)),
+    ] {
+        let sees = looks(&[empty.clone(), merged(7, &sha(2), &expected)]);
+        let lines = vec![sees, lacks(0), on("GET", "/branches/main", [good(&main)]), ("POST", "/pulls/7/merge".into(), answers)];
+        let (result, script) = merge(lines).await;
+        assert_eq!(result.unwrap(), MergeOutcome::Merged(expected));
+        assert_eq!(script.writes().await, bodies.into_iter().map(|body| (MERGE.to_owned(), body)).collect::<Vec<_>>());
+    }
 
     let not_sent: [(&str, Vec<Line>, MergeOutcome); 4] = [
         ("its answer was lost", vec![looks(&[merged(7, &sha(2), &sha(8))])], MergeOutcome::AlreadyMerged(sha(8))),

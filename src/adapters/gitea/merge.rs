@@ -30,7 +30,7 @@ const HOLDS: [(&str, Hold); 9] = [
 
 impl Gitea {
     pub(super) async fn squash(&self, number: u64, request: &MergeRequest) -> Result<MergeOutcome, PortError> {
-        let pull = self.known_pull(number).await?;
+        let (pull, is_empty) = self.sized_pull(number).await?;
         if let Some(settled) = settled(&pull, request) {
             return Ok(settled);
         }
@@ -39,6 +39,9 @@ impl Gitea {
         // push, and lets an outdated head through until then.
         if self.commits_missing(&request.head, &pull.base).await? > 0 {
             return Ok(MergeOutcome::NotReady(Hold::Outdated, format!("{} has commits that the head lacks", pull.base)));
+        }
+        if is_empty && let Some(noted) = self.note_merged(number, &pull).await? {
+            return Ok(noted);
         }
         let body = json!({
             "Do": "squash",
@@ -90,6 +93,22 @@ impl Gitea {
 }
 
 impl Gitea {
+    /// Notes as merged what the base branch has already: where whoever asked for a merge
+    /// went away, Gitea may have pushed it and got no further. Merged again it would be a
+    /// second commit, without a change. Nothing where the repository forbids such notes.
+    async fn note_merged(&self, number: u64, pull: &Pull) -> Result<Option<MergeOutcome>, PortError> {
+        let Ok(base) = pull.base.parse::<Branch>() else { return Ok(None) };
+        let body = json!({ "Do": "manually-merged", "MergeCommitID": self.branch(&base).await?.head.as_str() });
+        match self.ask(self.in_repo(Method::POST, &["pulls", &number.to_string(), "merge"]).json(&body)).await? {
+            Answer::Good(_) => match self.known_pull(number).await?.state {
+                PullState::Merged(sha) => Ok(Some(MergeOutcome::Merged(sha))),
+                other => Err(self.unexpected(format_args!("noted that pull request {number} is merged and calls it {other:?}"))),
+            },
+            Answer::Refused(StatusCode::METHOD_NOT_ALLOWED, _) => Ok(None),
+            Answer::Refused(status, said) => Err(self.refusal(status, &said)),
+        }
+    }
+
     /// The checks that a base requires and that are not green on a head.
     async fn missing_checks(&self, base: &str, head: &Sha) -> Result<String, PortError> {
         let Ok(base) = base.parse::<Branch>() else { return Ok(String::new()) };

@@ -104,6 +104,15 @@ impl Gitea {
         self.pull(number).await?.ok_or_else(|| self.no_pull(number))
     }
 
+    /// A pull request that must be there, and whether it would change nothing. Gitea
+    /// compares it with where it left the base branch.
+    pub(super) async fn sized_pull(&self, number: u64) -> Result<(Pull, bool), PortError> {
+        let request = self.in_repo(Method::GET, &["pulls", &number.to_string()]);
+        let body: PullBody = self.find(request).await?.ok_or_else(|| self.no_pull(number))?;
+        let is_empty = body.changed_files == Some(0);
+        Ok((self.understand_pull(body)?, is_empty))
+    }
+
     /// How many commits of a branch a commit does not follow.
     pub(super) async fn commits_missing(&self, head: &Sha, base: &str) -> Result<u64, PortError> {
         let request =
@@ -164,6 +173,8 @@ struct PullBody {
     merged: bool,
     merge_commit_sha: Option<String>,
     mergeable: bool,
+    /// Not said of one in a list.
+    changed_files: Option<u64>,
     title: String,
     user: Account,
     labels: Vec<LabelBody>,

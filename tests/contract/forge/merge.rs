@@ -10,13 +10,15 @@ use flywheel::{
 
 use super::{
     super::refused,
-    Arrange, Who, branch, good_rule, main_branch, main_head,
+    Arrange, Who, branch, draft, good_rule, main_branch, main_head,
     pulls::{LABEL, clean, into_main, label, opened},
 };
 
 pub async fn suite(arrange: &dyn Arrange) {
     arrange.reset().await;
     held_then_merged(arrange).await;
+    arrange.reset().await;
+    merged_before(arrange).await;
     arrange.reset().await;
     refusals(arrange).await;
     arrange.reset().await;
@@ -97,6 +99,24 @@ async fn held_then_merged(arrange: &dyn Arrange) {
     assert_eq!(forge.delete_branch(&name, &head).await.unwrap(), Removed::Removed);
     let after = forge.find_pull(&main_branch(), &name).await.unwrap().expect("found without its branch");
     assert_eq!((after.number, after.state, after.head_branch.as_str()), (number, PullState::Merged(merge), "agent/search-1"));
+}
+
+/// What a merge has pushed, and its forge has not noted, is noted and not made again.
+async fn merged_before(arrange: &dyn Arrange) {
+    let forge = arrange.forge(Who::Bot).await;
+    label(&*forge, LABEL).await;
+    let pull = opened(&*forge, "agent/search-1").await;
+    let (number, first) = (pull.number, pull.head.expect("its head"));
+    for file in draft("agent/search-1", &first).changes {
+        into_main(arrange, &file.path, std::str::from_utf8(&file.content.expect("content")).expect("text")).await;
+    }
+    let base = main_head(&*forge).await;
+    let Updated::Updated(head) = forge.update_branch(number, &first).await.unwrap() else { panic!("not updated") };
+    green(&*forge, &head).await;
+    clean(&*forge, number).await;
+    assert_eq!(merged(&*forge, number, &head).await, MergeOutcome::Merged(base.clone()));
+    assert_eq!(main_head(&*forge).await, base, "nothing is committed");
+    assert_eq!(merged(&*forge, number, &head).await, MergeOutcome::AlreadyMerged(base));
 }
 
 async fn refusals(arrange: &dyn Arrange) {

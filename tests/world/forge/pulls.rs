@@ -181,6 +181,10 @@ impl Repo {
         if rule.as_ref().and_then(|r| r.merge_whitelist.as_ref()).is_some_and(|list| list.iter().all(|name| name != account)) {
             return Err(denied("not allowed to merge"));
         }
+        if self.git.files(&head) == self.git.files(&base) {
+            self.known(number)?.1.state = PullState::Merged(base.clone());
+            return Ok(MergeOutcome::Merged(base));
+        }
         if pull.title.starts_with("WIP:") {
             return Ok(MergeOutcome::Refused("work in progress".into()));
         }

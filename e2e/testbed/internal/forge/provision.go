@@ -54,7 +54,7 @@ func (p *provisioner) ensureOrg(ctx context.Context) error {
 }
 
 // repoSettings are the repository's: squash merges only, one commit on main for
-// each pull request, whose branch goes with it.
+// each pull request, whose branch goes with it. What is merged already may be noted.
 func repoSettings() map[string]any {
 	return map[string]any{
 		"private":                           true, // so that every read needs the bot's token
@@ -70,7 +70,7 @@ func repoSettings() map[string]any {
 		"allow_rebase":                      false,
 		"allow_rebase_explicit":             false,
 		"allow_fast_forward_only_merge":     false,
-		"allow_manual_merge":                false,
+		"allow_manual_merge":                true,
 		"autodetect_manual_merge":           false,
 		"default_merge_style":               "squash",
 		"default_delete_branch_after_merge": true,
