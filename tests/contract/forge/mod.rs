@@ -47,7 +47,8 @@ pub enum Who {
 #[async_trait]
 pub trait Arrange: Send + Sync {
     /// The good state: a repository with one commit on `main`, protected as the
-    /// documentation says; squash merges allowed; no labels, no webhooks.
+    /// documentation says; squash merges allowed, and notes of what is merged already; no
+    /// labels, no webhooks.
     async fn reset(&self);
     /// A client of the repository.
     async fn forge(&self, who: Who) -> Arc<dyn Forge>;

@@ -190,7 +190,9 @@ impl Arrange for RealGitea {
     }
 
     async fn allow_squash(&self, allowed: bool) {
-        let settings = json!({ "allow_squash_merge": allowed, "allow_merge_commits": !allowed, "has_pull_requests": true });
+        let settings = json!({
+            "allow_squash_merge": allowed, "allow_merge_commits": !allowed, "allow_manual_merge": true, "has_pull_requests": true,
+        });
         forge(Method::PATCH, &repo(""), Some(settings)).await;
     }
 
