@@ -22,8 +22,6 @@ CARGO_FUZZ_VERSION := 0.13.2
 CARGO_FUZZ := $(CACHE)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 HURL_VERSION := 8.0.1
 HURL := $(CACHE)/tools/hurl-$(HURL_VERSION)/bin/hurl
-# As `cargo clippy -- -D warnings` tells clippy-driver.
-CLIPPY_ARGS := -D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
 # Loads what `make env` prints. The assignment fails where it does; eval would not.
 ENV := printed=$$($(TESTBED) env); set -a; eval "$$printed"; set +a
 
@@ -31,9 +29,11 @@ ENV := printed=$$($(TESTBED) env); set -a; eval "$$printed"; set +a
 .PHONY: demo test
 demo: up ## from documents to HTTPS names that answer; SPEC=FILE for one of yours
 	@$(ENV); e2e/scripts/demo.sh $(SPEC)
-# With clippy-driver in every build, as in `check`: one build of ours serves all stages.
-test: export RUSTC_WORKSPACE_WRAPPER := clippy-driver
-test: export CLIPPY_ARGS := $(CLIPPY_ARGS)
+# With clippy-driver around every ordinary build, told as `cargo clippy -- -D warnings`
+# tells it: our crate is linted, one build of it serves all stages, and the
+# dependencies are the ones the tests have built, not a second graph.
+test check: export RUSTC_WORKSPACE_WRAPPER := clippy-driver
+test check: export CLIPPY_ARGS := -D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
 test: vacant ## run every test, on a bare machine too, with a table of times
 	@e2e/scripts/stages.sh programs check test-fast test-kit test-scaffold test-payments test-control-plane test-bed test-e2e
 
@@ -60,10 +60,8 @@ check: $(TESTBED) $(CARGO_DENY) ## formatting, lints, licences, sources, generat
 	cargo fmt --check
 	cargo fmt --check --manifest-path e2e/x402/Cargo.toml
 	cargo fmt --check --manifest-path e2e/doubles/Cargo.toml
-	@# clippy-driver around an ordinary build: our crate is linted, and the
-	@# dependencies are the ones the tests have built, not a second graph.
-	export CLIPPY_ARGS='$(CLIPPY_ARGS)' RUSTC_WORKSPACE_WRAPPER=clippy-driver; \
-	cargo build --locked --bins --examples; cargo test --locked --no-run --lib --test it --test e2e
+	cargo build --locked --bins --examples
+	cargo test --locked --no-run --lib --test it --test e2e
 	$(CARGO_DENY) --offline check bans licenses sources --hide-inclusion-graph
 	$(CARGO_TARGET_DIR)/debug/flywheel generate --check
 	@helm=$$($(TESTBED) program helm) && PATH="$$helm:$$PATH" manifests/render.sh --check

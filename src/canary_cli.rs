@@ -24,6 +24,7 @@ use crate::{
         AgentPlan, Canary, GroupReport, Interrupted, Limits, MOST_CLI_ROUNDS, ModelAt, Report, Services, TokenPrice, goals_origins,
         uninterrupted,
     },
+    contract_cli::cashier,
     create,
     gate::{
         self, LastWords,
@@ -37,7 +38,6 @@ use crate::{
         Runner,
         budget::Budget,
         http::{Http, Settings},
-        pay::Cashier,
         seeds::{Agent, seeds},
     },
     suite::{self, Exit, Group, Mode, Payment, Plan},
@@ -48,8 +48,6 @@ use crate::{
 pub(crate) const BODY: usize = 256 * 1024;
 /// Most requests at once when the runner tries what the agent did not reach.
 const JOBS: usize = 4;
-/// How long after "Settlement failed" another payment is signed.
-const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// What `flywheel gate canary` is told.
 #[derive(Debug, clap::Args)]
@@ -255,15 +253,7 @@ pub(crate) fn declared(terms: Option<&Terms>) -> Payment {
 pub(crate) fn runner(settings: Settings, payer: Option<Arc<dyn Payer>>, budget: Budget, declared: Payment, patience: Duration) -> Runner {
     Runner {
         http: Http::new(settings),
-        cashier: Cashier {
-            payer,
-            budget,
-            declared,
-            mode: Mode::Ours,
-            again_after: AGAIN_AFTER,
-            resends: true,
-            clock: Arc::new(SystemClock),
-        },
+        cashier: cashier(payer, budget, declared),
         jobs: JOBS,
         patience,
         // A group's own time ends it.

@@ -165,19 +165,16 @@ fn runner(
     };
     Ok(Runner {
         http: Http::new(Settings { bases, ca: contract.ca_bundle.clone(), body_limit: BODY, rate: None, wires }),
-        cashier: Cashier {
-            payer,
-            budget,
-            declared,
-            mode: Mode::Ours,
-            again_after: AGAIN_AFTER,
-            resends: true,
-            clock: Arc::new(SystemClock),
-        },
+        cashier: cashier(payer, budget, declared),
         jobs: JOBS,
         patience: Duration::from_secs(limits.request_seconds),
         deadline: Some(Duration::from_secs(limits.total_seconds).saturating_sub(began.elapsed())),
     })
+}
+
+/// Whoever pays for a gate.
+pub(crate) fn cashier(payer: Option<Arc<dyn Payer>>, budget: Budget, declared: Payment) -> Cashier {
+    Cashier { payer, budget, declared, mode: Mode::Ours, again_after: AGAIN_AFTER, resends: true, clock: Arc::new(SystemClock) }
 }
 
 /// Why no payment was taken, in the service's words, where it has any.
@@ -211,7 +208,7 @@ pub(crate) fn step(routes: &[Route], plan: &Plan, result: &TestResult) -> Step {
         Outcome::Pass => Step::passed(name.trim_end()),
         Outcome::Fail => match unknown(routes, plan, result) {
             Some(why) => Step::untried(name.trim_end(), unpaid(result).unwrap_or_else(|| format!("{why}: {note}"))),
-            None => Step::not(name.trim_end(), Verdict::Failed, unpaid(result).map_or(note.clone(), |why| format!("{note}; {why}"))),
+            None => Step::not(name.trim_end(), Verdict::Failed, [note].into_iter().chain(unpaid(result)).collect::<Vec<_>>().join("; ")),
         },
         Outcome::Error => Step::not(name.trim_end(), Verdict::Error, note),
         Outcome::Blocked => Step::untried(name.trim_end(), note),

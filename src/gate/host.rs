@@ -76,14 +76,14 @@ pub(super) async fn main(args: &HostArgs) -> anyhow::Result<ExitCode> {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
+        let answer = tokio::select! {
             order = line.receive::<Order>() => {
                 let stopped = match program.take() {
                     Some(running) => running.kill().await,
                     None => Ended::default(),
                 };
                 sweep();
-                let answer = match order {
+                match order {
                     Ok(Some(Order::Stop)) => Ended { stopped: true, ..stopped },
                     Ok(Some(Order::Start(start))) => match Program::start(&start) {
                         Ok(started) => {
@@ -93,25 +93,20 @@ pub(super) async fn main(args: &HostArgs) -> anyhow::Result<ExitCode> {
                         Err(error) => Ended { problem: Some(error.to_string()), ..Ended::default() },
                     },
                     Err(error) if error.kind() == ErrorKind::InvalidData => return Err(error.into()),
-                    Ok(None) | Err(_) => return stay().await,
-                };
-                if line.send(&answer).await.is_err() {
-                    return stay().await;
+                    Ok(None) | Err(_) => break,
                 }
             }
             ended = ended => {
                 program = None;
-                if line.send(&ended).await.is_err() {
-                    return stay().await;
-                }
+                ended
             }
+        };
+        if line.send(&answer).await.is_err() {
+            break;
         }
     }
-}
-
-/// Waits until the pod ends: a sidecar that ends before it is started again. Not
-/// listened for any earlier, since what runs here could say it too.
-async fn stay() -> anyhow::Result<ExitCode> {
+    // A sidecar that ends before its pod is started again. Not listened for any earlier,
+    // since what runs here could say it too.
     signal(SignalKind::terminate())?.recv().await;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,7 @@
 //! "never" and "done already" alike.
 
 use reqwest::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Answer, Gitea};
 use crate::{
@@ -51,14 +51,9 @@ impl Gitea {
             // The branch is removed by a call of its own, after the merge is known.
             "delete_branch_after_merge": false,
         });
-        let (status, said) = match self.ask(self.in_repo(Method::POST, &["pulls", &number.to_string(), "merge"]).json(&body)).await? {
-            Answer::Good(_) => {
-                return match self.known_pull(number).await?.state {
-                    PullState::Merged(sha) => Ok(MergeOutcome::Merged(sha)),
-                    other => Err(self.unexpected(format_args!("merged pull request {number} and calls it {other:?}"))),
-                };
-            }
-            Answer::Refused(status, said) => (status, said),
+        let (status, said) = match self.post_merge(number, &body).await? {
+            Posted::Merged(outcome) => return Ok(outcome),
+            Posted::Refused(status, said) => (status, said),
         };
         match status {
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::CONFLICT | StatusCode::NOT_FOUND => {}
@@ -99,13 +94,21 @@ impl Gitea {
     async fn note_merged(&self, number: u64, pull: &Pull) -> Result<Option<MergeOutcome>, PortError> {
         let Ok(base) = pull.base.parse::<Branch>() else { return Ok(None) };
         let body = json!({ "Do": "manually-merged", "MergeCommitID": self.branch(&base).await?.head.as_str() });
-        match self.ask(self.in_repo(Method::POST, &["pulls", &number.to_string(), "merge"]).json(&body)).await? {
+        match self.post_merge(number, &body).await? {
+            Posted::Merged(outcome) => Ok(Some(outcome)),
+            Posted::Refused(StatusCode::METHOD_NOT_ALLOWED, _) => Ok(None),
+            Posted::Refused(status, said) => Err(self.refusal(status, &said)),
+        }
+    }
+
+    /// Has it merged in the way that the body says, and looks at what it was merged as.
+    async fn post_merge(&self, number: u64, body: &Value) -> Result<Posted, PortError> {
+        match self.ask(self.in_repo(Method::POST, &["pulls", &number.to_string(), "merge"]).json(body)).await? {
             Answer::Good(_) => match self.known_pull(number).await?.state {
-                PullState::Merged(sha) => Ok(Some(MergeOutcome::Merged(sha))),
-                other => Err(self.unexpected(format_args!("noted that pull request {number} is merged and calls it {other:?}"))),
+                PullState::Merged(sha) => Ok(Posted::Merged(MergeOutcome::Merged(sha))),
+                other => Err(self.unexpected(format_args!("merged pull request {number} and calls it {other:?}"))),
             },
-            Answer::Refused(StatusCode::METHOD_NOT_ALLOWED, _) => Ok(None),
-            Answer::Refused(status, said) => Err(self.refusal(status, &said)),
+            Answer::Refused(status, said) => Ok(Posted::Refused(status, said)),
         }
     }
 
@@ -115,6 +118,12 @@ impl Gitea {
         let required = self.branch(&base).await?.protection.map(|p| p.required_checks).unwrap_or_default();
         Ok(missing(&required, &self.statuses(head).await?))
     }
+}
+
+/// What Gitea makes of a merge that it is asked for.
+enum Posted {
+    Merged(MergeOutcome),
+    Refused(StatusCode, String),
 }
 
 /// What the pull request itself says, whatever a merge would answer.

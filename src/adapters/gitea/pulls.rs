@@ -25,8 +25,7 @@ impl Pulls for Gitea {
     }
 
     async fn pull(&self, number: u64) -> Result<Option<Pull>, PortError> {
-        let request = self.in_repo(Method::GET, &["pulls", &number.to_string()]);
-        self.find(request).await?.map(|body| self.understand_pull(body)).transpose()
+        self.pull_body(number).await?.map(|body| self.understand_pull(body)).transpose()
     }
 
     async fn open_pull(&self, new: &NewPull) -> Result<Opened, PortError> {
@@ -107,10 +106,13 @@ impl Gitea {
     /// A pull request that must be there, and whether it would change nothing. Gitea
     /// compares it with where it left the base branch.
     pub(super) async fn sized_pull(&self, number: u64) -> Result<(Pull, bool), PortError> {
-        let request = self.in_repo(Method::GET, &["pulls", &number.to_string()]);
-        let body: PullBody = self.find(request).await?.ok_or_else(|| self.no_pull(number))?;
+        let body = self.pull_body(number).await?.ok_or_else(|| self.no_pull(number))?;
         let is_empty = body.changed_files == Some(0);
         Ok((self.understand_pull(body)?, is_empty))
+    }
+
+    async fn pull_body(&self, number: u64) -> Result<Option<PullBody>, PortError> {
+        self.find(self.in_repo(Method::GET, &["pulls", &number.to_string()])).await
     }
 
     /// How many commits of a branch a commit does not follow.

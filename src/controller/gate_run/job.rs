@@ -72,26 +72,21 @@ fn ended(job: &Job) -> Option<&JobCondition> {
 pub(crate) fn judge(job: &Job, pod: Option<&Pod>) -> Run {
     let name = job.name_any();
     let change = job.spec.as_ref().and_then(|s| bundle_digest(s.template.spec.as_ref()?)).unwrap_or_default();
-    let Some(ended) = ended(job) else {
-        // Pod and Job take seconds to end once the gate has spoken.
-        return match pod.map(|pod| job::verdict(pod, &name, &change)) {
-            Some(Ok(summary)) => Run::Over(said(summary)),
-            _ => Run::Going(pod.map_or_else(|| no_pod(job), doing)),
-        };
-    };
-    if ended.reason.as_deref() == Some("DeadlineExceeded") {
-        return Run::Over(Outcome::broken("the run took longer than spec.timeoutSeconds"));
-    }
-    let Some(pod) = pod else {
-        return Run::Over(Outcome::broken("the run's pod was removed before it came to a verdict"));
-    };
-    Run::Over(match job::verdict(pod, &name, &change) {
-        Ok(summary) => said(summary),
-        Err(error) => {
-            let why = pod.status.as_ref().and_then(|s| s.reason.clone().or(s.message.clone())).unwrap_or_default();
-            Outcome::broken(format!("the run left no verdict ({error}) {why}").trim_end().to_owned())
+    let verdict = pod.map(|pod| job::verdict(pod, &name, &change));
+    match (ended(job), verdict) {
+        (Some(ended), _) if ended.reason.as_deref() == Some("DeadlineExceeded") => {
+            Run::Over(Outcome::broken("the run took longer than spec.timeoutSeconds"))
         }
-    })
+        // Pod and Job take seconds to end once the gate has spoken.
+        (_, Some(Ok(summary))) => Run::Over(said(summary)),
+        (None, _) => Run::Going(pod.map_or_else(|| no_pod(job), doing)),
+        (Some(_), None) => Run::Over(Outcome::broken("the run's pod was removed before it came to a verdict")),
+        (Some(_), Some(Err(error))) => {
+            let status = pod.and_then(|pod| pod.status.as_ref());
+            let why = status.and_then(|s| s.reason.clone().or(s.message.clone())).unwrap_or_default();
+            Run::Over(Outcome::broken(format!("the run left no verdict ({error}) {why}").trim_end().to_owned()))
+        }
+    }
 }
 
 /// What the gate's last words come to.

@@ -120,22 +120,18 @@ fn look(seen: &Seen, catalogue: &CatalogueSeen, now: Now, kept: &Judged) -> Judg
     if current {
         let message = format!("what is derived from the packages of {branch} is what they make");
         let status = CatalogueStatus { commit: catalogue.commit.to_string(), hash: catalogue.hash.clone() };
-        let good = |reason, message| Some(Statement::new(KIND, Truth::True, reason, message));
         // Whoever has just merged it may not have said so yet: its object is the record of it.
         let since = previous(seen, KIND).filter(|c| c.status == "True").map(|c| c.last_transition_time.0);
-        return match old.iter().find(|change| !change.going) {
-            Some(change) if age(since, now.at) < NOTICED => {
-                let message = format!("{message}; AgentPR {} is removed unless it says soon that it has merged them", change.name);
-                Judged {
-                    statement: good(Reason::Waiting, message),
-                    actions: Vec::new(),
-                    again: Some(POLL),
-                    status: Some(status),
-                    class: None,
-                }
+        let merging = old.iter().find(|change| !change.going).filter(|_| age(since, now.at) < NOTICED);
+        let (reason, message, actions, again) = match merging {
+            Some(CatalogueChange { name, .. }) => {
+                let message = format!("{message}; AgentPR {name} is removed unless it says soon that it has merged them");
+                (Reason::Waiting, message, Vec::new(), Some(POLL))
             }
-            _ => Judged { statement: good(Reason::Verified, message), actions, again: None, status: Some(status), class: None },
+            None => (Reason::Verified, message, actions, None),
         };
+        let statement = Some(Statement::new(KIND, Truth::True, reason, message));
+        return Judged { statement, actions, again, status: Some(status), class: None };
     }
     if let Some(change) = old.first() {
         let message = format!("AgentPR {} is being removed: {branch} has other packages since", change.name);
