@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, net::TcpListener};
 
-use flywheel::probe::Window;
+use flywheel::{gate::job::API_SERVER, probe::Window};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{Namespace, Pod, Service, ServiceAccount},
@@ -135,9 +135,9 @@ async fn a_gate_reaches_nothing_and_others_do() {
     let pod = listener(&client, &open, &factory.spec.deploy.image).await;
     let ways = ways(&client, &host, &pod).await;
 
-    // Policies come to hold beside a pod's start. Its first container waits for
-    // that, by the way that open pods have for sure, and agents' code is not run before.
-    let seal = ["gate", "seal", ways["api server (service)"][0].as_str()];
+    // Policies come to hold beside a pod's start. Its first container waits for that, as
+    // a gate's does, and agents' code is not run before.
+    let seal = ["gate", "seal", API_SERVER];
     let mut problems = Vec::new();
     for class in classes(&client).await {
         let class = class.as_deref();
