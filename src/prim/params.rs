@@ -38,7 +38,7 @@ fn one(entry: &Fields<'_>, notes: &mut Notes) -> Option<QueryParam> {
     }
     let description = entry.text("description", notes).unwrap_or_default();
     let prose = Prose::of(&description);
-    let kind = kind(entry, &name, &prose, notes);
+    let kind = kind(entry, &name, notes);
     let number = matches!(kind, QueryKind::Integer | QueryKind::Number);
     let keys = Bounds::of(entry, number, notes);
     // Prose holds where no key says it.
@@ -69,7 +69,7 @@ fn counts(name: &str) -> bool {
     ["limit", "offset"].contains(&name)
 }
 
-fn kind(entry: &Fields<'_>, name: &str, prose: &Prose, notes: &mut Notes) -> QueryKind {
+fn kind(entry: &Fields<'_>, name: &str, notes: &mut Notes) -> QueryKind {
     let given = entry.text("type", notes);
     match given.as_deref() {
         Some("integer") => QueryKind::Integer,
@@ -78,10 +78,6 @@ fn kind(entry: &Fields<'_>, name: &str, prose: &Prose, notes: &mut Notes) -> Que
             QueryKind::Integer
         }
         Some("string") => QueryKind::Text,
-        Some("number") if prose.range.is_some() || prose.default.is_some() || prose.max.is_some() => {
-            notes.lenient(Code::OtherSpelling, entry.at("type"), "number is read as integer, since the description counts");
-            QueryKind::Integer
-        }
         Some("number") => QueryKind::Number,
         Some("boolean") => QueryKind::Flag,
         Some(other) => {
@@ -137,7 +133,7 @@ struct Prose {
 
 impl Prose {
     fn of(text: &str) -> Self {
-        let text = text.to_ascii_lowercase().replace('–', "-");
+        let text = grouped(&text.to_ascii_lowercase().replace('–', "-"));
         let tokens: Vec<&str> = text.split(|c: char| c.is_whitespace() || ",;()".contains(c)).filter(|t| !t.is_empty()).collect();
         let number = |i: usize| tokens.get(i).and_then(|token| digits(token));
         let after = |words: &[&str]| {
@@ -158,6 +154,14 @@ impl Prose {
     }
 }
 
+/// A text whose thousands have no commas: `1,000` is one number.
+fn grouped(text: &str) -> String {
+    let digit = |at: Option<usize>| at.and_then(|at| text.as_bytes().get(at)).is_some_and(u8::is_ascii_digit);
+    let three = |at: usize| (1..=3).all(|n| digit(Some(at + n))) && !digit(Some(at + 4));
+    let within = |at: usize, c: char| c == ',' && digit(at.checked_sub(1)) && three(at);
+    text.char_indices().filter(|(at, c)| !within(*at, *c)).map(|(_, c)| c).collect()
+}
+
 /// A whole number that a person would write in prose.
 fn digits(token: &str) -> Option<i64> {
     let token = token.trim_end_matches('.');
@@ -175,6 +179,8 @@ mod tests {
             ("1-100, default 20", prose(Some((1, 100)), None, Some(20), false)),
             ("How many, 1 to 50; default 10", prose(Some((1, 50)), None, Some(10), false)),
             ("Max items (default 50, max 200)", prose(None, Some(200), Some(50), false)),
+            ("Max 1,000, default 100", prose(None, Some(1000), Some(100), false)),
+            ("1,2 or 3; max 10,000,000", prose(None, Some(10_000_000), None, false)),
             ("Pagination offset (default 0)", prose(None, None, Some(0), false)),
             ("EVM wallet address (required)", prose(None, None, None, true)),
             ("Filter by key prefix (e.g. notes/)", Prose::default()),

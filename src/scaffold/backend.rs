@@ -2,7 +2,7 @@
 //! else answers in its place: it is 501, and says why.
 
 use super::{
-    native::{self, Collection, Native, Op},
+    native::{Collection, Native, Op},
     plan::Work,
     types,
     vendor::Vendor,
@@ -119,10 +119,10 @@ pub(super) fn unkept(document: &Document, route: &Route, native: &Native, collec
         matches!(native.op, Op::Create { .. } | Op::Put { bytes: false, .. } | Op::Change | Op::Replace | Op::SetPart { .. } | Op::Renew);
     let kind = types::taken(document, route).filter(|_| takes)?;
     let Some(fields) = types::fields(document, kind) else { return Some(format!("{} is no object, and nothing else is kept", kind.name)) };
-    let key = collections.get(native.collection).and_then(|collection| collection.key.as_ref());
     let named = native.op == Op::Create { signed: None } || native.sent.is_some();
-    let lacks = |key: &&String| named && !fields.contains_key(*key) && !native::is_made(key);
-    key.filter(lacks).map(|key| format!("{} has no field {key}, by which its items are found", kind.name))
+    let kept = collections.get(native.collection).filter(|collection| named && !collection.makes_names());
+    let key = kept.and_then(|collection| collection.key.as_ref());
+    key.filter(|key| !fields.contains_key(*key)).map(|key| format!("{} has no field {key}, by which its items are found", kind.name))
 }
 
 fn command(document: &Document, route: &Route, words: &[String]) -> Result<Command, String> {

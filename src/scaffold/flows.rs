@@ -8,7 +8,7 @@ use super::{
     held,
     native::{Collection, Native, Op},
     plan::{Plan, Planned, Work},
-    samples, service, shapes, text, types, vendor,
+    samples, schemas, service, shapes, text, types, vendor,
 };
 use crate::prim::{Body, Method, RoutePrice, Segment};
 
@@ -90,10 +90,12 @@ pub(super) fn resources(plan: &Plan<'_>) -> Vec<Resource> {
             .filter(pages)
             .filter(|p| shapes::is_plain(plan, p, &["items", "total"], if held::shown(plan, p).is_some() { &sent } else { &[] }));
         let read = one(|op| matches!(op, Op::Read { bytes: false })).filter(plain).filter(|p| p.route.response != Body::None);
-        // What may be changed in a declared type, nobody can tell.
+        // What may be changed in a declared type, nobody can tell, nor what else a change that
+        // must have some field does.
+        let free = |p: &&Planned<'_>| schemas::fields(plan, p).iter().all(|field| !field.required);
         let change = one(|op| matches!(op, Op::Change | Op::Replace | Op::Put { bytes: false, once: false }))
             .filter(|p| types::taken(plan.document, p.route).is_none() && held::changed(plan, p).is_empty());
-        let change = change.filter(|p| p.route.response != Body::None);
+        let change = change.filter(|p| p.route.response != Body::None).filter(free);
         let remove = one(|op| matches!(op, Op::Remove { .. })).filter(|p| p.route.request == Body::None);
         let of_one = [read, change, remove].into_iter().flatten().next();
         let members = [Some(create), list, read, change, remove];

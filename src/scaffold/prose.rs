@@ -120,19 +120,40 @@ pub(super) fn most(document: &Document, noun: &str) -> Option<u64> {
     })
 }
 
-/// Fields that a route's description of a bad request says must be there.
+/// Fields that a route's description of a bad request says must be there: "Missing url",
+/// "Missing or invalid name or slug". Of two that the route's own description takes either
+/// of ("a text or a vector"), neither must be.
 pub(super) fn missing(route: &Route) -> Vec<String> {
+    const VAGUE: [&str; 12] =
+        ["field", "fields", "body", "json", "input", "parameter", "parameters", "request", "value", "data", "spec", "payload"];
+    let said = words(&route.description);
+    let either = |names: &[&str]| {
+        let near = |at: usize| said.get(at.saturating_sub(3)..(at + 4).min(said.len())).unwrap_or_default();
+        let ors = (0..said.len()).filter(|at| said[*at] == "or");
+        let in_words = |name: &str, span: &[String]| span.windows(words(name).len()).any(|window| *window == words(name)[..]);
+        names.len() > 1 && ors.into_iter().any(|at| names.iter().all(|name| in_words(name, near(at))))
+    };
     let mut fields = Vec::new();
     for error in route.errors.iter().filter(|error| error.status == 400) {
-        let text = error.description.to_ascii_lowercase();
-        let rest = ["missing or invalid ", "invalid or missing ", "missing "].into_iter().find_map(|begin| text.strip_prefix(begin));
-        for phrase in rest.unwrap_or_default().split(" or ").flat_map(|part| part.split(" and ")).flat_map(|part| part.split(',')) {
-            let vague = ["field", "fields", "body", "json", "input", "parameter", "parameters", "request", "value", "data", "spec"];
-            let word = phrase.trim();
-            if plain(word) && !vague.contains(&word) {
-                fields.push(word.to_owned());
-            }
+        let lower = error.description.to_ascii_lowercase();
+        let begins = ["missing or invalid ", "invalid or missing ", "missing required ", "missing "];
+        let Some(begin) = begins.into_iter().find(|begin| lower.starts_with(begin)) else { continue };
+        // Names are as they stand there: JSON tells `eventType` from `eventtype`.
+        let rest = error.description[begin.len()..].trim_end_matches('.');
+        let named = rest.split(" or ").flat_map(|part| part.split(" and ")).flat_map(|part| part.split([',', '/']));
+        let named = named.map(|phrase| {
+            let phrase = phrase.trim();
+            phrase.strip_suffix(" field").or_else(|| phrase.strip_suffix(" fields")).unwrap_or(phrase)
+        });
+        let names: Vec<_> = named.filter(|name| plain(name) && !VAGUE.contains(&name.to_ascii_lowercase().as_str())).collect();
+        if either(&names) {
+            continue;
         }
+        fields.extend(names.into_iter().map(|name| {
+            // A sentence's own capitals are not the field's.
+            let capital = name.starts_with(|c: char| c.is_ascii_uppercase());
+            if capital { name.to_ascii_lowercase() } else { name.to_owned() }
+        }));
     }
     fields
 }
@@ -160,4 +181,34 @@ pub(super) fn longest(document: &Document, field: &str) -> Option<u64> {
 /// Names of fields in the example that `quick_start` gives for a route.
 pub(super) fn example_fields(document: &Document, route: &Route) -> impl Iterator<Item = String> {
     super::schemas::example(document, route).into_iter().map(|(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prim;
+
+    use super::*;
+
+    #[test]
+    fn fields_that_must_be_there_are_named_as_they_stand() {
+        for (about, said, fields) in [
+            ("d", "Missing url", vec!["url"]),
+            ("d", "Missing or invalid model/messages", vec!["model", "messages"]),
+            ("d", "Missing urls field", vec!["urls"]),
+            ("d", "Missing required fields", vec![]),
+            ("d", "Missing eventType, callbackUrl or Name.", vec!["eventType", "callbackUrl", "name"]),
+            ("d", "Missing amount or reason", vec!["amount", "reason"]),
+            ("Provide image_url or image_base64.", "Missing image_url or image_base64", vec![]),
+            ("By a text or a vector", "Missing text or vector", vec![]),
+            ("Now or never, a text and a long way on the vector", "Missing text or vector", vec!["text", "vector"]),
+            ("d", "Missing request body", vec![]),
+            ("d", "Bad url", vec![]),
+        ] {
+            let text = format!(
+                "id: a\ndescription: b\nroutes_map:\n  - {{route: POST /v1/a, operation_id: a, request: json, response: json, description: \"{about}\", errors: [{{status: 400, code: bad, description: \"{said}\"}}]}}\n"
+            );
+            let document = prim::from_value(prim::value(&text).unwrap()).unwrap();
+            assert_eq!(missing(&document.routes[0]), fields, "{about}: {said}");
+        }
+    }
 }

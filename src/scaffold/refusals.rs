@@ -95,11 +95,27 @@ fn about(error: &DeclaredError) -> Option<String> {
     (!field.is_empty()).then(|| field.join("_"))
 }
 
+/// The same by its description, where the code says nothing: "Vault name already taken".
+fn described(error: &DeclaredError) -> Option<String> {
+    let mut said = crate::prim::words(&error.description);
+    let at = said.iter().position(|word| word == "already")?;
+    said.truncate(at);
+    said.retain(|word| word != "is");
+    let field = said.pop()?;
+    UNIQUE.contains(&field.as_str()).then_some(field)
+}
+
 /// Conflicts that a route declares of fields of their own, beside the one that names items.
 /// `known`: whether the body has a field, where that is known.
 pub(super) fn unique<'a>(route: &'a Route, key: Option<&str>, known: impl Fn(&str) -> Option<bool>) -> Vec<(String, &'a DeclaredError)> {
     let conflicts = route.errors.iter().filter(|error| error.status == 409);
-    let fields = conflicts.filter_map(|error| Some((about(error)?, error)));
+    let is_unique = |field: &String| UNIQUE.contains(&field.as_str());
+    // `queue_name_taken` is of a queue's name.
+    let field = |said: String| match crate::prim::words(&said).pop().filter(is_unique) {
+        Some(last) if known(&said) != Some(true) => last,
+        _ => said,
+    };
+    let fields = conflicts.filter_map(|error| Some((about(error).map(field).or_else(|| described(error))?, error)));
     fields.filter(|(field, _)| Some(field.as_str()) != key && known(field).unwrap_or_else(|| UNIQUE.contains(&field.as_str()))).collect()
 }
 

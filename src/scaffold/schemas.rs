@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{
     claims::Claim,
     held,
-    native::{self, Native, Op, Sent, Signed},
+    native::{Collection, Native, Op, Sent, Signed},
     plan::{Plan, Planned, Work},
     prose, text, types,
 };
@@ -14,6 +14,9 @@ use crate::prim::{Body, DeclaredError, Document, INHERITED, Method, QueryKind, Q
 
 /// Longest name of a field that is taken from an example.
 const LONGEST_FIELD: usize = 40;
+
+/// Fields that hold a text wherever there is one of that name.
+const TEXTS: [&str; 8] = ["name", "title", "url", "email", "slug", "question", "query", "username"];
 
 /// The example that `quick_start` gives for a route's body.
 pub(super) fn example(document: &Document, route: &Route) -> Map<String, Value> {
@@ -91,8 +94,9 @@ fn find(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<Field> {
         add("signature", Kind::Hex, true);
     }
     if let Some(key) = key(plan, planned) {
-        let numbers = planned.work.kept().and_then(|native| plan.collections.get(native.collection)).is_some_and(|c| c.numbers);
-        let made = matches!(planned.work.kept(), Some(Native { op: Op::Create { .. }, .. })) && native::is_made(key);
+        let kept = planned.work.kept().and_then(|native| plan.collections.get(native.collection));
+        let numbers = kept.is_some_and(|c| c.numbers);
+        let made = matches!(planned.work.kept(), Some(Native { op: Op::Create { .. }, .. })) && kept.is_some_and(Collection::makes_names);
         add(key, if numbers { Kind::Whole } else { Kind::Text { longest: None } }, !made);
     }
     match &planned.claim {
@@ -105,7 +109,8 @@ fn find(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<Field> {
     let ends = planned.work.kept().and_then(|native| plan.collections.get(native.collection)).is_some_and(|c| c.ends);
     let lives = |name: &str| ends && types::SPANS.contains(&name);
     let late = |name: &str, value: Option<&Value>| ends && types::ENDS.contains(&name) && value.is_none_or(Value::is_string);
-    let missing = prose::missing(route);
+    // A change that leaves a field away leaves it as it is.
+    let missing = if route.method == Method::Patch { Vec::new() } else { prose::missing(route) };
     for (name, value) in example(document, route) {
         let kind = match &value {
             // The store refuses others, whatever an example says.
@@ -128,6 +133,7 @@ fn find(plan: &Plan<'_>, planned: &Planned<'_>) -> Vec<Field> {
             name if lives(name) => Kind::Number,
             name if name != "expires" && late(name, None) => Kind::Time,
             name if address(name) => Kind::Address,
+            name if TEXTS.contains(&name) => Kind::Text { longest: prose::longest(document, name) },
             _ => Kind::Any,
         };
         add(&name, kind, true);

@@ -271,3 +271,19 @@ fn a_put_makes_what_callers_name_though_a_post_does_too() {
         assert!(told.iter().all(|told| told.contains("PUT /v1/kv/:key made what was not there")), "{told:?}");
     }
 }
+
+#[test]
+fn what_a_vendor_makes_is_its_payers_by_whatever_verb() {
+    let routes = |verb: &str, read: &str| {
+        let text = format!(
+            "id: coins\ndescription: b\nenv: [CHAIN_API_KEY, CHAIN_BASE_URL]\nproviders: [{{name: chain, env: [CHAIN_API_KEY, CHAIN_BASE_URL], status: active, default: true}}]\npricing: [{{op: All, price: $0.01}}]\nroutes_map:\n  \
+             - {{route: POST /v1/coins, operation_id: {verb}, request: json, response: json, description: d}}\n  \
+             - {{route: {read}, operation_id: get_coin, response: json, description: d, errors: [{{status: 403, code: forbidden, description: d}}]}}\n"
+        );
+        manifest(&document(&text)).kept.len()
+    };
+    assert_eq!(routes("deploy_coin", "'GET /v1/coins/:id'"), 1);
+    // A look makes nothing, nor does what nobody reads afterwards.
+    assert_eq!(routes("search_coins", "'GET /v1/coins/:id'"), 0);
+    assert_eq!(routes("deploy_coin", "GET /v1/rates"), 0);
+}

@@ -78,7 +78,7 @@ impl<'a> Search<'a> {
         let routes = &self.document.routes;
         // What is put somewhere under a name may hold what is made further within.
         for level in order.chunk_by(|a, b| routes[*a].path.segments.len() == routes[*b].path.segments.len()) {
-            level.iter().for_each(|at| self.made(*at));
+            level.iter().for_each(|at| self.made(*at, outside));
             let here = level.iter().filter(|at| !members::waits_for(routes, **at));
             here.for_each(|at| self.put(*at));
         }
@@ -103,10 +103,11 @@ impl<'a> Search<'a> {
     }
 
     /// The collection that a route adds to by POST.
-    fn made(&mut self, at: usize) {
+    fn made(&mut self, at: usize, outside: bool) {
         let routes = &self.document.routes;
         let create = &routes[at];
-        let Some(noun) = made_noun(create) else { return };
+        // What a vendor is asked for may have any verb: `deploy_token`.
+        let Some(noun) = made_noun(create).or_else(|| makers::kept_noun(routes, create).filter(|_| outside)) else { return };
         let mut members = members::of(routes, at, &noun);
         let single = members::single(create) && !members.iter().any(|(_, member)| member.of_one());
         if single || !members.iter().any(|(_, member)| member.answers()) || self.found[at].is_some() {
@@ -262,13 +263,16 @@ impl<'a> Search<'a> {
         let held = [Some(verb(first)), first.path.nouns().last().map(|word| Some(word.to_owned()))];
         let held = held.into_iter().flatten().flatten().any(|word| verbs::deed(&word) == Some(Deed::Hold));
         let renewed = members.iter().any(|(_, member)| matches!(member, Member::Renew));
-        let ends = held
+        // How long a DNS server's answer may be kept is no end of the record.
+        let caches = members::of_dns(first);
+        let lives = held
             || renewed
             || all().any(|route| route.error(410).is_some() || route.prose().any(prose::says_ttl))
             || all().any(|route| route.query.iter().any(|param| types::SPANS.contains(&param.name.as_str())))
             || all().filter_map(|route| types::taken(self.document, route)).any(|kind| types::ends(self.document, kind))
             || prose::example_fields(self.document, first).any(|field| prose::says_ttl(&field))
             || shapes.iter().any(|kind| types::lives(self.document, kind));
+        let ends = lives && (!caches || all().any(|route| route.error(410).is_some()));
         let statuses = shapes.iter().find_map(|kind| types::words(self.document, kind, "status"));
         let usual = match () {
             () if pending => "pending",

@@ -3,7 +3,7 @@
 use super::{
     super::types,
     is_id, is_made, members,
-    verbs::{self, Deed},
+    verbs::{self, Deed, LISTS},
 };
 use crate::prim::{Body, Document, Method, Route, Segment, Type, singular, words};
 
@@ -31,6 +31,20 @@ pub(super) fn made_noun(route: &Route) -> Option<String> {
     // A word of two parts, and one that is its path's own, say nothing of what it makes.
     let plain = verbs::is_made(&verb) || verbs::deed(&verb).is_some();
     makes.then(|| noun_of(route).filter(|_| plain).unwrap_or_else(|| last_noun(route)))
+}
+
+/// The noun of what a route brings into being at a vendor, by whatever verb: each is read
+/// below its path.
+pub(super) fn kept_noun(routes: &[Route], route: &Route) -> Option<String> {
+    let looks = verb(route).is_none_or(|verb| LISTS.contains(&verb.as_str()));
+    let reads = |other: &Route| match other.path.segments.split_last() {
+        Some((Segment::Param { .. }, before)) => {
+            other.method == Method::Get && members::json(other) && members::alike(before, &route.path.segments)
+        }
+        _ => false,
+    };
+    let makes = route.method == Method::Post && members::json(route) && matches!(route.path.segments.last(), Some(Segment::Literal(_)));
+    (makes && !looks && routes.iter().any(reads)).then(|| last_noun(route))
 }
 
 /// The parameter by which a route stores something, and what else it does to it.

@@ -92,13 +92,18 @@ pub(super) struct Base(Vec<Segment>);
 impl Base {
     /// Whether it is this path.
     pub(super) fn is(&self, path: &[Segment]) -> bool {
-        self.0.len() == path.len() && self.0.iter().zip(path).all(|(a, b)| same(a, b))
+        alike(&self.0, path)
     }
 
     /// What it lies within.
     pub(super) fn within(&self) -> &[Segment] {
         self.0.split_last().map_or(&[], |(_, before)| before)
     }
+}
+
+/// Whether two paths are one, names of parameters left out.
+pub(super) fn alike(a: &[Segment], b: &[Segment]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
 }
 
 fn same(a: &Segment, b: &Segment) -> bool {
@@ -164,6 +169,13 @@ pub(super) fn home_noun(route: &Route) -> String {
         Segment::Param { .. } => None,
     });
     singular(&words(last.unwrap_or("item")).join("_"))
+}
+
+/// Whether what a route makes is a record of a name server.
+pub(super) fn of_dns(route: &Route) -> bool {
+    let noun = home_noun(route);
+    let zone = || route.path.nouns().map(singular).any(|noun| ["zone", "domain", "dns"].contains(&noun.as_str()));
+    noun == "dns_record" || (noun == "record" && (zone() || route.prose().any(|text| words(text).iter().any(|word| word == "dns"))))
 }
 
 /// Whether a route gives fields to what there is one of.
@@ -363,6 +375,7 @@ fn of_all(route: &Route, paths: &[&[Segment]]) -> Option<Member> {
     let word = last.as_str();
     match (route.method, below(before, paths)) {
         (Method::Get, true) if json(route) => match word {
+            "search" if asks_outside(route) => None,
             "search" | "recent" => Some(Member::List),
             "latest" | "newest" | "current" | "last" => Some(Member::Edge { oldest: false }),
             "first" | "oldest" | "next" | "peek" => Some(Member::Edge { oldest: true }),
@@ -376,7 +389,7 @@ fn of_all(route: &Route, paths: &[&[Segment]]) -> Option<Member> {
         (Method::Get, false) if json(route) && around() && ["count", "stats", "depth", "size"].contains(&word) => Some(Member::Count),
         (Method::Get, false) if json(route) && around() && ["results", "tally"].contains(&word) => Some(Member::Tally),
         (Method::Post, true) if matches!(route.request, Body::Json(_)) && json(route) && ["batch", "bulk"].contains(&word) => {
-            Some(Member::Batch)
+            (!mixes(route)).then_some(Member::Batch)
         }
         (Method::Post, at) if route.request != Body::Bytes && route.response != Body::Bytes && (at || around()) => match word {
             "clear" | "purge" | "empty" | "flush" => Some(Member::Clear),
@@ -386,6 +399,19 @@ fn of_all(route: &Route, paths: &[&[Segment]]) -> Option<Member> {
         },
         _ => None,
     }
+}
+
+/// Whether a route does to several things more than making them.
+fn mixes(route: &Route) -> bool {
+    let said = words(&route.description);
+    ["update", "updates", "change", "delete", "deletes", "remove", "removes"].iter().any(|word| said.iter().any(|said| said == word))
+}
+
+/// Whether a search looks for what is not kept here: somebody it asks may fail it, or it
+/// tells what is to be had.
+fn asks_outside(route: &Route) -> bool {
+    let fails = (502..=504).any(|status| route.error(status).is_some());
+    fails || route.prose().any(|text| words(text).iter().any(|word| ["available", "availability"].contains(&word.as_str())))
 }
 
 /// Whether what a route is about waits for who does it: a claim to anything else is more

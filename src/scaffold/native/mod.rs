@@ -13,7 +13,7 @@ mod verbs;
 
 pub(super) use infer::{ALONE, infer};
 
-use crate::prim::{Auth, Route, RoutePrice, words};
+use crate::prim::{Auth, Route, RoutePrice, singular, words};
 
 /// A kind of thing that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,17 @@ pub(super) struct Native {
     pub sent: Option<Sent>,
     /// Parameters before it, the outermost first.
     pub within: Vec<String>,
+}
+
+impl Collection {
+    /// Whether an item has a name made up unless somebody wants one: where paths call the
+    /// item by nothing but what it is, `/projects/:project`, that is no field of it.
+    pub fn makes_names(&self) -> bool {
+        const NAMES: [&str; 10] = ["key", "name", "domain", "email", "address", "url", "symbol", "username", "ticker", "handle"];
+        let noun = self.home.split('/').rfind(|word| !word.is_empty() && *word != ":").map(singular);
+        let itself = |key: &String| noun.as_ref() == Some(key) && !NAMES.contains(&key.as_str());
+        self.key.as_ref().is_some_and(|key| is_made(key) || itself(key))
+    }
 }
 
 impl Native {
@@ -236,5 +247,5 @@ pub(super) fn is_made(key: &str) -> bool {
 
 /// Whether a parameter or a field names an item by an id of our making.
 pub(super) fn is_id(param: &str) -> bool {
-    words(param).last().is_some_and(|word| ["id", "uuid"].contains(&word.as_str())) || param.ends_with("Id")
+    words(param).last().is_some_and(|word| ["id", "uuid", "uid", "guid", "jti"].contains(&word.as_str())) || param.ends_with("Id")
 }

@@ -130,7 +130,7 @@ pub(super) const GIVES: [&str; 15] = [
 /// First words of operations that list.
 pub(super) const LISTS: [&str; 8] = ["list", "get", "read", "browse", "search", "find", "query", "fetch"];
 /// First words of operations that let something live on.
-pub(super) const RENEWS: [&str; 5] = ["renew", "extend", "touch", "refresh", "keepalive"];
+pub(super) const RENEWS: [&str; 6] = ["renew", "extend", "touch", "refresh", "keepalive", "heartbeat"];
 /// First words of operations that remove; others that take DELETE end something
 /// for good and leave its name taken.
 pub(super) const REMOVES: [&str; 13] =

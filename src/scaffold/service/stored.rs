@@ -13,7 +13,7 @@ use crate::prim::{QueryKind, QueryParam, Segment};
 
 /// Query parameters that choose what a list has, and what the store calls that. Of
 /// several that say the same, the first does; each other is a field like any.
-const CHOOSING: [(&str, &str); 22] = [
+const CHOOSING: [(&str, &str); 25] = [
     ("limit", "limit"),
     ("per_page", "limit"),
     ("page_size", "limit"),
@@ -21,6 +21,9 @@ const CHOOSING: [(&str, &str); 22] = [
     ("page", "page"),
     ("after", "after"),
     ("cursor", "after"),
+    ("starting_after", "after"),
+    ("page_token", "after"),
+    ("next_token", "after"),
     ("prefix", "prefix"),
     ("q", "search"),
     ("search", "search"),
@@ -303,7 +306,7 @@ impl Draft<'_> {
 
     fn list(&mut self, native: &Native, whys: &[Why]) {
         let query = &self.route.query;
-        let mut choosing: Vec<(&str, &str)> = Vec::new();
+        let mut choosing: Vec<(&'static str, &'static str)> = Vec::new();
         for choice @ (name, field) in CHOOSING {
             // A page of a book, an order of a shop: what items have is a field of theirs.
             // One that is counted beside a limit is a page of the list all the same.
@@ -317,10 +320,19 @@ impl Draft<'_> {
         let mut arguments = vec![self.items(native.collection)];
         if !query.is_empty() {
             self.take(&["query"]);
-            let mut names: Vec<_> = choosing.iter().map(|(name, _)| *name).collect();
-            names.extend(matching.then_some("...match"));
+            // `query` is what they all are taken from.
+            let local = |(name, field): &(&'static str, &'static str)| if *name == "query" { *field } else { *name };
+            let taken = |choice: &(&'static str, &'static str)| match local(choice) {
+                local if local == choice.0 => local.to_owned(),
+                local => format!("{}: {local}", choice.0),
+            };
+            let mut names: Vec<_> = choosing.iter().map(taken).collect();
+            names.extend(matching.then(|| "...match".to_owned()));
             self.line(format!("    const {{ {} }} = query;", names.join(", ")));
-            let field = |(name, field): &(&str, &str)| if name == field { (*name).to_owned() } else { format!("{field}: {name}") };
+            let field = |choice: &(&'static str, &'static str)| match local(choice) {
+                local if local == choice.1 => local.to_owned(),
+                local => format!("{}: {local}", choice.1),
+            };
             let mut fields: Vec<String> = choosing.iter().map(field).collect();
             fields.extend(matching.then(|| "match".into()));
             if self.lacking() {

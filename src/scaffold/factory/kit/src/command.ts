@@ -50,7 +50,7 @@ function end(group: number): void {
 export async function run(command: readonly string[], what: Run): Promise<unknown> {
   const stub = stubs.get(what.env);
   const output = stub ? Buffer.from(stub(command)) : await printed(command, what);
-  if (what.answer === "nothing") return null;
+  if (what.answer === "nothing") return undefined;
   if (what.answer === "bytes") {
     return new Response(output, { headers: { "content-type": "application/octet-stream" } });
   }

@@ -119,7 +119,7 @@ async function forward(vendor: Vendor, call: Call): Promise<unknown> {
     const text = `The provider answered ${status}.`;
     throw new ServiceError(status, code, text, retryAfter(answer));
   }
-  if (call.answer === "nothing") return null;
+  if (call.answer === "nothing") return undefined;
   if (call.answer === "bytes") {
     const type = answer.headers.get("content-type") ?? "application/octet-stream";
     return new Response(answer.body, { headers: { "content-type": type } });

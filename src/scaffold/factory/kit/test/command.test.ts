@@ -26,7 +26,7 @@ test("what fails, prints no JSON or is not there has its own status", async () =
   expect(bun("for (;;) console.log('x'.repeat(99999))")).rejects.toMatchObject({ status: 502 });
   const absent = run(["no-such-program"], { env });
   expect(absent).rejects.toMatchObject({ status: 501, code: "not_configured" });
-  expect(await bun("", { answer: "nothing" })).toBeNull();
+  expect(await bun("", { answer: "nothing" })).toBeUndefined();
   const bytes = (await bun("process.stdout.write('raw')", { answer: "bytes" })) as Response;
   expect(await bytes.text()).toBe("raw");
 });
@@ -38,7 +38,7 @@ test("no program runs where a test says what it prints", async () => {
   expect(await run(command, { env: stubbed })).toEqual({});
   stubPrograms(stubbed, (words) => JSON.stringify(words));
   expect(await run(command, { env: stubbed })).toEqual(command);
-  expect(await run(["no-such-program"], { env: stubbed, answer: "nothing" })).toBeNull();
+  expect(await run(["no-such-program"], { env: stubbed, answer: "nothing" })).toBeUndefined();
   expect(run(command, { env: { ...stubbed } })).rejects.toMatchObject({ status: 502 });
 });
 

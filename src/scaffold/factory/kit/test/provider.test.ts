@@ -127,7 +127,7 @@ test("bytes pass unchanged, and nothing is nothing", async () => {
   expect(await answer.bytes()).toEqual(bytes);
   expect(answer.headers.get("content-type")).toBe("image/png");
   upstream.mockResolvedValueOnce(new Response("ignored"));
-  expect(await ask({ answer: "nothing" })).toBeNull();
+  expect(await ask({ answer: "nothing" })).toBeUndefined();
 });
 
 test("a request's own bytes are sent where it has no JSON", async () => {
