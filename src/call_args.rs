@@ -105,9 +105,9 @@ impl CallArgs {
         self.network.as_deref().filter(|network| !network.is_empty())
     }
 
-    /// The caller's address where there is no wallet.
+    /// The caller's address where there is no wallet; an empty one is none.
     pub(crate) fn address(&self) -> Option<String> {
-        self.agent_address.clone()
+        self.agent_address.clone().filter(|address| !address.is_empty())
     }
 
     /// The plan's variables that are given by name.

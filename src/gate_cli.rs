@@ -33,11 +33,11 @@ use crate::{
         pay::Cashier,
         phases,
         progress::{Lines, plain},
-        seeds::{Agent, seeds},
+        seeds::{Agent, seeds, stamp},
     },
     spawn_cli,
     suite::{
-        self, Exit, Finding, Known, Mode, Payment, Phases, Plan, Run, Secrets, Severity, TestResult,
+        self, Exit, Finding, Known, Mode, Payment, Phases, Plan, Run, Secrets, Severity, TestResult, Verdict,
         report::{self, Report},
     },
     telemetry,
@@ -215,37 +215,55 @@ fn lint(args: &LintArgs) -> anyhow::Result<Exit> {
 async fn run_plan(args: &RunArgs, wires: Handle) -> anyhow::Result<Exit> {
     let mode = mode(args.compat);
     let plan = suite::read(&read(&args.plan)?, mode).map_err(|findings| refused(&args.plan, &findings))?;
-    let phases = phases(args, &plan, &wires).await?;
-    let payer = wallet()?;
     let began = SystemClock.now();
-    let agent = Agent { payer: payer.as_deref(), address: args.calls.address() };
-    let seeds = seeds(&plan, &agent, began, args.calls.given()).await?;
     let secrets = secrets(&args.secrets)?;
     named("--secret-file", "secret", args.secrets.iter().map(|Pair(name, _)| name.as_str()), &plan.secrets(), |known, name| known == name)?;
     named("--changed", "service", args.changed.iter().map(String::as_str), &plan.services(), is_service)?;
-    let runner = runner(args, &plan, payer, wires)?;
-    let mut run = Run::new(&plan, args.group.as_deref(), seeds, secrets).map_err(|findings| refused(&args.plan, &findings))?;
+    let settings = args.calls.settings(&plan, args.body_limit as usize)?;
+    let agent = |payer| Agent { payer, address: args.calls.address() };
+    let begun = |seeds, secrets| Run::new(&plan, args.group.as_deref(), seeds, secrets).map_err(|findings| refused(&args.plan, &findings));
     if args.dry_run {
-        return dry(&plan, &run, args);
+        let mut known = seeds(&plan, &agent(None), began, args.calls.given()).await?;
+        // What counts is what has a value: nothing is sent, and nothing signed.
+        for name in ["agent_address", "eip191_sig"].into_iter().filter(|_| key().is_some()) {
+            known.entry(name.to_owned()).or_default();
+        }
+        return dry(&plan, &begun(known, secrets)?);
     }
+    let phases = phases(args, &plan, &wires).await?;
+    let payer = wallet()?;
+    let seeds = seeds(&plan, &agent(payer.as_deref()), began, args.calls.given()).await?;
+    let runner = runner(args, &plan, payer, Settings { rate: args.rate, wires: Some(wires), ..settings });
+    let mut run = begun(seeds, secrets)?;
     let outputs = Outputs::open(args)?;
     let mut lines = Lines::stdout(run.len());
     runner.run(&plan, &mut run, interrupted(), &mut lines).await;
     lines.finish();
+    let (groups, stopped) = (run.groups().to_vec(), run.stopped().map(str::to_owned));
     let results = run.into_results();
     let verdict = suite::conclude(&plan, &results, phases.as_ref()).without(lacking(&plan, args));
+    let verdict = if mode == Mode::Primsh { as_prim_sh(verdict, &plan, &groups, stopped.as_deref()) } else { verdict };
     let report =
-        Report { plan: &plan, results: &results, verdict: &verdict, timestamp: &began.to_string(), ci: args.ci, changed: &args.changed };
+        Report { plan: &plan, results: &results, verdict: &verdict, timestamp: &stamp(began), ci: args.ci, changed: &args.changed };
     let spending = runner.cashier.budget.spending();
     // Whoever can't be told still has the exit code.
     let _ = print(&format!("{}\n{}", plain(&verdict.summary), paid(&results, &runner.cashier.declared, spending)));
     Ok(ended(verdict.exit, outputs.write(&report, spending)))
 }
 
-fn runner(args: &RunArgs, plan: &Plan, payer: Option<Arc<dyn Payer>>, wires: Handle) -> anyhow::Result<Runner> {
-    let settings = args.calls.settings(plan, args.body_limit as usize)?;
-    Ok(Runner {
-        http: Http::new(Settings { rate: args.rate, wires: Some(wires), ..settings }),
+/// A verdict by prim.sh's rules: its results name every group that was asked, and a run
+/// that was cut short has shown too little, though it looks at nothing that was blocked.
+fn as_prim_sh(verdict: Verdict, plan: &Plan, groups: &[usize], stopped: Option<&str>) -> Verdict {
+    let verdict = verdict.naming(plan, groups);
+    match stopped {
+        Some(why) => verdict.cut_short(why),
+        None => verdict,
+    }
+}
+
+fn runner(args: &RunArgs, plan: &Plan, payer: Option<Arc<dyn Payer>>, settings: Settings) -> Runner {
+    Runner {
+        http: Http::new(settings),
         cashier: Cashier {
             payer,
             budget: args.calls.budget(),
@@ -258,7 +276,7 @@ fn runner(args: &RunArgs, plan: &Plan, payer: Option<Arc<dyn Payer>>, wires: Han
         jobs: args.jobs.into(),
         patience: Duration::from_millis(args.timeout),
         deadline: Some(Duration::from_secs(args.deadline)),
-    })
+    }
 }
 
 /// The files that were asked for.
@@ -314,8 +332,9 @@ fn lacking(plan: &Plan, args: &RunArgs) -> BTreeSet<String> {
     plan.unknown(asked).into_iter().map(|(_, id)| id.to_owned()).collect()
 }
 
-/// Everything that would be run, by the group that names it first.
-fn dry(plan: &Plan, run: &Run, args: &RunArgs) -> anyhow::Result<Exit> {
+/// Everything that would be run, by the group that names it first. prim.sh's way runs
+/// what was asked for alone, in an order of its own.
+fn dry(plan: &Plan, run: &Run) -> anyhow::Result<Exit> {
     let mut left = run.selection();
     let of = |id: &str| plan.tests.iter().rposition(|test| test.id == id);
     let line = |at: usize| {
@@ -323,8 +342,13 @@ fn dry(plan: &Plan, run: &Run, args: &RunArgs) -> anyhow::Result<Exit> {
         format!("  {:<12} {:<6} {} {}\n", plain(&test.id), plain(&test.method), plain(&test.endpoint), plain(&test.title))
     };
     let mut text = String::new();
-    for group in &plan.groups {
-        let asked = group.is_asked(args.group.as_deref());
+    let asked: BTreeSet<_> = run.groups().iter().copied().collect();
+    let groups = match plan.mode {
+        Mode::Ours => (0..plan.groups.len()).collect(),
+        Mode::Primsh => run.groups().to_vec(),
+    };
+    for at in groups {
+        let (group, asked) = (&plan.groups[at], asked.contains(&at));
         let mut lines = String::new();
         for id in &group.tests {
             match of(id) {
@@ -354,16 +378,18 @@ fn mode(compat: Option<Compat>) -> Mode {
     }
 }
 
-/// The wallet that pays, where the environment has a key. A key has no place on a
-/// command line, which others on the machine may read.
-#[expect(clippy::disallowed_methods, reason = "the one setting that is no argument")]
+/// The wallet that pays, where the environment has a key.
 pub(crate) fn wallet() -> anyhow::Result<Option<Arc<dyn Payer>>> {
-    for name in ["AGENT_PRIVATE_KEY", "TESTNET_WALLET"] {
-        if let Some(key) = std::env::var(name).ok().filter(|key| !key.is_empty()) {
-            return Ok(Some(Arc::new(Wallet::new(&SecretString::from(key), name, Arc::new(SystemClock))?)));
-        }
-    }
-    Ok(None)
+    let Some((name, key)) = key() else { return Ok(None) };
+    Ok(Some(Arc::new(Wallet::new(&key, name, Arc::new(SystemClock))?)))
+}
+
+/// The wallet's key, and what it is called. A key has no place on a command line, which
+/// others on the machine may read.
+#[expect(clippy::disallowed_methods, reason = "the one setting that is no argument")]
+fn key() -> Option<(&'static str, SecretString)> {
+    let given = |name| std::env::var(name).ok().filter(|key| !key.is_empty()).map(|key| (name, key.into()));
+    ["AGENT_PRIVATE_KEY", "TESTNET_WALLET"].into_iter().find_map(given)
 }
 
 fn secrets(files: &[Pair<PathBuf>]) -> anyhow::Result<Secrets> {

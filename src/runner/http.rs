@@ -18,7 +18,7 @@ use hyper_util::client::legacy::{self, connect::HttpInfo};
 use reqwest::{
     Certificate, Client, Method, Request, RequestBuilder,
     dns::{Addrs, Name, Resolve, Resolving},
-    header::{CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, LOCATION},
+    header::{CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, LOCATION},
     redirect,
 };
 use tokio::{
@@ -37,8 +37,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Most headers of an answer; together they have at most some 400 KiB (hyper's own bound).
 const MAX_HEADERS: usize = 100;
-/// Most redirects that are followed: what fetch follows.
-const MAX_REDIRECTS: usize = 20;
+/// Most redirects that are followed: as many as Bun's fetch, with which prim.sh's runner
+/// sends, and whose way alone follows any.
+const MAX_REDIRECTS: usize = 126;
 /// What is said of a body, which a redirect that drops the body drops too.
 const OF_BODIES: [HeaderName; 4] = [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION];
 
@@ -204,8 +205,11 @@ impl Http {
         for (name, value) in &call.headers {
             head = head.header(name, value);
         }
-        if let Some(body) = &call.body {
-            head = head.body(body.clone());
+        match &call.body {
+            Some(body) => head = head.body(body.clone()),
+            // Servers may refuse such a request that says nothing of a body (RFC 9110, 8.6).
+            None if says_length(call) => head = head.header(CONTENT_LENGTH, "0"),
+            None => {}
         }
         let request = head.build().map_err(broken)?;
         let again = request.try_clone();
@@ -439,6 +443,13 @@ fn redirected(call: &Call, reply: &Answer) -> Result<Option<Call>, NoReply> {
         next.headers.retain(|(name, _)| OF_BODIES.iter().all(|of| !name.eq_ignore_ascii_case(of.as_str())));
     }
     Ok(Some(next))
+}
+
+/// Whether a request says of its body that there is none: what only reads never has one,
+/// and a length that is given is the test's own.
+fn says_length(call: &Call) -> bool {
+    let given = call.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(CONTENT_LENGTH.as_str()));
+    !given && !matches!(call.method.as_str(), "GET" | "HEAD")
 }
 
 fn headers(map: &HeaderMap) -> Vec<(String, String)> {

@@ -166,7 +166,7 @@ fn wanted_pause(answer: &Answer, most: Duration) -> u64 {
 
 /// What each try that is under way came to so far.
 fn tallied(tallies: &BTreeMap<Ticket, Arc<Tally>>) -> BTreeMap<Ticket, Spent> {
-    tallies.iter().map(|(ticket, tally)| (*ticket, tally.spent())).collect()
+    tallies.iter().map(|(ticket, tally)| (*ticket, tally.so_far())).collect()
 }
 
 /// A task's request, if it goes where its test says. `places` are those that were

@@ -29,7 +29,7 @@ pub async fn seeds(
         Mode::Ours => "flywheel",
         Mode::Primsh => "canary-runner",
     };
-    let stamp = now.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
+    let stamp = stamp(now);
     let mut seeds: BTreeMap<String, String> = [
         ("test_prefix".to_owned(), format!("gate-{}", now.as_millisecond())),
         ("runner".to_owned(), runner.to_owned()),
@@ -48,10 +48,26 @@ pub async fn seeds(
     Ok(seeds)
 }
 
+/// A time as JavaScript's `toISOString` writes it, in whose form prim.sh's results have it.
+pub fn stamp(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::suite;
+
+    #[test]
+    fn a_time_has_three_digits_of_a_second() {
+        for (time, written) in [
+            ("2026-01-02T03:04:05.678901Z", "2026-01-02T03:04:05.678Z"),
+            ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000Z"),
+            ("2026-01-02T03:04:05.02Z", "2026-01-02T03:04:05.020Z"),
+        ] {
+            assert_eq!(stamp(time.parse().unwrap()), written);
+        }
+    }
 
     #[tokio::test]
     async fn the_names_are_prim_shs() {

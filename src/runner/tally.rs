@@ -5,11 +5,22 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use crate::suite::{Receipt, Spent};
 
 /// What one try took so far.
-#[derive(Debug, Default)]
-pub struct Tally(Mutex<Spent>);
+#[derive(Debug)]
+pub struct Tally {
+    began: Instant,
+    spent: Mutex<Spent>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { began: Instant::now(), spent: Mutex::default() }
+    }
+}
 
 impl Tally {
     /// All of it.
@@ -17,11 +28,18 @@ impl Tally {
         self.book().clone()
     }
 
+    /// The same of a try that is under way: whom it waits for has taken the time since it
+    /// began.
+    pub(super) fn so_far(&self) -> Spent {
+        let spent = self.spent();
+        Spent { duration_ms: spent.duration_ms.max(ms(self.began.elapsed())), ..spent }
+    }
+
     /// An answer came, or none, after so long.
     pub(super) fn answered(&self, status: Option<u16>, took: Duration) {
         let mut spent = self.book();
         spent.status = status.or(spent.status);
-        spent.duration_ms = spent.duration_ms.saturating_add(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        spent.duration_ms = spent.duration_ms.saturating_add(ms(took));
     }
 
     /// A payment goes out now.
@@ -45,6 +63,10 @@ impl Tally {
     }
 
     fn book(&self) -> MutexGuard<'_, Spent> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

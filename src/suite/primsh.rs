@@ -34,9 +34,9 @@ pub(super) enum Prepared {
     Done(Outcome, String, Option<String>),
 }
 
-/// The tests that are run, in order: the group's place, and the test's. A test that
-/// groups name twice is there twice; what no test has is not.
-pub(super) fn order(plan: &Plan, group: Option<&str>) -> Result<Vec<(usize, usize)>, Finding> {
+/// The places of the groups that are run, in order: `onboarding` comes right after
+/// `discovery`, unless one group is asked for.
+pub(super) fn groups(plan: &Plan, group: Option<&str>) -> Result<Vec<usize>, Finding> {
     let mut groups: Vec<usize> = (0..plan.groups.len()).filter(|i| !plan.groups[*i].canary_only).collect();
     let named = |groups: &[usize], id: &str| groups.iter().position(|i| plan.groups[*i].id == id);
     if let Some(id) = group {
@@ -50,9 +50,15 @@ pub(super) fn order(plan: &Plan, group: Option<&str>) -> Result<Vec<(usize, usiz
         let to = named(&groups, "discovery").map_or(0, |at| at + 1);
         groups.insert(to, onboarding);
     }
+    Ok(groups)
+}
+
+/// The tests of those groups, in order: the group's place, and the test's. A test that
+/// groups name twice is there twice; what no test has is not.
+pub(super) fn order(plan: &Plan, groups: &[usize]) -> Vec<(usize, usize)> {
     let tests: BTreeMap<&str, usize> = plan.tests.iter().enumerate().map(|(i, test)| (test.id.as_str(), i)).collect();
-    let all = groups.into_iter().flat_map(|group| plan.groups[group].tests.iter().map(move |id| (group, id)));
-    Ok(all.filter_map(|(group, id)| Some((group, *tests.get(id.as_str())?))).collect())
+    let all = groups.iter().flat_map(|group| plan.groups[*group].tests.iter().map(move |id| (*group, id)));
+    all.filter_map(|(group, id)| Some((group, *tests.get(id.as_str())?))).collect()
 }
 
 /// What is sent, unless something stands against it. `passed` says whether a test

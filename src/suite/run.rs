@@ -27,6 +27,8 @@ pub struct Run<'p> {
     order: Order,
     under_way: BTreeMap<Ticket, Flight>,
     results: Vec<TestResult>,
+    /// Why it ended before its last test did.
+    stopped: Option<String>,
 }
 
 /// By whose rules the next test is chosen.
@@ -46,6 +48,8 @@ struct Flight {
     /// Of all tries so far.
     spent: Spent,
     variables: BTreeMap<String, String>,
+    /// The last answer that was not the end of it: its status, and what is said of it.
+    last: Option<(u16, Judgement)>,
 }
 
 /// What is next.
@@ -68,7 +72,7 @@ impl<'p> Run<'p> {
             Mode::Ours => Order::Ours(Box::new(Ours::new(plan, group, seeds)?)),
             Mode::Primsh => Order::Line(Line::new(plan, group, seeds).map_err(|finding| vec![finding])?),
         };
-        let mut run = Self { plan, secrets, order, under_way: BTreeMap::new(), results: Vec::new() };
+        let mut run = Self { plan, secrets, order, under_way: BTreeMap::new(), results: Vec::new(), stopped: None };
         if let Order::Ours(ours) = &run.order {
             let left = if group.is_none() { ours.left_out(plan) } else { Vec::new() };
             for (test, note) in left {
@@ -94,7 +98,8 @@ impl<'p> Run<'p> {
                 }
                 Next::Send { ticket, test, request, variables } => {
                     let group = self.group(ticket);
-                    let flight = Flight { test, group, request: *request, attempt: 1, spent: Spent::default(), variables };
+                    let (request, spent) = (*request, Spent::default());
+                    let flight = Flight { test, group, request, attempt: 1, spent, variables, last: None };
                     let task = self.task(ticket, &flight);
                     self.under_way.insert(ticket, flight);
                     return Some(task);
@@ -124,13 +129,14 @@ impl<'p> Run<'p> {
                 Some(until) => ends(self.plan, until, &flight.variables, answer),
                 None => judgement.outcome == Outcome::Pass,
             };
-            if !ended && flight.attempt <= retry.count {
-                return Some(retry.interval_ms);
-            }
             if !ended && retry.until.is_some() && judgement.outcome == Outcome::Pass {
                 judgement.outcome = Outcome::Fail;
                 judgement.note = Some(format!("what retry.until waits for did not come in {} tries", flight.attempt));
                 judgement.captures.clear();
+            }
+            if !ended && flight.attempt <= retry.count {
+                flight.last = Some((answer.status, judgement));
+                return Some(retry.interval_ms);
             }
         }
         self.end(ticket, judgement);
@@ -150,6 +156,16 @@ impl<'p> Run<'p> {
             && flight.attempt <= retry.count
         {
             return Some(retry.interval_ms);
+        }
+        // What an earlier try showed holds, where there was no money for another.
+        if matches!(trouble, Trouble::Declined(_))
+            && let Some((status, mut judgement)) = flight.last.take()
+        {
+            flight.spent.status = Some(status);
+            let note = judgement.note.unwrap_or_default();
+            judgement.note = Some(format!("{note}; it was not tried again: {}", trouble.text()));
+            self.end(ticket, judgement);
+            return None;
         }
         // prim.sh's runner threw before it noted any; and terms that are not paid are what
         // is wrong, not that money was asked for.
@@ -173,6 +189,10 @@ impl<'p> Run<'p> {
     /// the rest is blocked. `spent` is what tries that are under way took so far: a
     /// payment that is out is out.
     pub fn stop(&mut self, why: &str, spent: &BTreeMap<Ticket, Spent>) {
+        if self.is_done() {
+            return;
+        }
+        self.stopped = Some(why.to_owned());
         let primsh = self.plan.mode == Mode::Primsh;
         let tickets: Vec<_> = self.under_way.keys().copied().collect();
         for ticket in tickets {
@@ -190,6 +210,11 @@ impl<'p> Run<'p> {
             let group = self.group(ticket);
             self.push(test, group, Outcome::Blocked, None, Some(format!("never sent: {why}")), None);
         }
+    }
+
+    /// Why the run was cut short, if it was.
+    pub fn stopped(&self) -> Option<&str> {
+        self.stopped.as_deref()
     }
 
     /// Whether every test has a result.
@@ -216,6 +241,15 @@ impl<'p> Run<'p> {
         match &self.order {
             Order::Ours(ours) => ours.selection().clone(),
             Order::Line(line) => line.selection(),
+        }
+    }
+
+    /// Places of the groups that were asked for: in the plan's order, with prim.sh's way
+    /// in its own.
+    pub fn groups(&self) -> &[usize] {
+        match &self.order {
+            Order::Ours(ours) => ours.asked(),
+            Order::Line(line) => line.groups(),
         }
     }
 

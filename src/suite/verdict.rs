@@ -121,7 +121,8 @@ impl Counts {
         counts
     }
 
-    fn add(&mut self, outcome: Outcome) {
+    /// Counts one more.
+    pub(super) fn add(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Pass => self.pass += 1,
             Outcome::Fail => self.fail += 1,
@@ -266,6 +267,26 @@ impl Verdict {
         self.hard.extend(unknown);
         self
     }
+
+    /// The same of a run that was cut short: what was not sent showed nothing.
+    pub fn cut_short(mut self, why: &str) -> Self {
+        if self.exit == Exit::Proven {
+            self.exit = Exit::Unproven;
+        }
+        self.summary += &format!("; it was cut short: {why}");
+        self
+    }
+
+    /// The same with each of these groups, by place, also where no test of theirs has a
+    /// result.
+    pub fn naming(mut self, plan: &Plan, groups: &[usize]) -> Self {
+        let mut counts: BTreeMap<String, Counts> = self.groups.into_iter().collect();
+        for group in groups {
+            counts.entry(plan.groups[*group].id.clone()).or_default();
+        }
+        self.groups = in_order(plan, &counts);
+        self
+    }
 }
 
 /// The first of a list, and how many more there are.
@@ -275,10 +296,15 @@ fn some(ids: &[String]) -> String {
 }
 
 fn by_group(plan: &Plan, results: &[TestResult]) -> Vec<(String, Counts)> {
-    let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
+    let mut counts: BTreeMap<String, Counts> = BTreeMap::new();
     for result in results {
-        counts.entry(result.group.as_deref().unwrap_or_default()).or_default().add(result.outcome);
+        counts.entry(result.group.clone().unwrap_or_default()).or_default().add(result.outcome);
     }
+    in_order(plan, &counts)
+}
+
+/// In the order in which the plan has its groups.
+fn in_order(plan: &Plan, counts: &BTreeMap<String, Counts>) -> Vec<(String, Counts)> {
     let mut seen = BTreeSet::new();
     let named = plan.groups.iter().map(|group| group.id.as_str()).filter(|id| seen.insert(*id));
     named.filter_map(|id| Some((id.to_owned(), *counts.get(id)?))).collect()

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -321,4 +321,69 @@ async fn a_broken_off_run_says_what_was_done() {
     let results = machine.into_results();
     assert_eq!(outcomes(&results), [("T-1", Outcome::Pass), ("T-2", Outcome::Error), ("T-3", Outcome::Blocked)], "{results:?}");
     assert_eq!(came.0, ["T-1", "T-2", "T-3"]);
+}
+
+/// Servers may refuse a request of a method that has a body where nothing says that there
+/// is none.
+#[tokio::test]
+async fn what_has_no_body_says_so_unless_it_only_reads() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let kept = seen.clone();
+    let server = Server::answering(move |head, _| {
+        let lengths = head.lines().filter_map(|line| line.split_once(": ")).filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        let lengths: Vec<_> = lengths.map(|(_, length)| length.to_owned()).collect();
+        let line = head.lines().next().unwrap().trim_end_matches(" HTTP/1.1");
+        kept.lock().unwrap().push(format!("{line} {}", lengths.join(",")));
+        match line.split(' ').nth(1).unwrap() {
+            "/see" => answer(303, "location: /seen\r\n", ""),
+            "/keep" => answer(307, "location: /kept\r\n", ""),
+            _ => answer(200, "", ""),
+        }
+    })
+    .await;
+    let sends = |method: &str, path: &str, more: Value| {
+        let mut test = test(&format!("{method} {path}"), &format!("{}{path}", server.url), &more);
+        test["method"] = method.into();
+        test
+    };
+    let mut runner = runner();
+    runner.jobs = 1;
+    let none = json!({});
+    for mode in [Mode::Ours, Mode::Primsh] {
+        let mut tests: Vec<_> =
+            ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].map(|method| sends(method, "/x", none.clone())).into();
+        tests.push(sends("POST", "/full", json!({"input": {"a": 1}})));
+        let mut expected =
+            vec!["GET /x ", "HEAD /x ", "POST /x 0", "PUT /x 0", "PATCH /x 0", "DELETE /x 0", "OPTIONS /x 0", "POST /full 7"];
+        if mode == Mode::Ours {
+            tests.push(sends("POST", "/own", json!({"headers": {"Content-Length": "0"}})));
+            expected.push("POST /own 0");
+        } else {
+            tests.extend([sends("POST", "/see", none.clone()), sends("POST", "/keep", none.clone())]);
+            expected.extend(["POST /see 0", "GET /seen ", "POST /keep 0", "POST /kept 0"]);
+        }
+        let results = run(&runner, &plan_in(mode, tests)).await;
+        assert!(results.iter().all(|result| result.outcome == Outcome::Pass), "{mode:?}: {results:?}");
+        let mut came = std::mem::take(&mut *seen.lock().unwrap());
+        came.sort();
+        expected.sort_unstable();
+        assert_eq!(came, expected, "{mode:?}");
+    }
+}
+
+/// As far as Bun's fetch goes, with which prim.sh's runner sends.
+#[tokio::test]
+async fn prim_shs_way_follows_so_many_redirects_and_no_more() {
+    let server = Server::answering(|head, _| {
+        let left: usize = head.split(' ').nth(1).unwrap().trim_start_matches('/').parse().unwrap();
+        let on = left.checked_sub(1).map(|left| answer(302, &format!("location: /{left}\r\n"), ""));
+        on.unwrap_or_else(|| answer(200, "", "{}"))
+    })
+    .await;
+    for (redirects, outcome, requests) in [(126, Outcome::Pass, 127), (127, Outcome::Fail, 127)] {
+        let before = server.requests();
+        let results = run(&runner(), &plan_in(Mode::Primsh, vec![test("T-1", &format!("{}/{redirects}", server.url), &json!({}))])).await;
+        assert_eq!((results[0].outcome, server.requests() - before), (outcome, requests), "{results:?}");
+        assert!(outcome == Outcome::Pass || results[0].note.as_ref().unwrap().contains("more than 126 redirects"), "{results:?}");
+    }
 }

@@ -58,7 +58,12 @@ fn gate(arguments: &[&str], folder: &Path) -> Command {
 }
 
 pub async fn ran(arguments: &[&str], folder: &Folder) -> (i32, String) {
-    let output: Output = gate(arguments, &folder.0).output().await.unwrap();
+    ran_with(&[], arguments, folder).await
+}
+
+/// The same with those variables in its environment.
+async fn ran_with(environment: &[(&str, &str)], arguments: &[&str], folder: &Folder) -> (i32, String) {
+    let output: Output = gate(arguments, &folder.0).envs(environment.iter().copied()).output().await.unwrap();
     let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert!(!said.contains("panicked"), "{arguments:?}: {said}");
     (output.status.code().unwrap_or(-1), said)
@@ -346,6 +351,74 @@ async fn a_dry_run_shows_what_a_group_brings_along() {
     assert_eq!(shown(&said), ["a (A)", "A-1 GET", "A-2 GET", "b (B)", "B-1 GET", "GONE ?", "empty (Empty)", "in no", "C-1 GET"], "{said}");
 }
 
+/// It needs nobody's key and nobody's answer; whatever else is wrong is said as always.
+#[tokio::test]
+async fn a_dry_run_asks_nobody() {
+    let folder = Folder::new("asks-nobody");
+    let server = Server::answering(|_, _| answer(200, "", r#"{"things.sh":"live"}"#)).await;
+    let mut plan: Value = serde_json::from_str(&text(vec![test("T-1", &server.url, &json!({}))])).unwrap();
+    let group = |id: &str| json!({ "id": id, "name": id, "prompt": "", "tests": ["T-1"] });
+    plan["groups"] = json!([group("store"), group("onboarding"), group("discovery")]);
+    let path = folder.write("plan.json", &plan.to_string());
+    for (environment, arguments, code) in [
+        (("AGENT_PRIVATE_KEY", "0x12"), vec!["--dry-run"], 0),
+        (("AGENT_PRIVATE_KEY", "0x12"), vec![], 3),
+        (("TESTNET_WALLET", "0x12"), vec!["--dry-run", "--ci", "--phases", &server.url], 0),
+        (("PRIM_NETWORK", "base"), vec!["--dry-run"], 3),
+        (("PRIM_NETWORK", ""), vec!["--dry-run", "--changed", "nobody"], 3),
+        (("PRIM_NETWORK", ""), vec!["--dry-run", "--group", "nobody"], 3),
+        (("PRIM_NETWORK", ""), vec!["--dry-run", "--ca", "missing.pem"], 3),
+    ] {
+        let (exit, said) = ran_with(&[environment], &[&["run", &path], &arguments[..]].concat(), &folder).await;
+        assert_eq!(exit, code, "{environment:?} {arguments:?}: {said}");
+        assert!(code != 0 || said.contains("T-1"), "{said}");
+    }
+    assert_eq!(server.requests(), 0);
+    // Groups come as they would be run.
+    let (_, said) = ran(&["run", &path, "--dry-run", "--compat", "primsh"], &folder).await;
+    let groups: Vec<_> = said.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(groups, ["store", "discovery", "onboarding"], "{said}");
+}
+
+#[tokio::test]
+async fn an_empty_address_is_none() {
+    let folder = Folder::new("address");
+    let server = Server::answering(|_, _| answer(200, "", "{}")).await;
+    let plan = folder.write("plan.json", &text(vec![test("T-1", &format!("{}/{{{{agent_address}}}}", server.url), &json!({}))]));
+    for compat in [&[][..], &["--compat", "primsh"]] {
+        let before = server.requests();
+        let (exit, said) = ran_with(&[("AGENT_ADDRESS", "")], &[&["run", &plan], compat].concat(), &folder).await;
+        assert!(exit == 2 && said.contains("blocked") && server.requests() == before, "{exit} {said}");
+        assert_eq!(ran_with(&[("AGENT_ADDRESS", "0xA")], &[&["run", &plan], compat].concat(), &folder).await.0, 0);
+    }
+}
+
+#[tokio::test]
+async fn prim_shs_results_have_each_group_that_was_asked_and_its_time() {
+    let folder = Folder::new("groups");
+    let server = Server::answering(|_, _| answer(200, "", "{}")).await;
+    let mut plan: Value = serde_json::from_str(&text(vec![test("T-1", &server.url, &json!({}))])).unwrap();
+    let group = |id: &str, canary: bool| json!({ "id": id, "name": "", "prompt": "", "tests": [], "canary_only": canary });
+    plan["groups"].as_array_mut().unwrap().extend([group("empty", false), group("canary", true)]);
+    let path = folder.write("plan.json", &plan.to_string());
+    for (compat, groups) in [(&["--compat", "primsh"][..], vec![("all", 1), ("empty", 0)]), (&[], vec![("all", 1)])] {
+        let (exit, said) = ran(&[&["run", &path, "--result", "result.json"], compat].concat(), &folder).await;
+        assert_eq!(exit, 0, "{said}");
+        let result: Value = serde_json::from_str(&folder.read("result.json")).unwrap();
+        let none = json!({ "pass": 0, "fail": 0, "blocked": 0, "error": 0, "skipped": 0 });
+        let counts = |pass: usize| {
+            let mut counts = none.clone();
+            counts["pass"] = pass.into();
+            counts
+        };
+        let expected: serde_json::Map<_, _> = groups.into_iter().map(|(id, pass)| (id.to_owned(), counts(pass))).collect();
+        assert_eq!(result["groups"], Value::Object(expected), "{compat:?}");
+        // 2026-01-02T03:04:05.678Z
+        let time = result["timestamp"].as_str().unwrap();
+        assert!(time.len() == 24 && time.ends_with('Z') && time.as_bytes()[19] == b'.', "{time}");
+    }
+}
+
 /// A server that pours interim answers without end, on threads of its own.
 fn flood() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -382,22 +455,30 @@ async fn a_flood_of_interim_answers_stalls_no_deadline() {
 async fn an_interrupt_ends_with_a_report() {
     let folder = Folder::new("interrupt");
     let server = Server::answering(|_, _| answer(200, "", "{}")).await;
-    let silent = Server::new(|stream, _| async move {
-        let _held = stream;
-        std::future::pending::<()>().await;
-    })
-    .await;
-    let tests = vec![test("T-1", &server.url, &json!({})), test("T-2", &silent.url, &json!({"depends_on": ["T-1"]}))];
-    let plan = folder.write("plan.json", &text(tests));
-    let child = gate(&["run", &plan, "--result", "result.json"], &folder.0).spawn().unwrap();
-    while silent.seen.connections.load(Ordering::SeqCst) == 0 {
-        tokio::task::yield_now().await;
+    for (mode, signal, outcomes) in [
+        (&[][..], rustix::process::Signal::INT, ["pass", "error", "blocked"]),
+        (&["--compat", "primsh"], rustix::process::Signal::TERM, ["pass", "fail", "blocked"]),
+    ] {
+        let silent = Server::new(|stream, _| async move {
+            let _held = stream;
+            std::future::pending::<()>().await;
+        })
+        .await;
+        let waits = |id: &str, url: &str, on: &str| test(id, url, &json!({ "depends_on": [on] }));
+        let tests = vec![test("T-1", &server.url, &json!({})), waits("T-2", &silent.url, "T-1"), waits("T-3", &server.url, "T-2")];
+        let plan = folder.write("plan.json", &text(tests));
+        let child = gate(&[&["run", &plan, "--result", "result.json"], mode].concat(), &folder.0).spawn().unwrap();
+        while silent.seen.connections.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let id = rustix::process::Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
+        rustix::process::kill_process(id, signal).unwrap();
+        let output = child.wait_with_output().await.unwrap();
+        assert_eq!(output.status.code(), Some(2), "{mode:?}: {output:?}");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(said.contains("cut short: the run was interrupted"), !mode.is_empty(), "{mode:?}: {said}");
+        let result: Value = serde_json::from_str(&folder.read("result.json")).unwrap();
+        assert_eq!([0, 1, 2].map(|at| result["tests"][at]["result"].as_str().unwrap_or_default()), outcomes, "{mode:?}: {result}");
+        assert!(result["tests"][1]["run_note"].as_str().unwrap().contains("interrupted"), "{mode:?}: {result}");
     }
-    let id = rustix::process::Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
-    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
-    let output = child.wait_with_output().await.unwrap();
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    let result: Value = serde_json::from_str(&folder.read("result.json")).unwrap();
-    assert_eq!(result["tests"][0]["result"], "pass");
-    assert!(result["tests"][1]["run_note"].as_str().unwrap().contains("interrupted"), "{result}");
 }

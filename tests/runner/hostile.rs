@@ -369,5 +369,6 @@ async fn the_deadline_ends_a_run() {
     let results = run(&runner, &plan(tests)).await;
     assert_eq!(outcomes(&results), [("T-1", Outcome::Error), ("T-2", Outcome::Blocked)], "{results:?}");
     assert!(results[0].note.as_ref().unwrap().contains("deadline"), "{results:?}");
+    assert!((200..10_000).contains(&results[0].duration_ms) && results[1].duration_ms == 0, "it was waited for: {results:?}");
     assert!(began.elapsed() < Duration::from_secs(10));
 }

@@ -323,3 +323,125 @@ fn ids_that_are_no_texts_are_keys_by_their_value() {
         played.results.iter().filter_map(|result| Some((result.note.as_deref()?, result.blocked_by.as_deref()?))).collect();
     assert_eq!(blocked, [("blocked by 1", "1"), ("blocked by [object Object]", "[object Object] (an object)")]);
 }
+
+/// By prim.sh's rules what was not sent is blocked, and nothing looks at what is blocked.
+#[test]
+fn a_run_of_prim_shs_way_that_was_cut_short_is_not_green() {
+    let plan = read(&plan_of(&json!([{}, {"id": "B"}, {"id": "C"}]), None), Mode::Primsh);
+    let mut run = Run::new(&plan, None, seeds(), Secrets::default()).unwrap();
+    let task = run.next_task().unwrap();
+    assert_eq!(run.answered(task.ticket, &answer(&json!({})), Spent::default()), None);
+    assert_eq!((run.next_task().is_some(), run.stopped()), (true, None));
+    run.stop("the deadline passed", &BTreeMap::new());
+    let why = run.stopped().unwrap().to_owned();
+    let results = run.into_results();
+    let phase = |phase: &str| Some(Phases::new([("a".to_owned(), phase.to_owned())]));
+    for (phases, before, after) in [(None, 0, 2), (phase("hold"), 0, 2), (phase("live"), 1, 1)] {
+        let verdict = conclude(&plan, &results, phases.as_ref());
+        assert_eq!(verdict.exit.code(), before, "{}", verdict.summary);
+        let verdict = verdict.cut_short(&why);
+        assert_eq!(verdict.exit.code(), after, "{}", verdict.summary);
+        assert!(verdict.summary.ends_with("; it was cut short: the deadline passed"), "{}", verdict.summary);
+    }
+    // One that had come to its end was not.
+    let plan = read(&plan_of(&json!([{}]), None), Mode::Primsh);
+    let mut run = Run::new(&plan, None, seeds(), Secrets::default()).unwrap();
+    let task = run.next_task().unwrap();
+    assert_eq!(run.answered(task.ticket, &answer(&json!({})), Spent::default()), None);
+    run.stop("the deadline passed", &BTreeMap::new());
+    assert_eq!((run.stopped(), run.results().len()), (None, 1));
+}
+
+#[test]
+fn a_try_that_there_is_no_money_for_hides_no_answer() {
+    let retry = json!([{"retry": {"count": 3}}]);
+    let waits = json!([{"retry": {"count": 3, "until": {"body": {"state": "done"}}}}]);
+    for (tests, first, outcome, says) in [
+        (&retry, json!({"status": 503}), Outcome::Fail, "it answers 503, and 200 is expected"),
+        (&retry, json!({"cut": "it broke off"}), Outcome::Error, "its body ends too early"),
+        (&waits, json!({"json": {"state": "new"}}), Outcome::Fail, "what retry.until waits for did not come in 1 tries"),
+    ] {
+        let plan = read(&plan_of(tests, None), Mode::Ours);
+        let mut run = Run::new(&plan, None, seeds(), Secrets::default()).unwrap();
+        let task = run.next_task().unwrap();
+        assert_eq!(run.answered(task.ticket, &answer(&first), Spent::default()), Some(0));
+        run.again(task.ticket).unwrap();
+        let asked = Spent { status: Some(402), ..Spent::default() };
+        assert_eq!(run.broke(task.ticket, &Trouble::Declined("raise --budget".into()), asked), None);
+        let result = &run.results()[0];
+        let status = first["status"].as_u64().unwrap_or(200);
+        assert_eq!((result.outcome, result.actual_status.map(u64::from), result.attempts), (outcome, Some(status), 2), "{result:?}");
+        let note = result.note.as_ref().unwrap();
+        assert!(note.contains(says) && note.ends_with("; it was not tried again: raise --budget"), "{note}");
+    }
+    // Where nothing answered before, it is all that there is to say.
+    let plan = read(&plan_of(&retry, None), Mode::Ours);
+    let mut run = Run::new(&plan, None, seeds(), Secrets::default()).unwrap();
+    let task = run.next_task().unwrap();
+    assert_eq!(run.broke(task.ticket, &Trouble::Declined("raise --budget".into()), Spent::default()), None);
+    assert_eq!((run.results()[0].outcome, run.results()[0].note.as_deref()), (Outcome::Error, Some("raise --budget")));
+}
+
+#[test]
+fn groups_that_were_asked_for_are_named_in_the_order_of_the_run() {
+    let group = |id: &str, tests: Value| json!({ "id": id, "name": "", "prompt": "", "tests": tests });
+    let mut canary = group("canary", json!([]));
+    canary["canary_only"] = true.into();
+    let groups = json!([group("store", json!(["T-1"])), group("onboarding", json!([])), canary, group("discovery", json!([]))]);
+    for (mode, only, expected) in [
+        (Mode::Primsh, None, vec![0, 3, 1]),
+        (Mode::Primsh, Some("onboarding"), vec![1]),
+        (Mode::Ours, None, vec![0, 1, 3]),
+        (Mode::Ours, Some("discovery"), vec![3]),
+    ] {
+        let plan = read(&plan_of(&json!([{}]), Some(&groups)), mode);
+        let run = Run::new(&plan, only, seeds(), Secrets::default()).unwrap();
+        assert_eq!(run.groups(), expected, "{mode:?} {only:?}");
+        let verdict = conclude(&plan, &play(&plan, only, &json!({})).results, None);
+        let counted: Vec<_> = verdict.groups.iter().map(|(id, counts)| (id.clone(), counts.total())).collect();
+        let store: Vec<_> = [("store".to_owned(), 1)].into_iter().filter(|_| only.is_none()).collect();
+        assert_eq!(counted, store, "{mode:?} {only:?}");
+        let named = verdict.naming(&plan, run.groups()).groups;
+        let mut in_order = expected.clone();
+        in_order.sort_unstable();
+        let ids: Vec<_> = in_order.iter().map(|i| plan.groups[*i].id.clone()).collect();
+        assert_eq!(named.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>(), ids, "{mode:?} {only:?}");
+        assert!(named.iter().all(|(id, counts)| counts.total() == usize::from(id == "store")), "{named:?}");
+    }
+}
+
+/// prim.sh's runner drops what only a canary runs before it looks for tests.
+#[test]
+fn a_group_of_a_canary_alone_needs_no_tests() {
+    let tests = json!([{}]);
+    let of = |canary_only: bool, tests: Value| json!([{ "id": "g", "tests": ["T-1"] }, { "id": "c", "canary_only": canary_only, "tests": tests }, { "id": "d", "canary_only": canary_only }]);
+    let plan = read(&plan_of(&tests, Some(&of(true, Value::Null))), Mode::Primsh);
+    assert_eq!(plan.groups.iter().map(|group| group.tests.len()).collect::<Vec<_>>(), [1, 0, 0]);
+    let refused = suite::from_value(&plan_of(&tests, Some(&of(false, Value::Null))), Mode::Primsh).unwrap_err();
+    assert_eq!(refused.len(), 2, "{refused:?}");
+}
+
+/// A build server is to be as red as the exit code.
+#[test]
+fn junit_has_what_phases_make_a_warning_as_skipped() {
+    let (plan, results) = hostile();
+    let phases = Phases::new([("b".to_owned(), "testing".to_owned()), ("a".to_owned(), "live".to_owned())]);
+    let verdict = conclude(&plan, &results, Some(&phases));
+    assert_eq!(verdict.soft, ["F", "B"]);
+    for (ci, figures, skipped) in [(true, ["6", "0", "2", "3"], vec!["F", "B", "S"]), (false, ["6", "1", "3", "1"], vec!["S"])] {
+        let report = report::Report { plan: &plan, results: &results, verdict: &verdict, timestamp: "", ci, changed: &[] };
+        let junit = report::junit(&report);
+        let tree = roxmltree::Document::parse(&junit).unwrap();
+        for name in ["testsuites", "testsuite"] {
+            let suite = tree.descendants().find(|node| node.has_tag_name(name)).unwrap();
+            assert_eq!(["tests", "failures", "errors", "skipped"].map(|name| suite.attribute(name).unwrap()), figures, "{name} {ci}");
+        }
+        let cases = tree.descendants().filter(|node| node.has_tag_name("skipped"));
+        let (mut ids, mut warned) = (Vec::new(), 0);
+        for case in cases {
+            ids.push(case.parent().unwrap().attribute("name").unwrap().split(' ').next().unwrap());
+            warned += usize::from(case.attribute("message").unwrap().starts_with("warning: "));
+        }
+        assert_eq!((ids, warned), (skipped.clone(), skipped.len() - 1), "{junit}");
+    }
+}

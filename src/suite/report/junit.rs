@@ -1,7 +1,7 @@
 //! JUnit's XML, as build servers read it. What was blocked is an error there: most
-//! take "skipped" for green.
+//! take "skipped" for green, so that just what phases make a warning is skipped.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use super::Report;
 use crate::suite::verdict::{Counts, Outcome, TestResult};
@@ -9,17 +9,20 @@ use crate::suite::verdict::{Counts, Outcome, TestResult};
 /// The report.
 pub fn junit(report: &Report) -> String {
     let mut page = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let _ = writeln!(page, "<testsuites name=\"{}\" {}>", escape(&report.plan.name), figures(report.results.iter()));
+    let warnings = warnings(report);
+    let figures = |results: &[&TestResult]| figures(&warnings, results);
+    let all: Vec<_> = report.results.iter().collect();
+    let _ = writeln!(page, "<testsuites name=\"{}\" {}>", escape(&report.plan.name), figures(&all));
     let groups = report.verdict.groups.iter().map(|(id, _)| Some(id.as_str())).chain([None]);
     for group in groups {
-        let results = || report.results.iter().filter(|result| result.group.as_deref() == group);
-        if results().next().is_none() {
+        let results: Vec<_> = report.results.iter().filter(|result| result.group.as_deref() == group).collect();
+        if results.is_empty() {
             continue;
         }
         let name = escape(group.unwrap_or("(no group)"));
-        let _ = writeln!(page, "  <testsuite name=\"{name}\" timestamp=\"{}\" {}>", escape(report.timestamp), figures(results()));
-        for result in results() {
-            case(&mut page, report, result);
+        let _ = writeln!(page, "  <testsuite name=\"{name}\" timestamp=\"{}\" {}>", escape(report.timestamp), figures(&results));
+        for result in results {
+            case(&mut page, report, result, &warnings);
         }
         page.push_str("  </testsuite>\n");
     }
@@ -27,12 +30,27 @@ pub fn junit(report: &Report) -> String {
     page
 }
 
-fn case(page: &mut String, report: &Report, result: &TestResult) {
+/// Tests that did not pass and do not have to, where phases say that: a build server
+/// shows then what the exit code says.
+fn warnings<'a>(report: &'a Report) -> BTreeSet<&'a str> {
+    let soft = report.verdict.soft.iter().filter(|_| report.ci);
+    let mut warnings: BTreeSet<&str> = soft.map(String::as_str).collect();
+    // A test that is sent twice by prim.sh's way may be both.
+    report.verdict.hard.iter().for_each(|id| _ = warnings.remove(id.as_str()));
+    warnings
+}
+
+fn is_warning(warnings: &BTreeSet<&str>, result: &TestResult) -> bool {
+    !matches!(result.outcome, Outcome::Pass | Outcome::Skipped) && warnings.contains(result.id.as_str())
+}
+
+fn case(page: &mut String, report: &Report, result: &TestResult, warnings: &BTreeSet<&str>) {
     let name = format!("{} {}", result.id, report.title(result));
     let (class, time) = (escape(&result.service), seconds(result.duration_ms));
     let _ = write!(page, "    <testcase classname=\"{class}\" name=\"{}\" time=\"{time}\"", escape(name.trim_end()));
     let note = escape(result.note.as_deref().unwrap_or("no reason is known"));
     let _ = match result.outcome {
+        _ if is_warning(warnings, result) => writeln!(page, "><skipped message=\"warning: {note}\"/></testcase>"),
         Outcome::Pass => writeln!(page, "/>"),
         Outcome::Fail => writeln!(page, "><failure message=\"{note}\"/></testcase>"),
         Outcome::Blocked | Outcome::Error => writeln!(page, "><error type=\"{}\" message=\"{note}\"/></testcase>", result.outcome.as_str()),
@@ -40,9 +58,12 @@ fn case(page: &mut String, report: &Report, result: &TestResult) {
     };
 }
 
-fn figures<'a>(results: impl Iterator<Item = &'a TestResult> + Clone) -> String {
-    let counts = Counts::of(results.clone());
-    let time = seconds(results.map(|result| result.duration_ms).fold(0, u64::saturating_add));
+fn figures(warnings: &BTreeSet<&str>, results: &[&TestResult]) -> String {
+    let mut counts = Counts::default();
+    for result in results {
+        counts.add(if is_warning(warnings, result) { Outcome::Skipped } else { result.outcome });
+    }
+    let time = seconds(results.iter().map(|result| result.duration_ms).fold(0, u64::saturating_add));
     let errors = counts.error + counts.blocked;
     format!("tests=\"{}\" failures=\"{}\" errors=\"{errors}\" skipped=\"{}\" time=\"{time}\"", counts.total(), counts.fail, counts.skipped)
 }

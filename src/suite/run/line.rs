@@ -14,6 +14,8 @@ use crate::suite::{
 /// Where a run is.
 #[derive(Debug)]
 pub(super) struct Line {
+    /// The groups' places.
+    groups: Vec<usize>,
     /// The group's place and the test's.
     queue: Vec<(usize, usize)>,
     at: usize,
@@ -25,7 +27,8 @@ pub(super) struct Line {
 
 impl Line {
     pub fn new(plan: &Plan, group: Option<&str>, variables: BTreeMap<String, String>) -> Result<Self, Finding> {
-        Ok(Self { queue: primsh::order(plan, group)?, at: 0, sent: false, passed: BTreeMap::new(), variables })
+        let groups = primsh::groups(plan, group)?;
+        Ok(Self { queue: primsh::order(plan, &groups), groups, at: 0, sent: false, passed: BTreeMap::new(), variables })
     }
 
     pub fn next(&mut self, plan: &Plan) -> Next {
@@ -57,6 +60,10 @@ impl Line {
     /// Tests that were not begun.
     pub fn left(&self) -> usize {
         (self.queue.len() - self.at).saturating_sub(usize::from(self.sent))
+    }
+
+    pub fn groups(&self) -> &[usize] {
+        &self.groups
     }
 
     pub fn selection(&self) -> BTreeSet<usize> {

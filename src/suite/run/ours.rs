@@ -22,6 +22,8 @@ pub(super) struct Ours {
     ranks: Vec<usize>,
     /// The group that names each test first.
     groups: Vec<Option<usize>>,
+    /// The groups that were asked for.
+    asked: Vec<usize>,
     selected: BTreeSet<usize>,
     /// What is ready, by rank.
     ready: BTreeSet<(usize, usize)>,
@@ -60,13 +62,14 @@ impl Ours {
                 groups[*test] = Some(group);
             }
         }
-        let asked = |only| plan.groups.iter().filter(move |group| group.is_asked(only));
-        if let (Some(id), None) = (group, asked(group).next()) {
-            let known: Vec<_> = asked(None).map(|group| group.id.as_str()).collect();
+        let of = |only| (0..plan.groups.len()).filter(move |i| plan.groups[*i].is_asked(only));
+        let asked: Vec<_> = of(group).collect();
+        if let (Some(id), None) = (group, asked.first()) {
+            let known: Vec<_> = of(None).map(|i| plan.groups[i].id.as_str()).collect();
             let message = format!("has no group {id:?} that a runner can run; there are {}", known.join(", "));
             return Err(vec![Finding::new(Code::WrongValue, "groups", message)]);
         }
-        let tests = asked(group).flat_map(|group| &group.tests).filter_map(|id| graph.ids.get(id).copied());
+        let tests = asked.iter().flat_map(|i| &plan.groups[*i].tests).filter_map(|id| graph.ids.get(id).copied());
         let selected = graph.closure(tests);
         let mut ours = Self {
             removals: Vec::new(),
@@ -81,6 +84,7 @@ impl Ours {
             seeds,
             ranks,
             groups,
+            asked,
             selected,
         };
         ours.wire(plan);
@@ -136,6 +140,10 @@ impl Ours {
             }
         }
         gates.iter().enumerate().filter(|(_, gate)| gate.left > 0).map(|(i, _)| i).collect()
+    }
+
+    pub fn asked(&self) -> &[usize] {
+        &self.asked
     }
 
     pub fn selection(&self) -> &BTreeSet<usize> {

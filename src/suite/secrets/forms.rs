@@ -9,22 +9,93 @@ const MOST_ESCAPES: usize = 8;
 /// Shortest base64 that is looked for: shorter ones are in many words.
 const SHORTEST_BASE64: usize = 6;
 
-/// The length of what stands at a text's beginning, if that is the value in some
-/// writing.
-pub(super) fn written(text: &str, value: &str) -> Option<usize> {
-    // What most places of most texts are told by.
-    let (first, begins) = (value.chars().next()?, text.chars().next()?);
-    if begins != first && !matches!(begins, '%' | '\\' | '&' | '+') {
-        return None;
+/// What was done to find what a text repeats. Whoever writes backslashes without end
+/// would have it take minutes.
+#[derive(Debug, Default)]
+pub(super) struct Work(u32);
+
+impl Work {
+    /// Most of it: under a second, and more than a long answer takes that means well and
+    /// is held against ten secrets.
+    pub const MOST: u32 = 24_000_000;
+    /// Of a character in all its writings; of one that is looked at, 1.
+    const STEP: u32 = 96;
+    /// Of a character that can but stand for itself, among such.
+    const PLAIN: u32 = 4;
+
+    /// What was done.
+    #[cfg(test)]
+    pub fn done(&self) -> u32 {
+        self.0
     }
-    follow(text, value.chars(), steps).last().copied()
+
+    /// Whether there was too much, so that nothing more is told.
+    pub fn is_over(&self) -> bool {
+        self.0 > Self::MOST
+    }
+
+    fn add(&mut self, work: u32) {
+        self.0 = self.0.saturating_add(work);
+    }
+}
+
+/// The length of what stands at a text's beginning, if that is the value in some
+/// writing; none once there was too much work.
+pub(super) fn written(text: &str, value: &str, work: &mut Work) -> Option<usize> {
+    let (mut rest, mut left) = (text, value.chars());
+    // Most places of most texts are told by their first letter, which stands for itself.
+    loop {
+        let unread = left.clone();
+        let Some(c) = left.next() else { return Some(text.len() - rest.len()) };
+        let begins = rest.chars().next()?;
+        if !is_sign(begins) {
+            if begins != c {
+                return None;
+            }
+            work.add(1);
+            rest = &rest[c.len_utf8()..];
+            continue;
+        }
+        // At most `MOST_ESCAPES` of them are looked behind.
+        work.add(1 + escapes(rest).map(|_| 1).sum::<u32>());
+        if !stands(rest, c) {
+            return None;
+        }
+        let steps = |text: &str, c: &char| {
+            if work.is_over() {
+                return Vec::new();
+            }
+            let may_be_written = text.starts_with(is_sign);
+            work.add(if may_be_written { Work::STEP } else { Work::PLAIN });
+            if may_be_written { steps(text, *c) } else { Vec::from_iter(text.starts_with(*c).then(|| c.len_utf8())) }
+        };
+        return Some(text.len() - rest.len() + follow(rest, unread, steps).last()?);
+    }
+}
+
+/// Whether another character than it may be written with it.
+fn is_sign(c: char) -> bool {
+    matches!(c, '%' | '\\' | '&' | '+')
+}
+
+/// Whether a character may begin a text, in any writing: told without keeping anything.
+fn stands(text: &str, c: char) -> bool {
+    let first = c.encode_utf8(&mut [0; 4]).as_bytes()[0];
+    text.starts_with(c)
+        || percent_byte(text, first).next().is_some()
+        || c == ' ' && text.starts_with('+')
+        || escapes(text).any(|at| c == '\\' || escaped(&text[at..], c).is_some())
+        || entity(text, c).is_some()
 }
 
 /// Every place that a text can be read to, step by step, the nearest first.
-fn follow<T>(text: &str, units: impl Iterator<Item = T>, steps: impl Fn(&str, &T) -> Vec<usize>) -> Vec<usize> {
+fn follow<T>(text: &str, units: impl Iterator<Item = T>, mut steps: impl FnMut(&str, &T) -> Vec<usize>) -> Vec<usize> {
     let mut ends = vec![0];
     for unit in units {
-        let mut next: Vec<usize> = ends.iter().flat_map(|at| steps(&text[*at..], &unit).into_iter().map(move |n| at + n)).collect();
+        let mut next = Vec::new();
+        for at in &ends {
+            next.extend(steps(&text[*at..], &unit).into_iter().map(|n| at + n));
+        }
         next.sort_unstable();
         next.dedup();
         ends = next;
@@ -33,6 +104,20 @@ fn follow<T>(text: &str, units: impl Iterator<Item = T>, steps: impl Fn(&str, &T
         }
     }
     ends
+}
+
+/// What services may read of a value, the value first: what is sent in a header has no
+/// blanks at its ends, and its bytes are often taken for Latin-1.
+pub(super) fn read_back(value: &str) -> Vec<String> {
+    let latin = |text: &str| text.bytes().map(char::from).collect::<String>();
+    let readings = [value, value.trim()].into_iter().flat_map(|read| [read.to_owned(), latin(read), latin(read).trim().to_owned()]);
+    let mut once = Vec::new();
+    for reading in readings {
+        if !once.contains(&reading) {
+            once.push(reading);
+        }
+    }
+    once
 }
 
 /// The pieces of base64 that are there whatever stands before and after a value, one
@@ -51,8 +136,7 @@ pub(super) fn base64(value: &str) -> Vec<String> {
 
 /// How long a character at a text's beginning may be, in each writing in which it
 /// stands there.
-fn steps(text: &str, c: &char) -> Vec<usize> {
-    let c = *c;
+fn steps(text: &str, c: char) -> Vec<usize> {
     let mut found = Vec::new();
     // As it is.
     if text.starts_with(c) {
@@ -64,10 +148,7 @@ fn steps(text: &str, c: &char) -> Vec<usize> {
         found.push(1);
     }
     // In JSON, as often as that may be.
-    let mut at = 0;
-    for _ in 0..MOST_ESCAPES {
-        let Some(escape) = backslash(&text[at..]) else { break };
-        at += escape;
+    for at in escapes(text) {
         if c == '\\' {
             found.push(at);
         }
@@ -79,23 +160,33 @@ fn steps(text: &str, c: &char) -> Vec<usize> {
 
 /// `%XX` for each byte, or `%25XX`, and so on.
 fn percent(text: &str, c: char) -> Vec<usize> {
+    if !text.starts_with('%') {
+        return Vec::new();
+    }
     let mut utf8 = [0; 4];
-    follow(text, c.encode_utf8(&mut utf8).bytes(), |text, byte| percent_byte(text, *byte))
+    follow(text, c.encode_utf8(&mut utf8).bytes(), |text, byte| percent_byte(text, *byte).collect())
 }
 
-fn percent_byte(text: &str, byte: u8) -> Vec<usize> {
-    let Some(rest) = text.strip_prefix('%') else { return Vec::new() };
+fn percent_byte(text: &str, byte: u8) -> impl Iterator<Item = usize> {
+    let begins = text.starts_with('%');
+    let rest = text.strip_prefix('%').unwrap_or_default();
     // `%` itself is 25: what stands there may be that, or begin another byte.
-    let layers = (rest.len() - rest.trim_start_matches("25").len()) / 2;
-    let is_byte = |at: usize| {
+    let layers = rest.as_bytes().chunks(2).take(3).take_while(|two| two == b"25").count();
+    let is_byte = move |at: usize| {
         let hex = rest.get(at..at + 2).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
         hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) == Some(byte)
     };
-    (0..=layers.min(3)).map(|layer| 2 * layer).filter(|at| is_byte(*at)).map(|at| 1 + at + 2).collect()
+    (0..=layers).filter(move |_| begins).map(|layer| 2 * layer).filter(move |at| is_byte(*at)).map(|at| 1 + at + 2)
+}
+
+/// The ends of one backslash at a text's beginning, of two, and so on.
+fn escapes(text: &str) -> impl Iterator<Item = usize> {
+    let next = |at: &usize| backslash(&text[*at..]).map(|escape| at + escape);
+    std::iter::successors(backslash(text), next).take(MOST_ESCAPES)
 }
 
 fn backslash(text: &str) -> Option<usize> {
-    if text.starts_with('\\') { Some(1) } else { percent_byte(text, b'\\').first().copied() }
+    if text.starts_with('\\') { Some(1) } else { percent_byte(text, b'\\').next() }
 }
 
 /// What stands after a backslash.
@@ -113,8 +204,8 @@ fn escaped(text: &str, c: char) -> Option<usize> {
         if text.starts_with(short) {
             return Some(1);
         }
-        if let Some(length) = percent(text, short).first() {
-            return Some(*length);
+        if let Some(length) = u8::try_from(short).ok().and_then(|short| percent_byte(text, short).next()) {
+            return Some(length);
         }
     }
     let mut units = [0; 2];
@@ -161,6 +252,10 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+
+    fn written(text: &str, value: &str) -> Option<usize> {
+        super::written(text, value, &mut Work::default())
+    }
 
     #[test]
     fn a_text_is_known_in_each_writing() {
