@@ -193,6 +193,21 @@ async fn a_pull_request_that_lags_behind_its_branch_is_not_asked_ten_times_a_sec
 }
 
 #[tokio::test]
+async fn a_branch_that_the_forge_updates_after_the_merge_is_removed() {
+    let run = Run::new();
+    run.green().await;
+    while run.status("notes-1").merge_sha.is_none() {
+        run.pass("notes-1").await.unwrap();
+    }
+    // As Gitea does with an update that waited for the merge.
+    run.world.change(|w| drop(w.forge.repo.update(BRANCH, "main").expect("no conflict")));
+    run.settle("notes-1").await;
+    let message = run.says("notes-1", "Ready", "True", "Merged");
+    assert!(!message.contains("was left at"), "{message}");
+    assert!(!run.world.read(|w| w.forge.repo.branches.contains_key(BRANCH)));
+}
+
+#[tokio::test]
 async fn a_branch_that_somebody_goes_on_with_is_left() {
     let run = Run::new();
     run.green().await;

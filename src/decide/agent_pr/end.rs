@@ -14,7 +14,7 @@ pub(super) fn merged(draft: &mut Draft<'_>, sha: &Sha, forge: &ForgeSeen) {
     }
     draft.reach("Merged");
     match branch_and_head(draft, forge) {
-        Some((branch, head)) if is_merged(draft, head) => {
+        Some((branch, head)) if is_merged(draft, forge, head) => {
             draft.does(Action::DeleteBranch(branch, head.sha.clone()));
             draft.again = SOON;
         }
@@ -92,10 +92,14 @@ fn branch_and_head<'a>(draft: &Draft<'_>, forge: &'a ForgeSeen) -> Option<(Branc
     Some((branch, forge.head.as_ref()?))
 }
 
-/// The head that was merged, as far as is known.
-fn is_merged(draft: &Draft<'_>, head: &Commit) -> bool {
+/// The head that was merged, as far as is known, or the forge's merge of what came of it
+/// into that head: asked for by a pass that was cut off, an update may wait there for a
+/// merge that is under way, and come after it.
+fn is_merged(draft: &Draft<'_>, forge: &ForgeSeen, head: &Commit) -> bool {
     let judged = draft.status.revision.as_ref().map(|r| r.head.as_str());
-    [judged, draft.status.made.as_deref()].contains(&Some(head.sha.as_str()))
+    let known = |sha: &Sha| [judged, draft.status.made.as_deref()].contains(&Some(sha.as_str()));
+    let in_base = |sha: &Sha| *sha == forge.base || forge.merged.as_ref().is_some_and(|merged| merged.sha == *sha);
+    known(&head.sha) || matches!(&head.parents[..], [first, second] if known(first) && in_base(second))
 }
 
 /// Nobody but us made anything on the branch.
@@ -106,7 +110,7 @@ fn is_own(draft: &Draft<'_>, forge: &ForgeSeen, head: &Commit) -> bool {
         Some(made) => {
             // Or the forge's merge of the base into it, whose receipt was lost.
             let updated = matches!(&head.parents[..], [first, second] if first.as_str() == made && *second == forge.base);
-            head.sha.as_str() == made || updated || (merged && is_merged(draft, head))
+            head.sha.as_str() == made || updated || (merged && is_merged(draft, forge, head))
         }
         // A pass was cut off after it had made the branch, or its commit.
         None => onto.is_some() && (onto == Some(head.sha.as_str()) || head.parents.iter().map(Sha::as_str).eq(onto)),

@@ -8,7 +8,7 @@ use super::super::{
     types::{self, Words},
 };
 use super::{
-    Collection, Found, Native, Op, Sent, Signed, is_id,
+    Collection, Found, Native, Op, Sent, Signed, is_id, lifetime,
     makers::{self, last_noun, made_noun, noun_of, puts, verb},
     members::{self, Base, Member},
     ones,
@@ -259,20 +259,7 @@ impl<'a> Search<'a> {
         let decided = members.iter().any(|(_, member)| matches!(member, Member::Become { decides: true, .. }));
         let pending = decided && all().any(|route| route.prose().any(|text| text.to_ascii_lowercase().contains("pending")));
         let shapes = self.shapes(at, members);
-        // What is held is let go of in the end, and what is renewed would end.
-        let held = [Some(verb(first)), first.path.nouns().last().map(|word| Some(word.to_owned()))];
-        let held = held.into_iter().flatten().flatten().any(|word| verbs::deed(&word) == Some(Deed::Hold));
-        let renewed = members.iter().any(|(_, member)| matches!(member, Member::Renew));
-        // How long a DNS server's answer may be kept is no end of the record.
-        let caches = members::of_dns(first);
-        let lives = held
-            || renewed
-            || all().any(|route| route.error(410).is_some() || route.prose().any(prose::says_ttl))
-            || all().any(|route| route.query.iter().any(|param| types::SPANS.contains(&param.name.as_str())))
-            || all().filter_map(|route| types::taken(self.document, route)).any(|kind| types::ends(self.document, kind))
-            || prose::example_fields(self.document, first).any(|field| prose::says_ttl(&field))
-            || shapes.iter().any(|kind| types::lives(self.document, kind));
-        let ends = lives && (!caches || all().any(|route| route.error(410).is_some()));
+        let ends = lifetime::ends(self.document, first, &all().collect::<Vec<_>>(), members, &shapes);
         let statuses = shapes.iter().find_map(|kind| types::words(self.document, kind, "status"));
         let usual = match () {
             () if pending => "pending",

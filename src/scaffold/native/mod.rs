@@ -5,6 +5,7 @@
 //! Read `infer.rs` next.
 
 mod infer;
+mod lifetime;
 mod makers;
 mod members;
 mod ones;

@@ -136,10 +136,7 @@ impl Pulls for Client {
                 return Ok(Updated::UpToDate);
             }
             repo.may_write(account)?;
-            let Some(files) = repo.git.merged(&head, &base) else { return Ok(Updated::Conflict) };
-            let made = repo.git.commit(files, vec![head, base], "merge of the base");
-            repo.push(&pull.head_branch, &made);
-            Ok(Updated::Updated(made))
+            Ok(repo.update(&pull.head_branch, &pull.base).map_or(Updated::Conflict, Updated::Updated))
         })
     }
 
@@ -160,6 +157,15 @@ impl Pulls for Client {
 }
 
 impl Repo {
+    /// Merges the base into a branch, unless they conflict.
+    pub(crate) fn update(&mut self, branch: &str, base: &str) -> Option<Sha> {
+        let (head, base) = (self.head(branch)?, self.head(base)?);
+        let files = self.git.merged(&head, &base)?;
+        let made = self.git.commit(files, vec![head, base], "merge of the base");
+        self.push(branch, &made);
+        Some(made)
+    }
+
     /// In the order in which the adapter and then Gitea check.
     fn squash(&mut self, number: u64, request: &MergeRequest, account: &str) -> Result<MergeOutcome, PortError> {
         let (pull, _) = self.known(number)?;

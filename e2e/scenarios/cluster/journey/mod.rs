@@ -189,8 +189,8 @@ pub(crate) async fn branches(id: &str) -> Vec<String> {
     names.filter(|name| name.starts_with(&format!("agent/{id}-"))).collect()
 }
 
-/// Waits until none of its branches is listed: a forge goes on listing one until its own
-/// queue comes to the removal.
+/// Waits until it has no branches: a change that is given up may take them away a moment
+/// later.
 pub(crate) async fn no_branches(id: &str) {
     let mut looks = tokio::time::interval(Duration::from_millis(300));
     let gone = async {
@@ -202,7 +202,9 @@ pub(crate) async fn no_branches(id: &str) {
         }
     };
     if tokio::time::timeout(Duration::from_secs(20), gone).await.is_err() {
-        panic!("{id}: branches stay: {:?}", branches(id).await);
+        let head = |branch: &Value| json!([branch["name"], branch["commit"]["id"], branch["commit"]["message"]]);
+        let stay: Vec<_> = listed("/repos/prim/factory/branches?").await.iter().map(head).collect();
+        panic!("{id}: branches {:?} stay among {stay:?}; its pull requests: {:?}", branches(id).await, pulls(id).await);
     }
 }
 
