@@ -9,7 +9,7 @@ use flywheel::{
     },
     ports::{
         error::{Class, PortError},
-        forge::{Change, Code, Committed, EntryKind, NewCommit},
+        forge::{Change, Code, Committed, EntryKind, Forge, NewCommit, Removed},
     },
 };
 use serde_json::{Value, json};
@@ -207,6 +207,25 @@ async fn a_branch_that_was_half_made_is_made_anew() {
         let (result, script) = commit_by(lines(&others), &new_commit()).await;
         refused(result, Class::Invalid, Reason::Invalid, "can't be a branch's name", &[TOKEN]);
         assert_eq!(script.wrote().await, [BRANCHES]);
+    }
+}
+
+/// The other half: Gitea 1.26 answers so where git has the branch no more.
+#[tokio::test]
+async fn a_branch_whose_removal_was_cut_off_is_not_there() {
+    let broken = || on("GET", BRANCH, [said(500, "object does not exist [id: refs/heads/agent/search-1, rel_path: ]")]);
+    let longer = json!([{ "ref": "refs/heads/agent/search-12", "object": { "sha": sha(1).as_str() } }]);
+    for refs in [said(404, ""), good(&longer)] {
+        let script = Script::start(vec![broken(), on("GET", REFS, [refs])]).await;
+        let name = new_commit().branch;
+        refused(script.gitea.branch(&name).await, Class::Invalid, Reason::BranchNotFound, "no branch agent/search-1", &[TOKEN]);
+        assert_eq!(script.gitea.delete_branch(&name, &sha(1)).await.unwrap(), Removed::Absent);
+    }
+    // Where git has it, or can't say, the forge is what fails.
+    let there = json!([{ "ref": "refs/heads/agent/search-1", "object": { "sha": sha(1).as_str() } }]);
+    for refs in [good(&there), said(500, "")] {
+        let script = Script::start(vec![broken(), on("GET", REFS, [refs])]).await;
+        refused(script.gitea.branch(&new_commit().branch).await, Class::Transient, Reason::ServerError, "500", &[TOKEN]);
     }
 }
 

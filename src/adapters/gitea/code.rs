@@ -116,8 +116,26 @@ impl Gitea {
 
     /// The commit a branch points at.
     pub(super) async fn head(&self, name: &Branch) -> Result<Option<Sha>, PortError> {
-        let found: Option<BranchHead> = self.find(self.in_repo(Method::GET, &["branches", name.as_str()])).await?;
+        let found: Option<BranchHead> = match self.find(self.in_repo(Method::GET, &["branches", name.as_str()])).await {
+            Err(error) if self.is_half_removed(name, &error).await? => None,
+            other => other?,
+        };
         found.map(|branch| self.sha(&branch.commit.id)).transpose()
+    }
+
+    /// Whether a branch could not be read because git has it no more and Gitea's database
+    /// does not know, as it is once a removal was cut off in the middle.
+    pub(super) async fn is_half_removed(&self, name: &Branch, error: &PortError) -> Result<bool, PortError> {
+        Ok(error.reason == Reason::ServerError && self.reference(name).await?.is_none())
+    }
+
+    /// What git itself says that a branch points at.
+    pub(super) async fn reference(&self, name: &Branch) -> Result<Option<Sha>, PortError> {
+        let name = format!("refs/heads/{name}");
+        let path: Vec<_> = ["git"].into_iter().chain(name.split('/')).collect();
+        // All that begin with the name.
+        let found: Option<Vec<GitRef>> = self.find(self.in_repo(Method::GET, &path)).await?;
+        found.into_iter().flatten().find(|found| found.name == name).map(|found| self.sha(&found.object.sha)).transpose()
     }
 
     pub(super) fn parents(&self, parents: &[Id]) -> Result<Vec<Sha>, PortError> {
@@ -129,6 +147,14 @@ impl Gitea {
 #[derive(Deserialize)]
 pub(super) struct Id {
     pub(super) sha: String,
+}
+
+/// What git itself has under a name.
+#[derive(Deserialize)]
+struct GitRef {
+    #[serde(rename = "ref")]
+    name: String,
+    object: Id,
 }
 
 #[derive(Deserialize)]

@@ -93,11 +93,7 @@ impl Gitea {
     /// making was cut off in the middle: it can be neither read nor made. It is where
     /// this commit would begin, so that nobody's work goes with it.
     async fn unmake_half(&self, new: &NewCommit) -> Result<bool, PortError> {
-        let name = format!("refs/heads/{}", new.branch);
-        let path: Vec<_> = ["git"].into_iter().chain(name.split('/')).collect();
-        // All that begin with the name.
-        let found: Option<Vec<GitRef>> = self.find(self.in_repo(Method::GET, &path)).await?;
-        if !found.into_iter().flatten().any(|found| found.name == name && found.object.sha == new.onto.as_str()) {
+        if self.reference(&new.branch).await?.as_ref() != Some(&new.onto) {
             return Ok(false);
         }
         match self.ask(self.in_repo(Method::DELETE, &["branches", new.branch.as_str()])).await? {
@@ -157,14 +153,6 @@ impl Plan {
         }
         Ok(Self { operations, tree: format.tree(&files) })
     }
-}
-
-/// What git itself has under a name.
-#[derive(Deserialize)]
-struct GitRef {
-    #[serde(rename = "ref")]
-    name: String,
-    object: Id,
 }
 
 #[derive(Deserialize)]

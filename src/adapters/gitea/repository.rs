@@ -28,7 +28,10 @@ impl Forge for Gitea {
     }
 
     async fn branch(&self, name: &Branch) -> Result<BranchState, PortError> {
-        let response = self.send(self.in_repo(Method::GET, &["branches", name.as_str()]), || self.no_branch(name)).await?;
+        let response = match self.send(self.in_repo(Method::GET, &["branches", name.as_str()]), || self.no_branch(name)).await {
+            Err(error) if self.is_half_removed(name, &error).await? => return Err(self.no_branch(name)),
+            other => other?,
+        };
         let body: BranchBody = self.json(response).await?;
         let head = self.sha(&body.commit.id)?;
         let checks = if body.enable_status_check { body.status_check_contexts.unwrap_or_default() } else { Vec::new() };
