@@ -22,10 +22,11 @@
 //! - `payments`: a wallet against a chain and services, where there is a chain.
 //! - `spawn`: clean rooms from a terminal, on provisioners in memory.
 //! - `suite`: a gate's plan, its rules and its reports.
-//! - `folder`: where commands are run.
+//! - `folder`, `address`: where commands are run, and where nobody listens.
 //! - `driver`, `webhook`, `lease`, with `apiserver`: the controller around all that.
 
 mod adapters;
+mod address;
 mod api;
 mod apiserver;
 mod canary;

@@ -9,7 +9,6 @@ mod services;
 
 use std::{
     fs,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -28,6 +27,7 @@ use flywheel::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::address::reserved;
 use crate::folder::Folder;
 
 /// A wallet that nobody has put anything into.
@@ -101,7 +101,7 @@ impl Judge {
     /// Starts one; programs of its sandbox are in `path`.
     fn start(name: &str, told: &Value, cli: &CommandLine, path: &Path) -> Self {
         let folder = Folder::new(&format!("room-{name}"));
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = reserved().port();
         let text = told.to_string();
         for (file, content) in [("plan.json", text.as_str()), ("cli.ts", &cli.program), ("key", KEY), ("wallet", WALLET)] {
             folder.file(file, content);
@@ -148,7 +148,12 @@ fn run(name: &str, told: &Value, cli: &CommandLine, bun: &Path) -> Ran {
     // It stays, or its pod would start it again, and ends when it is told, as sidecars are.
     let begun = Instant::now();
     while !listens(host.id()) {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it ended by itself, or will not be ended: {:?}", host.try_wait());
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "it ended by itself, or will not be ended: {:?}, {:?}",
+            host.try_wait(),
+            ran.summary
+        );
         std::thread::yield_now();
     }
     kill_process(Pid::from_child(&host), Signal::TERM).unwrap();

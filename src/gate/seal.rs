@@ -107,14 +107,20 @@ fn resolve(target: &str) -> Result<SocketAddr, SealError> {
 mod tests {
     use std::net::TcpListener;
 
+    use tokio::net::TcpSocket;
+
     use super::*;
 
     const QUIET: Duration = Duration::from_millis(60);
 
     #[test]
     fn it_waits_for_a_port_that_closes_and_not_for_one_that_stays_open() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let target = listener.local_addr().unwrap();
+        // Nobody else gets the port once it is closed.
+        let held = TcpSocket::new_v4().unwrap();
+        held.set_reuseaddr(true).unwrap();
+        held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let target = held.local_addr().unwrap();
+        let listener = TcpListener::bind(target).unwrap();
         let open = wait(target, QUIET, Duration::from_millis(150));
         assert!(matches!(open, Err(SealError::Open { .. })), "{open:?}");
         drop(listener);

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    native::{Native, Op, Sent},
+    native::{Collection, Native, Op, Sent},
     plan::{Plan, Planned, Work},
     samples, shapes, types,
 };
@@ -45,7 +45,7 @@ pub(super) fn made(plan: &Plan<'_>, planned: &Planned<'_>) -> Option<Made> {
     }
     let mut making = Making { plan, before: Vec::new(), names: BTreeMap::new() };
     // Without what is around it, a name alone finds it.
-    let mut names = if native.within.is_empty() { Vec::new() } else { making.within(planned.route, kept.within, &native.within)? };
+    let mut names = if native.within.is_empty() { Vec::new() } else { making.within(planned.route, kept, &native.within)? };
     let itself = matches!(native.op, Op::Put { .. } | Op::Step { makes: true, .. });
     let about = native.param.is_some() || matches!(native.op, Op::Edge { .. } | Op::Take { .. });
     if about && !itself {
@@ -93,15 +93,18 @@ struct Making<'p, 'a> {
 impl Making<'_, '_> {
     /// What the parameters before an item's own are filled with. Each names an item around
     /// the next; what lies below no item is as in any sample.
-    fn within(&mut self, route: &Route, outer: Option<usize>, params: &[String]) -> Option<Vec<(String, String)>> {
-        let Some(outer) = outer else {
-            let text = |(at, name): (usize, &String)| (name.clone(), samples::number(route, name).unwrap_or_else(|| format!("test-{at}")));
-            return Some(params.iter().enumerate().map(text).collect());
-        };
-        let (last, others) = params.split_last()?;
-        let name = self.item(outer)?;
-        let mut names = if others.is_empty() { Vec::new() } else { self.within(route, self.plan.collections.get(outer)?.within, others)? };
-        names.push((last.clone(), name));
+    fn within(&mut self, route: &Route, kept: &Collection, params: &[String]) -> Option<Vec<(String, String)>> {
+        let (around, own, between) = kept.around(params);
+        let mut names = Vec::new();
+        if let Some(outer) = kept.within {
+            let name = self.item(outer)?;
+            if !around.is_empty() {
+                names = self.within(route, self.plan.collections.get(outer)?, around)?;
+            }
+            names.push((own?.clone(), name));
+        }
+        let text = |(at, name): (usize, &String)| (name.clone(), samples::number(route, name).unwrap_or_else(|| format!("test-{at}")));
+        names.extend(between.iter().enumerate().map(text));
         Some(names)
     }
 
@@ -137,7 +140,7 @@ impl Making<'_, '_> {
         if fields.iter().any(|(name, value)| types::hides(name, value)) {
             return None;
         }
-        let mut names = self.within(maker.route, kept.within, &native.within)?;
+        let mut names = self.within(maker.route, kept, &native.within)?;
         let key = kept.key.as_deref().unwrap_or("id");
         let text = |value: &Value| value.as_str().map(str::to_owned).or_else(|| value.as_i64().map(|number| number.to_string()));
         let named = match (&native.param, &native.sent) {

@@ -301,6 +301,7 @@ struct CollectionView {
     home: String,
     key: Option<String>,
     within: Option<String>,
+    below: usize,
     numbers: bool,
     apart: bool,
     own: bool,
@@ -315,7 +316,8 @@ struct CollectionView {
 
 fn collection(plan: &Plan<'_>, collection: &Collection) -> CollectionView {
     let within = collection.within.and_then(|outer| plan.collections.get(outer)).map(|outer| outer.name.clone());
-    let Collection { name, home, key, numbers, apart, own, joined, unowned, status, ends, most, counts, changed, .. } = collection.clone();
+    let Collection { name, home, key, below, numbers, apart, own, joined, unowned, status, ends, most, counts, changed, .. } =
+        collection.clone();
     let counts: Vec<_> = counts.iter().map(|field| text::string(field)).collect();
     let counts = (!counts.is_empty()).then(|| text::array(2, "counts: ", &counts, ","));
     CollectionView {
@@ -323,6 +325,7 @@ fn collection(plan: &Plan<'_>, collection: &Collection) -> CollectionView {
         home: text::prop(2, "name", &home),
         key,
         within,
+        below,
         numbers,
         apart,
         own,

@@ -310,7 +310,8 @@ impl Draft<'_> {
         }
         let Some(native) = kept else { return self.forward("return") };
         let whys = refusals::of(native, self.collections);
-        let outer = self.collections.get(native.collection).and_then(|collection| collection.within);
+        let kept = self.collections.get(native.collection);
+        let outer = kept.and_then(|collection| collection.within);
         match &native.op {
             Op::Create { signed } => {
                 if let Some(signed) = signed {
@@ -378,7 +379,8 @@ impl Draft<'_> {
             | Op::Unset
             | Op::Put { .. }
             | Op::Step { makes: true, .. } => {
-                if let (Some(outer), Some((param, within))) = (outer, native.within.split_last()) {
+                let around = kept.map(|collection| collection.around(&native.within));
+                if let (Some(outer), Some((within, Some(param), _))) = (outer, around) {
                     let inside =
                         Native { collection: outer, op: Op::Under, param: Some(param.clone()), sent: None, within: within.to_vec() };
                     self.checked(&inside);

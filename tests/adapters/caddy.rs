@@ -14,8 +14,9 @@ use secrecy::ExposeSecret;
 
 use super::{
     caddy_server::{AdminApi, Authority},
-    closed_port, refused,
+    refused,
 };
+use crate::address::reserved;
 use crate::fixtures;
 
 const ROUTES: &str = r#"{
@@ -112,7 +113,7 @@ async fn the_address_and_the_certificates_name_may_differ() {
 async fn nobody_there_is_unreachable_and_so_is_silence() {
     let authority = Authority::new("edge");
     let identity = authority.client();
-    let closed = client(&spec(&format!("https://{}", closed_port().await), &authority), &identity);
+    let closed = client(&spec(&format!("https://{}", reserved()), &authority), &identity);
     refused(closed.hosts().await, Class::Transient, Reason::Unreachable, "does not answer", &key_lines(&identity));
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

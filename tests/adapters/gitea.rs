@@ -18,7 +18,8 @@ use wiremock::{
     matchers::{any, header, method, path, path_regex, query_param},
 };
 
-use super::{closed_port, refused};
+use super::refused;
+use crate::address::reserved;
 use crate::{fixtures, world::forge::sha};
 
 /// The bot's.
@@ -244,7 +245,7 @@ async fn a_push_is_proven_by_the_refusal_to_make_what_is_there() {
 
 #[tokio::test]
 async fn nobody_there_is_unreachable() {
-    let client = client(&spec(&format!("http://{}", closed_port().await)));
+    let client = client(&spec(&format!("http://{}", reserved())));
     refused(client.account().await, Class::Transient, Reason::Unreachable, "check its address", &[TOKEN]);
 }
 

@@ -40,9 +40,3 @@ fn refused<T: Debug>(result: Result<T, PortError>, class: Class, reason: Reason,
         }
     }
 }
-
-/// An address where nobody listens.
-async fn closed_port() -> std::net::SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
-}

@@ -110,7 +110,7 @@ impl Arrange for Scripted {
     }
 
     async fn closed_port(&self) -> Arc<dyn Model> {
-        let url = format!("http://{}", super::closed_port().await);
+        let url = format!("http://{}", crate::address::reserved());
         RealServers::default().model(&spec(&url, 60), &KEY.into()).unwrap()
     }
 

@@ -26,7 +26,8 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{closed_port, refused};
+use super::refused;
+use crate::address::reserved;
 use crate::tls::{Authority, Tls};
 
 const HOST: &str = "search.prim.sh";
@@ -144,7 +145,7 @@ async fn what_stands_in_the_way_is_told_apart() {
     let server = serve(&authority, "lookup.prim.sh", text(StatusCode::OK, "{}")).await;
     refused(ask(&authority, server.address).await, Class::Waiting, Reason::CertificateRejected, "is for another name", &[]);
 
-    let closed = closed_port().await;
+    let closed = reserved();
     refused(ask(&authority, closed).await, Class::Transient, Reason::Unreachable, "refuses connections", &[]);
 
     let probe = HttpsProbe::at(Some(&authority.pem), Vec::new()).unwrap();

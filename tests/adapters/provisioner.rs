@@ -22,7 +22,8 @@ use flywheel::{
 use serde_json::json;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
-use super::{closed_port, provisioner_server as server, refused};
+use super::{provisioner_server as server, refused};
+use crate::address::reserved;
 use crate::{
     contract::provisioner::{self as contract, Arrange, SECRETS},
     world::rooms::Rooms,
@@ -52,7 +53,7 @@ impl Arrange for Served {
     }
 
     async fn closed_port(&self) -> Arc<dyn Provisioner> {
-        Arc::new(HttpProvisioner::new(&format!("http://{}", closed_port().await), server::KEY.into()).unwrap())
+        Arc::new(HttpProvisioner::new(&format!("http://{}", reserved()), server::KEY.into()).unwrap())
     }
 
     fn order(&self, id: &str) -> Order {

@@ -14,9 +14,10 @@ use flywheel::{
 use hickory_proto::op::ResponseCode;
 
 use super::{
-    closed_port, refused,
+    refused,
     rfc2136_server::{Answer, KEY, SECRET, changes_nothing, serve},
 };
+use crate::address::reserved;
 use crate::fixtures;
 
 const ZONE: &str = "prim.sh";
@@ -113,7 +114,7 @@ async fn the_serial_is_taken_from_an_authoritative_answer_alone() {
 
 #[tokio::test]
 async fn nobody_there_is_unreachable() {
-    let address = closed_port().await;
+    let address = reserved();
     refused(client(address).serial().await, Class::Transient, Reason::Unreachable, &address.to_string(), &[]);
     refused(client(address).prove_update().await, Class::Transient, Reason::Unreachable, &address.to_string(), &[]);
 }

@@ -10,6 +10,7 @@ use super::{
     service::{Asked, Character, Service, model},
     test, with,
 };
+use crate::address::reserved;
 use crate::folder::Folder;
 
 const KEY: &str = "sk-canary-hunter2";
@@ -193,7 +194,7 @@ async fn what_can_not_begin_says_so() {
     assert!(ran.group()["error"].as_str().unwrap().contains("refuses the key"), "{}", ran.said);
 
     // Nobody answers there: no word is said to the model.
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = reserved();
     let base = format!("notes.sh=http://{nobody}");
     let ran = canary("nobody", &url, &service, &notes(), &["--base", &base]).await;
     assert_eq!((ran.code, &ran.group()["verdict"], &ran.group()["rounds"]), (Some(2), &json!("error"), &json!(0)), "{}", ran.said);

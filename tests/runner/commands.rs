@@ -10,12 +10,13 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, process::Command};
+use tokio::process::Command;
 
 use super::{
     seen::{Server, json as answer},
     test, text,
 };
+use crate::address::reserved;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_flywheel");
 
@@ -73,7 +74,7 @@ async fn ran_with(environment: &[(&str, &str)], arguments: &[&str], folder: &Fol
 async fn each_end_has_its_exit_code() {
     let folder = Folder::new("exits");
     let server = Server::answering(|_, _| answer(200, "", "{}")).await;
-    let dead = format!("http://{}/", TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap());
+    let dead = format!("http://{}/", reserved());
     let fails = json!({"expected": {"status": 404}});
     let good = test("T-1", &server.url, &json!({}));
     let bad = test("T-2", &server.url, &fails);

@@ -14,16 +14,14 @@ use flywheel::{
     suite::{Mode, Outcome},
 };
 use serde_json::json;
-use tokio::{
-    io::AsyncWriteExt,
-    net::{TcpListener, TcpStream},
-};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use super::{
     BODY_LIMIT, one, outcomes, plan, plan_in, run, runner,
     seen::{Seen, Server, json as answer, pour, request},
     test,
 };
+use crate::address::reserved;
 use crate::tls::{Authority, Tls};
 
 /// What a hostile server does once it was asked.
@@ -220,7 +218,7 @@ async fn a_compressed_body_is_read_within_the_same_limit() {
 
 #[tokio::test]
 async fn dead_hosts_are_told_of() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let free = reserved();
     let (result, _) = one(&runner(), &format!("http://{free}/"), &json!({})).await;
     assert_eq!((result.outcome, result.actual_status), (Outcome::Error, None));
     assert!(result.note.unwrap().contains("refused"));
@@ -341,7 +339,7 @@ async fn prim_shs_way_takes_a_host_from_an_answer_where_the_plan_asks_it_anyway(
 #[tokio::test]
 async fn a_plan_of_ten_thousand_tests_ends_soon() {
     let server = Server::answering(|_, _| answer(200, "", "{}")).await;
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let free = reserved();
     for (url, outcome) in [(server.url.clone(), Outcome::Pass), (format!("http://{free}/"), Outcome::Error)] {
         // Chains of ten, whose tests are blocked where the first has no answer.
         let needs = |i: usize| if i.is_multiple_of(10) { json!([]) } else { json!([format!("T-{}", i - 1)]) };

@@ -4,13 +4,14 @@
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
-use tokio::{io::AsyncWriteExt, net::TcpListener};
+use tokio::io::AsyncWriteExt;
 
 use super::{
     commands::{Folder, ran},
     seen::{Server, json as answer, pour, request},
     test, text,
 };
+use crate::address::reserved;
 
 /// One that fails, for a service whose phase is a server's.
 async fn failing(folder: &Folder) -> (Server, String) {
@@ -70,7 +71,7 @@ async fn nothing_is_sent_where_a_server_says_no_phases() {
         assert!(printed.contains(named) && printed.contains(&place) && !printed.contains("hunter2"), "{what}: {printed}");
         assert!(printed.len() < 1000, "{what}: {printed:.2000}");
     }
-    let dead = format!("http://{}/phases", TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap());
+    let dead = format!("http://{}/phases", reserved());
     for (address, named) in [
         (dead.as_str(), "no answer"),
         ("http://me:hunter2@127.0.0.1:1/phases", "a user in it"),

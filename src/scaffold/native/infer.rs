@@ -231,15 +231,20 @@ impl<'a> Search<'a> {
             return;
         }
         let path = &self.document.routes[at].path.segments;
-        // The innermost item that is known.
-        let found = (1..=path.len()).rev().find_map(|end| {
-            let (Segment::Param { name, .. }, before) = path[..end].split_last()? else { return None };
-            let of = |bases: &Vec<Base>| bases.iter().any(|base| base.is(before));
-            Some((self.bases.iter().position(of)?, name.clone(), params(before)))
-        });
-        if let Some((collection, param, within)) = found {
+        if let Some((collection, name, before)) = self.innermost(path) {
+            let (param, within) = (name.to_owned(), params(&path[..before]));
             self.found[at] = Some(Ok(Native { collection, op: Op::Under, param: Some(param), sent: None, within }));
         }
+    }
+
+    /// The innermost item in a path that is known: its collection, the parameter that
+    /// names it, and where that stands.
+    fn innermost<'s>(&self, path: &'s [Segment]) -> Option<(usize, &'s str, usize)> {
+        (0..path.len()).rev().find_map(|at| {
+            let Segment::Param { name, .. } = &path[at] else { return None };
+            let of = |bases: &Vec<Base>| bases.iter().any(|base| base.is(&path[..at]));
+            Some((self.bases.iter().position(of)?, name.as_str(), at))
+        })
     }
 
     /// Adds a collection.
@@ -247,8 +252,8 @@ impl<'a> Search<'a> {
         let routes = &self.document.routes;
         let bases = members::bases(routes, at, members);
         let outer = bases.iter().find_map(|base| {
-            let (Segment::Param { .. }, before) = base.within().split_last()? else { return None };
-            self.bases.iter().position(|bases| bases.iter().any(|b| b.is(before)))
+            let (outer, _, at) = self.innermost(base.path())?;
+            Some((outer, params(&base.path()[at + 1..]).len()))
         });
         let all = || [at].into_iter().chain(members.iter().map(|(i, _)| *i)).map(|i| &routes[i]);
         let claimed = members.iter().any(|(_, member)| matches!(member, Member::Claim));
@@ -291,7 +296,8 @@ impl<'a> Search<'a> {
         self.collections.push(Collection {
             name,
             home,
-            within: outer,
+            within: outer.map(|(outer, _)| outer),
+            below: outer.map_or(0, |(_, below)| below),
             key,
             numbers,
             // What lies apart, and whose names are, is known once all routes are.

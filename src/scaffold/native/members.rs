@@ -95,9 +95,9 @@ impl Base {
         alike(&self.0, path)
     }
 
-    /// What it lies within.
-    pub(super) fn within(&self) -> &[Segment] {
-        self.0.split_last().map_or(&[], |(_, before)| before)
+    /// The path.
+    pub(super) fn path(&self) -> &[Segment] {
+        &self.0
     }
 }
 

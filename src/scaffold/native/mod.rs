@@ -26,11 +26,13 @@ pub(super) struct Collection {
     pub home: String,
     /// The collection whose items it lies within, by its place in the list.
     pub within: Option<usize>,
+    /// How many parameters of their paths that name no item are between that item and these.
+    pub below: usize,
     /// The field by which callers name an item.
     pub key: Option<String>,
     /// Whether names and ids are whole numbers.
     pub numbers: bool,
-    /// Whether items lie apart by parameters of their paths that name no item.
+    /// Whether items lie apart by parameters of their paths that name no item, and within none.
     pub apart: bool,
     /// Whether names, and what there is one of, are each wallet's own.
     pub own: bool,
@@ -66,6 +68,15 @@ pub(super) struct Native {
 }
 
 impl Collection {
+    /// Parameters before an item's own: those that name what is around the item that it
+    /// lies within, that one's own where there is one, and those between it and this.
+    pub fn around<'a>(&self, params: &'a [String]) -> (&'a [String], Option<&'a String>, &'a [String]) {
+        let between = if self.within.is_some() { self.below } else { params.len() };
+        let (outer, between) = params.split_at(params.len().saturating_sub(between));
+        let (own, around) = outer.split_last().unzip();
+        (around.unwrap_or_default(), own, between)
+    }
+
     /// Whether an item has a name made up unless somebody wants one: where paths call the
     /// item by nothing but what it is, `/projects/:project`, that is no field of it.
     pub fn makes_names(&self) -> bool {

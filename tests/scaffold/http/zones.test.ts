@@ -45,6 +45,29 @@ test("what its path calls by what it is has a name of its own unless it is given
   expect((await call("GET", "/v1/projects/mine")).status).toBe(200);
 });
 
+test("what lies below parts of a path that are no items lies within the item before them", async () => {
+  for (const project of ["app", "site"]) await add("/v1/projects", { project });
+  const german = "/v1/projects/app/locales/de/strings";
+  const made = (await add(german, { text: "Hallo" })).json as Item;
+  expect((await call("GET", `${german}/${made.id}`)).json).toMatchObject({ text: "Hallo" });
+  const flag = (project: string) => `/v1/projects/${project}/settings/flags/dark`;
+  expect((await call("PUT", flag("app"), { on: true })).status).toBe(200);
+  // Elsewhere there is none of it, and nothing is anywhere that is not there or another's.
+  for (const path of ["app/locales/fr", "site/locales/de"]) {
+    expect((await call("GET", `/v1/projects/${path}/strings/${made.id}`)).status).toBe(404);
+    expect((await call("GET", `/v1/projects/${path}/strings`)).json).toMatchObject({ total: 0 });
+  }
+  expect((await call("GET", flag("site"))).status).toBe(404);
+  expect((await add("/v1/projects/none/locales/de/strings", { text: "x" })).status).toBe(404);
+  expect((await call("PUT", flag("none"), { on: true })).status).toBe(404);
+  expect((await add(german, { text: "x" }, bob)).status).toBe(404);
+  expect((await call("GET", german, undefined, bob)).status).toBe(404);
+  // It fills its item, and goes with it.
+  expect(code(await call("DELETE", "/v1/projects/app"))).toEqual([409, "not_empty"]);
+  expect((await call("DELETE", flag("app"))).status).toBe(200);
+  expect(code(await call("DELETE", "/v1/projects/app"))).toEqual([409, "not_empty"]);
+});
+
 test("fields must be there as they are written, and of two that will do neither", async () => {
   const hook = { eventType: "made", callbackUrl: "https://a.example" };
   const { id } = (await add("/v1/hooks", hook)).json as Item;

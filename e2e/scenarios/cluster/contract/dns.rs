@@ -17,7 +17,8 @@ use flywheel::{
 };
 
 use super::{
-    closed_port, state_file,
+    address::reserved,
+    state_file,
     suites::dns::{Arrange, Key, suite},
 };
 use crate::{
@@ -73,7 +74,7 @@ impl Arrange for Bind {
     }
 
     async fn closed_port(&self) -> Arc<dyn Dns> {
-        client(&variable("DNS_ZONE"), &format!("127.0.0.1:{}", closed_port()), &granted())
+        client(&variable("DNS_ZONE"), &reserved().to_string(), &granted())
     }
 
     async fn change_a_record(&self) {

@@ -12,7 +12,7 @@ use reqwest::{Certificate, Client, Identity, Method};
 use serde_json::{Value, json};
 
 use super::{
-    closed_port,
+    address::reserved,
     suites::edge::{Arrange, Hand, suite},
 };
 use crate::{
@@ -81,7 +81,7 @@ impl Arrange for RealCaddy {
     }
 
     async fn closed_port(&self) -> Arc<dyn Edge> {
-        let url = format!("https://127.0.0.1:{}", closed_port());
+        let url = format!("https://{}", reserved());
         Arc::new(Caddy::new(&spec(&url, &file_at("EDGE_ADMIN_CA_FILE")), &identity()).expect("client"))
     }
 

@@ -19,7 +19,8 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use super::{
-    closed_port, state_file,
+    address::reserved,
+    state_file,
     suites::forge::{Arrange, Who, good_rule, suite},
 };
 use crate::{
@@ -138,7 +139,7 @@ impl Arrange for RealGitea {
     }
 
     async fn closed_port(&self) -> Arc<dyn Forge> {
-        let url = format!("http://127.0.0.1:{}", closed_port());
+        let url = format!("http://{}", reserved());
         Arc::new(Gitea::new(&spec(&url, NAME), &self.token(Who::Bot).into()).expect("client"))
     }
 

@@ -6,16 +6,12 @@ pub(crate) mod edge;
 mod forge;
 mod rooms;
 
+#[path = "../../../../tests/address.rs"]
+mod address;
 #[path = "../../../../tests/contract/mod.rs"]
 mod suites;
 
 pub(in crate::cluster) use dns::zone;
-
-/// A port on this machine where nobody listens.
-fn closed_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("address").port()
-}
 
 /// A file below the full bed's state.
 pub(in crate::cluster) fn state_file(name: &str) -> String {

@@ -18,7 +18,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, Config, api::ListParams};
 
 use super::{
-    closed_port,
+    address::reserved,
     suites::provisioner::{Arrange, order, suite},
 };
 use crate::cluster::bed::ready;
@@ -42,7 +42,7 @@ impl Arrange for Namespaces {
     }
 
     async fn closed_port(&self) -> Arc<dyn Provisioner> {
-        let nobody = Config::new(format!("http://127.0.0.1:{}", closed_port()).parse().expect("a URL"));
+        let nobody = Config::new(format!("http://{}", reserved()).parse().expect("a URL"));
         Arc::new(Cluster::new(Client::try_from(nobody).expect("a client"), self.ways.clone()))
     }
 

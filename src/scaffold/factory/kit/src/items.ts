@@ -1,7 +1,8 @@
 /** What an item of a store is: its name, its fields, and when it ends. */
 import type { z } from "zod";
 import type { Codes, Refusal } from "./refusals.ts";
-import { invalid, TIME } from "./selection.ts";
+import { type Clause, invalid, TIME } from "./selection.ts";
+import { type Ids, placeOf } from "./table.ts";
 
 /** A collection, and its rules. */
 export interface Collection {
@@ -15,7 +16,9 @@ export interface Collection {
   numbers?: boolean;
   /** The collection of the items that these lie within. */
   within?: Collection;
-  /** Whether items lie apart by parts of their path that name no item. */
+  /** How many parts of their path that name no item are between that item and these. */
+  below?: number;
+  /** Whether items lie apart by parts of their path that name no item, and within none. */
   apart?: boolean;
   /** Whether names, and what there is one of, are each wallet's own. */
   own?: boolean;
@@ -104,8 +107,14 @@ const ENDS = ["expires_at", "expiresAt", "expires"];
 /** All of them. */
 const TIMES = [...SPANS, ...ENDS];
 
-/** Where what lies within an item lies. */
-export const within = (seq: number) => `#${seq}`;
+/** Where what lies within an item lies, below parts of a path that name none. */
+export const within = (seq: number, between: Ids = []) => `#${seq}${placeOf(between)}`;
+
+/** All that lies within an item. */
+export function inside(seq: number): Clause {
+  const place = within(seq);
+  return { sql: "(place = ? OR place LIKE ? || '[%')", bound: [place, place] };
+}
 
 /** An item's name as it is stored: addresses have one spelling. */
 export function named(id: unknown): string {

@@ -9,6 +9,7 @@ import {
   type Collection,
   type Id,
   type Item,
+  inside,
   itemOf,
   named,
   type Row,
@@ -149,13 +150,12 @@ export class Rows {
   /** The same, and where something lies within it. */
   emptied(collection: Collection, id: Id, scope: Scope = {}): void {
     const row = this.own(collection, id, scope);
-    const inside = this.db
-      .query(
-        `SELECT 1 FROM items WHERE place = ? AND id != ? AND gone = 0
-         AND (ends_at IS NULL OR ends_at > ?) LIMIT 1`,
-      )
-      .get(within(row.seq), ONLY, Date.now());
-    if (inside !== null) throw refusal("filled", scope.codes, `${row.id} is not empty.`);
+    const lasting: Clause = {
+      sql: "id != ? AND gone = 0 AND (ends_at IS NULL OR ends_at > ?)",
+      bound: [ONLY, Date.now()],
+    };
+    if (this.select("1", [inside(row.seq), lasting], "LIMIT 1").length > 0)
+      throw refusal("filled", scope.codes, `${row.id} is not empty.`);
   }
 
   /** Throws where an item could not be made: what it lies within is not there, or a wallet has enough. */
@@ -240,14 +240,16 @@ export class Rows {
       return ids.length === 0 && collection.apart ? undefined : placeOf(ids);
     }
     if (ids.length === 0) return undefined;
-    return within(this.outer(collection.within, scope, collection.joined).seq);
+    const between = ids.slice(ids.length - (collection.below ?? 0));
+    return within(this.outer(collection.within, scope, collection).seq, between);
   }
 
-  /** The item that something lies within; whoever may put something there sees it. */
-  protected outer(collection: Collection, scope: Scope, joined = false): Row {
+  /** The item of a collection that another's items lie within; whoever may put something there sees it. */
+  protected outer(collection: Collection, scope: Scope, { joined, below = 0 }: Collection): Row {
     const ids = scope.within ?? [];
-    const anyone = joined || (scope.anyone ?? false);
-    return this.row(collection, ids.at(-1), { ...scope, anyone, within: ids.slice(0, -1) });
+    const around = ids.slice(0, ids.length - below);
+    const anyone = (joined ?? false) || (scope.anyone ?? false);
+    return this.row(collection, around.at(-1), { ...scope, anyone, within: around.slice(0, -1) });
   }
 
   /** Where what there is one of lies. */

@@ -20,6 +20,7 @@ import {
   free,
   type Id,
   type Item,
+  inside,
   itemOf,
   merged,
   named,
@@ -33,7 +34,6 @@ import {
   short,
   spansOf,
   timeless,
-  within,
 } from "./items.ts";
 import { refusal } from "./refusals.ts";
 import { Repeats } from "./repeats.ts";
@@ -201,7 +201,7 @@ export class Store extends Rows {
       const handed = { handed_out_at: new Date().toISOString() };
       return this.#update(collection, row, { fields: (before) => ({ ...before, ...handed }) });
     }
-    this.#take("seq = ?", row.seq);
+    this.#take({ sql: "seq = ?", bound: [row.seq] });
     return itemOf(collection, row);
   }
 
@@ -209,7 +209,7 @@ export class Store extends Rows {
   clear(collection: Collection, selection: Selection = {}, scope: Scope = {}) {
     const { conditions } = chosen(collection, selection);
     const rows = this.select<Row>(COLUMNS, [...this.seen(collection, scope), ...conditions]);
-    for (const { seq } of rows) this.#take("seq = ?", seq);
+    for (const { seq } of rows) this.#take({ sql: "seq = ?", bound: [seq] });
     return { deleted: rows.length };
   }
 
@@ -304,14 +304,14 @@ export class Store extends Rows {
   /** Removes an item and what lies within it. */
   remove(collection: Collection, id: Id, scope: Scope = {}) {
     const row = this.own(collection, id, scope);
-    this.#take("seq = ?", row.seq);
+    this.#take({ sql: "seq = ?", bound: [row.seq] });
     return { id: nameOf(collection, row.id), deleted: true };
   }
 
   /** Ends an item for good: nobody sees it any more, and its name stays taken. */
   retire(collection: Collection, id: Id, status: string, scope: Scope = {}) {
     const row = this.own(collection, id, scope);
-    this.#take("place = ?", within(row.seq));
+    this.#take(inside(row.seq));
     this.#set(row, (there) => ({ ...there, gone: 1 }));
     return { ...itemOf(collection, row), status };
   }
@@ -389,7 +389,7 @@ export class Store extends Rows {
   #allowed(collection: Collection, place: string, scope: Scope): void {
     const { again, closed } = scope.codes ?? {};
     if (closed !== undefined && collection.within !== undefined) {
-      const outer = this.outer(collection.within, scope, collection.joined);
+      const outer = this.outer(collection.within, scope, collection);
       if (isClosed(fieldsOf(collection.within, outer), collection.within.status)) {
         throw refusal("closed", scope.codes, `${outer.id} takes no more.`);
       }
@@ -515,7 +515,7 @@ export class Store extends Rows {
   /** Brings a row from one state into another, unless another process changed it since. */
   #bring(seq: number, is: State, becomes: State): void {
     if (becomes === undefined) {
-      if (is !== undefined) this.#take("seq = ?", seq);
+      if (is !== undefined) this.#take({ sql: "seq = ?", bound: [seq] });
     } else if (is === undefined) {
       const columns = Object.keys(becomes);
       const marks = columns.map(() => "?").join(", ");
@@ -536,17 +536,17 @@ export class Store extends Rows {
   }
 
   /** Removes rows and all that lies within them, and within that. */
-  #take(where: string, what: string | number): void {
+  #take({ sql, bound }: Clause): void {
     const taken = this.db
-      .query<Whole, [string | number]>(`DELETE FROM items WHERE ${where} RETURNING *`)
-      .all(what);
+      .query<Whole, SQLQueryBindings[]>(`DELETE FROM items WHERE ${sql} RETURNING *`)
+      .all(...bound);
     for (const row of taken) {
       this.#deeds.note(
         row.seq,
         () => row,
         () => undefined,
       );
-      this.#take("place = ?", within(row.seq));
+      this.#take(inside(row.seq));
     }
   }
 }

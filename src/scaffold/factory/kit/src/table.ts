@@ -74,6 +74,8 @@ function bringOver(db: Database, collections: readonly Collection[]): void {
   db.run("DROP TABLE older");
 }
 
+/** Parts of a path. */
+export type Ids = readonly (string | undefined | null)[];
+
 /** Where what lies below parts of a path lies that name no item. */
-export const placeOf = (ids: readonly (string | undefined | null)[]): string =>
-  ids.length === 0 ? "" : JSON.stringify(ids);
+export const placeOf = (ids: Ids): string => (ids.length === 0 ? "" : JSON.stringify(ids));

@@ -363,6 +363,25 @@ describe("what lies within an item", () => {
     expect(store.list(objects, {}, inA).total).toBe(0);
   });
 
+  test("may lie below parts of a path that name no item, and is within it all the same", () => {
+    const store = fresh();
+    const texts: Collection = { name: "/v1/buckets/:/locales/:/texts", within: buckets, below: 1 };
+    store.create(buckets, { name: "a" }, alice);
+    const german = { ...alice, within: ["a", "de"] };
+    const { id } = store.create(texts, { text: "x" }, german);
+    expect(store.read(texts, id, german)).toMatchObject({ text: "x" });
+    expect(store.read(texts, id, alice).id).toBe(id);
+    const french = { ...alice, within: ["a", "fr"] };
+    expect(refusal(() => store.read(texts, id, french))).toEqual([404, "not_found"]);
+    expect(refusal(() => store.list(texts, {}, { ...german, ...bob }))).toEqual([403, "forbidden"]);
+    const nowhere = { ...alice, within: ["z", "de"] };
+    expect(refusal(() => store.create(texts, {}, nowhere))).toEqual([404, "not_found"]);
+    expect(refusal(() => store.emptied(buckets, "a", alice))).toEqual([409, "not_empty"]);
+    store.remove(buckets, "a", alice);
+    store.create(buckets, { name: "a" }, alice);
+    expect(refusal(() => store.read(texts, id, alice))).toEqual([404, "not_found"]);
+  });
+
   test("takes nobody into what is another's or is not there", () => {
     const store = fresh();
     store.create(buckets, { name: "a" }, alice);
