@@ -39,6 +39,17 @@ pub(super) fn says_once(text: &str) -> bool {
     words(&text).iter().any(|word| ["burn", "burns", "burned"].contains(&word.as_str())) || ONCE.iter().any(|words| text.contains(words))
 }
 
+/// Whether a route removes only what nothing lies within.
+pub(super) fn says_emptied(route: &Route) -> bool {
+    let says = |text: &str, words: &str| text.to_ascii_lowercase().contains(words);
+    route.prose().any(|text| says(text, "must be empty"))
+        || route
+            .errors
+            .iter()
+            .filter(|error| error.status == 409)
+            .any(|error| words(&error.code).join(" ").contains("not empty") || says(&error.description, "not empty"))
+}
+
 /// Everything a document says about itself, a sentence or line each.
 fn lines(document: &Document) -> impl Iterator<Item = &str> {
     let lists = [&document.tips, &document.limits, &document.quick_start];

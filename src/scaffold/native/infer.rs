@@ -453,7 +453,7 @@ impl<'a> Search<'a> {
                     Op::Become { to, once: conflict && from.is_none(), from }
                 }
                 Member::Remove => Op::Remove {
-                    emptied: route.prose().any(|text| text.to_ascii_lowercase().contains("must be empty")),
+                    emptied: prose::says_emptied(route),
                     retired: verb(route)
                         .and_then(|verb| verbs::retired(&verb))
                         .map(|to| becomes(statuses.as_ref(), to).unwrap_or_else(|| to.into())),
