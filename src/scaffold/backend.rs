@@ -119,8 +119,9 @@ pub(super) fn unkept(document: &Document, route: &Route, native: &Native, collec
         matches!(native.op, Op::Create { .. } | Op::Put { bytes: false, .. } | Op::Change | Op::Replace | Op::SetPart { .. } | Op::Renew);
     let kind = types::taken(document, route).filter(|_| takes)?;
     let Some(fields) = types::fields(document, kind) else { return Some(format!("{} is no object, and nothing else is kept", kind.name)) };
-    let named = native.op == Op::Create { signed: None } || native.sent.is_some();
-    let kept = collections.get(native.collection).filter(|collection| named && !collection.makes_names());
+    let makes = native.op == Op::Create { signed: None };
+    let named = |collection: &&Collection| native.sent.is_some() || (makes && !collection.makes_names());
+    let kept = collections.get(native.collection).filter(named);
     let key = kept.and_then(|collection| collection.key.as_ref());
     key.filter(|key| !fields.contains_key(*key)).map(|key| format!("{} has no field {key}, by which its items are found", kind.name))
 }

@@ -109,10 +109,10 @@ fn described(error: &DeclaredError) -> Option<String> {
 /// `known`: whether the body has a field, where that is known.
 pub(super) fn unique<'a>(route: &'a Route, key: Option<&str>, known: impl Fn(&str) -> Option<bool>) -> Vec<(String, &'a DeclaredError)> {
     let conflicts = route.errors.iter().filter(|error| error.status == 409);
-    let is_unique = |field: &String| UNIQUE.contains(&field.as_str());
-    // `queue_name_taken` is of a queue's name.
-    let field = |said: String| match crate::prim::words(&said).pop().filter(is_unique) {
-        Some(last) if known(&said) != Some(true) => last,
+    // `queue_name_taken` is of a queue's name, and `display_name_taken` of what is called so.
+    let nouns: Vec<_> = route.path.nouns().map(crate::prim::singular).collect();
+    let field = |said: String| match said.rsplit_once('_') {
+        Some((noun, last)) if known(&said) != Some(true) && UNIQUE.contains(&last) && nouns.iter().any(|n| n == noun) => last.to_owned(),
         _ => said,
     };
     let fields = conflicts.filter_map(|error| Some((about(error).map(field).or_else(|| described(error))?, error)));

@@ -16,7 +16,7 @@ use super::{
     text::{array, call, fits, prop, string},
     types, vendor,
 };
-use crate::prim::{Body, DeclaredError, Method, Route, RoutePrice};
+use crate::prim::{Body, DeclaredError, Method, QueryKind, Route, RoutePrice};
 
 /// Refusals of a vendor that a caller may see, where the route declares them.
 const PASSED: [u16; 7] = [400, 404, 409, 410, 413, 422, 429];
@@ -354,8 +354,11 @@ impl Draft<'_> {
             Op::Remove { emptied, retired } => {
                 let scope = self.scope(&native.within, &whys, None);
                 let one = self.one(native);
-                let check = if *emptied { "emptied" } else { "changeable" };
-                self.stored("", check, &[one.clone(), scope.clone()].concat());
+                if *emptied {
+                    self.emptied(&one, &scope);
+                } else {
+                    self.stored("", "changeable", &[one.clone(), scope.clone()].concat());
+                }
                 self.made();
                 match retired {
                     Some(status) => self.stored("", "retire", &[one, vec![string(status)], scope].concat()),
@@ -399,6 +402,27 @@ impl Draft<'_> {
                 self.forward("return");
             }
         }
+    }
+
+    /// Throws where something lies within an item, unless the query says that it goes as well.
+    fn emptied(&mut self, one: &[String], scope: &[String]) {
+        const FORCED: [&str; 3] = ["force", "recursive", "cascade"];
+        let mut arguments = [one, scope].concat();
+        let value = |kind: QueryKind| match kind {
+            QueryKind::Flag => Some("true"),
+            QueryKind::Text => Some("\"true\""),
+            QueryKind::Integer | QueryKind::Number => None,
+        };
+        let mut params = self.route.query.iter().filter(|param| FORCED.contains(&param.name.as_str()));
+        if let Some((param, value)) = params.find_map(|param| Some((param, value(param.kind)?))) {
+            let forced = format!("query[{}] === {value}", string(&param.name));
+            self.take(&["query"]);
+            if scope.is_empty() {
+                arguments.push("{}".into());
+            }
+            arguments.push(forced);
+        }
+        self.stored("", "emptied", &arguments);
     }
 
     /// Throws where the item that a route is about is not the caller's.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     capture,
     exchange::Answer,
+    hidden,
     pattern::Pattern,
     plan::{Capture, Mode, Plan, Test, Until},
     primsh,
@@ -176,6 +177,6 @@ fn wrong_status(test: &Test, answer: &Answer) -> String {
 }
 
 fn excerpt(answer: &Answer) -> String {
-    let whole = answer.body.get(..4 * EXCERPT).unwrap_or(&answer.body);
-    String::from_utf8_lossy(whole).chars().take(EXCERPT).filter(|c| !c.is_control()).collect()
+    let whole = String::from_utf8_lossy(&answer.body);
+    hidden::body(&whole).chars().take(EXCERPT).filter(|c| !c.is_control()).collect()
 }

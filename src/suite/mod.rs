@@ -8,6 +8,7 @@ mod capture;
 mod exchange;
 mod finding;
 mod graph;
+pub mod hidden;
 mod judge;
 mod lint;
 mod pattern;

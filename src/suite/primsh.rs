@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::{
     exchange::{Answer, Request, Shown},
     finding::{Code, Finding},
+    hidden::{self, HIDDEN},
     judge::Judgement,
     plan::{Plan, Test},
     verdict::Outcome,
@@ -198,12 +199,13 @@ fn body(expected: &Value, answer: &Answer) -> Value {
 
 fn preview(body: &Value) -> String {
     let text = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
-    text.chars().take(200).collect()
+    hidden::body(&text).chars().take(200).collect()
 }
 
 /// Whether a value has the expected shape; where not, says so.
 fn fits(actual: Js<'_>, expected: &Value, path: &str) -> Result<(), String> {
-    let is = |fits: bool, wanted: &str| if fits { Ok(()) } else { Err(format!("{path}: expected {wanted}, got {}", actual.shown())) };
+    let got = || if super::shape::is_secret(path) { HIDDEN.to_owned() } else { actual.shown() };
+    let is = |fits: bool, wanted: &str| if fits { Ok(()) } else { Err(format!("{path}: expected {wanted}, got {}", got())) };
     match expected {
         Value::Null => Ok(()),
         Value::String(text) => match text.as_str() {

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     exchange::{Answer, Receipt, Request, Shown, Spent, Task, Ticket, Trouble},
     finding::Finding,
+    hidden,
     judge::{Judgement, ends, judge},
     plan::{Mode, Plan},
     secrets::Secrets,
@@ -314,11 +315,16 @@ impl<'p> Run<'p> {
     }
 
     fn shown(&self, shown: Shown) -> Shown {
+        let header = |(name, value): (String, String)| {
+            let value = self.secrets.redact(&value);
+            let value = hidden::shown(&name, &value).into_owned();
+            (name, value)
+        };
         Shown {
             method: shown.method,
-            url: self.secrets.redact(&shown.url),
-            headers: shown.headers.into_iter().map(|(name, value)| (name, self.secrets.redact(&value))).collect(),
-            body: shown.body.map(|body| self.secrets.redact(&body)),
+            url: hidden::url(&self.secrets.redact(&shown.url)).into_owned(),
+            headers: shown.headers.into_iter().map(header).collect(),
+            body: shown.body.map(|body| hidden::body(&self.secrets.redact(&body)).into_owned()),
         }
     }
 

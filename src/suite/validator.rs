@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::{hidden, shape};
+
 /// How many ways through a schema are tried at most: a schema that refers to itself in
 /// two places has twice as many with each level of an answer, and the service says how
 /// deep that is.
@@ -35,7 +37,13 @@ impl Schema {
                 format!("it has more than {deepest} levels, and a schema that refers to itself in several places is not tried on more");
             return Err((String::new(), text));
         }
-        self.validator.validate(value).map_err(|error| (error.instance_path().to_string(), error.to_string()))
+        self.validator.validate(value).map_err(|error| {
+            let place = error.instance_path().to_string();
+            // Of what lies deeper it says the whole.
+            let whole = hidden::hide(&mut error.instance().clone().into_owned());
+            let said = if whole || shape::is_secret(&place) { error.masked().to_string() } else { error.to_string() };
+            (place, said)
+        })
     }
 }
 

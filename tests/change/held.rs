@@ -205,6 +205,17 @@ async fn a_branch_that_the_forge_updates_after_the_merge_is_removed() {
     let message = run.says("notes-1", "Ready", "True", "Merged");
     assert!(!message.contains("was left at"), "{message}");
     assert!(!run.world.read(|w| w.forge.repo.branches.contains_key(BRANCH)));
+
+    // Who merges by hand, and adds something, goes on there.
+    let run = Run::new();
+    run.green().await;
+    while run.status("notes-1").merge_sha.is_none() {
+        run.pass("notes-1").await.unwrap();
+    }
+    run.world.change(|w| drop(w.forge.repo.merge_by_hand(BRANCH, "main", |files| drop(files.pop_last()))));
+    run.settle("notes-1").await;
+    let message = run.says("notes-1", "Ready", "True", "Merged");
+    assert!(message.contains(&format!("branch {BRANCH} was left at ")), "{message}");
 }
 
 #[tokio::test]

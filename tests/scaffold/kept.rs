@@ -286,4 +286,84 @@ fn what_a_vendor_makes_is_its_payers_by_whatever_verb() {
     // A look makes nothing, nor does what nobody reads afterwards.
     assert_eq!(routes("search_coins", "'GET /v1/coins/:id'"), 0);
     assert_eq!(routes("deploy_coin", "GET /v1/rates"), 0);
+    // What a vendor says of a name is no item of anybody's, unless it says that it made one.
+    assert_eq!(routes("quote_coins", "'GET /v1/coins/:symbol'"), 0);
+    assert_eq!(routes("deploy_coin, status: 201", "'GET /v1/coins/:symbol'"), 1);
+    assert_eq!(routes("delete_coins", "'GET /v1/coins/:id'"), 0);
+}
+
+#[test]
+fn things_lie_within_what_is_known_and_nothing_else() {
+    let put = |path: &str, noun: &str| {
+        [
+            format!("route: 'PUT /v1/{path}', operation_id: put_{noun}, request: json"),
+            format!("route: 'GET /v1/{path}', operation_id: get_{noun}"),
+        ]
+    };
+    let within = |outer: [String; 2], path: &str| {
+        let routes: Vec<_> = outer.into_iter().chain(put(path, "thing")).collect();
+        let made = package(&routes.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(made.unimplemented.is_empty(), "{:?}", made.unimplemented);
+        let thing = collection(&made, "thing");
+        (thing.contains("within: "), thing.contains("below: 1"), thing.contains("apart: true"))
+    };
+    assert_eq!(within(put("boxes/:name", "box"), "boxes/:name/things/:thing"), (true, false, false));
+    assert_eq!(within(put("boxes/:name", "box"), "boxes/:name/lids/things/:thing"), (true, false, false));
+    assert_eq!(within(put("boxes/:name", "box"), "boxes/:name/sides/:side/things/:thing"), (true, true, false));
+    // A name below a name, and what there is one of.
+    assert_eq!(within(put("kv/:key", "value"), "kv/:scope/:key"), (false, false, true));
+    assert_eq!(within(put("settings", "settings"), "settings/:app/sides/:side/things/:thing"), (false, false, true));
+    assert_eq!(within(put("settings", "settings"), "settings/:app/things/:thing"), (false, false, true));
+}
+
+#[test]
+fn a_conflict_is_of_the_field_that_its_code_names() {
+    let unique = |code: &str| {
+        let create = format!(
+            "route: POST /v1/queues, operation_id: create_queue, request: json, errors: [{{status: 409, code: {code}, description: d}}]"
+        );
+        let made = package(&[&create, "route: GET /v1/queues, operation_id: list_queues"]);
+        let written = made.files.iter().find(|file| file.path.ends_with("/src/service.ts")).unwrap().content.clone();
+        let (_, fields) = written.split_once("unique: {")?;
+        Some(fields.split_once(':')?.0.trim().to_owned())
+    };
+    assert_eq!(unique("name_taken").as_deref(), Some("name"));
+    assert_eq!(unique("queue_name_taken").as_deref(), Some("name"));
+    // Two queues may have one name, whatever they are displayed as.
+    assert_eq!(unique("display_name_taken"), None);
+    assert_eq!(unique("order_id_conflict"), None);
+}
+
+#[test]
+fn a_search_is_of_what_is_kept_unless_it_says_otherwise() {
+    let served = |said: &str| {
+        let text = format!(
+            "id: a\ndescription: b\npricing: [{{op: All, price: $0.01}}]\nroutes_map:\n  \
+             - {{route: POST /v1/rooms, operation_id: create_room, request: json, response: json, description: d}}\n  \
+             - {{route: GET /v1/rooms, operation_id: list_rooms, response: json, description: d}}\n  \
+             - {{route: GET /v1/rooms/search, operation_id: search_rooms, response: json, description: {said}}}\n"
+        );
+        manifest(&document(&text)).unimplemented.is_empty()
+    };
+    assert!(served("'Search rooms by name. Available to every wallet.'"));
+    for said in ["Search available rooms", "Search rooms. Tells room availability", "Search available names"] {
+        assert!(!served(said), "{said}");
+    }
+}
+
+#[test]
+fn what_is_stored_by_a_field_has_it() {
+    let made = |field: &str, op: &str| {
+        let text = format!(
+            "id: a\ndescription: b\npricing: [{{op: All, price: $0.01}}]\n\
+             types: {{Flag: {{type: object, properties: {{{field}: {{type: string}}}}}}}}\n\
+             routes_map:\n  - {{route: POST /v1/flags, operation_id: {op}, status: 201, request: Flag, response: json, description: d}}\n  \
+             - {{route: 'GET /v1/flags/:flag', operation_id: get_flag, response: json, description: d}}\n"
+        );
+        manifest(&document(&text)).unimplemented
+    };
+    assert!(made("flag", "set_flag").is_empty());
+    assert!(made("note", "set_flag").iter().any(|route| route.reason.contains("has no field flag")), "{:?}", made("note", "set_flag"));
+    // What is made has a name of its own.
+    assert!(made("note", "create_flag").is_empty(), "{:?}", made("note", "create_flag"));
 }

@@ -98,8 +98,10 @@ fn branch_and_head<'a>(draft: &Draft<'_>, forge: &'a ForgeSeen) -> Option<(Branc
 fn is_merged(draft: &Draft<'_>, forge: &ForgeSeen, head: &Commit) -> bool {
     let judged = draft.status.revision.as_ref().map(|r| r.head.as_str());
     let known = |sha: &Sha| [judged, draft.status.made.as_deref()].contains(&Some(sha.as_str()));
-    let in_base = |sha: &Sha| *sha == forge.base || forge.merged.as_ref().is_some_and(|merged| merged.sha == *sha);
-    known(&head.sha) || matches!(&head.parents[..], [first, second] if known(first) && in_base(second))
+    // With another tree it would be somebody's own merge.
+    let nothing_new = forge.merged.as_ref().filter(|merged| merged.tree == head.tree);
+    let updated = nothing_new.is_some_and(|merged| matches!(&head.parents[..], [first, second] if known(first) && *second == merged.sha));
+    known(&head.sha) || updated
 }
 
 /// Nobody but us made anything on the branch.

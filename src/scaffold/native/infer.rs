@@ -220,6 +220,8 @@ impl<'a> Search<'a> {
             return;
         }
         let collection = self.keep(set, &last_noun(set), None, &[], at);
+        // Nothing lies within one of its items, since it has none.
+        self.bases[collection].clear();
         for (i, op) in ops {
             self.found[i] = Some(Ok(Native { collection, op, param: None, sent: None, within: all_params(&routes[i]) }));
         }
@@ -252,7 +254,7 @@ impl<'a> Search<'a> {
         let routes = &self.document.routes;
         let bases = members::bases(routes, at, members);
         let outer = bases.iter().find_map(|base| {
-            let (outer, _, at) = self.innermost(base.path())?;
+            let (outer, _, at) = self.innermost(base.within())?;
             Some((outer, params(&base.path()[at + 1..]).len()))
         });
         let all = || [at].into_iter().chain(members.iter().map(|(i, _)| *i)).map(|i| &routes[i]);

@@ -3,7 +3,7 @@
 use super::{
     super::types,
     is_id, is_made, members,
-    verbs::{self, Deed, LISTS},
+    verbs::{self, Deed, LISTS, REMOVES},
 };
 use crate::prim::{Body, Document, Method, Route, Segment, Type, singular, words};
 
@@ -34,12 +34,15 @@ pub(super) fn made_noun(route: &Route) -> Option<String> {
 }
 
 /// The noun of what a route brings into being at a vendor, by whatever verb: each is read
-/// below its path.
+/// below its path, by an id or since the route says that it makes something.
 pub(super) fn kept_noun(routes: &[Route], route: &Route) -> Option<String> {
-    let looks = verb(route).is_none_or(|verb| LISTS.contains(&verb.as_str()));
+    let others = [&LISTS[..], &CHANGES, &REMOVES].concat();
+    let looks = verb(route).is_none_or(|verb| others.contains(&verb.as_str()));
+    let made = matches!(route.status, 201 | 202);
     let reads = |other: &Route| match other.path.segments.split_last() {
-        Some((Segment::Param { .. }, before)) => {
-            other.method == Method::Get && members::json(other) && members::alike(before, &route.path.segments)
+        Some((Segment::Param { name, .. }, before)) => {
+            let reads = other.method == Method::Get && members::json(other) && members::alike(before, &route.path.segments);
+            reads && (made || is_id(name))
         }
         _ => false,
     };

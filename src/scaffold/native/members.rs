@@ -99,6 +99,11 @@ impl Base {
     pub(super) fn path(&self) -> &[Segment] {
         &self.0
     }
+
+    /// Where it lies. Names below names (`/:scope/:name`) lie beside those of the scope.
+    pub(super) fn within(&self) -> &[Segment] {
+        self.0.split_last().map_or(&[], |(_, before)| before)
+    }
 }
 
 /// Whether two paths are one, names of parameters left out.
@@ -410,8 +415,16 @@ fn mixes(route: &Route) -> bool {
 /// Whether a search looks for what is not kept here: somebody it asks may fail it, or it
 /// tells what is to be had.
 fn asks_outside(route: &Route) -> bool {
-    let fails = (502..=504).any(|status| route.error(status).is_some());
-    fails || route.prose().any(|text| words(text).iter().any(|word| ["available", "availability"].contains(&word.as_str())))
+    let fails = [502, 504].iter().any(|status| route.error(*status).is_some());
+    let things: Vec<_> = route.path.nouns().map(singular).chain(["name".into()]).collect();
+    let free = |sentence: &str| {
+        let said: Vec<_> = words(sentence).iter().map(|word| singular(word)).collect();
+        said.windows(2).any(|two| match [two[0].as_str(), two[1].as_str()] {
+            ["available", thing] | [thing, "availability"] => things.iter().any(|noun| noun == thing),
+            _ => false,
+        })
+    };
+    fails || route.description.split(['.', ';', '!', '?']).any(free)
 }
 
 /// Whether what a route is about waits for who does it: a claim to anything else is more

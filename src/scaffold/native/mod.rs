@@ -81,7 +81,7 @@ impl Collection {
     /// item by nothing but what it is, `/projects/:project`, that is no field of it.
     pub fn makes_names(&self) -> bool {
         const NAMES: [&str; 10] = ["key", "name", "domain", "email", "address", "url", "symbol", "username", "ticker", "handle"];
-        let noun = self.home.split('/').rfind(|word| !word.is_empty() && *word != ":").map(singular);
+        let noun = self.home.split('/').rfind(|word| !word.is_empty() && *word != ":").map(|word| singular(&words(word).join("_")));
         let itself = |key: &String| noun.as_ref() == Some(key) && !NAMES.contains(&key.as_str());
         self.key.as_ref().is_some_and(|key| is_made(key) || itself(key))
     }
@@ -254,10 +254,12 @@ pub(super) fn open(route: &Route, price: RoutePrice) -> bool {
 
 /// Whether a field names an item by a word that is made up unless somebody wants one.
 pub(super) fn is_made(key: &str) -> bool {
+    let last = words(key).pop().unwrap_or_default();
     ["code", "slug", "token", "hash", "ref", "reference", "short_code", "shortcode"].contains(&key)
+        || ["uid", "guid", "jti"].contains(&last.as_str())
 }
 
 /// Whether a parameter or a field names an item by an id of our making.
 pub(super) fn is_id(param: &str) -> bool {
-    words(param).last().is_some_and(|word| ["id", "uuid", "uid", "guid", "jti"].contains(&word.as_str())) || param.ends_with("Id")
+    words(param).last().is_some_and(|word| ["id", "uuid"].contains(&word.as_str())) || param.ends_with("Id")
 }

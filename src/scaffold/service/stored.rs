@@ -212,7 +212,7 @@ impl Draft<'_> {
                 let scope = self.scope(&native.within, &whys, None);
                 let one = self.one(native);
                 if *emptied {
-                    self.stored("", "emptied", &[one.clone(), scope.clone()].concat());
+                    self.emptied(&one, &scope);
                 }
                 match retired {
                     Some(status) => {

@@ -1,10 +1,11 @@
 //! JUnit's XML, as build servers read it. What was blocked is an error there: most
-//! take "skipped" for green, so that just what phases make a warning is skipped.
+//! take "skipped" for green, so that just what phases make a warning is skipped, and
+//! that only of a run that is green.
 
 use std::{collections::BTreeSet, fmt::Write};
 
 use super::Report;
-use crate::suite::verdict::{Counts, Outcome, TestResult};
+use crate::suite::verdict::{Counts, Exit, Outcome, TestResult};
 
 /// The report.
 pub fn junit(report: &Report) -> String {
@@ -33,7 +34,8 @@ pub fn junit(report: &Report) -> String {
 /// Tests that did not pass and do not have to, where phases say that: a build server
 /// shows then what the exit code says.
 fn warnings<'a>(report: &'a Report) -> BTreeSet<&'a str> {
-    let soft = report.verdict.soft.iter().filter(|_| report.ci);
+    let green = report.ci && report.verdict.exit == Exit::Proven;
+    let soft = report.verdict.soft.iter().filter(|_| green);
     let mut warnings: BTreeSet<&str> = soft.map(String::as_str).collect();
     // A test that is sent twice by prim.sh's way may be both.
     report.verdict.hard.iter().for_each(|id| _ = warnings.remove(id.as_str()));

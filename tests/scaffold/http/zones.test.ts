@@ -65,7 +65,13 @@ test("what lies below parts of a path that are no items lies within the item bef
   // It fills its item, and goes with it.
   expect(code(await call("DELETE", "/v1/projects/app"))).toEqual([409, "not_empty"]);
   expect((await call("DELETE", flag("app"))).status).toBe(200);
-  expect(code(await call("DELETE", "/v1/projects/app"))).toEqual([409, "not_empty"]);
+  for (const query of ["", "?force=false"]) {
+    expect(code(await call("DELETE", `/v1/projects/app${query}`))).toEqual([409, "not_empty"]);
+  }
+  expect((await call("DELETE", "/v1/projects/app?force=true", undefined, bob)).status).toBe(404);
+  expect((await call("DELETE", "/v1/projects/app?force=true")).status).toBe(200);
+  await add("/v1/projects", { project: "app" });
+  expect((await call("GET", german)).json).toMatchObject({ total: 0 });
 });
 
 test("fields must be there as they are written, and of two that will do neither", async () => {

@@ -12,7 +12,7 @@ use flywheel::{
     },
 };
 
-use super::{Client, Repo, denied, gone};
+use super::{Client, Repo, denied, git::Files, gone};
 
 /// A pull request.
 #[derive(Clone, Debug)]
@@ -159,8 +159,14 @@ impl Pulls for Client {
 impl Repo {
     /// Merges the base into a branch, unless they conflict.
     pub(crate) fn update(&mut self, branch: &str, base: &str) -> Option<Sha> {
+        self.merge_by_hand(branch, base, |_| {})
+    }
+
+    /// The same by somebody who does something else to the files as well.
+    pub(crate) fn merge_by_hand(&mut self, branch: &str, base: &str, does: impl FnOnce(&mut Files)) -> Option<Sha> {
         let (head, base) = (self.head(branch)?, self.head(base)?);
-        let files = self.git.merged(&head, &base)?;
+        let mut files = self.git.merged(&head, &base)?;
+        does(&mut files);
         let made = self.git.commit(files, vec![head, base], "merge of the base");
         self.push(branch, &made);
         Some(made)

@@ -148,8 +148,9 @@ export class Rows {
   }
 
   /** The same, and where something lies within it. */
-  emptied(collection: Collection, id: Id, scope: Scope = {}): void {
+  emptied(collection: Collection, id: Id, scope: Scope = {}, forced = false): void {
     const row = this.own(collection, id, scope);
+    if (forced) return;
     const lasting: Clause = {
       sql: "id != ? AND gone = 0 AND (ends_at IS NULL OR ends_at > ?)",
       bound: [ONLY, Date.now()],
@@ -244,11 +245,14 @@ export class Rows {
     return within(this.outer(collection.within, scope, collection).seq, between);
   }
 
-  /** The item of a collection that another's items lie within; whoever may put something there sees it. */
+  /**
+   * The item of a collection that another's items lie within. Whoever may put something there
+   * sees it, and so does who can't be told apart: what is there then is everybody's.
+   */
   protected outer(collection: Collection, scope: Scope, { joined, below = 0 }: Collection): Row {
     const ids = scope.within ?? [];
     const around = ids.slice(0, ids.length - below);
-    const anyone = (joined ?? false) || (scope.anyone ?? false);
+    const anyone = (joined ?? false) || (scope.anyone ?? false) || scope.owner === undefined;
     return this.row(collection, around.at(-1), { ...scope, anyone, within: around.slice(0, -1) });
   }
 

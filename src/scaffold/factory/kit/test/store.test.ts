@@ -382,6 +382,16 @@ describe("what lies within an item", () => {
     expect(refusal(() => store.read(texts, id, alice))).toEqual([404, "not_found"]);
   });
 
+  test("is everybody's where nobody can be told apart", () => {
+    const store = fresh();
+    const votes: Collection = { name: "/v1/buckets/:/votes", within: buckets };
+    store.create(buckets, { name: "a" }, alice);
+    store.create(votes, { option: "x" }, { within: ["a"] });
+    expect(store.list(votes, {}, { within: ["a"] }).total).toBe(1);
+    const nowhere = { within: ["z"] };
+    expect(refusal(() => store.create(votes, {}, nowhere))).toEqual([404, "not_found"]);
+  });
+
   test("takes nobody into what is another's or is not there", () => {
     const store = fresh();
     store.create(buckets, { name: "a" }, alice);
