@@ -20,17 +20,17 @@ pub fn is_secret(name: &str) -> bool {
 
 /// A value that reports may show, of what has this name. What a plan refers to by
 /// `{{secret:NAME}}` says no more than that.
-pub fn shown<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
-    if is_secret(name) && !value.is_empty() && !value.contains("{{secret:") { HIDDEN.into() } else { value.into() }
+pub fn shown<'a>(name: &str, value: &'a str) -> &'a str {
+    if is_secret(name) && !value.is_empty() && !value.contains("{{secret:") { HIDDEN } else { value }
 }
 
 /// A body that reports may show: JSON, a form, or anything else as it is.
 pub fn body(text: &str) -> Cow<'_, str> {
-    match serde_json::from_str::<Value>(text) {
-        Ok(mut value) if hide(&mut value) => value.to_string().into(),
-        Err(_) if !text.contains(|c: char| c.is_whitespace() || c == '<') => form(text),
-        Ok(_) | Err(_) => text.into(),
-    }
+    let Ok(mut value) = serde_json::from_str::<Value>(text) else {
+        let is_form = !text.contains(|c: char| c.is_whitespace() || c == '<');
+        return if is_form { form(text) } else { text.into() };
+    };
+    if hide(&mut value) { value.to_string().into() } else { text.into() }
 }
 
 /// A URL that reports may show.
@@ -61,11 +61,7 @@ pub fn hide(value: &mut Value) -> bool {
         Value::Object(fields) => {
             for (name, value) in fields {
                 match value {
-                    Value::String(text) => {
-                        if let Cow::Owned(hidden) = shown(name, text) {
-                            (any, *text) = (true, hidden);
-                        }
-                    }
+                    Value::String(text) if shown(name, text) != text.as_str() => (any, *text) = (true, HIDDEN.to_owned()),
                     other => any |= hide(other),
                 }
             }

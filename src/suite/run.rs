@@ -317,7 +317,7 @@ impl<'p> Run<'p> {
     fn shown(&self, shown: Shown) -> Shown {
         let header = |(name, value): (String, String)| {
             let value = self.secrets.redact(&value);
-            let value = hidden::shown(&name, &value).into_owned();
+            let value = hidden::shown(&name, &value).to_owned();
             (name, value)
         };
         Shown {
