@@ -47,6 +47,8 @@ pub(super) async fn journey(bed: &Bed, name: &str) {
     primitives(client).delete(&early, &DeleteParams::foreground()).await.expect("delete");
     gone(client, &early).await;
     before.taken_back(bed, &early).await;
+    // Its gate goes on without it, and has a place among those that run until it ends.
+    bed.node.end_gates(&early);
 
     // Let go, and taken up again.
     patch(client, &second, json!({ "deletionPolicy": "Retain" })).await;
