@@ -243,6 +243,59 @@ async fn a_red_gate_stops_its_own_change_alone() {
 }
 
 #[tokio::test]
+async fn what_is_red_is_tried_on_a_newer_base_when_nobody_waits_for_that() {
+    let run = Run::new();
+    run.add("bad-1", "bad", 0);
+    run.settle("bad-1").await;
+    run.judge("Failed");
+    run.settle("bad-1").await;
+    for (name, id, age) in [("good-1", "good", 1), ("fine-1", "fine", 2)] {
+        run.add(name, id, age);
+        run.settle(name).await;
+    }
+    run.judge("Passed");
+    run.settle("good-1").await;
+    run.says("good-1", "Ready", "True", "Merged");
+    // The base moved, and another is on its way.
+    let former = run.status("bad-1").revision.unwrap();
+    run.settle("bad-1").await;
+    run.says("bad-1", "Stalled", "True", "Failed");
+    assert_eq!(run.status("bad-1").revision.unwrap(), former);
+    run.settle("fine-1").await;
+    run.judge("Passed");
+    run.settle("fine-1").await;
+    run.says("fine-1", "Ready", "True", "Merged");
+    // Nobody is: it may be green now. Until it is, it keeps nobody back.
+    run.settle("bad-1").await;
+    run.says("bad-1", "Ready", "False", "Running");
+    assert_eq!(run.status("bad-1").revision.unwrap().base, run.main().as_str());
+    run.add("next-1", "next", 3);
+    run.settle("next-1").await;
+    assert_eq!(run.status("next-1").queue, Some(1));
+    run.judge("Passed");
+    for name in ["next-1", "bad-1"] {
+        run.settle(name).await;
+    }
+    run.says("next-1", "Ready", "True", "Merged");
+    run.judge("Passed");
+    run.settle("bad-1").await;
+    run.says("bad-1", "Ready", "True", "Merged");
+}
+
+#[tokio::test]
+async fn what_lost_its_label_is_not_updated_until_it_has_it_again() {
+    let run = Run::new();
+    run.green().await;
+    run.world.change(|w| {
+        w.forge.repo.pulls[0].labels.clear();
+        drop(w.forge.commit("main"));
+    });
+    run.settle("notes-1").await;
+    run.says("notes-1", "Stalled", "True", "MergeHeld");
+    assert_eq!(run.calls("update_branch"), 0);
+}
+
+#[tokio::test]
 async fn what_is_red_is_open_and_keeps_its_place_until_somebody_closes_it() {
     let run = Run::new();
     run.api.edit(FACTORY, |mut factory| {

@@ -78,6 +78,7 @@ impl Kind for AgentPR {
             paused: None,
             surplus: Vec::new(),
             ahead: ahead(self, &others),
+            others: others.iter().any(|other| goes_on(other)),
             open: others.iter().filter(|o| is_open(o) || takes_place(o, self)).count(),
             me,
         };
@@ -224,14 +225,19 @@ fn place(object: &impl ResourceExt) -> (Option<Timestamp>, String) {
     (object.creation_timestamp().map(|t| t.0), object.name_any())
 }
 
-/// Changes that are merged before this one: older, proposed, and neither ended nor
-/// waiting for somebody. One that has no pull request yet holds nobody up.
+/// Changes that are merged before this one: older ones that are on their way.
 fn ahead(object: &AgentPR, others: &[&Other]) -> Vec<String> {
     let mine = place(object);
-    let proposed = |o: &Other| o.status.as_ref().is_some_and(|status| status.number.is_some());
-    let mut ahead: Vec<_> = others.iter().filter(|o| proposed(o) && is_running(o)).map(|o| place(*o)).filter(|p| *p < mine).collect();
+    let mut ahead: Vec<_> = others.iter().filter(|o| goes_on(o)).map(|o| place(*o)).filter(|p| *p < mine).collect();
     ahead.sort();
     ahead.into_iter().map(|(_, name)| name).collect()
+}
+
+/// Proposed, and neither ended nor waiting for somebody, nor red so far: such a one is
+/// tried again, and holds nobody up. Nor does one that has no pull request yet.
+fn goes_on(object: &Other) -> bool {
+    let proposed = object.status.as_ref().is_some_and(|status| status.number.is_some() && !decide::agent_pr::is_red(status));
+    proposed && is_running(object)
 }
 
 /// Neither ended nor waiting for somebody.
@@ -288,7 +294,7 @@ async fn look(
     if let Some(head) = head {
         looked.head = Some(commit(&source, &head).await?);
     }
-    let number = seen.previous.number.and_then(|n| u64::try_from(n).ok());
+    let (number, wanted) = (seen.previous.number.and_then(|n| u64::try_from(n).ok()), branch.to_string());
     // It is opened after its commit was written down, and opening finds one that is
     // there all the same.
     if number.is_none() && seen.previous.made.is_none() {
@@ -302,7 +308,10 @@ async fn look(
                 None => forge.find_pull(&base_name, &branch).await,
             }
         })
-        .await?;
+        .await?
+        // In another repository, which a Factory that was made anew may have, the number is
+        // somebody else's.
+        .filter(|pull| pull.head_branch == wanted);
     if let Some(PullState::Merged(sha)) = looked.pull.as_ref().map(|pull| pull.state.clone()) {
         looked.merged = Some(commit(&source, &sha).await?);
     }

@@ -192,6 +192,43 @@ async fn a_pull_request_that_lags_behind_its_branch_is_not_asked_ten_times_a_sec
     run.says("notes-1", "Ready", "True", "Merged");
 }
 
+/// A Factory that was made anew may have another repository, in which the number is
+/// somebody else's.
+#[tokio::test]
+async fn a_pull_request_of_another_branch_is_left_alone() {
+    let run = Run::new();
+    run.green().await;
+    run.world.change(|w| w.forge.repo.pulls[0].head_branch = "somebodys".into());
+    run.pass("notes-1").await.unwrap();
+    run.says("notes-1", "Stalled", "True", "Closed");
+    run.api.delete(&format!("{CHANGES}/notes-1"));
+    run.settle("notes-1").await;
+    assert!(run.api.object(&format!("{CHANGES}/notes-1")).is_none());
+    assert_eq!(run.world.read(|w| w.forge.repo.pulls[0].state.clone()), PullState::Open);
+}
+
+/// What was merged before the Factory had another base branch stays merged.
+#[tokio::test]
+async fn a_merge_into_a_former_base_is_a_merge() {
+    let run = Run::new();
+    run.green().await;
+    while run.status("notes-1").merge_sha.is_none() {
+        run.pass("notes-1").await.unwrap();
+    }
+    run.world.change(|w| w.forge.repo.pulls[0].base = "former".into());
+    run.settle("notes-1").await;
+    run.says("notes-1", "Ready", "True", "Merged");
+
+    let run = Run::new();
+    run.green().await;
+    run.world.change(|w| {
+        w.forge.repo.pulls[0].base = "former".into();
+        w.forge.repo.pulls[0].state = PullState::Closed;
+    });
+    run.settle("notes-1").await;
+    run.says("notes-1", "Stalled", "True", "Closed");
+}
+
 #[tokio::test]
 async fn a_branch_that_the_forge_updates_after_the_merge_is_removed() {
     let run = Run::new();

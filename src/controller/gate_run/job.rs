@@ -52,6 +52,9 @@ pub(super) async fn observe(name: &str, cx: &Context) -> Result<(Run, Option<boo
     Ok(job.map_or((Run::Absent, None), |job| (judge(&job, pod.as_ref()), Some(job::pays(&job)))))
 }
 
+/// Why a Job fails whose `activeDeadlineSeconds` are over.
+const DEADLINE: &str = "DeadlineExceeded";
+
 /// Jobs that still run though none of these runs has them: of a GateRun that is
 /// gone. They take their time all the same, however often somebody proposes anew.
 pub(super) async fn orphans(namespace: &str, runs: &[&GateRun], cx: &Context) -> Result<usize, PortError> {
@@ -62,10 +65,12 @@ pub(super) async fn orphans(namespace: &str, runs: &[&GateRun], cx: &Context) ->
     Ok(jobs.iter().filter(|job| ended(job).is_none() && !known.contains(&job.name_any())).count())
 }
 
-/// How the Job ended, if it did.
+/// How the Job ended, if it did. Where its time is over, that it is to fail is enough:
+/// `Failed` waits for its pod to be gone, which one on a lost node never is.
 fn ended(job: &Job) -> Option<&JobCondition> {
     let conditions = job.status.iter().flat_map(|s| s.conditions.iter().flatten());
-    conditions.into_iter().find(|c| c.status == "True" && (c.type_ == "Complete" || c.type_ == "Failed"))
+    let late = |c: &&JobCondition| c.type_ == "FailureTarget" && c.reason.as_deref() == Some(DEADLINE);
+    conditions.into_iter().find(|c| c.status == "True" && (c.type_ == "Complete" || c.type_ == "Failed" || late(c)))
 }
 
 /// A Job and its pod, as a run.
@@ -74,7 +79,7 @@ pub(crate) fn judge(job: &Job, pod: Option<&Pod>) -> Run {
     let change = job.spec.as_ref().and_then(|s| bundle_digest(s.template.spec.as_ref()?)).unwrap_or_default();
     let verdict = pod.map(|pod| job::verdict(pod, &name, &change));
     match (ended(job), verdict) {
-        (Some(ended), _) if ended.reason.as_deref() == Some("DeadlineExceeded") => {
+        (Some(ended), _) if ended.reason.as_deref() == Some(DEADLINE) => {
             Run::Over(Outcome::broken("the run took longer than spec.timeoutSeconds"))
         }
         // Pod and Job take seconds to end once the gate has spoken.
@@ -225,6 +230,12 @@ mod tests {
                 Some(said("gate", 0, &passed)),
                 "spec.timeoutSeconds",
             ),
+            (
+                "it took too long, on a node that is lost",
+                ended("FailureTarget", "DeadlineExceeded"),
+                Some(pod(&json!({ "phase": "Running" }))),
+                "spec.timeoutSeconds",
+            ),
             ("its pod was deleted", ended("Failed", "BackoffLimitExceeded"), None, "was removed"),
             ("its pod was evicted", ended("Failed", "BackoffLimitExceeded"), Some(evicted), "Evicted"),
             ("it was killed", ended("Failed", "BackoffLimitExceeded"), Some(said("gate", 137, "")), "no verdict"),
@@ -282,6 +293,9 @@ mod tests {
             let Run::Going(doing) = judge(&job(&json!({})), pod.as_ref()) else { panic!("over") };
             assert!(doing.contains(named), "{named:?} is not in {doing:?}");
         }
+        // Its pod may speak until it is gone.
+        let failing = ended("FailureTarget", "BackoffLimitExceeded");
+        assert!(matches!(judge(&failing, Some(&pod(&json!({ "phase": "Running" })))), Run::Going(_)));
     }
 
     #[test]

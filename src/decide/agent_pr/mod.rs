@@ -69,6 +69,8 @@ pub struct Seen {
     pub surplus: Vec<ObjectName>,
     /// Changes of the Factory that come before this one.
     pub ahead: Vec<String>,
+    /// Whether any other change is on its way to its merge.
+    pub others: bool,
     /// Other changes of the Factory that have their pull requests, or come before
     /// this one in getting theirs.
     pub open: usize,
@@ -289,14 +291,7 @@ impl<'a> Draft<'a> {
                 self.stalls(Reason::Closed, "its pull request was removed from the forge: make another change");
             }
             None => self.propose(rules, forge),
-            Some((pull, _)) if pull.base != rules.base.as_str() || !pull.own_branch => {
-                self.knows(pull);
-                let what = format!(
-                    "pull request {} goes into {}, and not from its own branch into {}: set its base back",
-                    pull.number, pull.base, rules.base
-                );
-                self.stalls(Reason::MergeHeld, &what);
-            }
+            // Whatever it went into: it may have been the Factory's base branch then.
             Some((pull, PullState::Merged(sha))) => {
                 self.knows(pull);
                 end::merged(self, sha, forge);
@@ -307,6 +302,14 @@ impl<'a> Draft<'a> {
                     Reason::Closed,
                     &format!("pull request {} was closed without a merge: open it again, or make another change", pull.number),
                 );
+            }
+            Some((pull, PullState::Open)) if pull.base != rules.base.as_str() || !pull.own_branch => {
+                self.knows(pull);
+                let what = format!(
+                    "pull request {} goes into {}, and not from its own branch into {}: set its base to that",
+                    pull.number, pull.base, rules.base
+                );
+                self.stalls(Reason::MergeHeld, &what);
             }
             Some((pull, PullState::Open)) => {
                 self.knows(pull);
@@ -342,7 +345,10 @@ impl<'a> Draft<'a> {
         self.status.queue = i64::try_from(self.seen.ahead.len() + 1).ok();
         // Its turn has come, so that what would be gated is not what would be merged.
         let held = obstacle.filter(|o| o.kind == ObstacleKind::Held);
-        if outdated && self.seen.ahead.is_empty() && self.seen.paused.is_none() {
+        let labelled = pull.labels.iter().any(|l| l == super::factory::PULL_REQUEST_LABEL);
+        // What was red may be green on a newer base, and is tried when that keeps nobody waiting.
+        let may = labelled && !(self.seen.others && is_red(&self.status));
+        if outdated && may && self.seen.ahead.is_empty() && self.seen.paused.is_none() {
             self.gate = Some(gates::says(Truth::Unknown, Reason::Updating, "a newer base branch is merged in first"));
             self.does(Action::UpdateBranch(pull.number, head.sha.clone()));
             let what = format!("{} moved on to {}, which is merged into the branch", rules.base, short(&forge.base));
@@ -353,7 +359,7 @@ impl<'a> Draft<'a> {
         }
         let Some(passed) = self.gate(rules, &revision, pull, head) else { return };
         self.reach("Green");
-        if !pull.labels.iter().any(|l| l == super::factory::PULL_REQUEST_LABEL) {
+        if !labelled {
             let what = format!("green, and held: its label {} was removed; add it to have it merged", super::factory::PULL_REQUEST_LABEL);
             return self.stalls(Reason::MergeHeld, &what);
         }
@@ -419,6 +425,11 @@ impl<'a> Draft<'a> {
         };
         Revision { base, head: head.sha.to_string(), tree: head.tree.to_string() }
     }
+}
+
+/// Whether the last that any gate said of a change is something else than that it passed.
+pub fn is_red(status: &AgentPRStatus) -> bool {
+    status.attempts.iter().rev().find_map(|attempt| attempt.verdict).is_some_and(|verdict| verdict != Verdict::Passed)
 }
 
 /// The beginning of a commit's id, as people write it.

@@ -246,7 +246,9 @@ impl<'a> Part<'a> {
     /// old that it is due again.
     fn still_says(&self, run: &Gate, draft: &Draft<'_>) -> bool {
         let (Some(tested), Some(at)) = (&run.tested, run.at) else { return false };
-        let same = self.deployment.plans.get(&self.layer) == Some(&tested.plan) && tested.tool == self.deployment.tool;
+        // Whoever may make GateRuns could have one of this name over what ran before.
+        let tree = tested.tree.is_empty() || tested.tree == self.version().tree.as_str();
+        let same = tree && self.deployment.plans.get(&self.layer) == Some(&tested.plan) && tested.tool == self.deployment.tool;
         let due = schedule::due(&self.factory.gates, &draft.seen.own.id, self.layer, at);
         run.ours && same && matches!(run.verdict, Some(Verdict::Passed | Verdict::Failed)) && due.is_none_or(|due| due > draft.now.at)
     }
