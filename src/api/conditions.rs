@@ -219,6 +219,8 @@ reasons! {
     RollingOut,
     /// The new version does not start; the message has why.
     RolloutFailed,
+    /// The version ran, and does not now; the message has what its pods do.
+    Down,
     /// Somebody else's name, route or id; the message names the owner.
     Taken,
     /// The outside probe does not get the answer it should.

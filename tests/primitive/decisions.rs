@@ -465,7 +465,7 @@ fn a_factory_of_the_same_name_keeps_its_routes() {
 
 #[test]
 fn what_goes_on_is_looked_at_soon_and_what_is_stuck_when_a_watch_tells() {
-    for rollout in [Rollout::Absent, Rollout::Going("x".into()), Rollout::Stuck("x".into()), Rollout::Ready] {
+    for rollout in [Rollout::Absent, Rollout::Going("x".into()), Rollout::Stuck("x".into()), Rollout::Down("x".into()), Rollout::Ready] {
         let mut waits = super::random::deployed(rollout.clone(), false);
         waits.base = Ok(Base { commit: sha(1), package: Some(package(HASH)) });
         let (decision, ..) = decided(&waits);

@@ -8,7 +8,7 @@ use kube::runtime::controller::Action as Requeue;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{OWN, Run, changed, document};
+use super::{DEPLOYMENTS, OWN, Run, changed, document};
 use crate::driver::RESYNC;
 
 const FACTORY: &str = "/apis/flywheel.prim.sh/v1alpha1/namespaces/flywheel/factories/prim";
@@ -162,6 +162,39 @@ async fn a_probe_that_fails_degrades_what_is_live_until_it_answers() {
     let counted = run.cx.metrics.encode().unwrap();
     assert!(counted.contains("flywheel_primitive_phases_total{phase=\"Degraded\"} 1"), "{counted}");
     assert!(counted.contains("flywheel_primitive_phases_total{phase=\"Live\"} 2"), "{counted}");
+}
+
+#[tokio::test]
+async fn what_falls_over_says_so_and_is_degraded_after_a_minute() {
+    let mut run = live(json!({})).await;
+    let is = |run: &Run, available: u32| {
+        run.api.edit(&format!("{DEPLOYMENTS}/prim-notes"), |mut deployment| {
+            deployment["status"] = json!({
+                "replicas": 1, "updatedReplicas": 1, "availableReplicas": available,
+                "conditions": [{ "type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable" }],
+            });
+            Some(deployment)
+        });
+    };
+    run.serves(502, "notes");
+    is(&run, 0);
+    run.pass("notes").await.unwrap();
+    let message = run.says("notes", "Deployed", "False", "Down");
+    assert!(message.contains("ran, and does not now: 0 of 1 updated replicas are available"), "{message}");
+    run.says("notes", "Ready", "False", "Down");
+    assert_eq!(phase(&run), Phase::Live, "a pod may be on its way to another node");
+    run.world.wait(Duration::from_secs(61));
+    run.pass("notes").await.unwrap();
+    run.says("notes", "Ready", "False", "Degraded");
+    run.says("notes", "Reconciling", "True", "Degraded");
+    assert_eq!(phase(&run), Phase::Degraded);
+    // It is looked at more and more seldom, and by a watch.
+    run.world.wait(Duration::from_secs(800));
+    assert_eq!(run.pass("notes").await.unwrap(), Requeue::requeue(Duration::from_secs(60)));
+    is(&run, 1);
+    run.serves(200, "notes");
+    run.until("notes", "True", "Live").await;
+    assert_eq!((run.runs_of("Contract").len(), run.runs_of("Canary").len()), (1, 1));
 }
 
 #[tokio::test]

@@ -206,7 +206,14 @@ fn policy() -> impl Strategy<Value = GatesSpec> {
 }
 
 fn wanted() -> impl Strategy<Value = Outside> {
-    let rollout = select(vec![Rollout::Absent, Rollout::Going("x".into()), Rollout::Stuck("x".into()), Rollout::Ready, Rollout::Ready]);
+    let rollout = select(vec![
+        Rollout::Absent,
+        Rollout::Going("x".into()),
+        Rollout::Stuck("x".into()),
+        Rollout::Down("x".into()),
+        Rollout::Ready,
+        Rollout::Ready,
+    ]);
     (rollout, any::<[bool; 2]>(), option::weighted(0.8, naming()), vec(gate(), 0..6)).prop_map(
         |(rollout, [differs, right], naming, mut runs)| {
             let Outside::Wanted(mut deployment) = deployed(rollout, differs).outside else { unreachable!() };

@@ -132,6 +132,21 @@ fn what_does_not_start_in_time_is_stuck_and_says_why() {
 }
 
 #[test]
+fn what_ran_and_does_not_now_is_down() {
+    let mut status = counted((1, 1, 0));
+    status["conditions"] = json!([{ "type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable" }]);
+    let crashes = container(&json!({ "running": {} }), &json!({ "terminated": { "exitCode": 137, "reason": "OOMKilled" } }));
+    let judged_of = |status: &Value| judged(&deployment(status), &[pod(2, TREE, &crashes)]).rollout;
+    assert!(matches!(judged_of(&status), Rollout::Down(why) if why.contains("137 (OOMKilled)")));
+    status["availableReplicas"] = 1.into();
+    assert_eq!(judged_of(&status), Rollout::Ready);
+    // What replaces it is on its way.
+    let mut next = counted(GOING);
+    next["conditions"] = json!([{ "type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated" }]);
+    assert!(matches!(judged_of(&next), Rollout::Going(_)));
+}
+
+#[test]
 fn a_secret_that_was_removed_is_stated_again() {
     let case = Case::new();
     let mut seen = Seen {

@@ -114,6 +114,7 @@ async fn deployment(
             workload::Rollout::Absent => Rollout::Absent,
             workload::Rollout::Going(doing) => Rollout::Going(doing),
             workload::Rollout::Stuck(why) => Rollout::Stuck(why),
+            workload::Rollout::Down(doing) => Rollout::Down(doing),
             workload::Rollout::Ready => Rollout::Ready,
         },
     };

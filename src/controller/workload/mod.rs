@@ -94,6 +94,8 @@ pub enum Rollout {
     Going(String),
     /// They don't start; with why.
     Stuck(String),
+    /// All were ready once, and some are not now; with what they do.
+    Down(String),
     /// All its pods are of the newest version, and ready.
     Ready,
 }

@@ -102,7 +102,10 @@ fn rollout(deployment: &Deployment, pods: &[Pod]) -> Rollout {
     if exceeded {
         return Rollout::Stuck(format!("ProgressDeadlineExceeded: {}", why.unwrap_or_else(|| progress(wanted, &status))));
     }
-    Rollout::Going([Some(progress(wanted, &status)), why].into_iter().flatten().collect::<Vec<_>>().join("; "))
+    let doing = [Some(progress(wanted, &status)), why].into_iter().flatten().collect::<Vec<_>>().join("; ");
+    // Kubernetes asks for no progress any more once there was all of it.
+    let was = condition("Progressing").is_some_and(|c| c.status == "True" && c.reason.as_deref() == Some("NewReplicaSetAvailable"));
+    if was && wanted == updated { Rollout::Down(doing) } else { Rollout::Going(doing) }
 }
 
 /// What a Deployment waits for, as `kubectl rollout status` says it.

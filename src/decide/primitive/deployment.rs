@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     api::conditions::{ConditionType, Reason, Statement, Truth},
-    decide::{Action, Manifest, waits::SOON},
+    decide::{
+        Action, Manifest,
+        waits::{PROBES, SOON, growing},
+    },
 };
 
 /// Kinds that are made once and never changed: a bundle is named by its digest, and
@@ -69,6 +72,10 @@ fn rollout(draft: &mut Draft<'_>, deployment: &Deployment) -> bool {
         }
         Rollout::Ready => draft.bad(kind, Hold::going(Reason::RollingOut, format!("commit {commit} starts"), SOON)),
         Rollout::Going(doing) => draft.bad(kind, Hold::going(Reason::RollingOut, format!("commit {commit} starts: {doing}"), SOON)),
+        Rollout::Down(doing) => {
+            let again = growing(draft.since_false(kind), draft.now.at, PROBES);
+            draft.bad(kind, Hold::going(Reason::Down, format!("commit {commit} ran, and does not now: {doing}"), again));
+        }
         Rollout::Stuck(why) => {
             draft.bad(kind, Hold::stalled(Reason::RolloutFailed, format!("commit {commit} does not start: {why}"), draft.now.resync));
         }

@@ -129,7 +129,7 @@ impl<'a> Draft<'a> {
     /// What was live and is not as it should be says so before all else.
     pub fn degraded(&mut self, kind: ConditionType) {
         let Some(said) = self.statements.iter().find(|s| s.kind == kind) else { return };
-        let stalled = kind != ConditionType::Serving;
+        let stalled = !matches!(kind, ConditionType::Serving | ConditionType::Deployed);
         self.waits_for = None;
         self.hold = Some(Hold { stalled, reason: Reason::Degraded, message: said.message.clone(), again: self.again });
     }

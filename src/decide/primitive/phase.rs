@@ -2,11 +2,24 @@
 //! is said of it and what it was. What was reached stays while a successor is on its
 //! way; what was Live and is red is Degraded.
 
-use super::{draft::Draft, gates, stage};
-use crate::api::{
-    conditions::{ConditionType, Truth},
-    primitive::{Phase, Stage},
+use std::time::Duration;
+
+use super::{
+    draft::Draft,
+    gates,
+    seen::{Outside, Rollout},
+    stage,
 };
+use crate::{
+    api::{
+        conditions::{ConditionType, Truth},
+        primitive::{Phase, Stage},
+    },
+    decide::waits::age,
+};
+
+/// How long a pod may be on its way from one node to another.
+const DOWN: Duration = Duration::from_secs(60);
 
 pub(super) fn judge(draft: &mut Draft<'_>) {
     let was = draft.seen.previous.phase;
@@ -54,7 +67,13 @@ fn red(draft: &Draft<'_>) -> Option<ConditionType> {
     let layers = draft.seen.factory.as_ref().map(|factory| gates::layers(Stage::Live, &factory.gates)).unwrap_or_default();
     let gate = layers.into_iter().map(gates::condition).find(|kind| is(*kind));
     let probe = Some(ConditionType::Serving).filter(|kind| is(*kind) && !is(ConditionType::Deployed));
-    gate.or(probe)
+    let down = Some(ConditionType::Deployed).filter(|kind| is_down(draft) && age(draft.since_false(*kind), draft.now.at) >= DOWN);
+    gate.or(down).or(probe)
+}
+
+/// Whether its newest version ran, and does not now.
+fn is_down(draft: &Draft<'_>) -> bool {
+    matches!(&draft.seen.outside, Outside::Wanted(deployment) if !deployment.running.differs && matches!(deployment.running.rollout, Rollout::Down(_)))
 }
 
 #[cfg(test)]

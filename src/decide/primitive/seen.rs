@@ -330,6 +330,8 @@ pub enum Rollout {
     Going(String),
     /// It does not get on by itself; with why.
     Stuck(String),
+    /// It had ended well, and some of it does not run now; with what it does.
+    Down(String),
     /// All of it runs.
     Ready,
 }
