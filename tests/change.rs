@@ -283,19 +283,6 @@ async fn what_is_red_is_tried_on_a_newer_base_when_nobody_waits_for_that() {
 }
 
 #[tokio::test]
-async fn what_lost_its_label_is_not_updated_until_it_has_it_again() {
-    let run = Run::new();
-    run.green().await;
-    run.world.change(|w| {
-        w.forge.repo.pulls[0].labels.clear();
-        drop(w.forge.commit("main"));
-    });
-    run.settle("notes-1").await;
-    run.says("notes-1", "Stalled", "True", "MergeHeld");
-    assert_eq!(run.calls("update_branch"), 0);
-}
-
-#[tokio::test]
 async fn what_is_red_is_open_and_keeps_its_place_until_somebody_closes_it() {
     let run = Run::new();
     run.api.edit(FACTORY, |mut factory| {

@@ -76,7 +76,9 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::TooLarge => "Make the change smaller, or split it.",
         Reason::Superseded => "Nothing: the newer change goes on.",
         Reason::RolloutFailed => "Look at the workload's pods: kubectl -n flywheel-run describe pods. The old version still serves.",
-        Reason::Down => "Look at the workload's pods and their logs: kubectl -n flywheel-run describe pods. It is good again by itself once they are ready.",
+        Reason::Down => {
+            "Look at the workload's pods and their logs: kubectl -n flywheel-run describe pods. It is good again by itself once they are ready."
+        }
         Reason::Taken => "Choose another id, or have the owner that the message names give it up.",
         Reason::ProbeFailed => "Look at the workload's log and at the edge, as the message says. It is tried again by itself.",
         Reason::Degraded => {

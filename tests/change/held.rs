@@ -192,6 +192,19 @@ async fn a_pull_request_that_lags_behind_its_branch_is_not_asked_ten_times_a_sec
     run.says("notes-1", "Ready", "True", "Merged");
 }
 
+#[tokio::test]
+async fn what_lost_its_label_is_not_updated_until_it_has_it_again() {
+    let run = Run::new();
+    run.green().await;
+    run.world.change(|w| {
+        w.forge.repo.pulls[0].labels.clear();
+        drop(w.forge.commit("main"));
+    });
+    run.settle("notes-1").await;
+    run.says("notes-1", "Stalled", "True", "MergeHeld");
+    assert_eq!(run.calls("update_branch"), 0);
+}
+
 /// A Factory that was made anew may have another repository, in which the number is
 /// somebody else's.
 #[tokio::test]
