@@ -27,8 +27,7 @@ use flywheel::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::address::reserved;
-use crate::folder::Folder;
+use crate::{address::reserved, folder::Folder};
 
 /// A wallet that nobody has put anything into.
 const WALLET: &str = "0x1111111111111111111111111111111111111111111111111111111111111111";

@@ -110,9 +110,9 @@ fn described(error: &DeclaredError) -> Option<String> {
 pub(super) fn unique<'a>(route: &'a Route, key: Option<&str>, known: impl Fn(&str) -> Option<bool>) -> Vec<(String, &'a DeclaredError)> {
     let conflicts = route.errors.iter().filter(|error| error.status == 409);
     // `queue_name_taken` is of a queue's name, and `display_name_taken` of what is called so.
-    let nouns: Vec<_> = route.path.nouns().map(crate::prim::singular).collect();
+    let is_noun = |word: &str| route.path.nouns().any(|noun| crate::prim::singular(noun) == word);
     let field = |said: String| match said.rsplit_once('_') {
-        Some((noun, last)) if known(&said) != Some(true) && UNIQUE.contains(&last) && nouns.iter().any(|n| n == noun) => last.to_owned(),
+        Some((noun, last)) if known(&said) != Some(true) && UNIQUE.contains(&last) && is_noun(noun) => last.to_owned(),
         _ => said,
     };
     let fields = conflicts.filter_map(|error| Some((about(error).map(field).or_else(|| described(error))?, error)));

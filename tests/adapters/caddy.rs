@@ -16,8 +16,7 @@ use super::{
     caddy_server::{AdminApi, Authority},
     refused,
 };
-use crate::address::reserved;
-use crate::fixtures;
+use crate::{address::reserved, fixtures};
 
 const ROUTES: &str = r#"{
     "@id": "flywheel-routes", "handler": "subroute",

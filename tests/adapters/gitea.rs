@@ -19,8 +19,7 @@ use wiremock::{
 };
 
 use super::refused;
-use crate::address::reserved;
-use crate::{fixtures, world::forge::sha};
+use crate::{address::reserved, fixtures, world::forge::sha};
 
 /// The bot's.
 pub const TOKEN: &str = "token-that-nobody-may-see-2f6e";

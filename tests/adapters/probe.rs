@@ -27,8 +27,10 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::refused;
-use crate::address::reserved;
-use crate::tls::{Authority, Tls};
+use crate::{
+    address::reserved,
+    tls::{Authority, Tls},
+};
 
 const HOST: &str = "search.prim.sh";
 

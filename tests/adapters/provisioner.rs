@@ -23,8 +23,8 @@ use serde_json::json;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
 use super::{provisioner_server as server, refused};
-use crate::address::reserved;
 use crate::{
+    address::reserved,
     contract::provisioner::{self as contract, Arrange, SECRETS},
     world::rooms::Rooms,
 };

@@ -17,8 +17,7 @@ use super::{
     refused,
     rfc2136_server::{Answer, KEY, SECRET, changes_nothing, serve},
 };
-use crate::address::reserved;
-use crate::fixtures;
+use crate::{address::reserved, fixtures};
 
 const ZONE: &str = "prim.sh";
 

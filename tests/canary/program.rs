@@ -10,8 +10,7 @@ use super::{
     service::{Asked, Character, Service, model},
     test, with,
 };
-use crate::address::reserved;
-use crate::folder::Folder;
+use crate::{address::reserved, folder::Folder};
 
 const KEY: &str = "sk-canary-hunter2";
 /// A wallet that nobody has put anything into.

@@ -31,6 +31,14 @@ impl Run {
         self.judge("Passed");
     }
 
+    /// The same, merged, and its branch not looked at since.
+    async fn merging(&self) {
+        self.green().await;
+        while self.status("notes-1").merge_sha.is_none() {
+            self.pass("notes-1").await.unwrap();
+        }
+    }
+
     fn pause(&self, factory: &str, reason: &Value) {
         let spec = json!({ "factoryRef": { "name": factory }, "document": { "id": "notes" }, "paused": reason });
         let path = "/apis/flywheel.prim.sh/v1alpha1/namespaces/flywheel/primitives/notes";
@@ -224,10 +232,7 @@ async fn a_pull_request_of_another_branch_is_left_alone() {
 #[tokio::test]
 async fn a_merge_into_a_former_base_is_a_merge() {
     let run = Run::new();
-    run.green().await;
-    while run.status("notes-1").merge_sha.is_none() {
-        run.pass("notes-1").await.unwrap();
-    }
+    run.merging().await;
     run.world.change(|w| w.forge.repo.pulls[0].base = "former".into());
     run.settle("notes-1").await;
     run.says("notes-1", "Ready", "True", "Merged");
@@ -245,10 +250,7 @@ async fn a_merge_into_a_former_base_is_a_merge() {
 #[tokio::test]
 async fn a_branch_that_the_forge_updates_after_the_merge_is_removed() {
     let run = Run::new();
-    run.green().await;
-    while run.status("notes-1").merge_sha.is_none() {
-        run.pass("notes-1").await.unwrap();
-    }
+    run.merging().await;
     // As Gitea does with an update that waited for the merge.
     run.world.change(|w| drop(w.forge.repo.update(BRANCH, "main").expect("no conflict")));
     run.settle("notes-1").await;
@@ -258,10 +260,7 @@ async fn a_branch_that_the_forge_updates_after_the_merge_is_removed() {
 
     // Who merges by hand, and adds something, goes on there.
     let run = Run::new();
-    run.green().await;
-    while run.status("notes-1").merge_sha.is_none() {
-        run.pass("notes-1").await.unwrap();
-    }
+    run.merging().await;
     run.world.change(|w| drop(w.forge.repo.merge_by_hand(BRANCH, "main", |files| drop(files.pop_last()))));
     run.settle("notes-1").await;
     let message = run.says("notes-1", "Ready", "True", "Merged");
@@ -271,10 +270,7 @@ async fn a_branch_that_the_forge_updates_after_the_merge_is_removed() {
 #[tokio::test]
 async fn a_branch_that_somebody_goes_on_with_is_left() {
     let run = Run::new();
-    run.green().await;
-    while run.status("notes-1").merge_sha.is_none() {
-        run.pass("notes-1").await.unwrap();
-    }
+    run.merging().await;
     run.world.change(|w| drop(w.forge.commit(BRANCH)));
     run.settle("notes-1").await;
     let message = run.says("notes-1", "Ready", "True", "Merged");

@@ -21,8 +21,10 @@ use super::{
     seen::{Seen, Server, json as answer, pour, request},
     test,
 };
-use crate::address::reserved;
-use crate::tls::{Authority, Tls};
+use crate::{
+    address::reserved,
+    tls::{Authority, Tls},
+};
 
 /// What a hostile server does once it was asked.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 //! How a change ends: merged, or taken back with its object.
 
-use super::{Action, Branch, Commit, Draft, ForgeSeen, PullState, Reason, SOON, Sha, Verdict};
+use super::{Action, Branch, Commit, Draft, ForgeSeen, PullState, Reason, SOON, Sha, Verdict, updates};
 
 /// Merged: was it what was tested? Then nothing of it stays but the commit.
 pub(super) fn merged(draft: &mut Draft<'_>, sha: &Sha, forge: &ForgeSeen) {
@@ -100,7 +100,7 @@ fn is_merged(draft: &Draft<'_>, forge: &ForgeSeen, head: &Commit) -> bool {
     let known = |sha: &Sha| [judged, draft.status.made.as_deref()].contains(&Some(sha.as_str()));
     // With another tree it would be somebody's own merge.
     let nothing_new = forge.merged.as_ref().filter(|merged| merged.tree == head.tree);
-    let updated = nothing_new.is_some_and(|merged| matches!(&head.parents[..], [first, second] if known(first) && *second == merged.sha));
+    let updated = nothing_new.is_some_and(|merged| updates(head, known, &merged.sha));
     known(&head.sha) || updated
 }
 
@@ -111,7 +111,7 @@ fn is_own(draft: &Draft<'_>, forge: &ForgeSeen, head: &Commit) -> bool {
     match draft.status.made.as_deref() {
         Some(made) => {
             // Or the forge's merge of the base into it, whose receipt was lost.
-            let updated = matches!(&head.parents[..], [first, second] if first.as_str() == made && *second == forge.base);
+            let updated = updates(head, |sha| sha.as_str() == made, &forge.base);
             head.sha.as_str() == made || updated || (merged && is_merged(draft, forge, head))
         }
         // A pass was cut off after it had made the branch, or its commit.

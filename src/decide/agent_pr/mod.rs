@@ -404,7 +404,7 @@ impl<'a> Draft<'a> {
         let made = self.status.made.clone().unwrap_or_default();
         let base_in = |base: &Sha| head.parents.contains(base);
         // The forge's own merge of the base into what was ours.
-        let updated = matches!(&head.parents[..], [first, second] if first.as_str() == made && *second == forge.base);
+        let updated = updates(head, |sha| sha.as_str() == made, &forge.base);
         if updated {
             self.status.made = Some(head.sha.to_string());
         }
@@ -425,6 +425,11 @@ impl<'a> Draft<'a> {
         };
         Revision { base, head: head.sha.to_string(), tree: head.tree.to_string() }
     }
+}
+
+/// Whether a commit is the forge's merge of a base into one of ours.
+fn updates(head: &Commit, ours: impl Fn(&Sha) -> bool, base: &Sha) -> bool {
+    matches!(&head.parents[..], [first, second] if ours(first) && second == base)
 }
 
 /// Whether the last that any gate said of a change is something else than that it passed.

@@ -107,7 +107,8 @@ impl<'a> Search<'a> {
         let routes = &self.document.routes;
         let create = &routes[at];
         // What a vendor is asked for may have any verb: `deploy_token`.
-        let Some(noun) = made_noun(create).or_else(|| makers::kept_noun(routes, create).filter(|_| outside)) else { return };
+        let kept = || if outside { makers::kept_noun(routes, create) } else { None };
+        let Some(noun) = made_noun(create).or_else(kept) else { return };
         let mut members = members::of(routes, at, &noun);
         let single = members::single(create) && !members.iter().any(|(_, member)| member.of_one());
         if single || !members.iter().any(|(_, member)| member.answers()) || self.found[at].is_some() {

@@ -17,8 +17,8 @@ pub(super) fn ends(document: &Document, first: &Route, routes: &[&Route], member
         return gone;
     }
     // What is held is let go of in the end, and what is renewed would end.
-    let words = [Some(verb(first)), first.path.nouns().last().map(|word| Some(word.to_owned()))];
-    let held = words.into_iter().flatten().flatten().any(|word| verbs::deed(&word) == Some(Deed::Hold));
+    let mut words = verb(first).into_iter().chain(first.path.nouns().last().map(str::to_owned));
+    let held = words.any(|word| verbs::deed(&word) == Some(Deed::Hold));
     let renewed = members.iter().any(|(_, member)| matches!(member, Member::Renew));
     held || renewed
         || routes.iter().any(|route| route.prose().any(prose::says_ttl))

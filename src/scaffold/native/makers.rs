@@ -36,8 +36,7 @@ pub(super) fn made_noun(route: &Route) -> Option<String> {
 /// The noun of what a route brings into being at a vendor, by whatever verb: each is read
 /// below its path, by an id or since the route says that it makes something.
 pub(super) fn kept_noun(routes: &[Route], route: &Route) -> Option<String> {
-    let others = [&LISTS[..], &CHANGES, &REMOVES].concat();
-    let looks = verb(route).is_none_or(|verb| others.contains(&verb.as_str()));
+    let looks = verb(route).is_none_or(|verb| [&LISTS[..], &CHANGES, &REMOVES].iter().any(|others| others.contains(&verb.as_str())));
     let made = matches!(route.status, 201 | 202);
     let reads = |other: &Route| match other.path.segments.split_last() {
         Some((Segment::Param { name, .. }, before)) => {

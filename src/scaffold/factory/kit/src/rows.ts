@@ -112,7 +112,7 @@ export class Rows {
     const all: Clause[] = [
       // What there is one of below the same path is none of them.
       { sql: "collection = ? AND id != ?", bound: [collection.name, ONLY] },
-      { sql: "gone = 0 AND (ends_at IS NULL OR ends_at > ?)", bound: [Date.now()] },
+      lasting(),
     ];
     if (place !== undefined) all.push({ sql: "place = ?", bound: [place] });
     if (whose.owner !== undefined) all.push({ sql: "owner = ?", bound: [whose.owner] });
@@ -151,11 +151,8 @@ export class Rows {
   emptied(collection: Collection, id: Id, scope: Scope = {}, forced = false): void {
     const row = this.own(collection, id, scope);
     if (forced) return;
-    const lasting: Clause = {
-      sql: "id != ? AND gone = 0 AND (ends_at IS NULL OR ends_at > ?)",
-      bound: [ONLY, Date.now()],
-    };
-    if (this.select("1", [inside(row.seq), lasting], "LIMIT 1").length > 0)
+    const items: Clause = { sql: "id != ?", bound: [ONLY] };
+    if (this.select("1", [inside(row.seq), items, lasting()], "LIMIT 1").length > 0)
       throw refusal("filled", scope.codes, `${row.id} is not empty.`);
   }
 
@@ -252,7 +249,7 @@ export class Rows {
   protected outer(collection: Collection, scope: Scope, { joined, below = 0 }: Collection): Row {
     const ids = scope.within ?? [];
     const around = ids.slice(0, ids.length - below);
-    const anyone = (joined ?? false) || (scope.anyone ?? false) || scope.owner === undefined;
+    const anyone = joined === true || scope.anyone === true || scope.owner === undefined;
     return this.row(collection, around.at(-1), { ...scope, anyone, within: around.slice(0, -1) });
   }
 
@@ -329,6 +326,12 @@ export class Rows {
     return all;
   }
 }
+
+/** What has not ended. */
+const lasting = (): Clause => ({
+  sql: "gone = 0 AND (ends_at IS NULL OR ends_at > ?)",
+  bound: [Date.now()],
+});
 
 /** Whether an item has ended, by itself or for good. */
 const isOver = (row: Row) => row.gone !== 0 || (row.ends_at !== null && row.ends_at <= Date.now());

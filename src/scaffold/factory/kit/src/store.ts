@@ -201,7 +201,7 @@ export class Store extends Rows {
       const handed = { handed_out_at: new Date().toISOString() };
       return this.#update(collection, row, { fields: (before) => ({ ...before, ...handed }) });
     }
-    this.#take({ sql: "seq = ?", bound: [row.seq] });
+    this.#take(itself(row.seq));
     return itemOf(collection, row);
   }
 
@@ -209,7 +209,7 @@ export class Store extends Rows {
   clear(collection: Collection, selection: Selection = {}, scope: Scope = {}) {
     const { conditions } = chosen(collection, selection);
     const rows = this.select<Row>(COLUMNS, [...this.seen(collection, scope), ...conditions]);
-    for (const { seq } of rows) this.#take({ sql: "seq = ?", bound: [seq] });
+    for (const { seq } of rows) this.#take(itself(seq));
     return { deleted: rows.length };
   }
 
@@ -304,7 +304,7 @@ export class Store extends Rows {
   /** Removes an item and what lies within it. */
   remove(collection: Collection, id: Id, scope: Scope = {}) {
     const row = this.own(collection, id, scope);
-    this.#take({ sql: "seq = ?", bound: [row.seq] });
+    this.#take(itself(row.seq));
     return { id: nameOf(collection, row.id), deleted: true };
   }
 
@@ -515,7 +515,7 @@ export class Store extends Rows {
   /** Brings a row from one state into another, unless another process changed it since. */
   #bring(seq: number, is: State, becomes: State): void {
     if (becomes === undefined) {
-      if (is !== undefined) this.#take({ sql: "seq = ?", bound: [seq] });
+      if (is !== undefined) this.#take(itself(seq));
     } else if (is === undefined) {
       const columns = Object.keys(becomes);
       const marks = columns.map(() => "?").join(", ");
@@ -552,6 +552,7 @@ export class Store extends Rows {
 }
 
 const at = (place: string): Clause => ({ sql: "place = ?", bound: [place] });
+const itself = (seq: number): Clause => ({ sql: "seq = ?", bound: [seq] });
 
 const stores = new WeakMap<Env, Store>();
 
